@@ -1,0 +1,111 @@
+"""Checkpoints of a run: save, verify, restore, fall back. The only file that knows Orbax.
+
+Orbax commits a step by renaming its folder, but reads a flipped bit without complaint. So each committed step is
+sealed by a file of digests, and a step that is not sealed or does not match its seal is never restored.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import orbax.checkpoint as ocp
+
+_SEAL = "digests.json"
+
+
+class Restored(NamedTuple):
+    """A state as it was saved after `step` steps, and the JSON values saved beside it."""
+
+    step: int
+    state: Any
+    extra: dict[str, Any]
+
+
+class Checkpoints:
+    """The checkpoints in a folder; the newest two are kept, so that one is whole at any moment."""
+
+    def __init__(self, folder: Path) -> None:
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=2, enable_async_checkpointing=False, cleanup_tmp_directories=True
+        )
+        self.folder = folder.absolute()
+        self._manager = ocp.CheckpointManager(self.folder, options=options)
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._manager.close()
+
+    def save(self, step: int, state: Any, extra: dict[str, Any]) -> None:
+        """Writes the state and `extra` as `step`, and returns when both are on disk and sealed.
+
+        Raises FloatingPointError, and writes nothing, where the state holds a value that is not finite.
+        """
+        if not _all_finite(state):
+            raise FloatingPointError(
+                f"the state after step {step} holds values that are not finite; the checkpoint before it is kept. "
+                "Lower the learning rate, or look at the last rows of log.jsonl."
+            )
+        items = ocp.args.Composite(state=ocp.args.StandardSave(state), extra=ocp.args.JsonSave(extra))
+        self._manager.save(step, args=items, force=True)
+        self._seal(step)
+
+    def restore(self, abstract_state: Any, warn: Callable[[str], None]) -> Restored | None:
+        """The newest whole checkpoint, on the shardings of `abstract_state`; None if there is none.
+
+        A step that was cut short or damaged is named through `warn`, deleted, and the one before it is taken.
+        """
+        for step in sorted(self._manager.all_steps(), reverse=True):
+            problem = damage(self.folder / str(step))
+            if problem is None:
+                items = ocp.args.Composite(state=ocp.args.StandardRestore(abstract_state), extra=ocp.args.JsonRestore())
+                restored = self._manager.restore(step, args=items)
+                return Restored(step, restored.state, restored.extra)
+            warn(f"checkpoint {self.folder / str(step)} {problem}; going back to the one before it.")
+            self._manager.delete(step)
+        return None
+
+    def _seal(self, step: int) -> None:
+        folder = self.folder / str(step)
+        unfinished = folder / (_SEAL + ".tmp")
+        unfinished.write_text(json.dumps(_digests(folder), indent=1, sort_keys=True))
+        unfinished.replace(folder / _SEAL)
+
+
+def latest_step(folder: Path) -> int | None:
+    """The newest committed step under a checkpoints folder, without opening it; None if there is none."""
+    steps = [int(path.name) for path in folder.glob("[0-9]*") if (path / _SEAL).exists()]
+    return max(steps, default=None)
+
+
+def is_checkpoint(folder: Path) -> bool:
+    """Whether a folder is one committed step."""
+    return folder.name.isdigit() and (folder / "state").is_dir()
+
+
+def damage(folder: Path) -> str | None:
+    """What is wrong with one committed step, in words that follow its name; None if it is whole."""
+    try:
+        sealed = json.loads((folder / _SEAL).read_text())
+    except (OSError, ValueError):
+        return "was cut short"
+    return None if sealed == _digests(folder) else "is damaged (its files do not match their digests)"
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(_SEAL))
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@jax.jit
+def _all_finite(state: Any) -> jax.Array:
+    leaves = [leaf for leaf in jax.tree.leaves(state) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]))

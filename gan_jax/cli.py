@@ -1,0 +1,156 @@
+"""The `gan-jax` command. Nothing heavy is imported before the arguments are parsed."""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tyro.conf import Positional, arg, subcommand
+
+
+@dataclasses.dataclass(frozen=True)
+class Translate:
+    """Run a generator over pictures: same height and width out, any size in."""
+
+    generator: Positional[Path]
+    """A .safetensors file, or a run's folder: then its last generator."""
+    paths: Annotated[Positional[tuple[Path, ...]], arg(metavar="INPUT... OUTPUT")]
+    """Pictures or folders of pictures, then the folder to write to (or one .png for one picture)."""
+    limit: int | None = None
+    """Translate only the first LIMIT pictures."""
+    skip_existing: bool = False
+    """Leave out pictures whose output is there already."""
+    batch_size: int = 1
+    """Pictures of one padded size to compute together; the results do not depend on it."""
+    seed: int = 0
+    """Chooses the noise of a generator whose dropout is on at test time."""
+
+    def run(self) -> int:
+        """Returns the exit code."""
+        from gan_jax import generator, infer
+
+        if len(self.paths) < 2:
+            raise ValueError("give at least one input and, last, an output: gan-jax translate RUN in/ out/")
+        *inputs, output = self.paths
+        model = generator.load(self.generator)
+        jobs = infer.plan(inputs, output)[: self.limit]
+        if self.skip_existing:
+            jobs = [job for job in jobs if not job.output.exists()]
+        failures = infer.translate_files(model, jobs, batch_size=self.batch_size, seed=self.seed)
+        for failure in failures:
+            print(f"error: {failure}", file=sys.stderr)
+        print(f"wrote {len(jobs) - len(failures)} of {len(jobs)}")
+        return 1 if failures else 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Score pictures against references by PSNR and SSIM; they are paired by relative path, extensions apart."""
+
+    outputs: Positional[Path]
+    """Pictures to score: a folder tree or one file."""
+    references: Positional[Path]
+    """What they should be: a folder tree or one file."""
+    protocol: Literal["rgb"] = "rgb"
+    """What exactly is compared; printed beside the numbers."""
+    json: Path | None = None
+    """Also write the scores to this JSON file."""
+    csv: Path | None = None
+    """Also write the scores to this CSV file."""
+
+    def run(self) -> int:
+        """Returns the exit code."""
+        import json
+
+        from gan_jax import evaluate
+
+        result = evaluate.evaluate(self.outputs, self.references, evaluate.PROTOCOLS[self.protocol])
+        print(evaluate.as_table(result))
+        if self.json:
+            self.json.write_text(json.dumps(evaluate.as_json(result), indent=2) + "\n")
+        if self.csv:
+            self.csv.write_text(evaluate.as_csv(result))
+        for failure in result.failures:
+            print(f"error: {failure}", file=sys.stderr)
+        return 1 if result.failures else 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspect:
+    """Say what a generator file, a run's folder or a checkpoint is."""
+
+    path: Positional[Path]
+    """The file or folder."""
+
+    def run(self) -> int:
+        """Returns the exit code."""
+        from gan_jax import inspection
+
+        print(inspection.describe(self.path))
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """Write a run's report.html anew, also while the run is training."""
+
+    run_folder: Positional[Path]
+    """The run's folder."""
+
+    def run(self) -> int:
+        """Returns the exit code."""
+        from gan_jax import report
+
+        print(report.write(self.run_folder))
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """Training data: `gan-jax data prepare photos FOLDER` writes the photographs of the `photos` extra."""
+
+    action: Positional[Literal["prepare"]]
+    """prepare: write a data set as folders train, val and test."""
+    dataset: Positional[Literal["photos"]]
+    """photos: the photographs that pip install 'gan_jax[photos]' brings."""
+    folder: Positional[Path]
+    """Folder to write to."""
+
+    def run(self) -> int:
+        """Returns the exit code."""
+        from gan_jax.data import photos
+
+        counts = photos.prepare(self.folder)
+        print(f"{self.folder}: " + ", ".join(f"{count} in {split}" for split, count in counts.items()))
+        return 0
+
+
+Verb = (
+    Annotated[Translate, subcommand("translate")]
+    | Annotated[Evaluate, subcommand("evaluate")]
+    | Annotated[Inspect, subcommand("inspect")]
+    | Annotated[Data, subcommand("data")]
+    | Annotated[Report, subcommand("report")]
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one verb. Exit codes: 0 done, 1 some inputs failed and the rest is done, 2 wrong usage or input."""
+    verb = tyro.cli(
+        Verb,  # type: ignore[arg-type]
+        prog="gan-jax",
+        description="Image-to-image GANs in JAX: use, score and inspect what experiments trained.",
+        args=sys.argv[1:] if arguments is None else arguments,
+        config=(tyro.conf.FlagCreatePairsOff,),
+        use_underscores=True,
+    )
+    try:
+        return verb.run()
+    except (ValueError, OSError, ImportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Where images come from: sources, transforms and the batches made of them."""

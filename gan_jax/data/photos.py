@@ -1,0 +1,34 @@
+"""Real photographs without a download: those that scikit-image installs, as a folder to train on."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from PIL import Image
+
+# One scene is in one split. The cat and the coffee are kept for test: everyday things with plausible colours.
+SPLITS = {
+    "train": ("astronaut.png", "motorcycle_left.png", "hubble_deep_field.jpg", "retina.jpg", "ihc.png"),
+    "val": ("rocket.jpg",),
+    "test": ("chelsea.png", "coffee.png"),
+}
+SHORTEST_SIDE = 256  # so that a crop of 64 shows parts of things rather than texture
+
+
+def prepare(folder: Path) -> dict[str, int]:
+    """Write the colour photographs as PNG files below folder/train, val and test; the number in each.
+
+    Raises ModuleNotFoundError without scikit-image, the `photos` extra.
+    """
+    spec = find_spec("skimage")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError("the photographs come with scikit-image; pip install 'gan_jax[photos]'.")
+    installed = Path(spec.submodule_search_locations[0], "data")
+    for split, files in SPLITS.items():
+        (folder / split).mkdir(parents=True, exist_ok=True)
+        for file in files:
+            with Image.open(installed / file) as photo:
+                scale = SHORTEST_SIDE / min(photo.size)
+                size = (round(photo.width * scale), round(photo.height * scale))
+                small = photo.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+            small.save(folder / split / f"{Path(file).stem}.png")
+    return {split: len(files) for split, files in SPLITS.items()}

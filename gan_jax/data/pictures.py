@@ -1,0 +1,92 @@
+"""Picture files: finding, reading and writing them. Arrays are uint8 [H, W, C], C 1 (grey) or 3 (RGB)."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".gif")
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")  # at most 8 bits a channel
+
+
+def list_pictures(folder: Path) -> list[str]:
+    """Sorted paths of the pictures below a folder, hidden ones apart; FileNotFoundError if there are none."""
+    found = []
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        below = Path(parent).relative_to(folder)
+        files = [name for name in files if name.lower().endswith(EXTENSIONS) and not name.startswith(".")]
+        found += [(below / name).as_posix() for name in files]
+    if not found:
+        raise FileNotFoundError(
+            f"no pictures in {folder}; wanted files that end in {' '.join(EXTENSIONS)}, "
+            "or split folders: train, trainA and trainB, or A/train and B/train."
+        )
+    return sorted(found)
+
+
+class _RefusedError(ValueError):
+    """A picture that cannot be used: the message names it and says what to do."""
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[Image.Image]:
+    """Open a picture of at most 8 bits a channel; _RefusedError for another, or if the block fails."""
+    try:
+        with Image.open(path) as image:
+            if _deep(image):
+                raise _RefusedError(f"{path} has more than 8 bits a channel; convert it to 8 bits.")
+            if image.mode not in MODES:
+                raise _RefusedError(f"{path} has mode {image.mode}; convert it to 8 bits, grey or RGB.")
+            yield image
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        limit = f"{Image.MAX_IMAGE_PIXELS} pixels, Pillow's limit"
+        raise _RefusedError(f"{path} has more than {limit}; scale it down or cut it up.") from None
+    except Exception as error:
+        # With a number it is the system's: no such file, permission denied.
+        if isinstance(error, _RefusedError) or getattr(error, "errno", None) is not None:
+            raise
+        # Damaged files make decoders raise nearly anything: SyntaxError, struct.error, IndexError.
+        raise _RefusedError(f"{path} is damaged or not a picture; replace or remove it.") from error
+
+
+def _deep(image: Image.Image) -> bool:
+    # Pillow cuts 16-bit colour to 8 bits in silence; its decoder's settings tell: "RGB;16B", a PPM's maximum.
+    tiles = getattr(image, "tile", ())
+    return any(";16" in str(tile.args) or (tile.codec_name == "ppm" and tile.args[1] > 255) for tile in tiles)
+
+
+def read_picture(path: Path) -> Image.Image:
+    """Decode to "L" or "RGB": first frame, EXIF orientation applied, palette expanded, alpha over white.
+
+    Raises ValueError naming the file if it is damaged, huge, or of more than 8 bits a channel.
+    """
+    with opened(path) as image:
+        ImageOps.exif_transpose(image, in_place=True)
+        if image.has_transparency_data:
+            white = Image.new("RGBA", image.size, "white")
+            return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+        return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
+def as_array(image: Image.Image, channels: int) -> np.ndarray:
+    """A decoded picture as uint8 [H, W, channels]: 1 is luma, 3 is RGB."""
+    array = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    return array.reshape(*array.shape[:2], channels)
+
+
+def read(path: Path, channels: int) -> np.ndarray:
+    """A picture file as uint8 [H, W, channels]; raises ValueError as `read_picture` does."""
+    return as_array(read_picture(path), channels)
+
+
+def save(path: Path, image_u8: np.ndarray) -> None:
+    """Write uint8 [H, W, 1 or 3] in the format that the extension names, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = Image.fromarray(image_u8[..., 0] if image_u8.shape[-1] == 1 else image_u8)
+    unfinished = path.with_name(f".{path.stem}.part{path.suffix}")
+    picture.save(unfinished)
+    unfinished.replace(path)

@@ -1,0 +1,95 @@
+"""Endless batches whose order and augmentation are pure functions of (seed, step).
+
+The stream repeats the source, each epoch in a new order; batches run across the ends of epochs. The pair at
+position p is jittered by a generator seeded with (seed, p). Batch `step` is batch_size pairs from position
+step * batch_size on, and each process makes its part: a run may stop on 8 processes and go on on 1.
+"""
+
+from collections.abc import Generator
+from typing import Any, Protocol
+
+import grain
+import numpy as np
+
+from gan_jax.data.transforms import Transform
+
+
+class Source(Protocol):
+    """Random access to pairs; see `gan_jax.data.sources`."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, i: int, /) -> dict[str, Any]: ...
+
+
+class _Stream:
+    """This process's pictures, in order, without an end."""
+
+    def __init__(
+        self, source: Source, batch_size: int, seed: int, transform: Transform, process: tuple[int, int]
+    ) -> None:
+        self.source, self.seed, self.transform = source, seed, transform
+        self.batch_size, (self.index, self.count) = batch_size, process
+        self.order = grain.MapDataset.range(len(source)).seed(seed).shuffle().repeat()
+
+    def __len__(self) -> int:
+        return 2**62  # Grain wants a length
+
+    def __getitem__(self, k: int) -> dict[str, np.ndarray]:
+        share = self.batch_size // self.count
+        step, offset = divmod(k, share)
+        position = step * self.batch_size + self.index * share + offset
+        return self.transform(self.source[self.order[position]], np.random.default_rng((self.seed, position)))
+
+
+def batches(
+    source: Source,
+    *,
+    batch_size: int,
+    seed: int,
+    transform: Transform,
+    start: int = 0,
+    process: tuple[int, int] = (0, 1),
+    threads: int = 4,
+) -> Generator[dict[str, np.ndarray], None, None]:
+    """Batches start, start + 1, ... of uint8 [batch_size / count, H, W, C] for `process` (index, count).
+
+    Threads decode ahead of use, until the iterator is closed or collected. Raises ValueError for a batch_size
+    that the processes cannot share evenly and, from next(), for a picture that cannot be used.
+    """
+    if batch_size % process[1]:
+        raise ValueError(f"batch_size {batch_size} is not a multiple of {process[1]} processes; make it one.")
+    share = batch_size // process[1]
+    stream = grain.MapDataset.source(_Stream(source, batch_size, seed, transform, process))[start * share :]
+    # Two batches ahead, and never an idle thread.
+    ahead = max(2 * share, 2 * threads)
+    pictures = stream.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead))
+    return _closing(iter(pictures.batch(share, batch_fn=_stack)))
+
+
+def _closing(iterator: Any) -> Generator[dict[str, np.ndarray], None, None]:
+    try:
+        yield from iterator
+    finally:  # after an error too, whose traceback keeps the iterator alive
+        iterator.close()
+
+
+def fixed_batch(source: Source, count: int, transform: Transform) -> dict[str, np.ndarray]:
+    """One batch, the same at each call: `count` pairs spread evenly over the source, or all if it has fewer.
+
+    Raises ValueError if the transform leaves pictures of different sizes.
+    """
+    count = min(count, len(source))
+    chosen = [k * len(source) // count for k in range(count)]
+    return _stack([transform(source[i], np.random.default_rng(i)) for i in chosen])
+
+
+def _stack(pairs: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    for name in pairs[0]:
+        shapes = sorted({pair[name].shape for pair in pairs})
+        if len(shapes) > 1:
+            raise ValueError(
+                f"{name} pictures of one batch have different shapes, {shapes[0]} and {shapes[1]}; "
+                "use a preprocess that makes them equal."
+            )
+    return {name: np.stack([pair[name] for pair in pairs]) for name in pairs[0]}

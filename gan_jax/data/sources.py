@@ -1,0 +1,219 @@
+"""Random-access sources of pairs, from folders of pictures.
+
+A source is any object with `__len__`, a `__repr__` that is the same in every process, and `__getitem__(i)`
+that gives {"name": str, "source": uint8 [H, W, C], "target": uint8 [H, W, C']}. One of photographs gives
+"derive" in place of "source": the function that makes the source picture from the resized target.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from gan_jax.data import pictures, transforms
+from gan_jax.data.headers import Header, read_headers
+
+STAND_INS = {"train": ("train",), "val": ("val", "test"), "test": ("test", "val")}
+
+
+@dataclass(frozen=True, repr=False)
+class PictureFiles:
+    """The files of one split: files[i] are the paths of element i below `folders`, the one or A's and B's."""
+
+    folders: tuple[Path, ...]
+    files: Sequence[tuple[str, ...]]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def name(self, i: int) -> str:
+        """The first file's path below its folder, without extension."""
+        return _stem(self.files[i][0])
+
+    def paths(self, i: int) -> list[Path]:
+        """The files of element i."""
+        return [folder / file for folder, file in zip(self.folders, self.files[i], strict=True)]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 in hex over the files' names and sizes in bytes: it changes when the data does."""
+        digest = hashlib.sha256()
+        for i, files in enumerate(self.files):
+            digest.update(repr((files, [path.stat().st_size for path in self.paths(i)])).encode())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, repr=False)
+class Pairs(PictureFiles):
+    """Pairs of pictures A and B: two files or, with one folder, the left and the right half of one file."""
+
+    direction: Literal["AtoB", "BtoA"]
+    source_channels: int
+    target_channels: int
+
+    def __repr__(self) -> str:
+        where = " and ".join(map(str, self.folders))
+        channels = f"{self.source_channels} to {self.target_channels} channels"
+        return f"Pairs({len(self)} in {where}, {self.direction}, {channels})"
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        halves = [pictures.read_picture(path) for path in self.paths(i)]
+        if len(halves) == 1:
+            (both,) = halves
+            width, height = both.size
+            halves = [both.crop((0, 0, width // 2, height)), both.crop((width // 2, 0, width, height))]
+        source, target = halves if self.direction == "AtoB" else halves[::-1]
+        return {
+            "name": self.name(i),
+            "source": pictures.as_array(source, self.source_channels),
+            "target": pictures.as_array(target, self.target_channels),
+        }
+
+
+@dataclass(frozen=True, repr=False)
+class Photos(PictureFiles):
+    """Photographs as targets, whose sources are made from them: `grey` (colourisation) or `edges`."""
+
+    derive: Literal["grey", "edges"]
+    source_channels: int
+    target_channels: int
+
+    def __repr__(self) -> str:
+        channels = f"{self.source_channels} to {self.target_channels} channels"
+        return f"Photos({len(self)} in {self.folders[0]}, from {self.derive}, {channels})"
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        derive = {"grey": transforms.grey, "edges": transforms.edges}[self.derive]
+        return {
+            "name": self.name(i),
+            "derive": lambda photo: np.repeat(derive(photo), self.source_channels, axis=2),
+            "target": pictures.read(self.paths(i)[0], self.target_channels),
+        }
+
+
+class Exchanged:
+    """A source's pairs with source and target exchanged: direction BtoA."""
+
+    def __init__(self, pairs: Any) -> None:
+        self._pairs = pairs
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        pair = self._pairs[i]
+        return {**pair, "source": pair["target"], "target": pair["source"]}
+
+    def __repr__(self) -> str:
+        return f"Exchanged({self._pairs!r})"
+
+
+def open_pairs(
+    root: Path,
+    split: str,
+    *,
+    direction: Literal["AtoB", "BtoA"] = "AtoB",
+    derive: Literal["grey", "edges"] | None = None,
+    source_channels: int,
+    target_channels: int,
+) -> Pairs | Photos | None:
+    """Open train, val or test of the folder `root`; its layout shows in its sub-folders' names.
+
+    `trainA` and `trainB`, or `A/train` and `B/train`: files paired by path, extensions apart. `train`: A and
+    B side by side in a file or, with `derive`, photographs. Without any, a tenth is held out as val and test.
+    val and test stand in for each other (see `.folders`); None if there is neither. FileNotFoundError where
+    there are no pictures; ValueError for names without a partner and for settings that exclude each other.
+    """
+    channels = (source_channels, target_channels)
+    if not set(channels) <= {1, 3}:
+        raise ValueError(f"got {source_channels} and {target_channels} channels; use 1 (grey) or 3 (RGB).")
+    if derive and direction == "BtoA":
+        raise ValueError(f"direction BtoA got derive={derive}, which makes A from B; use AtoB.")
+    if not root.is_dir():
+        raise FileNotFoundError(f"no folder {root}; wanted one with pictures in it or in split folders.")
+    at = _single(root) if derive else _layout(root)
+    present = [name for name in STAND_INS if any(folder.is_dir() for folder in at(name))]
+    if present:
+        name = next((name for name in STAND_INS[split] if name in present), None)
+        if name is None and split != "train":
+            return None
+        folders = at(name or split)
+        files = _matched(folders)
+    else:
+        folders = at("")
+        files = _held_out(_matched(folders), split)
+        if not files:
+            return None
+    if derive:
+        return Photos(folders, files, derive, *channels)
+    return Pairs(folders, files, direction, *channels)
+
+
+Layout = Callable[[str], tuple[Path, ...]]  # a split's name to its folders, "" to those above the splits
+
+
+def _single(root: Path) -> Layout:
+    return lambda split: (root / split,)
+
+
+def _layout(root: Path) -> Layout:
+    if any((root / f"{split}{side}").is_dir() for split in STAND_INS for side in "AB"):
+        return lambda split: (root / f"{split}A", root / f"{split}B")
+    if (root / "A").is_dir() and (root / "B").is_dir():
+        return lambda split: (root / "A" / split, root / "B" / split)
+    return _single(root)
+
+
+def _stem(file: str) -> str:
+    return os.path.splitext(file)[0]
+
+
+def _matched(folders: tuple[Path, ...]) -> list[tuple[str, ...]]:
+    listed = [pictures.list_pictures(folder) for folder in folders]
+    if len(listed) == 1:
+        return [(file,) for file in listed[0]]
+    a, b = ({_stem(file): file for file in files} for files in listed)
+    for folder, files, by_stem in zip(folders, listed, (a, b), strict=True):
+        twice = [str(folder / file) for file in files if by_stem[_stem(file)] != file]
+        if twice:
+            raise ValueError(f"{twice[0]} differs from another picture in its extension only; remove one.")
+    alone = [str(folders[0] / a[stem]) for stem in a if stem not in b]
+    alone += [str(folders[1] / b[stem]) for stem in b if stem not in a]
+    if alone:
+        shown = ", ".join(alone[:3]) + (", ..." if len(alone) > 3 else "")
+        raise ValueError(f"{len(alone)} pictures have no partner of their name, add or remove some: {shown}.")
+    return [(a[stem], b[stem]) for stem in a]
+
+
+def _held_out(files: list[tuple[str, ...]], split: str) -> list[tuple[str, ...]]:
+    # The order of the names' hashes is a shuffle that every machine and every later run agrees on.
+    ranked = sorted(files, key=lambda names: hashlib.sha256(os.fsencode(names[0])).digest())
+    train = len(files) - max(len(files) // 10, min(1, len(files) - 1))
+    return sorted(ranked[:train] if split == "train" else ranked[train:])
+
+
+def check_headers(source: PictureFiles) -> None:
+    """Open every picture's header; ValueError names the first that cannot be used, and counts the others."""
+    columns = zip(source.folders, zip(*source.files, strict=True), strict=True)
+    headers = zip(*(read_headers(folder, files) for folder, files in columns), strict=True)
+    problems = [problem for i, row in enumerate(headers) for problem in _problems(source, i, row)]
+    if problems:
+        more = f" {len(problems) - 1} more cannot be used." if len(problems) > 1 else ""
+        raise ValueError(problems[0] + more)
+
+
+def _problems(source: PictureFiles, i: int, row: tuple[Header | str, ...]) -> list[str]:
+    sizes = [(header.width, header.height) for header in row if isinstance(header, Header)]
+    if len(sizes) < len(row):
+        return [header for header in row if isinstance(header, str)]
+    if sizes[0] == sizes[-1] and (len(row) == 2 or sizes[0][0] % 2 == 0 or not isinstance(source, Pairs)):
+        return []
+    named = [f"{path} is {w}x{h}" for path, (w, h) in zip(source.paths(i), sizes, strict=True)]
+    if len(named) == 1:
+        return [f"{named[0]}; A and B side by side need an even width."]
+    return [f"{' but '.join(named)}; give both pictures of a pair one size."]

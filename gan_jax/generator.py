@@ -1,0 +1,127 @@
+"""A generator on disk: one self-describing .safetensors file, equal bytes for equal runs."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import jax
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from gan_jax import networks
+
+FORMAT_VERSION = 1
+_KEY = "gan_jax"
+
+
+@dataclasses.dataclass(frozen=True)
+class GeneratorSpec:
+    """What a generator is and how it wants to be used; all that a file says beside its arrays."""
+
+    architecture: Mapping[str, Any]  # as networks.describe writes it
+    in_channels: int
+    out_channels: int
+    method: str
+    norm: Literal["image", "running"]  # test-time statistics: each image's own, or the running ones
+    dropout: bool  # whether dropout, the generator's noise, stays on at test time
+    size_multiple: int = 1  # images are padded to sides that are multiples of it
+    scale: int = 1  # output side over input side
+    input_range: tuple[float, float] = (-1.0, 1.0)
+    output_range: tuple[float, float] = (-1.0, 1.0)
+    step: int = 0  # training steps behind it
+    kind: Literal["generator", "critic", "features"] = "generator"
+
+
+class Generator(NamedTuple):
+    """A spec and its variables, {"params": ..., "stats": ...}."""
+
+    spec: GeneratorSpec
+    variables: dict[str, Any]
+
+    @property
+    def module(self) -> Any:
+        """The Linen module that the spec describes."""
+        return networks.build(dict(self.spec.architecture))
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers training learned."""
+        return sum(int(np.size(leaf)) for leaf in jax.tree.leaves(self.variables["params"]))
+
+
+def save(path: Path, generator: Generator) -> None:
+    """Writes the file whole or not at all. No times, paths or versions: equal generators give equal bytes."""
+    metadata = {"format": FORMAT_VERSION, **dataclasses.asdict(generator.spec)}
+    arrays = {
+        jax.tree_util.keystr(place, simple=True, separator="/"): np.ascontiguousarray(leaf)
+        for place, leaf in jax.tree_util.tree_leaves_with_path(generator.variables)
+    }
+    content = safetensors.numpy.save(arrays, {_KEY: json.dumps(metadata, sort_keys=True)})
+    unfinished = path.with_name(path.name + ".tmp")
+    unfinished.write_bytes(content)
+    os.replace(unfinished, path)
+
+
+def load(path: str | Path) -> Generator:
+    """The generator in a file, or the last one of a run's folder.
+
+    Raises FileNotFoundError where there is none, and ValueError for a file that is damaged, not ours, or newer than
+    this program.
+    """
+    path = find(Path(path))
+    spec = read_spec(path)
+    with safetensors.safe_open(path, framework="numpy") as file:
+        arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
+    variables: dict[str, Any] = {"params": {}, "stats": {}}
+    for name, array in arrays.items():
+        *parents, leaf = name.split("/")
+        node = variables
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[leaf] = array
+    return Generator(spec, variables)
+
+
+def find(path: Path) -> Path:
+    """The generator file that a path means: itself, or the last generator of a run's folder.
+
+    Raises FileNotFoundError where there is none, ValueError where a folder holds several.
+    """
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path} does not exist; name a .safetensors file or a run's folder.")
+    files = sorted(file for file in path.glob("*.safetensors") if not file.stem.endswith("_best"))
+    if not files:
+        raise FileNotFoundError(f"{path} holds no generator (*.safetensors); a run writes one when it saves.")
+    if len(files) > 1:
+        names = ", ".join(file.name for file in files)
+        raise ValueError(f"{path} holds several generators ({names}); name one of the files.")
+    return files[0]
+
+
+def read_spec(path: Path) -> GeneratorSpec:
+    """What a file says of itself, without reading its arrays. Raises ValueError as `load` does."""
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            text = (file.metadata() or {}).get(_KEY)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is not a whole .safetensors file ({error}); copy it again.") from None
+    if text is None:
+        raise ValueError(
+            f"{path} was not written by gan_jax: it lacks the metadata that says what it is; "
+            "`gan-jax convert` reads the files of other programs."
+        )
+    fields = json.loads(text)
+    version = fields.pop("format")
+    if version > FORMAT_VERSION:
+        raise ValueError(
+            f"{path} has format {version} and this gan_jax reads up to {FORMAT_VERSION}; install a newer gan_jax."
+        )
+    for name in ("input_range", "output_range"):
+        fields[name] = tuple(fields[name])
+    return GeneratorSpec(**fields)

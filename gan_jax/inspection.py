@@ -1,0 +1,56 @@
+"""What a generator file, a run's folder or a checkpoint is, in words."""
+
+import json
+from pathlib import Path
+
+from gan_jax import checkpoint, generator
+
+
+def describe(path: Path) -> str:
+    """Several lines of text. Raises FileNotFoundError or ValueError for anything else."""
+    if path.is_file():
+        return _generator(path)
+    if (path / "config.json").is_file():
+        return _run(path)
+    if checkpoint.is_checkpoint(path):
+        return _checkpoint(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist.")
+    raise ValueError(f"{path} is no run's folder (it has no config.json) and no checkpoint.")
+
+
+def _generator(path: Path) -> str:
+    model = generator.load(path)
+    spec = model.spec
+    architecture = dict(spec.architecture)
+    name = architecture.pop("name")
+    fields = ", ".join(f"{field} {value}" for field, value in sorted(architecture.items()))
+    statistics = "each image's own statistics" if spec.norm == "image" else "running statistics"
+    return "\n".join(
+        [
+            f"{path}: {spec.kind} of {spec.method} after {spec.step} steps",
+            f"  {name} ({fields}), {model.parameter_count:,} parameters",
+            f"  {spec.in_channels} channels in {list(spec.input_range)} -> "
+            f"{spec.out_channels} channels in {list(spec.output_range)}, scale {spec.scale}",
+            f"  any size; padded to multiples of {spec.size_multiple}",
+            f"  at test time: {statistics}, dropout {'on' if spec.dropout else 'off'}",
+        ]
+    )
+
+
+def _run(path: Path) -> str:
+    config = json.loads((path / "config.json").read_text())
+    done = checkpoint.latest_step(path / "checkpoints") or 0
+    lines = [f"{path}: run {config['name']} of {config['method']}, {done} of {config['steps']} steps done"]
+    recipe = " ".join(f"--{name} {value}" for name, value in config["recipe"].items())
+    lines.append(f"  {recipe}")
+    lines += [f"  {name}: {net['parameters']:,} parameters" for name, net in config["networks"].items()]
+    lines += [f"  {file.name}" for file in sorted(path.glob("*.safetensors"))]
+    return "\n".join(lines)
+
+
+def _checkpoint(path: Path) -> str:
+    damage = checkpoint.damage(path)
+    state = "whole" if damage is None else damage
+    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return f"{path}: checkpoint after {path.name} steps, {size / 2**20:.1f} MiB, {state}"

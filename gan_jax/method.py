@@ -1,0 +1,62 @@
+"""What a training method is: a few pure functions and the state that they thread."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+from jax.typing import ArrayLike
+
+from gan_jax.networks.network import Network, Params, Stats
+
+Key = jax.Array  # a typed PRNG key
+Batch = Mapping[str, ArrayLike]  # uint8 [N, H, W, C] images (and integer labels) under the method's names
+State = Any  # one frozen tree a method, with at least `step` and `key`
+Draws = Any  # everything random in one step, as data
+Metrics = dict[str, jax.Array]  # scalar by name
+Variables = dict[str, Any]  # {"params": ..., "stats": ...}
+
+
+@flax.struct.dataclass
+class NetState:
+    """All that one trained network carries from step to step."""
+
+    params: Params
+    stats: Stats
+    opt: optax.OptState
+    lr_scale: jax.Array  # scalar on top of the schedule; 1 unless a plateau lowered it
+
+    @classmethod
+    def create(cls, network: Network, tx: optax.GradientTransformation, key: Key, *inputs: jax.Array) -> "NetState":
+        """The state of a network before its first step."""
+        params, stats = network.init(key, *inputs)
+        return cls(params=params, stats=stats, opt=tx.init(params), lr_scale=jnp.ones(()))
+
+    def descend(self, tx: optax.GradientTransformation, grads: Params, stats: Stats) -> "NetState":
+        """One optimizer step down `grads`, with the new `stats`: the one place that applies a gradient."""
+        updates, opt = tx.update(grads, self.opt, self.params)
+        updates = jax.tree.map(lambda update: self.lr_scale * update, updates)
+        return NetState(optax.apply_updates(self.params, updates), stats, opt, self.lr_scale)
+
+
+class Method(NamedTuple):
+    """A training method, as optax's GradientTransformation is an optimizer.
+
+    init: (key, batch) -> state.
+    draw: (key, batch) -> draws; all randomness of a step comes from here.
+    update: (state, batch, draws) -> (state, metrics); one step for the global batch, deterministic.
+    generators: state -> {name: variables}; what a run exports, moving averages where there are some.
+    """
+
+    init: Callable[[Key, Batch], State]
+    draw: Callable[[Key, Batch], Draws]
+    update: Callable[[State, Batch, Draws], tuple[State, Metrics]]
+    generators: Callable[[State], Mapping[str, Variables]]
+
+
+def train_step(method: Method, state: State, batch: Batch) -> tuple[State, Metrics]:
+    """One step. Its randomness follows from the state's constant key and step, so a resumed run draws the same."""
+    key = jax.random.fold_in(state.key, state.step)
+    return method.update(state, batch, method.draw(key, batch))

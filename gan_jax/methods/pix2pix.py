@@ -1,0 +1,126 @@
+"""pix2pix: Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks"."""
+
+from typing import NamedTuple
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from gan_jax import image, losses
+from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables
+from gan_jax.networks.network import Network, Params, Stats
+
+
+@flax.struct.dataclass
+class State:
+    """What pix2pix carries from step to step."""
+
+    step: jax.Array  # int32: updates made so far
+    key: Key  # constant: each step folds its number in
+    generator: NetState
+    critic: NetState
+    ema: Params | None  # moving average of the generator's parameters, if wanted
+
+
+class Draws(NamedTuple):
+    """Everything random in one step."""
+
+    dropout: Key  # the paper's noise z
+
+
+def pix2pix(
+    generator: Network,
+    critic: Network,
+    *,
+    generator_tx: optax.GradientTransformation,
+    critic_tx: optax.GradientTransformation,
+    adversarial: losses.AdversarialLoss | None = losses.non_saturating,
+    l1_weight: float = 100.0,
+    halve_critic: bool = True,
+    ema_decay: float | None = None,
+) -> Method:
+    """The conditional GAN with L1 (eq. 4): a critic step, then a generator step, on the same fake.
+
+    Batches hold "source" and "target", uint8 [N, H, W, C] or floats in [-1, 1]. `adversarial` None trains on L1
+    alone; the critic then stays as it was. `halve_critic` halves the critic's loss, which slows it relative to the
+    generator (section 3.3). `ema_decay` is the decay of an exponential moving average of the generator.
+    """
+
+    def init(key: Key, batch: Batch) -> State:
+        source, target = image.to_float(batch["source"]), image.to_float(batch["target"])
+        key, generator_key, critic_key = jax.random.split(key, 3)
+        generator_state = NetState.create(generator, generator_tx, generator_key, source)
+        return State(
+            step=jnp.zeros((), jnp.int32),
+            key=key,
+            generator=generator_state,
+            critic=NetState.create(critic, critic_tx, critic_key, _pair(source, target)),
+            # A copy: a donated state must not hold one buffer twice.
+            ema=None if ema_decay is None else jax.tree.map(jnp.copy, generator_state.params),
+        )
+
+    def draw(key: Key, batch: Batch) -> Draws:
+        del batch
+        return Draws(dropout=key)
+
+    def update(state: State, batch: Batch, draws: Draws) -> tuple[State, Metrics]:
+        source, target = image.to_float(batch["source"]), image.to_float(batch["target"])
+
+        def generate(params: Params) -> tuple[jax.Array, Stats]:
+            return generator.apply(params, state.generator.stats, source, train=True, key=draws.dropout)
+
+        def judge(params: Params, stats: Stats, images: jax.Array) -> tuple[jax.Array, Stats]:
+            return critic.apply(params, stats, _pair(source, images), train=True)
+
+        def critic_loss(params: Params, game: losses.AdversarialLoss) -> tuple[jax.Array, Stats]:
+            fake, _ = generate(state.generator.params)
+            fake_logits, stats = judge(params, state.critic.stats, fake)
+            real_logits, stats = judge(params, stats, target)
+            return game.critic(real_logits, fake_logits), stats
+
+        def generator_loss(params: Params, judged_by: NetState) -> tuple[jax.Array, tuple]:
+            fake, stats = generate(params)
+            l1 = losses.l1(fake, target)
+            if adversarial is None:
+                return l1_weight * l1, (stats, judged_by.stats, {"loss/l1": l1})
+            fake_logits, critic_stats = judge(judged_by.params, judged_by.stats, fake)
+            real_logits, _ = judge(judged_by.params, judged_by.stats, target)
+            gan = adversarial.generator(real_logits, fake_logits)
+            return gan + l1_weight * l1, (stats, critic_stats, {"loss/gan": gan, "loss/l1": l1})
+
+        new_critic, metrics = state.critic, {}
+        if adversarial is not None:
+            gradient = jax.value_and_grad(critic_loss, has_aux=True)
+            (loss, critic_stats), grads = gradient(state.critic.params, adversarial)
+            if halve_critic:
+                grads = jax.tree.map(lambda g: 0.5 * g, grads)
+            new_critic = state.critic.descend(critic_tx, grads, critic_stats)
+            metrics["loss/critic"] = loss
+
+        gradient = jax.value_and_grad(generator_loss, has_aux=True)
+        (loss, (stats, critic_stats, terms)), grads = gradient(state.generator.params, new_critic)
+        new_generator = state.generator.descend(generator_tx, grads, stats)
+        new_state = State(
+            step=state.step + 1,
+            key=state.key,
+            generator=new_generator,
+            # The generator's pass through the critic moves the critic's running statistics too, as in the paper's
+            # and the PyTorch port's code.
+            critic=new_critic.replace(stats=critic_stats),
+            ema=None
+            if ema_decay is None
+            else optax.incremental_update(new_generator.params, state.ema, 1.0 - ema_decay),
+        )
+        return new_state, {**metrics, "loss/generator": loss, **terms}
+
+    def generators(state: State) -> dict[str, Variables]:
+        params = state.generator.params if state.ema is None else state.ema
+        return {"generator": {"params": params, "stats": state.generator.stats}}
+
+    return Method(init, draw, update, generators)
+
+
+def _pair(source: jax.Array, images: jax.Array) -> jax.Array:
+    """What the conditional critic sees: source and image stacked along the channels."""
+    return jnp.concatenate([source, images], axis=-1)

@@ -1,0 +1,48 @@
+"""Architectures by name: Linen modules are frozen dataclasses, so a module's fields describe it completely."""
+
+import dataclasses
+from typing import Any
+
+import flax.linen as nn
+
+from gan_jax.networks.network import Network, from_linen, starting_from
+from gan_jax.networks.patchgan import PatchGAN
+from gan_jax.networks.unet import UNet
+
+__all__ = [
+    "Network",
+    "PatchGAN",
+    "UNet",
+    "build",
+    "catalogue",
+    "describe",
+    "from_linen",
+    "starting_from",
+]
+
+
+def catalogue() -> dict[str, type[nn.Module]]:
+    """Every architecture by the name that generator files use."""
+    return {cls.__name__: cls for cls in (PatchGAN, UNet)}
+
+
+def describe(module: nn.Module) -> dict[str, Any]:
+    """A module as plain data, fit for JSON: {"name": ..., and its fields}; `build` is the way back."""
+    fields = {
+        field.name: getattr(module, field.name)
+        for field in dataclasses.fields(module)  # type: ignore[arg-type]
+        if field.name not in ("parent", "name")
+    }
+    return {"name": type(module).__name__, **fields}
+
+
+def build(description: dict[str, Any]) -> nn.Module:
+    """The module that `describe` wrote down. Raises ValueError for a name or a field that is not known."""
+    fields = dict(description)
+    name = fields.pop("name", None)
+    if name not in catalogue():
+        raise ValueError(f"no architecture is called {name!r}; there are {', '.join(sorted(catalogue()))}.")
+    try:
+        return catalogue()[name](**fields)
+    except TypeError as error:
+        raise ValueError(f"{name} cannot be built from {fields}: {error}.") from None

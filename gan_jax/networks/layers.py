@@ -1,0 +1,157 @@
+"""The layers that the architectures share, with every constant of the PyTorch-era references written out.
+
+Feature maps are [N, H, W, C] float32.
+"""
+
+from typing import Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.nn.initializers import Initializer, normal, zeros
+
+from gan_jax.networks import convolution
+
+NORM_EPS = 1e-5
+BATCH_NORM_MOMENTUM = 0.1  # torch's: new running value = 0.9 old + 0.1 batch
+
+NormName = Literal["batch", "instance", "none"]
+
+
+def normal_around_one(key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> jax.Array:
+    """N(1, 0.02), as DCGAN and its successors initialise the scale of batch norm."""
+    return 1.0 + 0.02 * jax.random.normal(key, shape, dtype)
+
+
+class Conv(nn.Module):
+    """Convolution with a square kernel and zero padding; kernels are HWIO, N(0, 0.02) at the start."""
+
+    features: int
+    kernel_size: int
+    stride: int
+    padding: int
+    use_bias: bool
+    kernel_init: Initializer = normal(0.02)
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[N, H, W, I] -> [N, H', W', features]."""
+        shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
+        kernel = self.param("kernel", self.kernel_init, shape)
+        y = convolution.conv(x, kernel, stride=self.stride, padding=self.padding)
+        return y + self.param("bias", zeros, (self.features,)) if self.use_bias else y
+
+
+class ConvTranspose(nn.Module):
+    """Transposed convolution as torch defines it; kernels are HWIO, N(0, 0.02) at the start."""
+
+    features: int
+    kernel_size: int
+    stride: int
+    padding: int
+    use_bias: bool
+    output_padding: int = 0
+    kernel_init: Initializer = normal(0.02)
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[N, H, W, I] -> [N, H', W', features], H' = (H - 1) stride - 2 padding + kernel + output_padding."""
+        shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
+        kernel = self.param("kernel", self.kernel_init, shape)
+        y = convolution.conv_transpose(
+            x, kernel, stride=self.stride, padding=self.padding, output_padding=self.output_padding
+        )
+        return y + self.param("bias", zeros, (self.features,)) if self.use_bias else y
+
+
+class BatchNorm(nn.Module):
+    """Batch norm as in torch: biased variance normalises, unbiased variance enters the running statistics.
+
+    `statistics_batch` images share their statistics; None means the whole batch, whatever the device count.
+    """
+
+    statistics_batch: int | None = None
+    scale_init: Initializer = normal_around_one
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """[N, H, W, C] -> the same shape. Raises ValueError where `statistics_batch` does not divide N."""
+        channels = x.shape[-1]
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,))
+        running_variance = self.variable("batch_stats", "var", jnp.ones, (channels,))
+        scale = self.param("scale", self.scale_init, (channels,))
+        bias = self.param("bias", zeros, (channels,))
+        if not train:
+            return (x - running_mean.value) * (scale * lax.rsqrt(running_variance.value + NORM_EPS)) + bias
+
+        group = self.statistics_batch or x.shape[0]
+        if x.shape[0] % group:
+            raise ValueError(
+                f"a batch of {x.shape[0]} does not split into groups of statistics_batch {group}; "
+                "give a batch size that is a multiple of it."
+            )
+        groups = x.reshape(-1, group, *x.shape[1:])
+        centred, mean, variance = _centred(groups, axes=(1, 2, 3))
+        if not self.is_initializing():
+            count = group * x.shape[1] * x.shape[2]
+            self._move(running_mean, mean)
+            self._move(running_variance, variance * (count / max(count - 1, 1)))
+        factor = scale * lax.rsqrt(variance + NORM_EPS)
+        return (centred * _over(factor, groups.ndim) + bias).reshape(x.shape)
+
+    @staticmethod
+    def _move(running: nn.Variable, batch: jax.Array) -> None:
+        batch = lax.stop_gradient(batch).mean(axis=0)
+        running.value = (1.0 - BATCH_NORM_MOMENTUM) * running.value + BATCH_NORM_MOMENTUM * batch
+
+
+class InstanceNorm(nn.Module):
+    """Each channel of each image to mean 0 and variance 1; no scale, no bias, no running statistics."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[N, H, W, C] -> the same shape."""
+        centred, _, variance = _centred(x, axes=(1, 2))
+        return centred * _over(lax.rsqrt(variance + NORM_EPS), x.ndim)
+
+
+def _centred(x: jax.Array, axes: tuple[int, ...]) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """x minus its mean over the axes between the first and the last, that mean and the biased variance [N, C].
+
+    Statistics stay [N, C] until they are used: with `keepdims` XLA no longer merges the two passes of a step
+    through its generator, and the second costs as much as the first.
+    """
+    mean = x.mean(axis=axes)
+    centred = x - _over(mean, x.ndim)
+    return centred, mean, jnp.square(centred).mean(axis=axes)
+
+
+def _over(statistics: jax.Array, ndim: int) -> jax.Array:
+    """[N, C] -> [N, 1, ..., 1, C]."""
+    return statistics.reshape(statistics.shape[0], *[1] * (ndim - 2), statistics.shape[-1])
+
+
+class Norm(nn.Module):
+    """The norm that an architecture's `norm` field names."""
+
+    kind: NormName
+    statistics_batch: int | None = None
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """[N, H, W, C] -> the same shape."""
+        if self.kind == "batch":
+            return BatchNorm(self.statistics_batch, name="batch")(x, train=train)
+        return InstanceNorm(name="instance")(x) if self.kind == "instance" else x
+
+
+class Dropout(nn.Module):
+    """Zeroes each element with probability `rate` and rescales the rest; active if a "dropout" key is given."""
+
+    rate: float
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Any shape -> the same shape."""
+        return nn.Dropout(self.rate, deterministic=not self.has_rng("dropout"))(x)

@@ -1,0 +1,63 @@
+"""pix2pix's U-Net: Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks", 6.1.1."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gan_jax.networks.layers import Conv, ConvTranspose, Dropout, Norm, NormName
+
+
+class UNet(nn.Module):
+    """Encoder and decoder of `depth` 4x4 stride-2 convolutions each, mirrored layers joined by skips; tanh output.
+
+    Sides must be multiples of 2**depth; widths double from `width` to 8 `width`. Dropout is in the paper's places:
+    the first three decoder layers of full width.
+    """
+
+    out_channels: int = 3
+    depth: int = 8
+    width: int = 64
+    norm: NormName = "batch"
+    dropout: float = 0.5
+    statistics_batch: int | None = None
+
+    @property
+    def size_multiple(self) -> int:
+        """What the sides of an input must be a multiple of."""
+        return 2**self.depth
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """[N, H, W, C] in [-1, 1] -> [N, H, W, out_channels] in [-1, 1].
+
+        Raises ValueError where a side is not a multiple of 2**depth.
+        """
+        if x.shape[1] % self.size_multiple or x.shape[2] % self.size_multiple:
+            raise ValueError(
+                f"images are {x.shape[1]}x{x.shape[2]}; a U-Net of depth {self.depth} wants sides that are "
+                f"multiples of {self.size_multiple}: crop or pad them, or take a smaller depth."
+            )
+        widths = [self.width * min(2**level, 8) for level in range(self.depth)]
+        # Batch norm has a bias of its own, and a convolution's bias in front of it would have no gradient.
+        use_bias = self.norm != "batch"
+
+        skips = []
+        for level, features in enumerate(widths):
+            x = x if level == 0 else nn.leaky_relu(x, 0.2)
+            x = Conv(features, 4, 2, 1, use_bias, name=f"down{level + 1}")(x)
+            # The first layer has no norm, nor has the innermost: norm of a 1x1 map would give zeros.
+            if 0 < level < self.depth - 1:
+                x = Norm(self.norm, self.statistics_batch, name=f"down{level + 1}_norm")(x, train=train)
+            skips.append(x)
+
+        for step in range(1, self.depth):
+            level = self.depth - step  # the decoder layer's mirror image in the encoder
+            features = widths[level - 1]
+            x = ConvTranspose(features, 4, 2, 1, use_bias, name=f"up{step}")(nn.relu(x))
+            x = Norm(self.norm, self.statistics_batch, name=f"up{step}_norm")(x, train=train)
+            if step <= 3 and features == widths[-1] and self.dropout:
+                x = Dropout(self.dropout)(x)
+            x = jnp.concatenate([skips[level - 1], x], axis=-1)
+
+        x = ConvTranspose(self.out_channels, 4, 2, 1, True, name=f"up{self.depth}")(nn.relu(x))
+        return jnp.tanh(x)

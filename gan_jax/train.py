@@ -1,0 +1,123 @@
+"""The loop: batches, steps, callbacks, checkpoints, stop signals. It knows no algorithm and no device."""
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from types import FrameType
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from gan_jax import parallel
+from gan_jax.checkpoint import Checkpoints, Restored
+from gan_jax.method import Method, State
+
+
+class Every(NamedTuple):
+    """A callback `call(step, state)` after every `steps` steps and after the last one."""
+
+    steps: int
+    call: Callable[[int, State], None]
+
+
+class StopSignals:
+    """Within this context Ctrl-C and SIGTERM set `received`; a second Ctrl-C interrupts at once."""
+
+    def __enter__(self) -> "StopSignals":
+        self.received: str | None = None
+        self._before = {number: signal.signal(number, self._receive) for number in self._numbers}
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    _numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        self.received = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def start(
+    method: Method,
+    example: Mapping[str, np.ndarray],
+    *,
+    seed: int,
+    mesh: Mesh,
+    checkpoints: Checkpoints,
+    warn: Callable[[str], None],
+) -> Restored:
+    """The newest whole checkpoint's state, or a new one at step 0 made from `seed` and an example batch."""
+    restored = checkpoints.restore(parallel.abstract_state(method, example, mesh), warn)
+    if restored is not None:
+        return restored
+    state = parallel.compile_init(method, mesh)(jax.random.key(seed), dict(example))
+    return Restored(0, state, {})
+
+
+def train(
+    method: Method,
+    batches: Iterator[Mapping[str, np.ndarray]],
+    begin: Restored,
+    *,
+    steps: int,
+    mesh: Mesh,
+    checkpoints: Checkpoints,
+    save_every: int,
+    log: Callable[[int, dict[str, float], float], None],
+    events: tuple[Every, ...] = (),
+    extra: Callable[[], dict[str, Any]] = dict,
+) -> tuple[State, str | None]:
+    """Trains from `begin` until `steps` steps in all, and returns the state and the signal that stopped it, if any.
+
+    `batches` begins with the batch of step `begin.step`. `log(step, metrics, waited)` gets each step's metrics and
+    the seconds spent waiting for its batch, while the next step runs. `extra()` is saved beside the state.
+    Raises FloatingPointError at the first metric that is not finite; the checkpoints before it stay.
+    """
+    step_fn = parallel.compile_step(method, mesh)
+    state, unread = begin.state, None
+
+    with StopSignals() as stop:
+        for step in range(begin.step + 1, steps + 1):
+            before = time.perf_counter()
+            host_batch = next(batches)
+            waited = time.perf_counter() - before
+            state, metrics = step_fn(state, parallel.global_batch(host_batch, mesh))
+            if unread is not None:
+                _read(log, *unread)
+            unread = (step, metrics, waited)
+
+            last = step == steps or stop.received is not None
+            due = [event for event in events if step % event.steps == 0 or step == steps]
+            save = last or step % save_every == 0
+            if due or save:
+                _read(log, *unread)  # nothing is written of a step whose metrics are not finite
+                unread = None
+            for event in due:
+                event.call(step, state)
+            if save:
+                checkpoints.save(step, state, extra())
+            if last:
+                break
+        return state, stop.received
+
+
+def _read(
+    log: Callable[[int, dict[str, float], float], None],
+    step: int,
+    metrics: Mapping[str, jax.Array],
+    waited: float,
+) -> None:
+    values = {name: float(value) for name, value in jax.device_get(dict(metrics)).items()}
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"{name} is {value} at step {step}; training stops, the last checkpoint is kept. "
+                "Lower the learning rate, or look at the pictures of this step's batch."
+            )
+    log(step, values, waited)

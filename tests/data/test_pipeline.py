@@ -1,0 +1,161 @@
+import gc
+import itertools
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from gan_jax.data import pipeline, transforms
+
+
+class Numbers:
+    """Picture i is all i; a picture in `bad` cannot be read."""
+
+    def __init__(self, count, bad=()):
+        self.count, self.bad = count, bad
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, i):
+        if i in self.bad:
+            raise ValueError(f"{i}.png is damaged; replace it.")
+        # Uneven, so that threads overtake each other.
+        time.sleep(0.002 * (i % 3))
+        picture = np.full((4, 6, 1), i, np.uint8)
+        return {"name": str(i), "source": picture, "target": picture + 100}
+
+
+def numbered(pair, rng):
+    """Shows the picture's number and, in the target's corner, what was drawn for it."""
+    target = pair["target"].copy()
+    target[0, 0] = rng.integers(256)
+    return {"source": pair["source"], "target": target}
+
+
+def take(count, length=23, seed=7, **options):
+    iterator = pipeline.batches(Numbers(length), batch_size=4, seed=seed, transform=numbered, **options)
+    taken = [next(iterator) for _ in range(count)]
+    iterator.close()
+    return taken
+
+
+def assert_equal(a, b):
+    assert len(a) == len(b)
+    for x, y in zip(a, b, strict=True):
+        for name in ("source", "target"):
+            np.testing.assert_array_equal(x[name], y[name])
+
+
+def order(taken):
+    return [int(picture[0, 0, 0]) for batch in taken for picture in batch["source"]]
+
+
+def test_batches_are_stacked_uint8_pictures():
+    batch = take(1)[0]
+    assert {name: (array.shape, array.dtype) for name, array in batch.items()} == {
+        "source": ((4, 4, 6, 1), np.uint8),
+        "target": ((4, 4, 6, 1), np.uint8),
+    }
+
+
+def test_resumed_stream_is_the_uninterrupted_one():
+    whole = take(14)
+    for start in (1, 5, 6, 12):  # an epoch ends within batch 5
+        assert_equal(take(2, start=start), whole[start : start + 2])
+
+
+def test_two_processes_make_the_batches_of_one():
+    whole = take(12)
+    parts = [take(12, process=(index, 2)) for index in range(2)]
+    joined = [{name: np.concatenate([a[name], b[name]]) for name in a} for a, b in zip(*parts, strict=True)]
+    assert_equal(joined, whole)
+
+
+def test_order_does_not_depend_on_threads():
+    assert_equal(take(12, threads=1), take(12, threads=4))
+
+
+def test_every_epoch_is_another_permutation_and_nothing_is_dropped():
+    numbers = order(take(23))  # four epochs of 23
+    epochs = [numbers[k : k + 23] for k in range(0, 92, 23)]
+    assert all(sorted(epoch) == list(range(23)) for epoch in epochs)
+    assert len(set(map(tuple, epochs))) == 4
+
+
+def test_seed_decides_order_and_augmentation():
+    assert order(take(5)) != order(take(5, seed=8))
+    draws = [int(picture[0, 0, 0]) for batch in take(23) for picture in batch["target"]]
+    assert len(set(draws)) > 50
+
+
+def test_source_of_one_picture_fills_a_batch():
+    assert order(take(2, length=1)) == [0] * 8
+
+
+def test_batch_that_processes_cannot_share_is_refused_at_once():
+    with pytest.raises(ValueError, match="batch_size 4 is not a multiple of 3 processes"):
+        pipeline.batches(Numbers(9), batch_size=4, seed=0, transform=numbered, process=(0, 3))
+
+
+def test_error_of_a_thread_surfaces_with_its_own_message():
+    iterator = pipeline.batches(Numbers(9, bad=(5,)), batch_size=4, seed=0, transform=numbered)
+    with pytest.raises(ValueError, match="damaged") as caught:
+        list(itertools.islice(iterator, 3))
+    assert str(caught.value) == "5.png is damaged; replace it."
+
+
+def remaining(before):
+    """Threads that are there since before, after some time to end."""
+    deadline = time.monotonic() + 2
+    while set(threading.enumerate()) - before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return set(threading.enumerate()) - before
+
+
+@pytest.mark.parametrize("way", ["close", "collect", "unused"])
+def test_abandoned_iterator_stops_its_threads(way):
+    gc.collect()
+    before = set(threading.enumerate())
+    iterator = pipeline.batches(Numbers(9), batch_size=4, seed=0, transform=numbered)
+    if way != "unused":
+        next(iterator)
+        assert set(threading.enumerate()) - before
+    if way == "close":
+        iterator.close()
+    del iterator
+    gc.collect()
+    assert not remaining(before)
+
+
+def test_failed_iterator_stops_its_threads_while_its_error_is_kept():
+    gc.collect()
+    before = set(threading.enumerate())
+    iterator = pipeline.batches(Numbers(9, bad=range(9)), batch_size=4, seed=0, transform=numbered)
+    with pytest.raises(ValueError, match="damaged") as caught:
+        next(iterator)
+    assert not remaining(before)
+    assert caught.tb
+
+
+def test_fixed_batch_is_spread_evenly_and_always_the_same():
+    batch = pipeline.fixed_batch(Numbers(20), 4, numbered)
+    assert order([batch]) == [0, 5, 10, 15]
+    assert_equal([batch], [pipeline.fixed_batch(Numbers(20), 4, numbered)])
+    assert order([pipeline.fixed_batch(Numbers(3), 8, numbered)]) == [0, 1, 2]
+
+
+def test_pictures_of_different_sizes_cannot_be_one_batch():
+    class Growing(Numbers):
+        def __getitem__(self, i):
+            picture = np.zeros((4 + i, 6, 3), np.uint8)
+            return {"name": str(i), "source": picture, "target": picture}
+
+    def whole(pair, rng):
+        return {"source": pair["source"], "target": pair["target"]}
+
+    with pytest.raises(ValueError, match=r"source pictures.*\(4, 6, 3\) and \(5, 6, 3\)"):
+        pipeline.fixed_batch(Growing(2), 2, whole)
+    same = pipeline.fixed_batch(Growing(2), 2, transforms.centre("crop", crop_size=4))
+    assert same["target"].shape == (2, 4, 4, 3)

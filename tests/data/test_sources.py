@@ -1,0 +1,383 @@
+import io
+import json
+import os
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_jax.data import headers, pictures, sources, transforms
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    return folder
+
+
+def paint(path, value=0, size=(8, 6), mode="RGB", **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    colour = value if len(mode) == 1 else (value,) * len(mode)
+    Image.new(mode, size, colour).save(path, **options)
+
+
+def paint_halves(path, a=10, b=200):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = np.full((6, 16, 3), a, np.uint8)
+    picture[:, 8:] = b
+    Image.fromarray(picture).save(path)
+
+
+def open_rgb(root, split="train", **options):
+    return sources.open_pairs(root, split, **{"source_channels": 3, "target_channels": 3} | options)
+
+
+def values(pair):
+    return int(pair["source"][0, 0, 0]), int(pair["target"][0, -1, 0])
+
+
+# Layouts
+
+
+@pytest.mark.parametrize("layout", ["{split}{side}", "{side}/{split}"])
+def test_two_folders_are_paired_by_path_without_extension(tmp_path, layout):
+    for split in ("train", "test"):
+        for side, value, extension in (("A", 10, "png"), ("B", 200, "BMP")):
+            folder = tmp_path / layout.format(split=split, side=side)
+            paint(folder / f"b.{extension}", value + 1)
+            paint(folder / "street" / f"a.{extension}", value)
+    source = open_rgb(tmp_path)
+    assert [source[i]["name"] for i in range(len(source))] == ["b", "street/a"]
+    assert [values(source[i]) for i in range(2)] == [(11, 201), (10, 200)]
+    assert values(open_rgb(tmp_path, direction="BtoA")[1]) == (200, 10)
+    assert len(open_rgb(tmp_path, "test")) == 2
+    sources.check_headers(source)
+
+
+def test_side_by_side_pictures_are_cut_in_the_middle(tmp_path):
+    paint_halves(tmp_path / "train" / "1.png")
+    pair = open_rgb(tmp_path)[0]
+    assert pair["name"] == "1"
+    assert pair["source"].shape == pair["target"].shape == (6, 8, 3)
+    assert pair["source"].dtype == np.uint8
+    assert (pair["source"] == 10).all()
+    assert (pair["target"] == 200).all()
+    assert values(open_rgb(tmp_path, direction="BtoA")[0]) == (200, 10)
+
+
+@pytest.mark.parametrize("derive", ["grey", "edges"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_derived_source_is_made_from_the_photograph(tmp_path, derive, channels):
+    photo = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    (tmp_path / "train" / "sub").mkdir(parents=True)
+    Image.fromarray(photo).save(tmp_path / "train" / "sub" / "a.png")
+    pair = open_rgb(tmp_path, derive=derive, source_channels=channels)[0]
+    np.testing.assert_array_equal(pair["target"], photo)
+    made = transforms.centre("crop", crop_size=20)(pair, np.random.default_rng(0))["source"]
+    expected = {"grey": transforms.grey, "edges": transforms.edges}[derive](photo)[:, 5:25]
+    assert made.shape == (20, 20, channels)
+    assert (made == expected).all()
+
+
+def test_sources_print_alike_everywhere(tmp_path):
+    paint_halves(tmp_path / "train" / "1.png")
+    assert repr(open_rgb(tmp_path)) == f"Pairs(1 in {tmp_path}/train, AtoB, 3 to 3 channels)"
+    photos = open_rgb(tmp_path, derive="grey", source_channels=1)
+    assert repr(photos) == f"Photos(1 in {tmp_path}/train, from grey, 1 to 3 channels)"
+
+
+def test_hidden_files_and_other_files_are_ignored_and_links_followed(tmp_path):
+    paint_halves(tmp_path / "elsewhere.png")
+    for name in (".hidden.png", ".cache/1.png", "b.PNG", "a.png"):
+        paint_halves(tmp_path / "data" / "train" / name)
+    (tmp_path / "data" / "train" / "notes.txt").write_text("no picture")
+    (tmp_path / "data" / "train" / "c.png").symlink_to(tmp_path / "elsewhere.png")
+    assert pictures.list_pictures(tmp_path / "data" / "train") == ["a.png", "b.PNG", "c.png"]
+    assert len(open_rgb(tmp_path / "data")) == 3
+
+
+# Splits
+
+
+@pytest.mark.parametrize(("there", "wanted"), [("test", "val"), ("val", "test")])
+def test_val_and_test_stand_in_for_each_other(tmp_path, there, wanted):
+    paint_halves(tmp_path / "train" / "1.png")
+    assert open_rgb(tmp_path, wanted) is None
+    paint_halves(tmp_path / there / "2.png")
+    assert open_rgb(tmp_path, wanted).folders == (tmp_path / there,)
+    paint_halves(tmp_path / wanted / "3.png")
+    assert open_rgb(tmp_path, wanted).folders == (tmp_path / wanted,)
+
+
+@pytest.mark.parametrize(("count", "held"), [(1, 0), (2, 1), (19, 1), (40, 4)])
+def test_without_split_folders_a_tenth_is_held_out(tmp_path, count, held):
+    for i in range(count):
+        paint_halves(tmp_path / f"{i}.png")
+    splits = {split: open_rgb(tmp_path, split) for split in ("train", "val", "test")}
+    names = {split: source.files if source else [] for split, source in splits.items()}
+    assert names["val"] == names["test"]
+    assert len(names["val"]) == held
+    assert sorted([*names["train"], *names["val"]]) == [(file,) for file in pictures.list_pictures(tmp_path)]
+    if count == 40:
+        assert names["val"] != sorted([*names["train"], *names["val"]])[-4:]
+
+
+def test_any_source_can_be_exchanged(tmp_path):
+    paint_halves(tmp_path / "train" / "1.png")
+    forward, backward = open_rgb(tmp_path), open_rgb(tmp_path, direction="BtoA")
+    exchanged = sources.Exchanged(forward)
+    assert len(exchanged) == 1
+    assert repr(exchanged) == f"Exchanged({forward!r})"
+    assert values(exchanged[0]) == values(backward[0])
+    assert exchanged[0]["name"] == "1"
+
+
+# What is refused when a source is opened
+
+
+def test_names_without_a_partner_are_counted_and_three_are_named(tmp_path):
+    for name in "abc":
+        paint(tmp_path / "trainA" / f"{name}.png")
+    for name in "cdef":
+        paint(tmp_path / "trainB" / f"{name}.png")
+    with pytest.raises(ValueError, match=r"5 pictures have no partner.*A/a\.png, \S*A/b\.png, \S*B/d\.png, \.\.\."):
+        open_rgb(tmp_path)
+
+
+def test_two_pictures_of_one_name_are_refused(tmp_path):
+    for file in ("trainA/a.png", "trainA/a.bmp", "trainB/a.png"):
+        paint(tmp_path / file)
+    with pytest.raises(ValueError, match=r"trainA/a\.bmp differs from another picture in its extension only"):
+        open_rgb(tmp_path)
+
+
+def test_missing_and_empty_folders_say_what_was_looked_for(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no folder .*/none; wanted one with pictures"):
+        open_rgb(tmp_path / "none")
+    with pytest.raises(FileNotFoundError, match=r"no pictures in .*; wanted .*\.png \.jpg.*trainA"):
+        open_rgb(tmp_path)
+    paint_halves(tmp_path / "test" / "1.png")
+    with pytest.raises(FileNotFoundError, match=r"no pictures in .*/train; wanted"):
+        open_rgb(tmp_path)
+
+
+def test_settings_that_cannot_be_met_are_refused(tmp_path):
+    paint_halves(tmp_path / "train" / "1.png")
+    with pytest.raises(ValueError, match=r"got 4 and 3 channels; use 1 \(grey\) or 3 \(RGB\)"):
+        open_rgb(tmp_path, source_channels=4)
+    with pytest.raises(ValueError, match=r"direction BtoA.*derive=edges.*use AtoB"):
+        open_rgb(tmp_path, derive="edges", direction="BtoA")
+
+
+# Decoding
+
+
+def png16(colour_type, channels):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 4, 4, 16, colour_type, 0, 0, 0)
+    rows = (b"\0" + b"\x12\x34" * channels * 4) * 4
+    pixels = chunk(b"IDAT", zlib.compress(rows))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + pixels + chunk(b"IEND", b"")
+
+
+def decoded(path, channels=3):
+    source = open_rgb(path.parent, derive="grey", target_channels=channels)
+    sources.check_headers(source)
+    return source[0]["target"]
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.tif"])
+def test_exif_orientation_is_applied(tmp_path, name):
+    picture = np.zeros((16, 32, 3), np.uint8)
+    picture[:, 16:] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise: the right half becomes the lower one
+    Image.fromarray(picture).save(tmp_path / name, exif=exif)
+    upright = decoded(tmp_path / name)
+    assert upright.shape == (32, 16, 3)
+    assert upright[:8].max() < 10
+    assert upright[-8:].min() > 245
+    header = headers.read_headers(tmp_path, [name])[0]
+    assert isinstance(header, headers.Header)
+    assert (header.width, header.height, header.mode) == (16, 32, "RGB")
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_alpha_is_composited_over_white(tmp_path, mode):
+    colour = (100, 100, 100, 51) if mode == "RGBA" else (100, 51)
+    Image.new(mode, (4, 4), colour).save(tmp_path / "a.png")
+    assert (decoded(tmp_path / "a.png") == 224).all()  # 0.2 * 100 + 0.8 * 255
+    assert decoded(tmp_path / "a.png", channels=1).shape == (4, 4, 1)
+
+
+def test_palette_is_expanded_and_its_transparency_is_white(tmp_path):
+    picture = Image.new("P", (4, 4), 1)
+    picture.putpalette([0, 0, 0, 255, 0, 0])
+    picture.save(tmp_path / "a.png")
+    assert (decoded(tmp_path / "a.png") == (255, 0, 0)).all()
+    picture.save(tmp_path / "a.png", transparency=1)
+    assert (decoded(tmp_path / "a.png") == 255).all()
+
+
+def test_grey_and_colour_become_the_wanted_channels(tmp_path):
+    for name, mode, colour in (
+        ("a.png", "L", 77),
+        ("b.png", "RGB", (255, 0, 0)),
+        ("c.tif", "CMYK", (0, 255, 255, 0)),
+    ):
+        (tmp_path / mode).mkdir()
+        Image.new(mode, (4, 4), colour).save(tmp_path / mode / name)
+    assert (decoded(tmp_path / "L" / "a.png") == 77).all()
+    assert (decoded(tmp_path / "RGB" / "b.png", channels=1) == 76).all()  # 0.299 * 255
+    assert (decoded(tmp_path / "CMYK" / "c.tif") == (255, 0, 0)).all()
+
+
+def test_animation_gives_its_first_frame(tmp_path):
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    assert (decoded(tmp_path / "a.gif") == (255, 0, 0)).all()
+
+
+# Headers
+
+
+def damage(path, keep):
+    path.write_bytes(path.read_bytes()[:keep])
+
+
+def test_truncated_picture_is_named_when_it_is_decoded(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    for name in ("a.png", "a.jpg"):
+        folder = tmp_path / name[2:]
+        folder.mkdir()
+        Image.fromarray(noise).save(folder / name)
+        damage(folder / name, 3000)
+        source = open_rgb(folder)
+        sources.check_headers(source)
+        with pytest.raises(ValueError, match=f"{folder / name} is damaged or not a picture; replace or remove it"):
+            source[0]
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n\0\0"])
+def test_files_that_are_no_pictures_are_named_and_counted(tmp_path, content):
+    paint_halves(tmp_path / "a.png")
+    for name in "bcd":
+        (tmp_path / f"{name}.png").write_bytes(content)
+    source = open_rgb(tmp_path, derive="grey", split="train")
+    bad = sum(file[0] != "a.png" for file in source.files)
+    with pytest.raises(ValueError, match=rf"\w\.png is damaged or not a picture.* {bad - 1} more cannot be used"):
+        sources.check_headers(source)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.png", png16(0, 1), "more than 8 bits a channel; convert it to 8 bits"),
+        ("a.png", png16(2, 3), "more than 8 bits a channel"),
+        ("a.png", png16(6, 4), "more than 8 bits a channel"),
+        ("a.ppm", b"P6 4 4 65535\n" + bytes(96), "more than 8 bits a channel"),
+        ("a.pgm", b"P5 4 4 65535\n" + bytes(32), "more than 8 bits a channel"),
+    ],
+)
+def test_deep_pictures_are_refused_before_and_while_decoding(tmp_path, name, content, reason):
+    (tmp_path / name).write_bytes(content)
+    source = open_rgb(tmp_path)
+    for use in (sources.check_headers, lambda source: source[0]):
+        with pytest.raises(ValueError, match=f"{name} has {reason}"):
+            use(source)
+
+
+def test_float_pictures_are_refused_by_mode(tmp_path):
+    Image.new("F", (4, 4)).save(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match=r"a\.tif has mode F; convert it to 8 bits"):
+        sources.check_headers(open_rgb(tmp_path))
+
+
+@pytest.mark.parametrize("limit", [30, 70])  # Pillow raises above twice its limit and only warns above it
+def test_huge_pictures_are_refused_by_their_header(tmp_path, monkeypatch, limit):
+    paint_halves(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    with pytest.raises(ValueError, match=rf"a\.png has more than {limit} pixels.*scale it down"):
+        sources.check_headers(open_rgb(tmp_path))
+
+
+def test_pairs_of_two_sizes_are_refused_with_both(tmp_path):
+    paint(tmp_path / "trainA" / "a.png", size=(8, 6))
+    paint(tmp_path / "trainB" / "a.png", size=(8, 7))
+    with pytest.raises(ValueError, match=r"A/a\.png is 8x6 but \S*B/a\.png is 8x7"):
+        sources.check_headers(open_rgb(tmp_path))
+
+
+def test_odd_width_is_refused_side_by_side_only(tmp_path):
+    paint(tmp_path / "train" / "a.png", size=(7, 6))
+    with pytest.raises(ValueError, match=r"a\.png is 7x6; A and B side by side need an even width"):
+        sources.check_headers(open_rgb(tmp_path))
+    sources.check_headers(open_rgb(tmp_path, derive="grey"))
+
+
+def test_headers_are_cached_until_the_file_changes(tmp_path, cache, monkeypatch):
+    paint_halves(tmp_path / "a.png")
+    sources.check_headers(open_rgb(tmp_path))
+    assert len(list((cache / "gan_jax").iterdir())) == 1
+    with monkeypatch.context() as without_pillow:
+        without_pillow.setattr(Image, "open", None)
+        sources.check_headers(open_rgb(tmp_path))
+    paint(tmp_path / "a.png", size=(7, 6))
+    with pytest.raises(ValueError, match="7x6"):
+        sources.check_headers(open_rgb(tmp_path))
+
+
+def test_cache_keeps_the_pictures_of_the_other_split(tmp_path, cache):
+    for i in range(10):
+        paint_halves(tmp_path / f"{i}.png")
+    for split in ("train", "val"):
+        sources.check_headers(open_rgb(tmp_path, split))
+    (file,) = (cache / "gan_jax").iterdir()
+    assert len(json.loads(file.read_text())) == 10
+
+
+@pytest.mark.parametrize("content", [b"", b'{"a.png": [1', b"[1]", b'{"a.png": 3}', b"\xff\xfe"])
+def test_damaged_cache_is_replaced(tmp_path, cache, content):
+    paint_halves(tmp_path / "a.png")
+    sources.check_headers(open_rgb(tmp_path))
+    (file,) = (cache / "gan_jax").iterdir()
+    good = file.read_bytes()
+    file.write_bytes(content)
+    sources.check_headers(open_rgb(tmp_path))
+    assert file.read_bytes() == good
+
+
+def test_cache_that_cannot_be_written_is_not_used(tmp_path, cache, monkeypatch):
+    paint_halves(tmp_path / "a.png")
+    (cache / "file").write_text("in the way")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache / "file"))
+    sources.check_headers(open_rgb(tmp_path))
+
+
+def test_fingerprint_sees_names_and_sizes_but_not_the_place(tmp_path):
+    content = io.BytesIO()
+    Image.new("RGB", (8, 6)).save(content, "PNG")
+    prints = []
+    for root, name, extra in (("x", "a", b""), ("y", "a", b""), ("x2", "b", b""), ("x3", "a", b"!")):
+        folder = tmp_path / root
+        folder.mkdir()
+        (folder / f"{name}.png").write_bytes(content.getvalue() + extra)
+        prints.append(open_rgb(folder).fingerprint)
+    assert prints[0] == prints[1]
+    assert len(set(prints)) == 3
+    assert len(bytes.fromhex(prints[0])) == 32
+
+
+def test_vanished_file_is_no_damaged_one(tmp_path):
+    paint_halves(tmp_path / "train" / "a.png")
+    source = open_rgb(tmp_path)
+    os.remove(tmp_path / "train" / "a.png")
+    with pytest.raises(FileNotFoundError, match=r"a\.png"):
+        source[0]
+    with pytest.raises(ValueError, match=r"a\.png"):
+        sources.check_headers(source)

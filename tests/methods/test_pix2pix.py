@@ -1,0 +1,232 @@
+"""pix2pix against the PyTorch implementation's recorded steps, and its properties."""
+
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from gan_jax import losses
+from gan_jax.method import train_step
+from gan_jax.methods.pix2pix import Draws, pix2pix
+from gan_jax.networks import PatchGAN, UNet, from_linen, starting_from
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "training" / "pix2pix_vanilla"
+DEPTH = 6
+
+
+def torch_names() -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+    """Our layers' names -> the reference's, for the generator's convolutions, its norms, and the critic's layers."""
+    convs: dict[str, str] = {}
+    norms: dict[str, str] = {}
+    prefix = "model.model"
+    for level in range(1, DEPTH + 1):
+        down, up = f"down{level}", f"up{DEPTH + 1 - level}"
+        innermost = level == DEPTH
+        if level == 1:
+            convs |= {down: f"{prefix}.0", up: f"{prefix}.3"}
+            prefix += ".1.model"
+            continue
+        convs |= {down: f"{prefix}.1", up: f"{prefix}.{3 if innermost else 5}"}
+        norms |= {f"{up}_norm": f"{prefix}.{4 if innermost else 6}"}
+        if not innermost:
+            norms |= {f"{down}_norm": f"{prefix}.2"}
+        prefix += ".3.model"
+    critic = {f"conv{i}": f"model.{k}" for i, k in enumerate((0, 2, 5, 8, 11))}
+    return convs, norms, critic | {f"conv{i}_norm": f"model.{k}" for i, k in ((1, 3), (2, 6), (3, 9))}
+
+
+def variables(net: str, arrays: dict[str, np.ndarray]) -> tuple[dict, dict]:
+    """A state_dict of the reference -> (params, stats)."""
+    convs, norms, critic = torch_names()
+    names = critic if net == "D" else convs | norms
+    params: dict = {}
+    stats: dict = {"batch_stats": {}}
+    for ours, theirs in names.items():
+        weight = arrays[f"{theirs}.weight"]
+        bias = {"bias": arrays[f"{theirs}.bias"]} if f"{theirs}.bias" in arrays else {}
+        if ours.endswith("_norm"):
+            params[ours] = {"batch": {"scale": weight, **bias}}
+            running = {"mean": arrays[f"{theirs}.running_mean"], "var": arrays[f"{theirs}.running_var"]}
+            stats["batch_stats"][ours] = {"batch": running}
+        else:
+            # torch: (out, in, h, w), and (in, out, h, w) where transposed; ours is (h, w, in, out).
+            order = (2, 3, 0, 1) if ours.startswith("up") else (2, 3, 1, 0)
+            params[ours] = {"kernel": weight.transpose(order), **bias}
+    return params, stats
+
+
+@pytest.fixture(scope="module")
+def reference():
+    data = {name: dict(np.load(GOLDEN / f"{name}.npz")) for name in ("init_G", "init_D", "io")}
+    return data, json.loads((GOLDEN / "expected.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def replayed(reference):
+    """The reference's five steps through `update`: the final state, every step's metrics, and the networks."""
+    data, _ = reference
+    generator = from_linen(UNet(depth=DEPTH, width=8, dropout=0.0))
+    critic = from_linen(PatchGAN(width=8))
+    tx = optax.adam(2e-4, b1=0.5, b2=0.999, eps=1e-8)
+    method = pix2pix(
+        starting_from(generator, *variables("G", data["init_G"])),
+        starting_from(critic, *variables("D", data["init_D"])),
+        generator_tx=tx,
+        critic_tx=tx,
+    )
+    source, target = (data["io"][side].transpose(0, 1, 3, 4, 2) for side in "AB")
+    state = method.init(jax.random.key(0), {"source": source[0], "target": target[0]})
+    update, metrics = jax.jit(method.update), []
+    for a, b in zip(source, target, strict=True):
+        state, values = update(state, {"source": a, "target": b}, Draws(dropout=jax.random.key(0)))
+        metrics.append(values)
+    return state, metrics, generator, critic
+
+
+def test_losses_follow_the_reference(reference, replayed):
+    _, expected = reference
+    _, metrics, _, _ = replayed
+    wanted = {name: np.array(values) for name, values in expected["losses_f64"].items()}
+    got = {name: np.array([step[name] for step in metrics]) for name in metrics[0]}
+    # Ten times the reference's own gap between float32 and float64.
+    tolerance = 10 * expected["max_loss_gap_f32_f64"]
+    np.testing.assert_allclose(got["loss/gan"], wanted["G_GAN"], rtol=tolerance)
+    np.testing.assert_allclose(100.0 * got["loss/l1"], wanted["G_L1"], rtol=tolerance)
+    np.testing.assert_allclose(got["loss/critic"], wanted["D_real"] + wanted["D_fake"], rtol=tolerance)
+
+
+def test_networks_after_five_steps_equal_the_references(reference, replayed):
+    data, expected = reference
+    state, _, generator, critic = replayed
+    io, gaps = data["io"], expected["max_abs_gap_f32_f64"]
+    nhwc = {name: array.transpose(0, 2, 3, 1) for name, array in io.items() if array.ndim == 4}
+    params, stats = state.generator.params, state.generator.stats
+    evaluated, _ = generator.apply(params, stats, nhwc["probe_A"], train=False)
+    first_source, first_target = (io[side][0].transpose(0, 2, 3, 1) for side in "AB")
+    trained, _ = generator.apply(params, stats, first_source, train=True)
+    pair = np.concatenate([first_source, first_target], axis=-1)
+    judged, _ = critic.apply(state.critic.params, state.critic.stats, pair, train=False)
+    # Ten times the reference's own gaps between float32 and float64.
+    np.testing.assert_allclose(evaluated, nhwc["final_G_eval_on_probe"], atol=10 * gaps["final_eval"])
+    np.testing.assert_allclose(trained[:1], nhwc["final_G_train_on_step0_A_first"], atol=10 * gaps["final_train"])
+    np.testing.assert_allclose(judged, nhwc["final_D_eval_on_step0_pair"], atol=10 * gaps["D"])
+
+
+def test_small_parameters_and_running_statistics_after_five_steps(reference, replayed):
+    data, expected = reference
+    state, _, _, _ = replayed
+    convs, norms, critic = torch_names()
+    compared = 0
+    for net, names, ours in (("G", convs | norms, state.generator), ("D", critic, state.critic)):
+        for name, theirs in names.items():
+            for key in ("weight", "bias"):
+                wanted = data["io"].get(f"final_{net}:{theirs}.{key}")
+                if wanted is None:
+                    continue
+                layer = ours.params[name]
+                kernel = "scale" if name.endswith("_norm") else "kernel"
+                got = layer.get("batch", layer)[kernel if key == "weight" else "bias"]
+                if wanted.ndim == 4:
+                    order = (2, 3, 0, 1) if name.startswith("up") else (2, 3, 1, 0)
+                    wanted = wanted.transpose(order)
+                np.testing.assert_allclose(got, wanted, atol=10 * expected["max_abs_gap_f32_f64"]["params"])
+                compared += 1
+            for key, field in {"running_mean": "mean", "running_var": "var"}.items():
+                wanted = data["io"].get(f"final_{net}:{theirs}.{key}")
+                if wanted is not None:
+                    got = ours.stats["batch_stats"][name]["batch"][field]
+                    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
+                    compared += 1
+    assert compared == sum(name.startswith("final_") and ":" in name for name in data["io"])
+
+
+def small_method(**options):
+    tx = optax.sgd(1e-2)
+    return pix2pix(
+        from_linen(UNet(depth=5, width=4)),
+        from_linen(PatchGAN(layers=2, width=4)),
+        **{"generator_tx": tx, "critic_tx": tx, **options},
+    )
+
+
+def small_batch(size: int = 2, seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {name: rng.integers(0, 256, (size, 32, 32, 3), dtype=np.uint8) for name in ("source", "target")}
+
+
+def test_every_parameter_of_both_networks_moves():
+    method, batch = small_method(), small_batch()
+    before = method.init(jax.random.key(0), batch)
+    after, _ = jax.jit(lambda state: train_step(method, state, batch))(before)
+    for net in ("generator", "critic"):
+        old, new = getattr(before, net).params, getattr(after, net).params
+        moved = jax.tree.map(lambda a, b: bool((a != b).any()), old, new)
+        assert all(jax.tree.leaves(moved)), moved
+    assert int(after.step) == 1
+
+
+def test_a_step_is_a_function_of_key_and_step():
+    method, batch = small_method(), small_batch()
+    state = method.init(jax.random.key(0), batch)
+    step = jax.jit(lambda state: train_step(method, state, batch)[1]["loss/l1"])
+    assert step(state) == step(state)
+    # Another step, or another key, draws another dropout mask.
+    assert step(state) != step(state.replace(step=state.step + 1))
+    assert step(state) != step(state.replace(key=jax.random.key(7)))
+
+
+def test_without_an_adversarial_loss_the_critic_stays_and_l1_is_all():
+    method, batch = small_method(adversarial=None), small_batch()
+    before = method.init(jax.random.key(0), batch)
+    after, metrics = jax.jit(lambda state: train_step(method, state, batch))(before)
+    jax.tree.map(np.testing.assert_array_equal, after.critic.params, before.critic.params)
+    assert set(metrics) == {"loss/generator", "loss/l1"}
+    np.testing.assert_allclose(metrics["loss/generator"], 100.0 * metrics["loss/l1"], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("halve", "factor"), [(True, 0.5), (False, 1.0)])
+def test_halving_scales_the_critics_gradient(halve, factor):
+    batch = small_batch()
+    moves = []
+    for method in (small_method(halve_critic=halve), small_method(halve_critic=False)):
+        before = method.init(jax.random.key(0), batch)
+        after, _ = jax.jit(lambda state, method=method: train_step(method, state, batch))(before)
+        moves.append(jax.tree.map(jnp.subtract, after.critic.params, before.critic.params))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, factor * b, rtol=1e-3, atol=1e-7), *moves)
+
+
+def test_moving_average_starts_at_the_parameters_and_is_what_is_exported():
+    method, batch = small_method(ema_decay=0.9), small_batch()
+    before = method.init(jax.random.key(0), batch)
+    after, _ = jax.jit(lambda state: train_step(method, state, batch))(before)
+    wanted = jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, before.generator.params, after.generator.params)
+    exported = method.generators(after)["generator"]["params"]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7), exported, wanted)
+
+
+def test_least_squares_is_a_drop_in():
+    method, batch = small_method(adversarial=losses.least_squares), small_batch()
+    state = method.init(jax.random.key(0), batch)
+    _, metrics = jax.jit(lambda state: train_step(method, state, batch))(state)
+    assert all(np.isfinite(value) for value in metrics.values())
+
+
+def test_computing_the_fake_in_both_losses_costs_no_convolution():
+    """The step has the convolutions of one generator pass, its backward pass, and three critic passes with theirs."""
+    generator, critic = UNet(depth=5, width=4), PatchGAN(layers=2, width=4)
+    tx = optax.sgd(1e-2)
+    method = pix2pix(from_linen(generator), from_linen(critic), generator_tx=tx, critic_tx=tx)
+    batch = small_batch()
+    state = method.init(jax.random.key(0), batch)
+    program = jax.jit(lambda state: train_step(method, state, batch)).lower(state).compile().as_text() or ""
+    convolutions = program.count(" convolution(")
+    layers_g, layers_d = 2 * generator.depth, critic.layers + 2
+    # Forward; then for each layer the gradients of its kernel and of its input, the first layer's input left out.
+    generator_passes = layers_g + (2 * layers_g - 1)
+    critic_loss = 2 * (layers_d + 2 * layers_d - 1)
+    generator_loss = layers_d + layers_d  # forward, and the gradient of the input alone
+    assert convolutions == generator_passes + critic_loss + generator_loss
