@@ -116,12 +116,20 @@ def read_spec(path: Path) -> GeneratorSpec:
             f"{path} was not written by gan_jax: it lacks the metadata that says what it is; "
             "`gan-jax convert` reads the files of other programs."
         )
-    fields = json.loads(text)
-    version = fields.pop("format")
-    if version > FORMAT_VERSION:
+    try:
+        fields = json.loads(text)
+        version = int(fields.pop("format"))
+        # A newer format may have fields that this program does not know: it is told apart before they are read.
+        spec = None if version > FORMAT_VERSION else _spec(fields)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} says nothing that this gan_jax understands ({error}); write it anew.") from None
+    if spec is None:
         raise ValueError(
             f"{path} has format {version} and this gan_jax reads up to {FORMAT_VERSION}; install a newer gan_jax."
         )
-    for name in ("input_range", "output_range"):
-        fields[name] = tuple(fields[name])
-    return GeneratorSpec(**fields)
+    return spec
+
+
+def _spec(fields: dict[str, Any]) -> GeneratorSpec:
+    ranges = {name: tuple(fields[name]) for name in ("input_range", "output_range")}
+    return GeneratorSpec(**{**fields, **ranges})

@@ -50,7 +50,10 @@ def compile_init(method: Method, mesh: Mesh) -> Any:
 
 
 def compile_step(method: Method, mesh: Mesh) -> Any:
-    """The compiled step, (state, global batch) -> (state, metrics). It consumes the state it is given: the memory is used again."""
+    """The compiled step, (state, global batch) -> (state, metrics).
+
+    It consumes the state it is given: the memory is used again.
+    """
     return jax.jit(
         functools.partial(train_step, method),
         in_shardings=(replicated(mesh), NamedSharding(mesh, P("data"))),

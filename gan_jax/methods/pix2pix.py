@@ -1,5 +1,6 @@
 """pix2pix: Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks"."""
 
+import dataclasses
 from typing import NamedTuple
 
 import flax.struct
@@ -107,7 +108,7 @@ def pix2pix(
             generator=new_generator,
             # The generator's pass through the critic moves the critic's running statistics too, as in the paper's
             # and the PyTorch port's code.
-            critic=new_critic.replace(stats=critic_stats),
+            critic=dataclasses.replace(new_critic, stats=critic_stats),
             ema=None
             if ema_decay is None
             else optax.incremental_update(new_generator.params, state.ema, 1.0 - ema_decay),

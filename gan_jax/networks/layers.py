@@ -3,13 +3,14 @@
 Feature maps are [N, H, W, C] float32.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.nn.initializers import Initializer, normal, zeros
+from jax.nn.initializers import normal, zeros
 
 from gan_jax.networks import convolution
 
@@ -32,7 +33,7 @@ class Conv(nn.Module):
     stride: int
     padding: int
     use_bias: bool
-    kernel_init: Initializer = normal(0.02)
+    kernel_init: Callable[..., jax.Array] = normal(0.02)
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -52,7 +53,7 @@ class ConvTranspose(nn.Module):
     padding: int
     use_bias: bool
     output_padding: int = 0
-    kernel_init: Initializer = normal(0.02)
+    kernel_init: Callable[..., jax.Array] = normal(0.02)
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -72,7 +73,7 @@ class BatchNorm(nn.Module):
     """
 
     statistics_batch: int | None = None
-    scale_init: Initializer = normal_around_one
+    scale_init: Callable[..., jax.Array] = normal_around_one
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:

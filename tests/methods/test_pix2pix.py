@@ -158,9 +158,13 @@ def small_batch(size: int = 2, seed: int = 0) -> dict[str, np.ndarray]:
     return {name: rng.integers(0, 256, (size, 32, 32, 3), dtype=np.uint8) for name in ("source", "target")}
 
 
+def initial(method):
+    return jax.jit(method.init)(jax.random.key(0), small_batch())
+
+
 def test_every_parameter_of_both_networks_moves():
     method, batch = small_method(), small_batch()
-    before = method.init(jax.random.key(0), batch)
+    before = initial(method)
     after, _ = jax.jit(lambda state: train_step(method, state, batch))(before)
     for net in ("generator", "critic"):
         old, new = getattr(before, net).params, getattr(after, net).params
@@ -171,7 +175,7 @@ def test_every_parameter_of_both_networks_moves():
 
 def test_a_step_is_a_function_of_key_and_step():
     method, batch = small_method(), small_batch()
-    state = method.init(jax.random.key(0), batch)
+    state = initial(method)
     step = jax.jit(lambda state: train_step(method, state, batch)[1]["loss/l1"])
     assert step(state) == step(state)
     # Another step, or another key, draws another dropout mask.
@@ -181,27 +185,26 @@ def test_a_step_is_a_function_of_key_and_step():
 
 def test_without_an_adversarial_loss_the_critic_stays_and_l1_is_all():
     method, batch = small_method(adversarial=None), small_batch()
-    before = method.init(jax.random.key(0), batch)
+    before = initial(method)
     after, metrics = jax.jit(lambda state: train_step(method, state, batch))(before)
     jax.tree.map(np.testing.assert_array_equal, after.critic.params, before.critic.params)
     assert set(metrics) == {"loss/generator", "loss/l1"}
     np.testing.assert_allclose(metrics["loss/generator"], 100.0 * metrics["loss/l1"], rtol=1e-6)
 
 
-@pytest.mark.parametrize(("halve", "factor"), [(True, 0.5), (False, 1.0)])
-def test_halving_scales_the_critics_gradient(halve, factor):
+def test_halve_critic_halves_the_critics_gradient():
     batch = small_batch()
     moves = []
-    for method in (small_method(halve_critic=halve), small_method(halve_critic=False)):
-        before = method.init(jax.random.key(0), batch)
+    for method in (small_method(halve_critic=True), small_method(halve_critic=False)):
+        before = initial(method)
         after, _ = jax.jit(lambda state, method=method: train_step(method, state, batch))(before)
         moves.append(jax.tree.map(jnp.subtract, after.critic.params, before.critic.params))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, factor * b, rtol=1e-3, atol=1e-7), *moves)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, 0.5 * b, rtol=1e-3, atol=1e-7), *moves)
 
 
 def test_moving_average_starts_at_the_parameters_and_is_what_is_exported():
     method, batch = small_method(ema_decay=0.9), small_batch()
-    before = method.init(jax.random.key(0), batch)
+    before = initial(method)
     after, _ = jax.jit(lambda state: train_step(method, state, batch))(before)
     wanted = jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, before.generator.params, after.generator.params)
     exported = method.generators(after)["generator"]["params"]
@@ -210,7 +213,7 @@ def test_moving_average_starts_at_the_parameters_and_is_what_is_exported():
 
 def test_least_squares_is_a_drop_in():
     method, batch = small_method(adversarial=losses.least_squares), small_batch()
-    state = method.init(jax.random.key(0), batch)
+    state = initial(method)
     _, metrics = jax.jit(lambda state: train_step(method, state, batch))(state)
     assert all(np.isfinite(value) for value in metrics.values())
 
@@ -221,7 +224,7 @@ def test_computing_the_fake_in_both_losses_costs_no_convolution():
     tx = optax.sgd(1e-2)
     method = pix2pix(from_linen(generator), from_linen(critic), generator_tx=tx, critic_tx=tx)
     batch = small_batch()
-    state = method.init(jax.random.key(0), batch)
+    state = jax.eval_shape(method.init, jax.random.key(0), batch)
     program = jax.jit(lambda state: train_step(method, state, batch)).lower(state).compile().as_text() or ""
     convolutions = program.count(" convolution(")
     layers_g, layers_d = 2 * generator.depth, critic.layers + 2

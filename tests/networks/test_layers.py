@@ -1,0 +1,76 @@
+"""Norms, dropout and biases, by the definitions of the PyTorch references."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax.networks.layers import BatchNorm, Conv, Dropout, InstanceNorm
+
+
+def images(n=4, seed=0):
+    return np.random.default_rng(seed).normal(2.0, 3.0, (n, 5, 6, 2)).astype(np.float32)
+
+
+def apply_norm(x, statistics_batch=None, train=True):
+    module = BatchNorm(statistics_batch)
+    variables = module.init(jax.random.key(0), x, train=False)
+    variables = {**variables, "params": {"scale": jnp.array([2.0, 0.5]), "bias": jnp.array([1.0, -1.0])}}
+    return module.apply(variables, x, train=train, mutable=["batch_stats"])
+
+
+def test_batch_norm_normalises_by_biased_and_remembers_unbiased_variance():
+    x = images()
+    y, stats = apply_norm(x)
+    mean, variance = x.mean((0, 1, 2)), x.var((0, 1, 2))
+    wanted = (x - mean) / np.sqrt(variance + 1e-5) * [2.0, 0.5] + [1.0, -1.0]
+    np.testing.assert_allclose(y, wanted, atol=1e-5)
+    np.testing.assert_allclose(stats["batch_stats"]["mean"], 0.1 * mean, rtol=1e-5)
+    unbiased = x.reshape(-1, 2).var(0, ddof=1)
+    np.testing.assert_allclose(stats["batch_stats"]["var"], 0.9 + 0.1 * unbiased, rtol=1e-5)
+
+
+def test_batch_norm_in_evaluation_uses_running_statistics():
+    x = images()
+    y, stats = apply_norm(x, train=False)
+    np.testing.assert_allclose(y, x / np.sqrt(1 + 1e-5) * [2.0, 0.5] + [1.0, -1.0], atol=1e-5)
+    np.testing.assert_array_equal(stats["batch_stats"]["mean"], 0.0)
+
+
+def test_statistics_of_groups_equal_the_groups_alone():
+    x = images(6)
+    together, stats = apply_norm(x, statistics_batch=2)
+    alone = [apply_norm(x[i : i + 2]) for i in (0, 2, 4)]
+    np.testing.assert_allclose(together, np.concatenate([y for y, _ in alone]), atol=1e-5)
+    running = np.mean([s["batch_stats"]["var"] for _, s in alone], axis=0)
+    np.testing.assert_allclose(stats["batch_stats"]["var"], running, rtol=1e-5)
+
+
+def test_a_batch_that_does_not_split_into_groups_is_refused():
+    with pytest.raises(ValueError, match="batch of 4 does not split into groups of statistics_batch 3"):
+        apply_norm(images(), statistics_batch=3)
+
+
+def test_instance_norm_is_batch_norm_of_one_image_without_scale():
+    x = images()
+    y = InstanceNorm().apply({}, x)
+    wanted = (x - x.mean((1, 2), keepdims=True)) / np.sqrt(x.var((1, 2), keepdims=True) + 1e-5)
+    np.testing.assert_allclose(y, wanted, atol=1e-5)
+
+
+def test_dropout_needs_a_key_and_keeps_the_mean():
+    x = jnp.ones((1, 64, 64, 4))
+    np.testing.assert_array_equal(Dropout(0.5).apply({}, x), x)
+    y = Dropout(0.5).apply({}, x, rngs={"dropout": jax.random.key(0)})
+    assert set(np.unique(y)) == {0.0, 2.0}
+    np.testing.assert_allclose(y.mean(), 1.0, atol=0.05)
+
+
+def test_kernels_start_as_the_references_do():
+    x = jnp.zeros((1, 8, 8, 64))
+    params = Conv(64, 4, 2, 1, True).init(jax.random.key(0), x)["params"]
+    assert params["kernel"].shape == (4, 4, 64, 64)
+    np.testing.assert_allclose(params["kernel"].std(), 0.02, rtol=0.02)
+    np.testing.assert_array_equal(params["bias"], 0.0)
+    scale = BatchNorm().init(jax.random.key(0), jnp.zeros((1, 2, 2, 4096)), train=False)["params"]["scale"]
+    np.testing.assert_allclose([scale.mean(), scale.std()], [1.0, 0.02], rtol=0.05)

@@ -1,0 +1,70 @@
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from gan_jax import generator
+
+
+def test_a_generator_survives_its_file(tmp_path, tiny_generator):
+    model = tiny_generator(in_channels=1, norm="running", dropout=False)
+    generator.save(tmp_path / "g.safetensors", model)
+    loaded = generator.load(tmp_path / "g.safetensors")
+    assert loaded.spec == model.spec
+    assert loaded.module == model.module
+    assert jax.tree.structure(loaded.variables) == jax.tree.structure(jax.device_get(model.variables))
+    jax.tree.map(np.testing.assert_array_equal, loaded.variables, model.variables)
+
+
+def test_equal_generators_give_equal_bytes_and_no_other_metadata(tmp_path, tiny_generator):
+    for name in ("a", "b"):
+        generator.save(tmp_path / name, tiny_generator())
+    content = (tmp_path / "a").read_bytes()
+    assert content == (tmp_path / "b").read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    assert list(header["__metadata__"]) == ["gan_jax"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_a_runs_folder_means_its_last_generator(tmp_path, tiny_generator):
+    model = tiny_generator()
+    generator.save(tmp_path / "run_best.safetensors", model)
+    with pytest.raises(FileNotFoundError, match="holds no generator"):
+        generator.load(tmp_path)
+    last = model._replace(spec=dataclasses.replace(model.spec, step=7))
+    generator.save(tmp_path / "run.safetensors", last)
+    assert generator.load(tmp_path).spec.step == 7
+    generator.save(tmp_path / "other.safetensors", last)
+    with pytest.raises(ValueError, match=r"several generators \(other.safetensors, run.safetensors\)"):
+        generator.load(tmp_path)
+
+
+def test_a_missing_path_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere does not exist; name a .safetensors file"):
+        generator.load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("length", [0, 5, 100, -1])
+def test_a_truncated_file_is_refused(tmp_path, tiny_generator, length):
+    generator.save(tmp_path / "g", tiny_generator())
+    (tmp_path / "g").write_bytes((tmp_path / "g").read_bytes()[:length])
+    with pytest.raises(ValueError, match="is not a whole .safetensors file"):
+        generator.load(tmp_path / "g")
+
+
+def test_files_of_others_and_of_newer_programs_are_refused(tmp_path, tiny_generator):
+    foreign = tmp_path / "foreign.safetensors"
+    foreign.write_bytes(safetensors.numpy.save({"x": np.zeros(2, np.float32)}))
+    with pytest.raises(ValueError, match="was not written by gan_jax"):
+        generator.load(foreign)
+    metadata = {"format": generator.FORMAT_VERSION + 1}
+    foreign.write_bytes(safetensors.numpy.save({"x": np.zeros(2, np.float32)}, {"gan_jax": json.dumps(metadata)}))
+    with pytest.raises(ValueError, match="has format 2 and this gan_jax reads up to 1; install a newer"):
+        generator.load(foreign)
+    for text in ("not json", "{}", json.dumps({"format": 1, "colour": 3})):
+        foreign.write_bytes(safetensors.numpy.save({"x": np.zeros(2, np.float32)}, {"gan_jax": text}))
+        with pytest.raises(ValueError, match="says nothing that this gan_jax understands"):
+            generator.load(foreign)

@@ -1,0 +1,117 @@
+"""The loop: what it calls and when, stopping, and that a resumed run equals the unbroken one bit for bit."""
+
+import itertools
+import os
+import signal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from gan_jax import checkpoint, parallel, train
+from gan_jax.checkpoint import Checkpoints
+
+
+def batches(tiny_batch, start=0):
+    return (tiny_batch(seed=step) for step in itertools.count(start))
+
+
+@pytest.fixture
+def go(tmp_path, tiny_method, tiny_batch):
+    """(steps, folder=..., options) -> (state, signal): trains in a folder, going on if it has checkpoints."""
+
+    def run(steps, folder="run", method=None, log=lambda *row: None, **options):
+        method = method or tiny_method(generator_tx=optax.adam(1e-2), critic_tx=optax.adam(1e-2), ema_decay=0.9)
+        mesh = parallel.data_mesh(jax.devices()[:1])
+        with Checkpoints(tmp_path / folder) as checkpoints:
+            begin = train.start(method, tiny_batch(), seed=0, mesh=mesh, checkpoints=checkpoints, warn=print)
+            return train.train(
+                method,
+                options.pop("batches", batches(tiny_batch, begin.step)),
+                begin,
+                steps=steps,
+                mesh=mesh,
+                checkpoints=checkpoints,
+                save_every=options.pop("save_every", 100),
+                log=log,
+                **options,
+            )
+
+    return run
+
+
+def test_a_resumed_run_equals_the_unbroken_one_bit_for_bit(go):
+    whole, _ = go(5, "whole")
+    go(2, "broken")
+    resumed, _ = go(5, "broken")
+    states = [jax.device_get(s.replace(key=jax.random.key_data(s.key))) for s in (whole, resumed)]
+    jax.tree.map(np.testing.assert_array_equal, *states)
+
+
+def test_every_step_is_logged_once_and_in_order(go):
+    rows = []
+    go(4, log=lambda step, metrics, waited: rows.append((step, set(metrics), waited >= 0)))
+    names = {"loss/critic", "loss/generator", "loss/gan", "loss/l1"}
+    assert rows == [(step, names, True) for step in (1, 2, 3, 4)]
+
+
+def test_events_fall_on_their_steps_and_on_the_last(go):
+    calls = []
+    events = (
+        train.Every(2, lambda step, state: calls.append(("two", step, int(state.step)))),
+        train.Every(9, lambda step, state: calls.append(("nine", step, int(state.step)))),
+    )
+    go(5, events=events)
+    assert calls == [("two", 2, 2), ("two", 4, 4), ("two", 5, 5), ("nine", 5, 5)]
+
+
+def test_checkpoints_fall_on_their_steps_and_hold_what_is_beside_the_state(go, tmp_path):
+    count = itertools.count()
+    go(5, save_every=2, extra=lambda: {"saves": next(count)})
+    assert sorted(path.name for path in (tmp_path / "run").iterdir() if path.is_dir()) == ["4", "5"]
+
+
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+def test_a_signal_finishes_the_step_and_saves_it(go, tmp_path, number, name):
+    before = signal.getsignal(number)
+
+    def send(step, metrics, waited):
+        if step == 2:
+            os.kill(os.getpid(), number)
+
+    state, stopped = go(50, log=send)
+    assert stopped == name
+    # The metrics of step 2 are read while step 3 runs.
+    assert int(state.step) == checkpoint.latest_step(tmp_path / "run") == 3
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_ctrl_c_interrupts_at_once(go):
+    def send(step, metrics, waited):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        go(50, log=send)
+
+
+def test_the_first_loss_that_is_not_finite_is_named_and_nothing_is_saved_of_it(go, tmp_path, tiny_method):
+    def explode(count):
+        return jnp.where(count < 2, 1e-3, 1e30)
+
+    method = tiny_method(generator_tx=optax.sgd(explode), critic_tx=optax.sgd(1e-3))
+    with pytest.raises(FloatingPointError, match=r"loss/\w+ is (nan|inf) at step 4"):
+        go(10, method=method, save_every=2)
+    assert checkpoint.latest_step(tmp_path / "run") == 2
+
+
+def test_a_picture_that_fails_leaves_the_checkpoints_before_it(go, tmp_path, tiny_batch):
+    def failing():
+        yield from (tiny_batch(seed=step) for step in range(3))
+        raise ValueError("b.png is damaged")
+
+    with pytest.raises(ValueError, match="b.png is damaged"):
+        go(10, batches=failing(), save_every=2)
+    assert checkpoint.latest_step(tmp_path / "run") == 2
