@@ -73,7 +73,7 @@ def load(path: str | Path) -> Generator:
     this program.
     """
     path = find(Path(path))
-    spec = read_spec(path)
+    spec = _read_spec(path)
     with safetensors.safe_open(path, framework="numpy") as file:
         arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
     variables: dict[str, Any] = {"params": {}, "stats": {}}
@@ -104,7 +104,7 @@ def find(path: Path) -> Path:
     return files[0]
 
 
-def read_spec(path: Path) -> GeneratorSpec:
+def _read_spec(path: Path) -> GeneratorSpec:
     """What a file says of itself, without reading its arrays. Raises ValueError as `load` does."""
     try:
         with safetensors.safe_open(path, framework="numpy") as file:

@@ -103,7 +103,7 @@ def translate_files(generator: Generator, jobs: Sequence[Job], *, batch_size: in
             except (ValueError, OSError) as error:
                 failures.append(str(error))
                 continue
-            size = padded_size(picture.shape[0], picture.shape[1], generator.spec.size_multiple)
+            size = _padded_size(picture.shape[0], picture.shape[1], generator.spec.size_multiple)
             bucket = buckets.setdefault(size, [])
             bucket.append((job, picture))
             if len(bucket) == batch_size:
@@ -136,14 +136,14 @@ def _translate_each(generator: Generator, images: Sequence[np.ndarray], seed: in
     ]
 
 
-def padded_size(height: int, width: int, multiple: int) -> tuple[int, int]:
+def _padded_size(height: int, width: int, multiple: int) -> tuple[int, int]:
     """The sides that an image is padded to: the next multiples."""
     return -(-height // multiple) * multiple, -(-width // multiple) * multiple
 
 
 def _pad(picture: np.ndarray, multiple: int) -> np.ndarray:
     height, width = picture.shape[:2]
-    below, right = np.subtract(padded_size(height, width, multiple), (height, width))
+    below, right = np.subtract(_padded_size(height, width, multiple), (height, width))
     # A single row or column has nothing to reflect.
     mode: Literal["reflect", "edge"] = "reflect" if min(height, width) > 1 else "edge"
     return np.pad(picture, ((0, below), (0, right), (0, 0)), mode=mode)

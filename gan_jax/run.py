@@ -61,13 +61,13 @@ def main(build: Callable[[], tuple[Config, Experiment]]) -> int:
     """Builds and executes an experiment; what a user can cause becomes one sentence and exit code 2."""
     try:
         config, experiment = build()
-        return execute(config, experiment)
+        return _execute(config, experiment)
     except (ValueError, OSError, FloatingPointError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
 
-def execute(config: Config, experiment: Experiment) -> int:
+def _execute(config: Config, experiment: Experiment) -> int:
     """Trains, or goes on training, then scores and reports. Returns the exit code."""
     mesh = parallel.data_mesh()
     parallel.require_divisible(config.batch_size, mesh)
@@ -220,8 +220,8 @@ class _Validation:
         before = time.perf_counter()
         generators = _generators(self._experiment, state, step)
         model = next(iter(generators.values()))
-        outputs = translate_all(model, self._batch["source"])
-        scores = score_batch(outputs, self._batch["target"])
+        outputs = _translate_all(model, self._batch["source"])
+        scores = _score_batch(outputs, self._batch["target"])
         if self._experiment.label_scores:
             labels = self._experiment.label_scores(outputs, self._batch["source"])
             scores |= {f"label/{name}": value for name, value in labels.items()}
@@ -314,13 +314,13 @@ def _export(config: Config, generators: Mapping[str, Generator], suffix: str) ->
 # Scores
 
 
-def translate_all(model: Generator, images_u8: np.ndarray) -> np.ndarray:
+def _translate_all(model: Generator, images_u8: np.ndarray) -> np.ndarray:
     """`infer.translate` in batches of bounded memory."""
     parts = range(0, len(images_u8), _TRANSLATE_BATCH)
     return np.concatenate([infer.translate(model, images_u8[i : i + _TRANSLATE_BATCH]) for i in parts])
 
 
-def score_batch(outputs_u8: np.ndarray, targets_u8: np.ndarray) -> dict[str, float]:
+def _score_batch(outputs_u8: np.ndarray, targets_u8: np.ndarray) -> dict[str, float]:
     """Mean PSNR and SSIM, and sharpness: Laplacian energy over the target's, 1 where equally sharp."""
     return {
         "psnr": float(metrics.psnr(outputs_u8, targets_u8).mean()),
@@ -339,7 +339,7 @@ def _results(config: Config, experiment: Experiment, steps: int) -> None:
         _write_json(folder / "scores.json", scores)
     page = report.write(config.folder)
     if scores is not None:
-        print(score_table(scores))
+        print(_score_table(scores))
     print(f"report: {page}")
     print(f"generator: {config.folder / config.name}.safetensors")
 
@@ -364,7 +364,7 @@ def _score_test(folder: Path, model: Generator, experiment: Experiment) -> dict[
         pair = experiment.whole(item, np.random.default_rng(0))
         for name, paint in painters.items():
             picture = paint(pair["source"])
-            rows[name].append(score_batch(picture[None], pair["target"][None]))
+            rows[name].append(_score_batch(picture[None], pair["target"][None]))
             painted[name].append(picture)
         painted["source"].append(pair["source"])
         painted["target"].append(pair["target"])
@@ -391,7 +391,7 @@ def _row(scores: list[dict[str, float]]) -> dict[str, float | str]:
     return {name: evaluate.json_number(evaluate.mean([s[name] for s in scores])) for name in scores[0]}
 
 
-def score_table(scores: Mapping[str, Any]) -> str:
+def _score_table(scores: Mapping[str, Any]) -> str:
     """The score table for a terminal."""
     columns = [name for name in scores["rows"][0] if name != "name"]
     width = max(len(row["name"]) for row in scores["rows"])

@@ -5,12 +5,16 @@ import os
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["JAX_NUM_CPU_DEVICES"] = "8"
 
+# The environment must be set before JAX starts, so these come late.
 import jax
 import numpy as np
 import optax
 import pytest
 
-from gan_jax import networks
+from experiments import pix2pix as experiment
+from gan_jax import networks, run
+from gan_jax.data import pictures
+from gan_jax.data.synthetic import Facades
 from gan_jax.generator import Generator, GeneratorSpec
 from gan_jax.methods.pix2pix import pix2pix
 
@@ -70,3 +74,36 @@ def tiny_generator():
         return Generator(spec, {"params": params, "stats": stats})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def facades_folder(tmp_path_factory):
+    """A folder of side-by-side AB pictures, 32x32 each: 16 to train on, 2 to validate, 3 to test."""
+    root = tmp_path_factory.mktemp("data") / "facades"
+    for split, count in (("train", 16), ("val", 2), ("test", 3)):
+        for pair in (Facades(split, count, 32)[i] for i in range(count)):
+            pictures.save(
+                root / split / f"{pair['name']}.png", np.concatenate([pair["source"], pair["target"]], axis=1)
+            )
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_flags(facades_folder):
+    """(folder for runs, extra flags) -> the command line of a run of four steps on eight devices."""
+
+    def make(checkpoints_dir, *extra):
+        flags = "--name tiny --batch_size 8 --n_epochs 1 --n_epochs_decay 1 --load_size 36 --crop_size 32 --ngf 2 "
+        flags += "--ndf 2 --n_layers_D 1 --print_freq 1 --val_freq 2 --save_latest_freq 2"
+        where = ["--dataroot", str(facades_folder), "--checkpoints_dir", str(checkpoints_dir)]
+        return [*where, *flags.split(), *extra]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory, tiny_flags):
+    """The folder of a run that went through without a stop; tests leave it as it is."""
+    checkpoints_dir = tmp_path_factory.mktemp("runs")
+    assert run.main(lambda: experiment.build(tiny_flags(checkpoints_dir))) == 0
+    return checkpoints_dir / "tiny"

@@ -82,3 +82,14 @@ def test_nothing_in_common_and_nothing_there_are_said(folders, tmp_path):
         evaluate.evaluate(tmp_path / "empty", references, RGB)
     with pytest.raises(ValueError, match="give two folders whose pictures have the same names"):
         evaluate.evaluate(outputs / "sub", references, RGB)
+
+
+def test_two_pictures_of_one_name_cannot_be_paired(folders):
+    outputs, _ = folders
+    Image.new("RGB", (20, 20)).save(outputs / "shift.bmp")
+    with pytest.raises(ValueError, match=r"have one name; keep one of them"):
+        evaluate.by_stem(outputs)
+
+
+def test_numbers_that_json_lacks_become_words():
+    assert [evaluate.json_number(x) for x in (1.5, math.inf, math.nan)] == [1.5, "inf", "nan"]

@@ -43,7 +43,7 @@ def test_a_runs_folder_means_its_last_generator(tmp_path, tiny_generator):
 
 
 def test_a_missing_path_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere does not exist; name a .safetensors file"):
+    with pytest.raises(FileNotFoundError, match="nowhere does not exist; name a"):
         generator.load(tmp_path / "nowhere")
 
 
@@ -51,7 +51,7 @@ def test_a_missing_path_is_named(tmp_path):
 def test_a_truncated_file_is_refused(tmp_path, tiny_generator, length):
     generator.save(tmp_path / "g", tiny_generator())
     (tmp_path / "g").write_bytes((tmp_path / "g").read_bytes()[:length])
-    with pytest.raises(ValueError, match="is not a whole .safetensors file"):
+    with pytest.raises(ValueError, match="is not a whole"):
         generator.load(tmp_path / "g")
 
 

@@ -112,6 +112,6 @@ def test_a_picture_that_fails_leaves_the_checkpoints_before_it(go, tmp_path, tin
         yield from (tiny_batch(seed=step) for step in range(3))
         raise ValueError("b.png is damaged")
 
-    with pytest.raises(ValueError, match="b.png is damaged"):
+    with pytest.raises(ValueError, match="is damaged"):
         go(10, batches=failing(), save_every=2)
     assert checkpoint.latest_step(tmp_path / "run") == 2

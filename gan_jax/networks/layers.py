@@ -20,7 +20,7 @@ BATCH_NORM_MOMENTUM = 0.1  # torch's: new running value = 0.9 old + 0.1 batch
 NormName = Literal["batch", "instance", "none"]
 
 
-def normal_around_one(key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> jax.Array:
+def _normal_around_one(key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> jax.Array:
     """N(1, 0.02), as DCGAN and its successors initialise the scale of batch norm."""
     return 1.0 + 0.02 * jax.random.normal(key, shape, dtype)
 
@@ -73,7 +73,7 @@ class BatchNorm(nn.Module):
     """
 
     statistics_batch: int | None = None
-    scale_init: Callable[..., jax.Array] = normal_around_one
+    scale_init: Callable[..., jax.Array] = _normal_around_one
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:

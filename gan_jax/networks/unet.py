@@ -11,7 +11,7 @@ class UNet(nn.Module):
     """Encoder and decoder of `depth` 4x4 stride-2 convolutions each, mirrored layers joined by skips; tanh output.
 
     Sides must be multiples of 2**depth; widths double from `width` to 8 `width`. Dropout is in the paper's places:
-    the first three decoder layers of full width.
+    the first three decoder layers, as far as they have full width, and the first in any case.
     """
 
     out_channels: int = 3
@@ -41,6 +41,9 @@ class UNet(nn.Module):
         # Batch norm has a bias of its own, and a convolution's bias in front of it would have no gradient.
         use_bias = self.norm != "batch"
 
+        # The decoder has depth - 4 layers of full width, the paper's 256x256 network four of them.
+        dropped = min(max(self.depth - 4, 1), 3)
+
         skips = []
         for level, features in enumerate(widths):
             x = x if level == 0 else nn.leaky_relu(x, 0.2)
@@ -55,7 +58,7 @@ class UNet(nn.Module):
             features = widths[level - 1]
             x = ConvTranspose(features, 4, 2, 1, use_bias, name=f"up{step}")(nn.relu(x))
             x = Norm(self.norm, self.statistics_batch, name=f"up{step}_norm")(x, train=train)
-            if step <= 3 and features == widths[-1] and self.dropout:
+            if step <= dropped and self.dropout:
                 x = Dropout(self.dropout)(x)
             x = jnp.concatenate([skips[level - 1], x], axis=-1)
 

@@ -100,6 +100,7 @@ def test_train_and_dropout_are_independent():
 def test_a_module_survives_its_description():
     for module in (UNet(out_channels=1, depth=4, norm="instance"), PatchGAN(layers=2, statistics_batch=1)):
         assert networks.build(networks.describe(module)) == module
+        assert networks.catalogue()[type(module).__name__] is type(module)
 
 
 def test_unknown_descriptions_are_refused():

@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_jax.data import pictures
+
+
+def colours(height=4, width=6):
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def test_what_is_saved_is_read_back(tmp_path):
+    pictures.save(tmp_path / "deep" / "rgb.png", colours())
+    np.testing.assert_array_equal(pictures.read(tmp_path / "deep" / "rgb.png", 3), colours())
+    grey = colours()[..., :1]
+    pictures.save(tmp_path / "grey.png", grey)
+    np.testing.assert_array_equal(pictures.read(tmp_path / "grey.png", 1), grey)
+    np.testing.assert_array_equal(pictures.read(tmp_path / "grey.png", 3), np.repeat(grey, 3, axis=-1))
+    assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["grey.png", "rgb.png"]
+
+
+def test_read_picture_keeps_grey_grey_and_as_array_makes_luma(tmp_path):
+    pictures.save(tmp_path / "rgb.png", colours())
+    picture = pictures.read_picture(tmp_path / "rgb.png")
+    assert picture.mode == "RGB"
+    luma = pictures.as_array(picture, 1)[..., 0]
+    np.testing.assert_allclose(luma, colours() @ [0.299, 0.587, 0.114], atol=0.51)
+    pictures.save(tmp_path / "grey.png", luma[..., None])
+    assert pictures.read_picture(tmp_path / "grey.png").mode == "L"
+
+
+def test_alpha_lies_over_white(tmp_path):
+    rgba = np.dstack([colours(), np.full((4, 6), 0, np.uint8)])
+    Image.fromarray(rgba).save(tmp_path / "clear.png")
+    assert (pictures.read(tmp_path / "clear.png", 3) == 255).all()
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path):
+    pictures.save(tmp_path / "a.png", colours())
+    with pytest.raises((ValueError, TypeError, KeyError)):
+        pictures.save(tmp_path / "a.png", np.zeros((4, 6, 7), np.uint8))
+    np.testing.assert_array_equal(pictures.read(tmp_path / "a.png", 3), colours())

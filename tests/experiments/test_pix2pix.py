@@ -1,0 +1,130 @@
+"""The pix2pix recipe: its presets, every kind of data for two steps, and its own refusals."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments import pix2pix as experiment
+from gan_jax import generator, infer, run
+from gan_jax.data import pictures
+
+
+def start(*arguments):
+    return run.main(lambda: experiment.build([str(argument) for argument in arguments]))
+
+
+def test_defaults_are_the_incumbents():
+    config = experiment.Config()
+    assert (config.load_size, config.crop_size, config.batch_size, config.ngf, config.ndf) == (286, 256, 1, 64, 64)
+    assert (config.lr, config.beta1, config.lambda_L1, config.n_layers_D) == (2e-4, 0.5, 100.0, 3)
+    assert (config.n_epochs, config.n_epochs_decay, config.norm, config.gan_mode) == (100, 100, "batch", "vanilla")
+
+
+@pytest.mark.parametrize("preset", experiment.PRESETS)
+def test_presets_build(preset):
+    config, parts = experiment.build([preset])
+    assert config.preset == config.name == preset
+    assert len(parts.train) > 0
+
+
+SMALL = ["--batch_size=8", "--n_epochs=1", "--n_epochs_decay=0", "--ngf=2", "--ndf=2", "--n_layers_D=1", "--name=two"]
+
+
+def test_photographs_are_coloured(tmp_path):
+    rng = np.random.default_rng(0)
+    for i in range(20):
+        photo = Image.fromarray(rng.integers(0, 256, (4, 5, 3), dtype=np.uint8)).resize((40 + i, 36))
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        photo.save(tmp_path / "photos" / f"{i}.jpg")
+    flags = ["--dataroot", tmp_path / "photos", "--derive", "grey", "--preprocess", "crop", "--crop_size", 32]
+    assert start(*flags, *SMALL, "--checkpoints_dir", tmp_path) == 0
+    spec = generator.load(tmp_path / "two").spec
+    assert (spec.in_channels, spec.out_channels, spec.step) == (1, 3, 3)
+    scores = json.loads((tmp_path / "two" / "results" / "scores.json").read_text())
+    assert [row["name"] for row in scores["rows"]] == ["generator", "grey input"]
+    assert scores["count"] == 2  # a tenth is held out
+    held_out = sorted((tmp_path / "two" / "results" / "output").iterdir())
+    assert {pictures.read(path, 3).shape[0] for path in held_out} == {36}
+
+
+def test_photos_to_labels_is_the_other_direction(tmp_path, facades_folder):
+    flags = ["--dataroot", facades_folder, "--direction", "BtoA", "--load_size", 32, "--crop_size", 32]
+    assert start(*flags, *SMALL, "--checkpoints_dir", tmp_path) == 0
+    results = tmp_path / "two" / "results"
+    picture = pictures.read(facades_folder / "test" / "test_0000.png", 3)
+
+    def read(kind):
+        return pictures.read(results / kind / "test_0000.png", 3)
+
+    np.testing.assert_array_equal(read("input"), picture[:, 32:])
+    np.testing.assert_array_equal(read("target"), picture[:, :32])
+    model = generator.load(tmp_path / "two")
+    np.testing.assert_array_equal(infer.translate(model, picture[:, 32:]), read("output"))
+
+
+def test_the_embedded_set_scores_labels_and_a_rival(monkeypatch, tmp_path):
+    monkeypatch.setattr(experiment, "EMBEDDED_COUNTS", {"train": 8, "val": 2, "test": 2})
+    flags = ["--dataroot", "embedded", "--load_size", 32, "--crop_size", 32, "--gan_mode", "none"]
+    assert start(*flags, *SMALL, "--checkpoints_dir", tmp_path) == 0
+    scores = json.loads((tmp_path / "two" / "results" / "scores.json").read_text())
+    assert [row["name"] for row in scores["rows"]] == ["generator", "mean colour of each class", "ground truth"]
+    truth = scores["rows"][2]
+    assert truth["label/per_pixel"] > 0.8
+    assert all({"label/per_pixel", "label/per_class", "label/iou"} <= set(row) for row in scores["rows"])
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ([], "give --dataroot FOLDER, or a preset (demo)"),
+        (["dmeo"], "no preset is called dmeo; there is demo"),
+        (["--dataroot", "nowhere"], "no folder nowhere"),
+        (["--dataroot", "embedded", "--crop_size", "100"], "crop_size 100 is not a multiple of 32; the nearest is 96"),
+        (["demo", "--crop_size", "256"], "crop_size 256 is larger than load_size 128"),
+        (["demo", "--netG", "unet_256"], "multiples of 256"),
+    ],
+)
+def test_what_cannot_be_run_is_said_in_a_sentence(flags, words, capsys, tmp_path):
+    assert start(*flags, "--batch_size", 8, "--checkpoints_dir", tmp_path) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_broken_pictures_stop_a_run_before_it_begins(tmp_path, capsys):
+    for split in ("train", "test"):
+        (tmp_path / split).mkdir()
+        Image.new("RGB", (64, 32)).save(tmp_path / split / "a.png")
+    (tmp_path / "train" / "b.png").write_bytes(b"")
+    assert start("--dataroot", tmp_path, *SMALL, "--checkpoints_dir", tmp_path / "runs") == 2
+    assert "b.png is damaged or not a picture" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_flags_reach_the_networks_and_the_file():
+    flags = [
+        "demo",
+        "--norm",
+        "instance",
+        "--no_dropout",
+        "--ngf",
+        "3",
+        "--ndf",
+        "5",
+        "--n_layers_D",
+        "2",
+        "--output_nc",
+        "1",
+        "--gan_mode",
+        "lsgan",
+    ]
+    _, parts = experiment.build(flags)
+    generator_fields, critic_fields = parts.networks["generator"], parts.networks["critic"]
+    assert (generator_fields["norm"], generator_fields["width"], generator_fields["dropout"]) == ("instance", 3, 0.0)
+    assert (critic_fields["layers"], critic_fields["width"], critic_fields["norm"]) == (2, 5, "instance")
+    spec = dataclasses.asdict(parts.specs["generator"])
+    assert (spec["out_channels"], spec["dropout"], spec["size_multiple"]) == (1, False, 128)

@@ -1,0 +1,90 @@
+"""kill -9 at any moment, inside a save too: the same command goes on to the unbroken run's very bytes."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gan_jax import checkpoint, progress
+
+ROOT = Path(__file__).parents[1]
+STEPS = 16 * 40
+
+
+def command(dataroot, checkpoints_dir):
+    flags = (
+        "--name run --n_epochs 20 --n_epochs_decay 20 --load_size 36 --crop_size 32 --ngf 8 --ndf 8 --n_layers_D 2 "
+        "--print_freq 1 --val_freq 40 --save_latest_freq 20"
+    )
+    where = ["--dataroot", str(dataroot), "--checkpoints_dir", str(checkpoints_dir)]
+    return [sys.executable, "-m", "experiments.pix2pix", *where, *flags.split()]
+
+
+def start(dataroot, checkpoints_dir):
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "1"}
+    return subprocess.Popen(
+        command(dataroot, checkpoints_dir), cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+def last_step(folder):
+    rows = progress.read_log(folder / "log.jsonl")
+    return max((row["step"] for row in rows), default=0)
+
+
+def in_a_save(folder):
+    """Whether a step's folder is being written, or is committed and not yet sealed."""
+    steps = [path for path in (folder / "checkpoints").glob("[0-9]*") if path.is_dir()]
+    return any("tmp" in path.name or not (path / "digests.json").exists() for path in steps)
+
+
+def kill_when(process, condition):
+    """SIGKILL as soon as the condition holds; False if the run ended before."""
+    while process.poll() is None:
+        if condition():
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            return True
+        time.sleep(0.001)
+    return False
+
+
+@pytest.mark.slow
+def test_ten_kills_leave_no_trace(facades_folder, tmp_path):
+    unbroken = start(facades_folder, tmp_path / "unbroken")
+    output, _ = unbroken.communicate()
+    assert unbroken.returncode == 0, output.decode()
+
+    folder = tmp_path / "killed" / "run"
+    rng = random.Random(0)
+    moments = ["before the first checkpoint", *rng.sample(["in a save"] * 4 + ["any"] * 5, 9)]
+    killed, inside = [], 0
+    for kill, moment in enumerate(moments):
+        process = start(facades_folder, tmp_path / "killed")
+        begin = last_step(folder)
+        goal = begin + rng.randint(5, 60)
+        if moment == "before the first checkpoint":
+            done = kill_when(process, lambda: last_step(folder) >= 5)
+            assert checkpoint.latest_step(folder / "checkpoints") is None
+        elif moment == "in a save":
+            done = kill_when(process, lambda goal=goal: last_step(folder) >= goal and in_a_save(folder))
+            inside += in_a_save(folder)
+        else:
+            done = kill_when(process, lambda goal=goal: last_step(folder) >= goal)
+            time.sleep(rng.random() * 0.1)
+        assert done, f"the run ended before kill {kill}: {process.stdout.read().decode()}"
+        killed.append((moment, last_step(folder)))
+    assert inside >= 3, killed
+
+    process = start(facades_folder, tmp_path / "killed")
+    output, _ = process.communicate()
+    assert process.returncode == 0, output.decode()
+    print(killed)
+    for name in ("run.safetensors", "run_best.safetensors"):
+        assert (folder / name).read_bytes() == (tmp_path / "unbroken" / "run" / name).read_bytes(), killed
+    assert last_step(folder) == STEPS

@@ -1,0 +1,169 @@
+"""A run from its command line: what it writes, going on, being stopped, and what it refuses."""
+
+import json
+import os
+import shutil
+import signal
+
+import jax
+import numpy as np
+import pytest
+
+from experiments import pix2pix as experiment
+from gan_jax import generator, progress, run
+from gan_jax.data import pictures
+
+
+def start(arguments):
+    return run.main(lambda: experiment.build([str(argument) for argument in arguments]))
+
+
+def test_what_a_finished_run_leaves(finished_run):
+    files = {path.relative_to(finished_run).as_posix() for path in finished_run.rglob("*") if path.is_file()}
+    outside = {name for name in files if not name.startswith("checkpoints/")}
+    results = {f"results/{kind}/test_{i:04d}.png" for kind in ("input", "output", "target") for i in range(3)}
+    samples = {f"samples/{name}.png" for name in ("input", "target", "step_00000002", "step_00000004")}
+    assert outside == results | samples | {
+        "config.json",
+        "log.jsonl",
+        "report.html",
+        "results/scores.json",
+        "tiny.safetensors",
+        "tiny_best.safetensors",
+    }
+
+
+def test_config_says_what_was_run(finished_run):
+    config = json.loads((finished_run / "config.json").read_text())
+    assert (config["name"], config["method"], config["steps"]) == ("tiny", "pix2pix", 4)
+    assert config["recipe"]["lambda_L1"] == 100.0
+    assert (config["data"]["train"], config["data"]["val"], config["data"]["test"]) == (16, 2, 3)
+    model = generator.load(finished_run)
+    assert config["networks"]["generator"]["parameters"] == model.parameter_count
+    assert config["networks"]["generator"]["name"] == "UNet"
+    assert config["versions"]["jax"] == jax.__version__
+
+
+def test_the_log_has_every_step_and_validation(finished_run):
+    rows = progress.read_log(finished_run / "log.jsonl")
+    assert [row["step"] for row in rows if row["kind"] == "train"] == [1, 2, 3, 4]
+    assert [row["step"] for row in rows if row["kind"] == "validation"] == [2, 4]
+    first = next(row for row in rows if row["kind"] == "train")
+    assert {"epoch", "images_per_s", "data_wait", "loss/critic", "loss/generator", "loss/gan", "loss/l1"} <= set(first)
+    assert first["epoch"] == 0.5
+
+
+def test_the_best_generator_is_that_of_the_best_validation(finished_run):
+    rows = [row for row in progress.read_log(finished_run / "log.jsonl") if row["kind"] == "validation"]
+    best = max(rows, key=lambda row: row["psnr"])
+    assert generator.load(finished_run / "tiny_best.safetensors").spec.step == best["step"]
+    assert generator.load(finished_run).spec.step == 4
+
+
+def test_scores_are_those_of_the_written_pictures(finished_run):
+    scores = json.loads((finished_run / "results" / "scores.json").read_text())
+    pairs = [
+        [pictures.read(finished_run / "results" / kind / f"test_{i:04d}.png", 3) for kind in ("output", "target")]
+        for i in range(3)
+    ]
+    errors = [np.square(output.astype(float) - target).mean() for output, target in pairs]
+    wanted = np.mean([10 * np.log10(255**2 / error) for error in errors])
+    np.testing.assert_allclose(scores["rows"][0]["psnr"], wanted, rtol=1e-5)
+    assert (scores["count"], scores["step"]) == (3, 4)
+
+
+def test_run_again_it_is_finished_and_shows_the_results(finished_run, tiny_flags, capsys, monkeypatch):
+    monkeypatch.setattr(run.parallel, "compile_step", lambda *_: pytest.fail("it trained again"))
+    assert start(tiny_flags(finished_run.parent)) == 0
+    said = capsys.readouterr().out
+    assert "tiny is finished: 4 steps are done." in said
+    assert "3 pictures of the test split" in said
+    assert str(finished_run / "report.html") in said
+
+
+def test_stopped_by_a_signal_and_resumed_it_ends_in_the_same_bytes(
+    finished_run, tiny_flags, tmp_path, monkeypatch, capsys
+):
+    step = progress.Meter.step
+
+    def stop_at_one(self, number, metrics, waited):
+        step(self, number, metrics, waited)
+        if number == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(progress.Meter, "step", stop_at_one)
+        assert start(tiny_flags(tmp_path)) == 143
+    assert "stopped by SIGTERM; the same command goes on" in capsys.readouterr().out
+    stopped_at = generator.load(tmp_path / "tiny").spec.step
+    assert stopped_at < 4
+    assert start(tiny_flags(tmp_path)) == 0
+    assert f"going on after step {stopped_at}" in capsys.readouterr().out
+    for name in ("tiny.safetensors", "tiny_best.safetensors"):
+        assert (tmp_path / "tiny" / name).read_bytes() == (finished_run / name).read_bytes()
+    logs = [progress.read_log(folder / "log.jsonl") for folder in (tmp_path / "tiny", finished_run)]
+    losses = [[(row["step"], row.get("loss/l1"), row.get("psnr")) for row in log] for log in logs]
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--lr", "1e-3"], "--lr was 0.0002 and is 0.001"),
+        (["--n_epochs", "2"], "--n_epochs was 1 and is 2"),
+        (["--seed", "1", "--gan_mode", "lsgan"], "--gan_mode was vanilla and is lsgan; --seed was 0 and is 1"),
+    ],
+)
+def test_a_changed_setting_is_named_and_refused(finished_run, tiny_flags, capsys, flags, words):
+    assert start(tiny_flags(finished_run.parent, *flags)) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert "Give the old values to go on, or another --name" in error
+
+
+def test_settings_that_change_no_number_may_change(finished_run, tiny_flags):
+    assert start(tiny_flags(finished_run.parent, "--print_freq", "7", "--num_threads", "1")) == 0
+
+
+def recipe(**values):
+    data = {"train": 4, "fingerprint": "a"}
+    return {"method": "pix2pix", "recipe": {"n_epochs": 100, "n_epochs_decay": 0, **values}, "data": data}
+
+
+def test_more_epochs_are_allowed_under_a_constant_rate_only():
+    assert run._changes(recipe(), recipe(n_epochs=200)) == []
+    assert run._changes(recipe(n_epochs_decay=5), recipe(n_epochs_decay=5, n_epochs=200)) != []
+
+
+def test_changed_pictures_are_refused(finished_run, tiny_flags, tmp_path, facades_folder, capsys):
+    shutil.copytree(finished_run, tmp_path / "runs" / "tiny")
+    config = json.loads((tmp_path / "runs" / "tiny" / "config.json").read_text())
+    config["data"]["fingerprint"] = "other"
+    config["recipe"]["checkpoints_dir"] = str(tmp_path)
+    (tmp_path / "runs" / "tiny" / "config.json").write_text(json.dumps(config))
+    assert start(tiny_flags(tmp_path / "runs")) == 2
+    assert "the training pictures changed (16 before, 16 now)" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_no_run_is_left_alone(tiny_flags, tmp_path, capsys):
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "thesis.txt").write_text("do not touch")
+    assert start(tiny_flags(tmp_path)) == 2
+    assert "holds files but no config.json" in capsys.readouterr().err
+    (tmp_path / "tiny" / "config.json").write_text("{")
+    assert start(tiny_flags(tmp_path)) == 2
+    assert "config.json is damaged" in capsys.readouterr().err
+    assert (tmp_path / "tiny" / "thesis.txt").read_text() == "do not touch"
+
+
+def test_a_dry_run_shows_everything_and_writes_nothing(tiny_flags, tmp_path, capsys):
+    assert start(tiny_flags(tmp_path, "--dry_run")) == 0
+    said = capsys.readouterr().out
+    for words in ('"lambda_L1": 100.0', '"parameters"', "one step: loss/critic", "MiB", "nothing was written"):
+        assert words in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_batches_that_do_not_divide_are_refused(tiny_flags, tmp_path, capsys):
+    assert start([*tiny_flags(tmp_path), "--batch_size", "3"]) == 2
+    assert "batch_size 3 does not split evenly over 8 devices; the nearest that does is 8" in capsys.readouterr().err
