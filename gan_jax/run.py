@@ -244,9 +244,9 @@ def _train(
     mesh: Any,
 ) -> str | None:
     """Trains to the end or to a signal, which is returned."""
-    print(
-        f"training {config.name} on {len(experiment.train)} pictures for {steps} steps; its folder is {config.folder}"
-    )
+    print(f"training {config.name} for {steps} steps; its folder is {config.folder}")
+    for split, source in (("train", experiment.train), ("val", experiment.val), ("test", experiment.test)):
+        print(f"  {split}: {source if source is not None else 'no pictures'}")
     with Checkpoints(config.folder / "checkpoints") as checkpoints:
         begin = train.start(
             experiment.method, example, seed=config.seed, mesh=mesh, checkpoints=checkpoints, warn=print
