@@ -364,8 +364,9 @@ def _placed(kind: str, key: str) -> tuple[str, str]:
         return title, escape(_metric(key).words)
     if family == "loss" and rest:
         stem = rest.split()[0]
-        adversarial = stem in ("critic", "generator", "gan")
-        return ("Critic and generator losses" if adversarial else f"{stem[0].upper()}{stem[1:]} loss"), rest
+        # A generator's whole loss is far larger than its adversarial part: together they would hide the game.
+        adversarial = stem in ("critic", "gan")
+        return ("Adversarial losses" if adversarial else f"{stem[0].upper()}{stem[1:]} loss"), rest
     named = {"images_per_s": "Throughput (images/s)", "data_wait": "Waiting for data (share of time)"}
     return named.get(key, "Learning rate" if key == "lr" else family.capitalize()), rest or family
 
@@ -373,7 +374,7 @@ def _placed(kind: str, key: str) -> tuple[str, str]:
 def _rank(title: str) -> int:
     """Losses, then validation, then everything else, each in the log's order."""
     if title.endswith(("loss", "losses")):
-        return 0 if title.startswith("Critic") else 1
+        return 0 if title.startswith("Adversarial") else 1
     return 2 if title.startswith("Validation") else 3
 
 

@@ -115,7 +115,8 @@ def test_a_full_run_has_every_section(full: pathlib.Path) -> None:
     assert ("details", {"id": "steps", "open": None}) in page.tags  # readable without JavaScript
     charts = [attributes["aria-label"] for tag, attributes in page.tags if tag == "svg" and "role" in attributes]
     assert charts == [
-        "Critic and generator losses",
+        "Adversarial losses",
+        "Generator loss",
         "L1 loss",
         "Validation PSNR (dB) ↑",
         "Validation SSIM ↑",

@@ -361,6 +361,7 @@ class Facades:
         if count < 0 or seed < 0:
             raise ValueError(f"count is {count} and seed is {seed}; neither may be negative.")
         self.split, self.count, self.size, self.seed = split, count, (height, width), seed
+        self._drawn: dict[int, dict[str, Any]] = {}  # drawing an item takes longer than a step of a small network
 
     def __len__(self) -> int:
         return self.count
@@ -368,11 +369,14 @@ class Facades:
     def __getitem__(self, index: int) -> dict[str, Any]:
         if not 0 <= index < self.count:
             raise IndexError(f"index is {index}; this source holds items 0 to {self.count - 1}.")
+        if index in self._drawn:
+            return self._drawn[index]
         # The building and its texture draw apart, so that the number of pixels cannot change the building.
         key = [self.seed, SPLITS.index(self.split), int(index)]
         layout, texture = (np.random.Generator(np.random.PCG64([*key, purpose])) for purpose in (0, 1))
         source, target = _draw(*_draw_boxes(layout), self.size, texture)
-        return {"name": f"{self.split}_{index:04d}", "source": source, "target": target}
+        self._drawn[index] = {"name": f"{self.split}_{index:04d}", "source": source, "target": target}
+        return self._drawn[index]
 
     def __repr__(self) -> str:
         return f"Facades({self.split!r}, count={self.count}, size={self.size}, seed={self.seed})"
