@@ -10,6 +10,7 @@ CPU cores; the README shows what it reaches.
 
 import dataclasses
 import functools
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,8 @@ import optax
 
 from gan_jax import flags, losses, networks, run
 from gan_jax.data import sources, synthetic, transforms
+from gan_jax.data.pipeline import Source
+from gan_jax.experiment import Experiment
 from gan_jax.generator import GeneratorSpec
 from gan_jax.methods.pix2pix import pix2pix
 
@@ -79,9 +82,9 @@ PRESETS = {
         ngf=16,
         ndf=16,
         n_epochs=3,
-        n_epochs_decay=3,
-        val_freq=600,
-        save_latest_freq=600,
+        n_epochs_decay=2,
+        val_freq=500,
+        save_latest_freq=500,
     )
 }
 
@@ -92,11 +95,13 @@ def _preset(name: str | None) -> Config:
     return PRESETS[name] if name else Config()
 
 
-def _open(config: Config, split: str, channels: int) -> run.Source | None:
+def _open(config: Config, split: str, channels: int) -> Source | None:
     """The pairs of a split, every header read."""
     if config.dataroot is None:
         raise ValueError(f"no training pictures: give --dataroot FOLDER, or a preset ({', '.join(PRESETS)}).")
     if config.dataroot == "embedded":
+        if config.derive or (channels, config.output_nc) != (3, 3):
+            raise ValueError("the embedded facades are pairs in RGB: leave out --derive, --input_nc and --output_nc.")
         side = config.load_size if split == "train" else config.crop_size
         facades = synthetic.Facades(split, EMBEDDED_COUNTS[split], side)
         return facades if config.direction == "AtoB" else sources.Exchanged(facades)
@@ -109,7 +114,9 @@ def _open(config: Config, split: str, channels: int) -> run.Source | None:
         target_channels=config.output_nc,
     )
     if pairs is not None:
-        sources.check_headers(pairs)
+        # Below the crop a picture cannot be trained on, below 11 pixels SSIM is not defined.
+        crop = config.crop_size if config.preprocess == "crop" and split == "train" else 11
+        sources.check_headers(pairs, smallest=crop)
     return pairs
 
 
@@ -123,7 +130,7 @@ def _deepest(crop_size: int) -> str:
     return fitting[-1]
 
 
-def _baselines(config: Config, train: run.Source) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+def _baselines(config: Config, train: Source) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     """What the generator must beat, where there is something."""
     if config.derive == "grey":
         return {"grey input": lambda source: np.repeat(source[..., :1], config.output_nc, axis=-1)}
@@ -133,9 +140,13 @@ def _baselines(config: Config, train: run.Source) -> dict[str, Callable[[np.ndar
     return {"mean colour of each class": lambda source: synthetic.paint(source, lookup())}
 
 
-def build(arguments: list[str] | None = None) -> tuple[Config, run.Experiment]:
+def build(arguments: list[str] | None = None) -> tuple[Config, Experiment]:
     """The experiment that a command line means."""
     config = flags.parse(_preset, arguments, __doc__ or "")
+    for name in ("load_size", "crop_size", "ngf", "ndf", "n_layers_D"):
+        flags.require_at_least(config, name, 1)
+    if not 0 <= config.lambda_L1 < math.inf:
+        raise ValueError(f"--lambda_L1 is {config.lambda_L1}; wanted a finite number of at least 0.")
     input_nc = config.input_nc or (1 if config.derive else 3)
     train, val, test = (_open(config, split, input_nc) for split in ("train", "val", "test"))
     assert train is not None  # only val and test may be missing
@@ -143,7 +154,7 @@ def build(arguments: list[str] | None = None) -> tuple[Config, run.Experiment]:
     dropout = 0.0 if config.no_dropout else 0.5
     unet = networks.UNet(config.output_nc, depth, config.ngf, config.norm, dropout)
     patchgan = networks.PatchGAN(config.n_layers_D, config.ndf, config.norm)
-    schedule = flags.linear_schedule(config, run.steps_per_epoch(config, train))
+    schedule = flags.linear_schedule(config, run.steps_per_epoch(config, len(train)))
     method = pix2pix(
         networks.from_linen(unet),
         networks.from_linen(patchgan),
@@ -163,7 +174,7 @@ def build(arguments: list[str] | None = None) -> tuple[Config, run.Experiment]:
         size_multiple=unet.size_multiple,
     )
     embedded_labels = config.dataroot == "embedded" and config.direction == "AtoB"
-    return config, run.Experiment(
+    return config, Experiment(
         method_name="pix2pix",
         method=method,
         networks={"generator": networks.describe(unet), "critic": networks.describe(patchgan)},

@@ -45,15 +45,7 @@ class Checkpoints:
         self._manager.close()
 
     def save(self, step: int, state: Any, extra: dict[str, Any]) -> None:
-        """Writes the state and `extra` as `step`, and returns when both are on disk and sealed.
-
-        Raises FloatingPointError, and writes nothing, where the state holds a value that is not finite.
-        """
-        if not _all_finite(state):
-            raise FloatingPointError(
-                f"the state after step {step} holds values that are not finite; the checkpoint before it is kept. "
-                "Lower the learning rate, or look at the last rows of log.jsonl."
-            )
+        """Writes the state and `extra` as `step`, and returns when both are on disk and sealed."""
         items = ocp.args.Composite(state=ocp.args.StandardSave(state), extra=ocp.args.JsonSave(extra))
         self._manager.save(step, args=items, force=True)
         self._seal(step)
@@ -69,8 +61,10 @@ class Checkpoints:
                 items = ocp.args.Composite(state=ocp.args.StandardRestore(abstract_state), extra=ocp.args.JsonRestore())
                 restored = self._manager.restore(step, args=items)
                 return Restored(step, restored.state, restored.extra)
-            warn(f"checkpoint {self.folder / str(step)} {problem}; going back to the one before it.")
+            warn(f"checkpoint {self.folder / str(step)} {problem}; it is deleted.")
             self._manager.delete(step)
+            if not self._manager.all_steps():
+                warn("no whole checkpoint is left; training begins anew.")
         return None
 
     def _seal(self, step: int) -> None:
@@ -95,7 +89,7 @@ def damage(folder: Path) -> str | None:
     """What is wrong with one committed step, in words that follow its name; None if it is whole."""
     try:
         sealed = json.loads((folder / _SEAL).read_text())
-    except (OSError, ValueError):
+    except (FileNotFoundError, ValueError):
         return "was cut short"
     return None if sealed == _digests(folder) else "is damaged (its files do not match their digests)"
 
@@ -103,6 +97,15 @@ def damage(folder: Path) -> str | None:
 def _digests(folder: Path) -> dict[str, str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(_SEAL))
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def require_finite(step: int, state: Any) -> None:
+    """Raises FloatingPointError where the state after `step` steps holds a value that is not finite."""
+    if not _all_finite(state):
+        raise FloatingPointError(
+            f"the state after step {step} holds values that are not finite; training stops, the last checkpoint is "
+            "kept. Lower the learning rate, or look at the last rows of log.jsonl."
+        )
 
 
 @jax.jit

@@ -32,6 +32,8 @@ class Translate:
 
         if len(self.paths) < 2:
             raise ValueError("give at least one input and, last, an output: gan-jax translate RUN in/ out/")
+        if self.batch_size < 1 or (self.limit is not None and self.limit < 1):
+            raise ValueError("--batch_size and --limit must be at least 1.")
         *inputs, output = self.paths
         model = generator.load(self.generator)
         jobs = infer.plan(inputs, output)[: self.limit]
@@ -147,6 +149,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     try:
         return verb.run()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
     except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

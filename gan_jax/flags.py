@@ -1,6 +1,7 @@
 """The flags that every experiment has, how a command line is read, and the schedules that flags name."""
 
 import dataclasses
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -71,7 +72,35 @@ def parse(default: Callable[[str | None], Any], arguments: list[str] | None, des
         )
 
     # The first reading only tells the preset; the second lays the flags over what the preset says.
-    return read(default(read(default(None)).preset))
+    config = read(default(read(default(None)).preset))
+    check(config)
+    return config
+
+
+def check(config: Config) -> None:
+    """Raises ValueError where a flag that all experiments have holds what no run can have."""
+    for name in ("batch_size", "print_freq", "val_freq", "save_latest_freq", "num_threads"):
+        require_at_least(config, name, 1)
+    for name in ("n_epochs", "n_epochs_decay", "seed"):
+        require_at_least(config, name, 0)
+    if config.seed >= 2**32:
+        raise ValueError(f"--seed is {config.seed}; wanted less than 2**32.")
+    if config.n_epochs + config.n_epochs_decay == 0:
+        raise ValueError("--n_epochs and --n_epochs_decay are both 0; wanted at least one epoch.")
+    if not 0 < config.lr < math.inf:
+        raise ValueError(f"--lr is {config.lr}; wanted a finite number above 0.")
+    if not 0 <= config.beta1 < 1:
+        raise ValueError(f"--beta1 is {config.beta1}; wanted at least 0 and less than 1.")
+    if config.name in ("", ".", "..") or Path(config.name).name != config.name or config.name.endswith("_best"):
+        raise ValueError(
+            f"--name is {config.name!r}; wanted the name of one folder, without separators and not ending in _best."
+        )
+
+
+def require_at_least(config: Config, name: str, least: int) -> None:
+    """Raises ValueError where the flag `name` is less than `least`."""
+    if getattr(config, name) < least:
+        raise ValueError(f"--{name} is {getattr(config, name)}; wanted at least {least}.")
 
 
 def linear_schedule(config: Config, steps_per_epoch: int) -> optax.Schedule:

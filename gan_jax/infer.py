@@ -14,6 +14,7 @@ from gan_jax import image, networks
 from gan_jax.data import pictures
 from gan_jax.generator import Generator
 
+_AT_ONCE = 8  # images of an array that are on the device together
 _AHEAD = 8  # pictures that may wait in memory to be computed or written
 
 
@@ -41,15 +42,25 @@ def translate(generator: Generator, images: np.ndarray, *, seed: int = 0) -> np.
         )
     if images.ndim == 3:
         return _translate_each(generator, [images], seed)[0]
-    return np.stack(_translate_each(generator, list(images), seed))
+    parts = (images[i : i + _AT_ONCE] for i in range(0, len(images), _AT_ONCE))
+    return np.concatenate([np.stack(_translate_each(generator, list(part), seed)) for part in parts])
 
 
 def plan(inputs: Sequence[Path], output: Path) -> list[Job]:
     """What to read and where to write: PNGs below the folder `output`, relative paths kept.
 
     One picture may also be written to a file that `output` names. Raises FileNotFoundError for an input without
-    pictures, and ValueError where two outputs would have one name.
+    pictures, and ValueError where two outputs would have one name or an output would replace an input.
     """
+    jobs = _jobs(inputs, output)
+    originals = {job.input.resolve() for job in jobs}
+    for job in jobs:
+        if job.output.resolve() in originals:
+            raise ValueError(f"{job.output} is one of the inputs and would be overwritten; write to another folder.")
+    return jobs
+
+
+def _jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
     if len(inputs) == 1 and inputs[0].is_file() and output.suffix.lower() in pictures.EXTENSIONS:
         return [Job(inputs[0], output)]
     jobs: dict[Path, Job] = {}
@@ -59,6 +70,8 @@ def plan(inputs: Sequence[Path], output: Path) -> list[Job]:
         names = [root.name] if root.is_file() else pictures.list_pictures(root)
         for name in names:
             source = root if root.is_file() else root / name
+            if output != root and output in source.parents:
+                continue  # an earlier call wrote it below its own input
             target = output / Path(name).with_suffix(".png")
             if target in jobs:
                 raise ValueError(
@@ -91,7 +104,13 @@ def translate_files(generator: Generator, jobs: Sequence[Job], *, batch_size: in
         images = [picture for _, picture in bucket]
         # A short batch is filled up, so that every batch of a size runs the same program.
         filled = images + images[:1] * (batch_size - len(images))
-        outputs = _translate_each(generator, filled, seed)
+        try:
+            outputs = _translate_each(generator, filled, seed)
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            failures.extend(f"{job.input} does not fit into the device's memory; scale it down" for job, _ in bucket)
+            return
         for (job, _), picture in zip(bucket, outputs, strict=False):
             writing.append((job, pool.submit(pictures.save, job.output, picture)))
         settle(_AHEAD)
@@ -108,6 +127,8 @@ def translate_files(generator: Generator, jobs: Sequence[Job], *, batch_size: in
             bucket.append((job, picture))
             if len(bucket) == batch_size:
                 compute(buckets.pop(size))
+            elif sum(map(len, buckets.values())) > 2 * max(batch_size, _AHEAD):
+                compute(buckets.pop(max(buckets, key=lambda size: len(buckets[size]))))
         for bucket in buckets.values():
             compute(bucket)
         settle(0)
@@ -127,6 +148,8 @@ def _ahead(pool: ThreadPoolExecutor, jobs: Sequence[Job], channels: int) -> Iter
 def _translate_each(generator: Generator, images: Sequence[np.ndarray], seed: int) -> list[np.ndarray]:
     """Outputs for images [H, W, C] that have one padded size."""
     spec = generator.spec
+    if spec.kind != "generator":
+        raise ValueError(f"the file holds a {spec.kind}; wanted a generator.")
     key = jax.random.key(seed) if spec.dropout else None
     batch = np.stack([_pad(picture, spec.size_multiple) for picture in images])
     outputs = np.asarray(_forward(generator.module, spec.norm == "image", generator.variables, batch, key))

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from gan_jax import checkpoint, generator
 
@@ -39,7 +40,13 @@ def _generator(path: Path) -> str:
 
 
 def _run(path: Path) -> str:
-    config = json.loads((path / "config.json").read_text())
+    try:
+        return _run_in_words(path, json.loads((path / "config.json").read_text()))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ValueError(f"{path / 'config.json'} is damaged; the run cannot be described.") from None
+
+
+def _run_in_words(path: Path, config: dict[str, Any]) -> str:
     done = checkpoint.latest_step(path / "checkpoints") or 0
     lines = [f"{path}: run {config['name']} of {config['method']}, {done} of {config['steps']} steps done"]
     recipe = " ".join(f"--{name} {value}" for name, value in config["recipe"].items())

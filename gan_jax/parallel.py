@@ -19,7 +19,7 @@ def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
     return jax.make_mesh((len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices)
 
 
-def replicated(mesh: Mesh) -> NamedSharding:
+def _replicated(mesh: Mesh) -> NamedSharding:
     """The sharding of a tree that every device holds whole."""
     return NamedSharding(mesh, P())
 
@@ -31,7 +31,9 @@ def require_divisible(batch_size: int, mesh: Mesh) -> None:
         below, above = batch_size // devices * devices, -(-batch_size // devices) * devices
         nearest = f"{below} or {above}" if below else f"{above}"
         raise ValueError(
-            f"batch_size {batch_size} does not split evenly over {devices} devices; the nearest that does is {nearest}."
+            f"batch_size {batch_size} does not split evenly over {devices} devices; the nearest that does is "
+            f"{nearest}. "
+            "Fewer devices can be chosen too, by CUDA_VISIBLE_DEVICES for instance."
         )
 
 
@@ -46,7 +48,7 @@ def compile_init(method: Method, mesh: Mesh) -> Any:
     # It runs once: on CPU, optimizing the random number code takes 15 s and saves half a second.
     on_cpu = mesh.devices.flat[0].platform == "cpu"
     options = {"xla_backend_optimization_level": 0} if on_cpu else None
-    return jax.jit(method.init, out_shardings=replicated(mesh), compiler_options=options)
+    return jax.jit(method.init, out_shardings=_replicated(mesh), compiler_options=options)
 
 
 def compile_step(method: Method, mesh: Mesh) -> Any:
@@ -56,8 +58,8 @@ def compile_step(method: Method, mesh: Mesh) -> Any:
     """
     return jax.jit(
         functools.partial(train_step, method),
-        in_shardings=(replicated(mesh), NamedSharding(mesh, P("data"))),
-        out_shardings=replicated(mesh),
+        in_shardings=(_replicated(mesh), NamedSharding(mesh, P("data"))),
+        out_shardings=_replicated(mesh),
         donate_argnums=0,
     )
 
@@ -65,5 +67,5 @@ def compile_step(method: Method, mesh: Mesh) -> Any:
 def abstract_state(method: Method, batch: Mapping[str, np.ndarray], mesh: Mesh) -> Any:
     """Shapes, dtypes and shardings of a state, without computing one: what a checkpoint is read into."""
     shapes = jax.eval_shape(method.init, jax.random.key(0), dict(batch))
-    everywhere = replicated(mesh)
+    everywhere = _replicated(mesh)
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=everywhere), shapes)

@@ -1,6 +1,7 @@
-"""What a run says while it trains: a live line on a terminal, plain lines elsewhere, and log.jsonl."""
+"""What a run says while it trains: a bar on a terminal, lines everywhere, and log.jsonl."""
 
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -28,13 +29,16 @@ class Log:
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """The rows of a log.jsonl; a last row that a kill cut short is left out."""
+    """The rows of a log.jsonl; a last row that a kill cut short is left out. Raises ValueError for another damage."""
     rows = []
-    for line in path.read_text().splitlines() if path.exists() else []:
+    lines = path.read_text().splitlines() if path.exists() else []
+    for number, line in enumerate(lines, start=1):
         try:
-            rows.append(json.loads(line))
-        except ValueError:
-            break
+            row = json.loads(line)
+            rows.append({**row, "step": int(row["step"])})
+        except (ValueError, KeyError, TypeError):
+            if number < len(lines):
+                raise ValueError(f"line {number} of {path} is damaged; remove that line.") from None
     return rows
 
 
@@ -47,10 +51,11 @@ class Meter:
         self._log, self._steps, self._steps_per_epoch = log, steps, steps_per_epoch
         self._batch_size, self._print_freq = batch_size, print_freq
         self._sums: dict[str, float] = {}
-        self._count, self._waited, self._since = 0, 0.0, time.perf_counter()
-        self._paused = 0.0
-        self._first = self._since
-        self._start = start
+        self._count, self._timed, self._waited, self._paused = 0, 0, 0.0, 0.0
+        # Both begin with the end of the first step: it holds the compilation.
+        self._since: float | None = None
+        self._first: tuple[int, float] | None = None
+        self._last = start
         self._console = Console(file=sys.stdout)
         self._bar = Progress(
             TextColumn("{task.completed}/{task.total}"),
@@ -58,17 +63,19 @@ class Meter:
             TimeElapsedColumn(),
             TextColumn("to go"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[losses]}"),
+            TextColumn("epoch {task.fields[epoch]:.2f}"),
             console=self._console,
             disable=not self._console.is_terminal,
         )
-        self._task = self._bar.add_task("", total=steps, completed=start, losses="compiling ...")
+        self._task = self._bar.add_task("", total=steps, completed=start, epoch=start / steps_per_epoch)
 
     def __enter__(self) -> "Meter":
         self._bar.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
+        if self._count:
+            self._flush(self._last)
         self._bar.stop()
 
     def say(self, text: str) -> None:
@@ -76,44 +83,47 @@ class Meter:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def pause(self, seconds: float) -> None:
-        """Takes time that was not training (validation, saving) out of the throughput."""
+        """Takes time that was not training out of the throughput."""
         self._paused += seconds
 
     def step(self, step: int, metrics: dict[str, float], waited: float) -> None:
         """Takes one step's metrics and the seconds that it waited for its batch."""
-        self._count += 1
-        self._waited += waited
+        self._count, self._last = self._count + 1, step
+        if self._since is None:
+            self._since = time.perf_counter()
+            self._first = (step, self._since)
+        else:
+            self._timed += 1
+            self._waited += waited
         for name, value in metrics.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
-        self._bar.update(self._task, completed=step)
+        self._bar.update(self._task, completed=step, epoch=step / self._steps_per_epoch)
         if step % self._print_freq == 0 or step == self._steps:
             self._flush(step)
 
     def _flush(self, step: int) -> None:
+        assert self._since is not None
+        assert self._first is not None
         now = time.perf_counter()
         seconds = max(now - self._since - self._paused, 1e-9)
         means = {name: total / self._count for name, total in sorted(self._sums.items())}
         epoch = step / self._steps_per_epoch
-        speed, wait = self._count * self._batch_size / seconds, min(self._waited / seconds, 1.0)
-        row = {
-            "epoch": round(epoch, 3),
-            "images_per_s": round(speed, 2),
-            "data_wait": round(wait, 4),
-            **means,
-        }
+        speed, wait = self._timed * self._batch_size / seconds, min(self._waited / seconds, 1.0)
+        row = {"epoch": round(epoch, 3), "images_per_s": round(speed, 2), "data_wait": round(wait, 4), **means}
         self._log.write("train", step, row)
+        first, began = self._first
+        to_go = (now - began) / (step - first) * (self._steps - step) if step > first else math.nan
         losses = " ".join(f"{name.removeprefix('loss/')} {value:.3f}" for name, value in means.items())
-        text = f"epoch {epoch:.2f} | {speed:.1f} images/s | waiting for data {wait:.0%} | {losses}"
-        if self._console.is_terminal:
-            self._bar.update(self._task, losses=text)
-        else:
-            done = step - self._start
-            to_go = (now - self._first) / done * (self._steps - step)
-            self.say(f"step {step}/{self._steps} | to go {_clock(to_go)} | {text}")
-        self._sums, self._count, self._waited, self._paused, self._since = {}, 0, 0.0, 0.0, now
+        self.say(
+            f"step {step}/{self._steps} | epoch {epoch:.2f} | to go {_clock(to_go)} | {speed:.1f} images/s | "
+            f"waiting for data {wait:.0%} | {losses}"
+        )
+        self._sums, self._count, self._timed, self._waited, self._paused, self._since = {}, 0, 0, 0.0, 0.0, now
 
 
 def _clock(seconds: float) -> str:
+    if math.isnan(seconds):
+        return "?"
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}"

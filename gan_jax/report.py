@@ -140,7 +140,8 @@ def _fields(value: object) -> dict[str, Any]:
 
 
 def _test_rows(results: pathlib.Path) -> list[list[_Shown]]:
-    names = _evenly(sorted(path.name for path in (results / "output").glob("*.png")), _MAX_ROWS)
+    outputs = results / "output"
+    names = _evenly(sorted(path.relative_to(outputs).as_posix() for path in outputs.rglob("*.png")), _MAX_ROWS)
     kinds = ("input", "output", "target")
     return [[(kind, path) for kind in kinds if (path := results / kind / name).is_file()] for name in names]
 

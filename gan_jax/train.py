@@ -5,13 +5,13 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from gan_jax import parallel
+from gan_jax import checkpoint, parallel
 from gan_jax.checkpoint import Checkpoints, Restored
 from gan_jax.method import Method, State
 
@@ -21,6 +21,16 @@ class Every(NamedTuple):
 
     steps: int
     call: Callable[[int, State], None]
+
+
+class Meter(Protocol):
+    """What the loop tells whoever reports on it."""
+
+    def step(self, step: int, metrics: dict[str, float], waited: float) -> None:
+        """One step's metrics and the seconds spent waiting for its batch; called while the next step runs."""
+
+    def pause(self, seconds: float) -> None:
+        """Seconds that were not training: events and saving."""
 
 
 class StopSignals:
@@ -69,15 +79,15 @@ def train(
     mesh: Mesh,
     checkpoints: Checkpoints,
     save_every: int,
-    log: Callable[[int, dict[str, float], float], None],
+    meter: Meter,
     events: tuple[Every, ...] = (),
     extra: Callable[[], dict[str, Any]] = dict,
 ) -> tuple[State, str | None]:
     """Trains from `begin` until `steps` steps in all, and returns the state and the signal that stopped it, if any.
 
-    `batches` begins with the batch of step `begin.step`. `log(step, metrics, waited)` gets each step's metrics and
-    the seconds spent waiting for its batch, while the next step runs. `extra()` is saved beside the state.
-    Raises FloatingPointError at the first metric that is not finite; the checkpoints before it stay.
+    `batches` begins with the batch of step `begin.step`. `extra()` is saved beside the state.
+    Raises FloatingPointError at the first metric that is not finite, or where a state to be used or saved is not;
+    what was written before stays.
     """
     step_fn = parallel.compile_step(method, mesh)
     state, unread = begin.state, None
@@ -89,30 +99,27 @@ def train(
             waited = time.perf_counter() - before
             state, metrics = step_fn(state, parallel.global_batch(host_batch, mesh))
             if unread is not None:
-                _read(log, *unread)
+                _read(meter, *unread)
             unread = (step, metrics, waited)
 
             last = step == steps or stop.received is not None
             due = [event for event in events if step % event.steps == 0 or step == steps]
             save = last or step % save_every == 0
             if due or save:
-                _read(log, *unread)  # nothing is written of a step whose metrics are not finite
-                unread = None
-            for event in due:
-                event.call(step, state)
-            if save:
-                checkpoints.save(step, state, extra())
+                _read(meter, *unread)
+                unread, before = None, time.perf_counter()
+                checkpoint.require_finite(step, state)  # nothing is made of a state that is broken
+                for event in due:
+                    event.call(step, state)
+                if save:
+                    checkpoints.save(step, state, extra())
+                meter.pause(time.perf_counter() - before)
             if last:
                 break
         return state, stop.received
 
 
-def _read(
-    log: Callable[[int, dict[str, float], float], None],
-    step: int,
-    metrics: Mapping[str, jax.Array],
-    waited: float,
-) -> None:
+def _read(meter: Meter, step: int, metrics: Mapping[str, jax.Array], waited: float) -> None:
     values = {name: float(value) for name, value in jax.device_get(dict(metrics)).items()}
     for name, value in values.items():
         if not math.isfinite(value):
@@ -120,4 +127,4 @@ def _read(
                 f"{name} is {value} at step {step}; training stops, the last checkpoint is kept. "
                 "Lower the learning rate, or look at the pictures of this step's batch."
             )
-    log(step, values, waited)
+    meter.step(step, values, waited)

@@ -87,6 +87,16 @@ def test_harm_to_the_newest_falls_back_to_the_one_before_and_says_so(saved, harm
     assert not (folder / "2").exists()
 
 
+def test_where_no_checkpoint_is_whole_training_begins_anew_and_that_is_said(saved):
+    folder, _, abstract = saved
+    for step in ("1", "2"):
+        flip_a_bit(folder / step)
+    restored, warnings = restore(folder, abstract)
+    assert restored is None
+    assert len(warnings) == 3
+    assert "begins anew" in warnings[2]
+
+
 def test_after_falling_back_the_same_step_can_be_saved_again(saved):
     folder, state, abstract = saved
     flip_a_bit(folder / "2")
@@ -110,16 +120,17 @@ def test_the_newest_two_are_kept(saved):
     assert checkpoint.latest_step(folder) == 5
 
 
-def test_a_state_that_is_not_finite_is_not_saved(saved):
-    folder, state, _ = saved
+def test_a_state_that_is_not_finite_is_refused(saved):
+    _, state, _ = saved
     broken = state.replace(ema=jax.tree.map(lambda x: x * jnp.nan, state.ema))
-    with Checkpoints(folder) as checkpoints, pytest.raises(FloatingPointError, match="after step 3"):
-        checkpoints.save(3, broken, {})
-    assert checkpoint.latest_step(folder) == 2
+    with pytest.raises(FloatingPointError, match="after step 3"):
+        checkpoint.require_finite(3, broken)
+    checkpoint.require_finite(3, state)
 
 
 def test_the_seal_names_every_file(saved):
     folder, _, _ = saved
+    assert checkpoint.damage(folder / "2") is None
     sealed = json.loads((folder / "2" / "digests.json").read_text())
     files = {path.relative_to(folder / "2").as_posix() for path in (folder / "2").rglob("*") if path.is_file()}
     assert set(sealed) == files - {"digests.json"}

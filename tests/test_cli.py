@@ -87,6 +87,13 @@ def test_inspect_says_what_things_are(finished_run, folder, capsys):
     assert "was cut short" in capsys.readouterr().out
 
 
+def test_inspect_names_a_damaged_run(tmp_path, capsys):
+    for text in ("{}", "[]", '{"name": 3'):
+        (tmp_path / "config.json").write_text(text)
+        assert gan_jax("inspect", tmp_path) == 2
+        assert "config.json is damaged" in capsys.readouterr().err
+
+
 def test_report_is_written_anew(finished_run, tmp_path, capsys):
     shutil.copytree(finished_run, tmp_path / "run")
     (tmp_path / "run" / "report.html").unlink()
@@ -107,6 +114,8 @@ def test_photographs_are_prepared(tmp_path, capsys):
         (["translate", "nowhere", "in", "out"], "nowhere does not exist"),
         (["translate", "g.safetensors", "in"], "give at least one input and, last, an output"),
         (["translate", "g.safetensors", "nowhere", "out"], "nowhere does not exist"),
+        (["translate", "g.safetensors", "in", "in"], "would be overwritten"),
+        (["translate", "g.safetensors", "in", "out", "--limit", "-1"], "must be at least 1"),
         (["translate", "in", "in", "out"], "in holds no generator"),
         (["translate", "in/a.png", "in", "out"], "is not a whole .safetensors file"),
         (["evaluate", "in", "nowhere"], "nowhere does not exist"),

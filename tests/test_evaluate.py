@@ -91,5 +91,13 @@ def test_two_pictures_of_one_name_cannot_be_paired(folders):
         evaluate.by_stem(outputs)
 
 
+def test_one_image_and_means():
+    black, white = np.zeros((12, 12, 3), np.uint8), np.full((12, 12, 3), 255, np.uint8)
+    score = evaluate.score("x", black, white)
+    assert (score.name, score.psnr) == ("x", 0.0)
+    assert evaluate.mean([1.0, 2.0]) == 1.5
+    assert math.isnan(evaluate.mean([]))
+
+
 def test_numbers_that_json_lacks_become_words():
     assert [evaluate.json_number(x) for x in (1.5, math.inf, math.nan)] == [1.5, "inf", "nan"]

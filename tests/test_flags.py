@@ -67,3 +67,27 @@ def test_wrong_flags_exit_with_2_and_say_the_nearest(arguments, words, capsys):
         read(*arguments)
     assert stopped.value.code == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"batch_size": 0}, "--batch_size is 0; wanted at least 1"),
+        ({"print_freq": 0}, "--print_freq is 0; wanted at least 1"),
+        ({"seed": -1}, "--seed is -1; wanted at least 0"),
+        ({"seed": 2**32}, "wanted less than"),
+        ({"n_epochs": 0, "n_epochs_decay": 0}, "at least one epoch"),
+        ({"lr": float("nan")}, "--lr is nan"),
+        ({"lr": -1.0}, "--lr is -1.0; wanted a finite number above 0"),
+        ({"beta1": 1.0}, "--beta1 is 1.0"),
+        ({"name": "a/b"}, "--name is 'a/b'"),
+        ({"name": ""}, "--name is ''"),
+        ({"name": ".."}, "--name is '..'"),
+        ({"name": "x_best"}, "not ending in _best"),
+    ],
+)
+def test_values_that_no_run_can_have_are_refused(values, words):
+    with pytest.raises(ValueError, match=words):
+        flags.check(dataclasses.replace(flags.Config(), **values))
+    flags.check(flags.Config())
+    flags.require_at_least(flags.Config(), "batch_size", 1)

@@ -37,6 +37,7 @@ def test_a_runs_folder_means_its_last_generator(tmp_path, tiny_generator):
     last = model._replace(spec=dataclasses.replace(model.spec, step=7))
     generator.save(tmp_path / "run.safetensors", last)
     assert generator.load(tmp_path).spec.step == 7
+    assert generator.find(tmp_path) == generator.find(tmp_path / "run.safetensors") == tmp_path / "run.safetensors"
     generator.save(tmp_path / "other.safetensors", last)
     with pytest.raises(ValueError, match=r"several generators \(other.safetensors, run.safetensors\)"):
         generator.load(tmp_path)

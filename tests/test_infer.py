@@ -131,3 +131,28 @@ def test_colour_pictures_become_grey_for_a_grey_generator(folder, tiny_generator
     assert infer.translate_files(model, infer.plan([folder / "in" / "a.png"], folder / "out")) == []
     grey = pictures_io.read(folder / "in" / "a.png", 1)
     np.testing.assert_array_equal(pixels(folder / "out" / "a.png"), infer.translate(model, grey))
+
+
+def test_originals_are_never_overwritten(folder):
+    for inputs, output in (([folder / "in"], folder / "in"), ([folder / "in" / "a.png"], folder / "in" / "a.png")):
+        with pytest.raises(ValueError, match=r"is one of the inputs and would be overwritten"):
+            infer.plan(inputs, output)
+
+
+def test_outputs_below_the_inputs_are_not_inputs_of_the_next_call(folder, tiny_generator):
+    for _ in range(2):
+        jobs = infer.plan([folder / "in"], folder / "in" / "out")
+        assert len(jobs) == 4
+        assert infer.translate_files(tiny_generator(), jobs) == []
+
+
+def test_a_critic_is_not_a_generator(tiny_generator):
+    model = tiny_generator()
+    critic = model._replace(spec=dataclasses.replace(model.spec, kind="critic"))
+    with pytest.raises(ValueError, match="holds a critic; wanted a generator"):
+        infer.translate(critic, pictures(1))
+
+
+def test_long_arrays_are_computed_in_parts(tiny_generator):
+    model, images = tiny_generator(), pictures(11)
+    assert_same(infer.translate(model, images)[10], infer.translate(model, images[10]))

@@ -43,10 +43,11 @@ def in_a_save(folder):
     return any("tmp" in path.name or not (path / "digests.json").exists() for path in steps)
 
 
-def kill_when(process, condition):
-    """SIGKILL as soon as the condition holds; False if the run ended before."""
+def kill_when(process, condition, delay=0.0):
+    """SIGKILL `delay` seconds after the condition holds; False if the run ended before."""
     while process.poll() is None:
         if condition():
+            time.sleep(delay)
             process.send_signal(signal.SIGKILL)
             process.wait()
             return True
@@ -75,8 +76,7 @@ def test_ten_kills_leave_no_trace(facades_folder, tmp_path):
             done = kill_when(process, lambda goal=goal: last_step(folder) >= goal and in_a_save(folder))
             inside += in_a_save(folder)
         else:
-            done = kill_when(process, lambda goal=goal: last_step(folder) >= goal)
-            time.sleep(rng.random() * 0.1)
+            done = kill_when(process, lambda goal=goal: last_step(folder) >= goal, delay=rng.random() * 0.5)
         assert done, f"the run ended before kill {kill}: {process.stdout.read().decode()}"
         killed.append((moment, last_step(folder)))
     assert inside >= 3, killed

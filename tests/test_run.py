@@ -1,5 +1,6 @@
 """A run from its command line: what it writes, going on, being stopped, and what it refuses."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -125,24 +126,84 @@ def test_settings_that_change_no_number_may_change(finished_run, tiny_flags):
     assert start(tiny_flags(finished_run.parent, "--print_freq", "7", "--num_threads", "1")) == 0
 
 
+def changes(before, now):
+    return run._changes(before, {**now, "recipe": {**defaults(), **now["recipe"]}}, experiment.Config)
+
+
+def defaults():
+    return {field.name: run._plain(field.default) for field in dataclasses.fields(experiment.Config)}
+
+
 def recipe(**values):
-    data = {"train": 4, "fingerprint": "a"}
+    data = {"train": 4, "fingerprints": {"train": "a", "val": "b"}}
     return {"method": "pix2pix", "recipe": {"n_epochs": 100, "n_epochs_decay": 0, **values}, "data": data}
 
 
 def test_more_epochs_are_allowed_under_a_constant_rate_only():
-    assert run._changes(recipe(), recipe(n_epochs=200)) == []
-    assert run._changes(recipe(n_epochs_decay=5), recipe(n_epochs_decay=5, n_epochs=200)) != []
+    assert changes(recipe(), recipe(n_epochs=200)) == []
+    assert changes(recipe(), recipe(n_epochs=50)) == ["--n_epochs was 100 and is 50"]
+    assert changes(recipe(n_epochs_decay=5), recipe(n_epochs_decay=5, n_epochs=200)) != []
+
+
+def test_a_run_of_before_a_flag_existed_goes_on_under_its_default():
+    assert changes(recipe(), recipe(lambda_L1=100.0)) == []
+    assert changes(recipe(), recipe(lambda_L1=10.0)) == ["--lambda_L1 was 100.0 and is 10.0"]
+
+
+def test_a_constant_rate_run_is_extended(tiny_flags, tmp_path, capsys):
+    for epochs in ("1", "2"):
+        assert start([*tiny_flags(tmp_path), "--n_epochs_decay", "0", "--n_epochs", epochs]) == 0
+    assert "going on after step 2" in capsys.readouterr().out
+    scores = json.loads((tmp_path / "tiny" / "results" / "scores.json").read_text())
+    assert scores["step"] == generator.load(tmp_path / "tiny").spec.step == 4
 
 
 def test_changed_pictures_are_refused(finished_run, tiny_flags, tmp_path, facades_folder, capsys):
     shutil.copytree(finished_run, tmp_path / "runs" / "tiny")
-    config = json.loads((tmp_path / "runs" / "tiny" / "config.json").read_text())
-    config["data"]["fingerprint"] = "other"
-    config["recipe"]["checkpoints_dir"] = str(tmp_path)
-    (tmp_path / "runs" / "tiny" / "config.json").write_text(json.dumps(config))
-    assert start(tiny_flags(tmp_path / "runs")) == 2
-    assert "the training pictures changed (16 before, 16 now)" in capsys.readouterr().err
+    data = tmp_path / "data"
+    shutil.copytree(facades_folder, data)
+    # The same pictures elsewhere are no change.
+    assert start([*tiny_flags(tmp_path / "runs"), "--dataroot", data]) == 0
+    shutil.copy(data / "train" / "train_0000.png", data / "train" / "new.png")
+    assert start([*tiny_flags(tmp_path / "runs"), "--dataroot", data, "--batch_size", "16"]) == 2
+    assert start([*tiny_flags(tmp_path / "runs"), "--dataroot", data]) == 2
+    assert "the pictures of train changed (16 before, 17 now)" in capsys.readouterr().err
+
+
+def test_a_changed_test_split_is_scored_again(finished_run, tiny_flags, tmp_path, facades_folder, capsys):
+    shutil.copytree(finished_run, tmp_path / "runs" / "tiny")
+    data = tmp_path / "data"
+    shutil.copytree(facades_folder, data)
+    (data / "test" / "test_0001.png").unlink()
+    assert start([*tiny_flags(tmp_path / "runs"), "--dataroot", data]) == 0
+    said = capsys.readouterr().out
+    assert "is finished" in said
+    assert "2 pictures of the test split" in said
+    assert len(list((tmp_path / "runs" / "tiny" / "results" / "output").iterdir())) == 2
+
+
+def test_a_lost_generator_file_is_written_again(finished_run, tiny_flags, tmp_path):
+    shutil.copytree(finished_run, tmp_path / "tiny")
+    (tmp_path / "tiny" / "tiny.safetensors").unlink()
+    assert start(tiny_flags(tmp_path)) == 0
+    assert (tmp_path / "tiny" / "tiny.safetensors").read_bytes() == (finished_run / "tiny.safetensors").read_bytes()
+
+
+def test_a_kill_before_the_first_files_leaves_a_folder_that_can_be_used(tiny_flags, tmp_path):
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "config.json.tmp").write_text("{")
+    config, _ = experiment.build(tiny_flags(tmp_path))
+    description = {"method": "pix2pix", "recipe": {}, "data": {}}
+    run._open_folder(config, description)
+    assert json.loads((tmp_path / "tiny" / "config.json").read_text()) == description
+
+
+def test_an_interrupt_outside_the_loop_is_said_in_a_sentence(capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    assert run.main(interrupted) == 130
+    assert capsys.readouterr().err == "interrupted; the same command goes on from the last checkpoint.\n"
 
 
 def test_a_folder_that_is_no_run_is_left_alone(tiny_flags, tmp_path, capsys):
@@ -167,3 +228,9 @@ def test_a_dry_run_shows_everything_and_writes_nothing(tiny_flags, tmp_path, cap
 def test_batches_that_do_not_divide_are_refused(tiny_flags, tmp_path, capsys):
     assert start([*tiny_flags(tmp_path), "--batch_size", "3"]) == 2
     assert "batch_size 3 does not split evenly over 8 devices; the nearest that does is 8" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("count", "batch_size", "steps"), [(16, 8, 2), (17, 8, 3), (3, 8, 1)])
+def test_an_epoch_sees_every_picture(count, batch_size, steps):
+    config = dataclasses.replace(experiment.Config(), batch_size=batch_size)
+    assert run.steps_per_epoch(config, count) == steps

@@ -3,6 +3,8 @@
 import itertools
 import os
 import signal
+import time
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +24,7 @@ def batches(tiny_batch, start=0):
 def go(tmp_path, tiny_method, tiny_batch):
     """(steps, folder=..., options) -> (state, signal): trains in a folder, going on if it has checkpoints."""
 
-    def run(steps, folder="run", method=None, log=lambda *row: None, **options):
+    def run(steps, folder="run", method=None, log=lambda *row: None, pause=lambda seconds: None, **options):
         method = method or tiny_method(generator_tx=optax.adam(1e-2), critic_tx=optax.adam(1e-2), ema_decay=0.9)
         mesh = parallel.data_mesh(jax.devices()[:1])
         with Checkpoints(tmp_path / folder) as checkpoints:
@@ -35,7 +37,7 @@ def go(tmp_path, tiny_method, tiny_batch):
                 mesh=mesh,
                 checkpoints=checkpoints,
                 save_every=options.pop("save_every", 100),
-                log=log,
+                meter=SimpleNamespace(step=log, pause=pause),
                 **options,
             )
 
@@ -105,6 +107,23 @@ def test_the_first_loss_that_is_not_finite_is_named_and_nothing_is_saved_of_it(g
     with pytest.raises(FloatingPointError, match=r"loss/\w+ is (nan|inf) at step 4"):
         go(10, method=method, save_every=2)
     assert checkpoint.latest_step(tmp_path / "run") == 2
+
+
+def test_nothing_is_made_of_a_state_that_is_broken(go, tmp_path, tiny_method):
+    """The first step's losses are finite and its update is not: no event sees the state, no checkpoint holds it."""
+    method = tiny_method(generator_tx=optax.sgd(1e39), critic_tx=optax.sgd(1e-3))
+    seen = []
+    with pytest.raises(FloatingPointError, match="the state after step 1 holds values that are not finite"):
+        go(10, method=method, save_every=1, events=(train.Every(1, lambda step, state: seen.append(step)),))
+    assert seen == []
+    assert checkpoint.latest_step(tmp_path / "run") is None
+
+
+def test_events_and_saving_are_pauses(go):
+    pauses = []
+    go(4, pause=pauses.append, events=(train.Every(2, lambda step, state: time.sleep(0.05)),))
+    assert len(pauses) == 2
+    assert min(pauses) >= 0.05
 
 
 def test_a_picture_that_fails_leaves_the_checkpoints_before_it(go, tmp_path, tiny_batch):

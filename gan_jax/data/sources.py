@@ -175,13 +175,14 @@ def _stem(file: str) -> str:
 
 def _matched(folders: tuple[Path, ...]) -> list[tuple[str, ...]]:
     listed = [pictures.list_pictures(folder) for folder in folders]
-    if len(listed) == 1:
-        return [(file,) for file in listed[0]]
-    a, b = ({_stem(file): file for file in files} for files in listed)
-    for folder, files, by_stem in zip(folders, listed, (a, b), strict=True):
+    by_stems = [{_stem(file): file for file in files} for files in listed]
+    for folder, files, by_stem in zip(folders, listed, by_stems, strict=True):
         twice = [str(folder / file) for file in files if by_stem[_stem(file)] != file]
         if twice:
             raise ValueError(f"{twice[0]} differs from another picture in its extension only; remove one.")
+    if len(listed) == 1:
+        return [(file,) for file in listed[0]]
+    a, b = by_stems
     alone = [str(folders[0] / a[stem]) for stem in a if stem not in b]
     alone += [str(folders[1] / b[stem]) for stem in b if stem not in a]
     if alone:
@@ -197,20 +198,26 @@ def _held_out(files: list[tuple[str, ...]], split: str) -> list[tuple[str, ...]]
     return sorted(ranked[:train] if split == "train" else ranked[train:])
 
 
-def check_headers(source: PictureFiles) -> None:
-    """Open every picture's header; ValueError names the first that cannot be used, and counts the others."""
+def check_headers(source: PictureFiles, *, smallest: int = 1) -> None:
+    """Open every picture's header; ValueError names the first that cannot be used, and counts the others.
+
+    A picture with a side of less than `smallest` pixels cannot be used.
+    """
     columns = zip(source.folders, zip(*source.files, strict=True), strict=True)
     headers = zip(*(read_headers(folder, files) for folder, files in columns), strict=True)
-    problems = [problem for i, row in enumerate(headers) for problem in _problems(source, i, row)]
+    problems = [problem for i, row in enumerate(headers) for problem in _problems(source, i, row, smallest)]
     if problems:
         more = f" {len(problems) - 1} more cannot be used." if len(problems) > 1 else ""
         raise ValueError(problems[0] + more)
 
 
-def _problems(source: PictureFiles, i: int, row: tuple[Header | str, ...]) -> list[str]:
+def _problems(source: PictureFiles, i: int, row: tuple[Header | str, ...], smallest: int) -> list[str]:
     sizes = [(header.width, header.height) for header in row if isinstance(header, Header)]
     if len(sizes) < len(row):
         return [header for header in row if isinstance(header, str)]
+    if min(min(size) for size in sizes) < smallest:
+        width, height = min(sizes, key=min)
+        return [f"{source.paths(i)[0]} is {width}x{height}; wanted at least {smallest} pixels on each side."]
     if sizes[0] == sizes[-1] and (len(row) == 2 or sizes[0][0] % 2 == 0 or not isinstance(source, Pairs)):
         return []
     named = [f"{path} is {w}x{h}" for path, (w, h) in zip(source.paths(i), sizes, strict=True)]

@@ -29,6 +29,12 @@ def test_read_picture_keeps_grey_grey_and_as_array_makes_luma(tmp_path):
     assert pictures.read_picture(tmp_path / "grey.png").mode == "L"
 
 
+def test_opened_names_what_fails_inside_it(tmp_path):
+    pictures.save(tmp_path / "a.png", colours())
+    with pytest.raises(ValueError, match=r"a\.png is damaged"), pictures.opened(tmp_path / "a.png") as picture:
+        picture.crop("no box")
+
+
 def test_alpha_lies_over_white(tmp_path):
     rgba = np.dstack([colours(), np.full((4, 6), 0, np.uint8)])
     Image.fromarray(rgba).save(tmp_path / "clear.png")

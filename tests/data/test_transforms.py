@@ -171,3 +171,11 @@ def test_plateau_of_two_equal_pixels_gives_one_line():
     strength = np.tile(np.array([0, 1, 1, 0], np.float32), (4, 1))
     ridge = transforms._ridges(strength, np.ones_like(strength), np.zeros_like(strength))
     assert (ridge.sum(axis=1) == 1).all()
+
+
+def test_crop_keeps_the_scale_and_reaches_both_ends():
+    size, at = (10, 20), transforms.Draw(0.0, 0.0, False)
+    first = transforms.crop(size, at, load_size=999, crop_size=8)
+    last = transforms.crop(size, at._replace(top=0.999, left=0.999, mirror=True), load_size=999, crop_size=8)
+    assert first == transforms.Geometry(size, (0, 0, 8, 8), False)
+    assert last == transforms.Geometry(size, (2, 12, 8, 8), True)

@@ -85,6 +85,11 @@ def test_the_embedded_set_scores_labels_and_a_rival(monkeypatch, tmp_path):
         (["--dataroot", "embedded", "--crop_size", "100"], "crop_size 100 is not a multiple of 32; the nearest is 96"),
         (["demo", "--crop_size", "256"], "crop_size 256 is larger than load_size 128"),
         (["demo", "--netG", "unet_256"], "multiples of 256"),
+        (["demo", "--derive", "grey"], "leave out --derive, --input_nc and --output_nc"),
+        (["demo", "--input_nc", "1"], "leave out --derive, --input_nc and --output_nc"),
+        (["demo", "--ngf", "0"], "--ngf is 0; wanted at least 1"),
+        (["demo", "--n_layers_D", "-1"], "--n_layers_D is -1; wanted at least 1"),
+        (["demo", "--lambda_L1", "nan"], "--lambda_L1 is nan; wanted a finite number"),
     ],
 )
 def test_what_cannot_be_run_is_said_in_a_sentence(flags, words, capsys, tmp_path):
@@ -103,6 +108,14 @@ def test_broken_pictures_stop_a_run_before_it_begins(tmp_path, capsys):
     assert start("--dataroot", tmp_path, *SMALL, "--checkpoints_dir", tmp_path / "runs") == 2
     assert "b.png is damaged or not a picture" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+def test_photographs_smaller_than_the_crop_stop_a_run_before_it_begins(tmp_path, capsys):
+    for name, side in (("a", 40), ("b", 20), ("c", 40)):
+        pictures.save(tmp_path / "train" / f"{name}.png", np.zeros((side, 50, 3), np.uint8))
+    flags = ["--dataroot", tmp_path, "--derive", "edges", "--preprocess", "crop", "--crop_size", 32]
+    assert start(*flags, *SMALL, "--checkpoints_dir", tmp_path / "runs") == 2
+    assert "b.png is 50x20; wanted at least 32 pixels on each side" in capsys.readouterr().err
 
 
 def test_flags_reach_the_networks_and_the_file():
@@ -127,4 +140,4 @@ def test_flags_reach_the_networks_and_the_file():
     assert (generator_fields["norm"], generator_fields["width"], generator_fields["dropout"]) == ("instance", 3, 0.0)
     assert (critic_fields["layers"], critic_fields["width"], critic_fields["norm"]) == (2, 5, "instance")
     spec = dataclasses.asdict(parts.specs["generator"])
-    assert (spec["out_channels"], spec["dropout"], spec["size_multiple"]) == (1, False, 128)
+    assert (spec["out_channels"], spec["dropout"], spec["size_multiple"]) == (3, False, 128)

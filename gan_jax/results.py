@@ -1,0 +1,111 @@
+"""Scores of a run's generator: on the fixed validation batch while it trains, and on the test split at its end."""
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gan_jax import evaluate, infer, metrics
+from gan_jax.data import pictures
+from gan_jax.experiment import Experiment, fingerprint
+from gan_jax.generator import Generator
+
+
+def score(
+    experiment: Experiment,
+    outputs_u8: Iterable[np.ndarray],
+    targets_u8: Iterable[np.ndarray],
+    sources_u8: Iterable[np.ndarray],
+) -> dict[str, float]:
+    """Scores of images [H, W, C] of any sizes: mean PSNR and SSIM, sharpness, and label scores where there are some.
+
+    Sharpness is the outputs' mean Laplacian energy over the targets': 1 where equally sharp.
+    """
+    each = [_score_one(output, target) for output, target in zip(outputs_u8, targets_u8, strict=True)]
+    psnr, ssim, energy, target_energy = np.array(each, np.float64).mean(axis=0).tolist()
+    scores = {"psnr": psnr, "ssim": ssim, "sharpness": energy / target_energy if target_energy else float("nan")}
+    if experiment.label_scores is not None:
+        labels = experiment.label_scores(np.stack(list(outputs_u8)), np.stack(list(sources_u8)))
+        scores |= {f"label/{name}": value for name, value in labels.items()}
+    return scores
+
+
+def _score_one(output_u8: np.ndarray, target_u8: np.ndarray) -> tuple[float, float, float, float]:
+    output, target = output_u8[None], target_u8[None]
+    values = (metrics.psnr(output, target), metrics.ssim(output, target))
+    energies = (metrics.laplacian_energy(output), metrics.laplacian_energy(target))
+    psnr, ssim, energy, target_energy = (float(value[0]) for value in (*values, *energies))
+    return psnr, ssim, energy, target_energy
+
+
+def score_test(folder: Path, model: Generator, experiment: Experiment) -> dict[str, Any]:
+    """Translates and scores the test split: pictures to `folder`, and the table of the generator and its rivals.
+
+    A table that is there already, for the same generator and pictures, is returned as it is.
+    """
+    assert experiment.test is not None
+    made_of = {"step": model.spec.step, "fingerprint": fingerprint(experiment.test)}
+    before = read_scores(folder)
+    if before is not None and made_of.items() <= before.items():
+        return before
+    shutil.rmtree(folder, ignore_errors=True)
+    painters = {"generator": lambda source: infer.translate(model, source), **experiment.baselines}
+    painted: dict[str, list[np.ndarray]] = {name: [] for name in (*painters, "source", "target")}
+    for index in range(len(experiment.test)):
+        item = experiment.test[index]
+        pair = experiment.whole(item, np.random.default_rng(0))
+        painted["source"].append(pair["source"])
+        painted["target"].append(pair["target"])
+        for name, paint in painters.items():
+            painted[name].append(paint(pair["source"]))
+        files = {"input": pair["source"], "output": painted["generator"][-1], "target": pair["target"]}
+        for kind, picture in files.items():
+            pictures.save(folder / kind / f"{item['name']}.png", picture)
+    names = [*painters, "target"] if experiment.label_scores is not None else list(painters)
+    table = []
+    for name in names:
+        scores = score(experiment, painted[name], painted["target"], painted["source"])
+        shown = "ground truth" if name == "target" else name
+        table.append({"name": shown, **{key: evaluate.json_number(value) for key, value in scores.items()}})
+    protocol = evaluate.PROTOCOLS["rgb"]
+    result = {
+        "split": "test",
+        "pictures": repr(experiment.test),
+        "count": len(experiment.test),
+        "protocol": f"{protocol.name}: {protocol.description}",
+        "rows": table,
+        **made_of,
+    }
+    write_json(folder / "scores.json", result)
+    return result
+
+
+def read_scores(folder: Path) -> dict[str, Any] | None:
+    """The table that `score_test` wrote to a folder; None if there is none."""
+    try:
+        scores = json.loads((folder / "scores.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return scores if isinstance(scores, dict) else None
+
+
+def score_table(scores: Mapping[str, Any]) -> str:
+    """The score table for a terminal."""
+    columns = [name for name in scores["rows"][0] if name != "name"]
+    width = max(len(row["name"]) for row in scores["rows"])
+    lines = [f"{scores['count']} pictures of the {scores['split']} split; {scores['protocol']}"]
+    lines.append(" " * width + "".join(f"{name.removeprefix('label/'):>12}" for name in columns))
+    for row in scores["rows"]:
+        cells = [row[name] if isinstance(row[name], str) else f"{row[name]:.4f}" for name in columns]
+        lines.append(f"{row['name']:<{width}}" + "".join(f"{cell:>12}" for cell in cells))
+    return "\n".join(lines)
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Writes a JSON file whole or not at all."""
+    unfinished = path.with_name(path.name + ".tmp")
+    unfinished.write_text(json.dumps(values, indent=2) + "\n")
+    unfinished.replace(path)

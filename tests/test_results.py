@@ -1,0 +1,76 @@
+"""Scores of the results table."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+
+from gan_jax import results
+from gan_jax.data.synthetic import Facades
+from gan_jax.experiment import fingerprint
+
+
+def images(n=3, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (n, 12, 14, 3), dtype=np.uint8)
+
+
+NO_LABELS = SimpleNamespace(label_scores=None)
+
+
+def test_scores_of_the_truth():
+    scores = results.score(NO_LABELS, images(), images(), images())
+    assert (scores["psnr"], scores["sharpness"]) == (np.inf, 1.0)
+    np.testing.assert_allclose(scores["ssim"], 1.0, atol=1e-6)
+
+
+def test_sharpness_is_a_ratio_of_means_so_that_one_flat_picture_does_no_harm():
+    targets = images()
+    targets[1] = 100
+    scores = results.score(NO_LABELS, images(), targets, targets)
+    assert 1.0 < scores["sharpness"] < 3.0
+    flat = np.full_like(targets, 9)
+    assert np.isnan(results.score(NO_LABELS, images(), flat, flat)["sharpness"])
+
+
+def test_label_scores_see_outputs_and_sources():
+    def label_scores(outputs, sources):
+        return {"same": float((outputs == sources).mean())}
+
+    scores = results.score(SimpleNamespace(label_scores=label_scores), images(), images(seed=1), images())
+    assert scores["label/same"] == 1.0
+
+
+def test_the_table_has_a_line_a_row():
+    rows = [{"name": "generator", "psnr": 20.0, "label/iou": 0.5}, {"name": "truth", "psnr": "inf", "label/iou": 1.0}]
+    lines = results.score_table({"count": 2, "split": "test", "protocol": "rgb: all", "rows": rows}).splitlines()
+    assert lines[0] == "2 pictures of the test split; rgb: all"
+    assert lines[1].split() == ["psnr", "iou"]
+    assert lines[2].split() == ["generator", "20.0000", "0.5000"]
+    assert lines[3].split() == ["truth", "inf", "1.0000"]
+
+
+def test_json_is_written_whole_and_read_back(tmp_path):
+    assert results.read_scores(tmp_path) is None
+    results.write_json(tmp_path / "scores.json", {"step": 3})
+    assert results.read_scores(tmp_path) == {"step": 3}
+    assert [path.name for path in tmp_path.iterdir()] == ["scores.json"]
+    (tmp_path / "scores.json").write_text(json.dumps([1]))
+    assert results.read_scores(tmp_path) is None
+
+
+def test_a_table_of_the_same_generator_and_pictures_is_not_made_again(tmp_path, tiny_generator):
+    model = tiny_generator()
+    test = Facades("test", 2, 32)
+    experiment = SimpleNamespace(test=test, baselines={}, label_scores=None, whole=lambda pair, rng: pair)
+    first = results.score_test(tmp_path, model, experiment)
+    assert first["fingerprint"] == fingerprint(test)
+    (tmp_path / "output" / "test_0000.png").unlink()
+    assert results.score_test(tmp_path, model, experiment) == first
+    assert not (tmp_path / "output" / "test_0000.png").exists()
+    experiment.test = Facades("test", 3, 32)
+    assert results.score_test(tmp_path, model, experiment)["count"] == 3
+
+
+def test_a_fingerprint_is_the_sources_own_where_it_has_one():
+    assert fingerprint(SimpleNamespace(fingerprint="abc")) == "abc"
+    assert fingerprint(None) == "None"
