@@ -111,7 +111,7 @@ def test_the_first_loss_that_is_not_finite_is_named_and_nothing_is_saved_of_it(g
 
 def test_nothing_is_made_of_a_state_that_is_broken(go, tmp_path, tiny_method):
     """The first step's losses are finite and its update is not: no event sees the state, no checkpoint holds it."""
-    method = tiny_method(generator_tx=optax.sgd(1e39), critic_tx=optax.sgd(1e-3))
+    method = tiny_method(generator_tx=optax.sgd(jnp.inf), critic_tx=optax.sgd(1e-3))
     seen = []
     with pytest.raises(FloatingPointError, match="the state after step 1 holds values that are not finite"):
         go(10, method=method, save_every=1, events=(train.Every(1, lambda step, state: seen.append(step)),))

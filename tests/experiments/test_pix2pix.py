@@ -119,22 +119,7 @@ def test_photographs_smaller_than_the_crop_stop_a_run_before_it_begins(tmp_path,
 
 
 def test_flags_reach_the_networks_and_the_file():
-    flags = [
-        "demo",
-        "--norm",
-        "instance",
-        "--no_dropout",
-        "--ngf",
-        "3",
-        "--ndf",
-        "5",
-        "--n_layers_D",
-        "2",
-        "--output_nc",
-        "1",
-        "--gan_mode",
-        "lsgan",
-    ]
+    flags = ["demo", "--norm=instance", "--no_dropout", "--ngf=3", "--ndf=5", "--n_layers_D=2"]
     _, parts = experiment.build(flags)
     generator_fields, critic_fields = parts.networks["generator"], parts.networks["critic"]
     assert (generator_fields["norm"], generator_fields["width"], generator_fields["dropout"]) == ("instance", 3, 0.0)
