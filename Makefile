@@ -30,7 +30,9 @@ format: $(INSTALLED)
 
 $(INSTALLED): setup.cfg $(CONSTRAINTS)
 	$(PYTHON) -c 'import sys; sys.exit("gan_jax needs Python 3.11 or later; name one: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv --clear $(VENV)
+	# Debian's python3 comes without venv; virtualenv, which pip can fetch anywhere, then takes its place.
+	$(PYTHON) -m venv --clear $(VENV) || { $(PYTHON) -m pip install --quiet --target $(VENV)-tool virtualenv \
+		&& PYTHONPATH=$(VENV)-tool $(PYTHON) -m virtualenv --quiet --clear $(VENV); }
 	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev,photos]'
 	touch $@
 

@@ -81,10 +81,10 @@ PRESETS = {
         no_flip=True,
         ngf=16,
         ndf=16,
-        n_epochs=3,
+        n_epochs=2,
         n_epochs_decay=2,
-        val_freq=500,
-        save_latest_freq=500,
+        val_freq=400,
+        save_latest_freq=400,
     )
 }
 
