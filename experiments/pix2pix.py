@@ -32,27 +32,11 @@ GAN_MODES = {"vanilla": losses.non_saturating, "lsgan": losses.least_squares, "n
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(flags.Config):
+class Config(flags.ImageConfig):
     """pix2pix's own flags."""
 
     preset: flags.Preset = None
     """demo: the embedded facades, minutes on two CPU cores."""
-    direction: Literal["AtoB", "BtoA"] = "AtoB"
-    """Which side of a pair is the input."""
-    derive: Literal["grey", "edges"] | None = None
-    """Make the input from the photograph: dataroot then holds photographs alone."""
-    preprocess: Literal["resize_and_crop", "crop"] = "resize_and_crop"
-    """Resize to load_size and crop, or crop at the pictures' own scale."""
-    load_size: int = 286
-    """Side that pictures are resized to before the crop."""
-    crop_size: int = 256
-    """Side of the training pictures."""
-    no_flip: bool = False
-    """Do not mirror training pictures at random."""
-    input_nc: Literal[1, 3] | None = None
-    """Channels of the input; 1 with --derive, 3 otherwise."""
-    output_nc: Literal[1, 3] = 3
-    """Channels of the output."""
     netG: Literal["unet_32", "unet_64", "unet_128", "unet_256"] | None = None  # noqa: N815 - the incumbent's flag
     """Generator; the deepest U-Net that crop_size allows unless given."""
     ngf: int = 64
@@ -143,7 +127,7 @@ def _baselines(config: Config, train: Source) -> dict[str, Callable[[np.ndarray]
 def build(arguments: list[str] | None = None) -> tuple[Config, Experiment]:
     """The experiment that a command line means."""
     config = flags.parse(_preset, arguments, __doc__ or "")
-    for name in ("load_size", "crop_size", "ngf", "ndf", "n_layers_D"):
+    for name in ("ngf", "ndf", "n_layers_D"):
         flags.require_at_least(config, name, 1)
     if not 0 <= config.lambda_L1 < math.inf:
         raise ValueError(f"--lambda_L1 is {config.lambda_L1}; wanted a finite number of at least 0.")

@@ -5,7 +5,7 @@ import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import jax
 import optax
@@ -53,6 +53,28 @@ class Config:
         return self.checkpoints_dir / self.name
 
 
+@dataclasses.dataclass(frozen=True)
+class ImageConfig(Config):
+    """The flags of image-to-image experiments: which pictures, and what is done to them before the networks."""
+
+    direction: Literal["AtoB", "BtoA"] = "AtoB"
+    """Which side of a pair is the input."""
+    derive: Literal["grey", "edges"] | None = None
+    """Make the input from the photograph: dataroot then holds photographs alone."""
+    preprocess: Literal["resize_and_crop", "crop"] = "resize_and_crop"
+    """Resize to load_size and crop, or crop at the pictures' own scale."""
+    load_size: int = 286
+    """Side that pictures are resized to before the crop."""
+    crop_size: int = 256
+    """Side of the training pictures."""
+    no_flip: bool = False
+    """Do not mirror training pictures at random."""
+    input_nc: Literal[1, 3] | None = None
+    """Channels of the input; 1 with --derive, 3 otherwise."""
+    output_nc: Literal[1, 3] = 3
+    """Channels of the output."""
+
+
 def parse(default: Callable[[str | None], Any], arguments: list[str] | None, description: str) -> Any:
     """The configuration that a command line means: flags and an optional preset in any order.
 
@@ -81,6 +103,9 @@ def check(config: Config) -> None:
     """Raises ValueError where a flag that all experiments have holds what no run can have."""
     for name in ("batch_size", "print_freq", "val_freq", "save_latest_freq", "num_threads"):
         require_at_least(config, name, 1)
+    if isinstance(config, ImageConfig):
+        require_at_least(config, "load_size", 1)
+        require_at_least(config, "crop_size", 1)
     for name in ("n_epochs", "n_epochs_decay", "seed"):
         require_at_least(config, name, 0)
     if config.seed >= 2**32:
