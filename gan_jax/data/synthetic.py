@@ -441,7 +441,7 @@ def label_scores(photos: np.ndarray, label_maps: np.ndarray) -> dict[str, float]
     if photos.shape != label_maps.shape:
         raise ValueError(f"photos {photos.shape} and label maps {label_maps.shape} must have one shape.")
     wanted = colours_to_labels(label_maps).ravel().astype(np.intp)
-    pairs = np.bincount(wanted * 12 + decode_labels(photos).ravel(), minlength=144).reshape(12, 12)
+    pairs = np.bincount(wanted * 12 + decode_labels(photos).ravel(), minlength=144).reshape(12, 12).astype(np.float64)
     right, total = np.diag(pairs), pairs.sum(1)
     seen = total > 0
     return {

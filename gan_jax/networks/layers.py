@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.nn.initializers import normal, zeros
+from jax.typing import DTypeLike
 
 from gan_jax.networks import convolution
 
@@ -20,7 +21,7 @@ BATCH_NORM_MOMENTUM = 0.1  # torch's: new running value = 0.9 old + 0.1 batch
 NormName = Literal["batch", "instance", "none"]
 
 
-def _normal_around_one(key: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> jax.Array:
+def _normal_around_one(key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> jax.Array:
     """N(1, 0.02), as DCGAN and its successors initialise the scale of batch norm."""
     return 1.0 + 0.02 * jax.random.normal(key, shape, dtype)
 
