@@ -1,6 +1,6 @@
 """What an experiment hands to `run.main`: the parts that it chose, and nothing that all runs have in common."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ class Experiment(NamedTuple):
     method_name: str
     method: Method
     networks: Mapping[str, Mapping[str, Any]]  # descriptions, by the names of the state's NetStates
-    specs: Mapping[str, GeneratorSpec]  # by the names that Method.generators uses
+    specs: Mapping[str, GeneratorSpec]  # by the names that Method.generators uses; critics by those of their NetStates
     train: Source
     val: Source | None
     test: Source | None
@@ -25,7 +25,8 @@ class Experiment(NamedTuple):
     still: Transform  # of validation pictures, all to one size
     whole: Transform  # of test pictures
     baselines: Mapping[str, Callable[[np.ndarray], np.ndarray]]  # rivals in the score table: source -> image
-    label_scores: Callable[[np.ndarray, np.ndarray], dict[str, float]] | None  # of images and their sources
+    label_scores: Callable[[np.ndarray, np.ndarray, np.ndarray], dict[str, float]] | None  # outputs, targets, sources
+    needs_whole_batch: Sequence[str] = ()  # what replicas with a share of the batch each cannot compute, in words
 
 
 def fingerprint(source: Source | None) -> str:

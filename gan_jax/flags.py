@@ -1,4 +1,4 @@
-"""The flags that every experiment has, how a command line is read, and the schedules that flags name."""
+"""The flags that every experiment has, and how a command line is read."""
 
 import dataclasses
 import math
@@ -7,11 +7,40 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import jax
 import optax
 import tyro
 
+from gan_jax import parallel, schedules
+
+_SUFFIXES = ("_best", "_critic")  # of files beside the last generator
+
 Preset = Annotated[str | None, tyro.conf.Positional]
+
+Sides = int | tuple[int, int]  # a square's side, or (height, width)
+
+
+def _read_sides(words: list[str]) -> Sides:
+    sides = [int(side) for side in words[0].lower().split("x")]
+    if len(sides) > 2:
+        raise ValueError(f"got {words[0]}; wanted one number, or HEIGHTxWIDTH")
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
+
+
+def written(sides: Sides) -> str:
+    """Sides as they are typed: 256 or 256x512."""
+    return str(sides) if isinstance(sides, int) else f"{sides[0]}x{sides[1]}"
+
+
+SidesFlag = Annotated[
+    Sides,
+    tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="N|HEIGHTxWIDTH",
+        instance_from_str=_read_sides,
+        is_instance=lambda value: isinstance(value, int | tuple),
+        str_from_instance=lambda sides: [written(sides)],
+    ),
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,11 +58,21 @@ class Config:
     n_epochs: int = 100
     """Epochs at the full learning rate."""
     n_epochs_decay: int = 100
-    """Epochs after those, in which the learning rate falls linearly to zero."""
+    """Epochs after those; with the linear policy the learning rate falls to zero in them."""
     lr: float = 2e-4
     """Learning rate of Adam."""
+    lr_policy: schedules.Policy = "linear"
+    """How the learning rate changes: plateau lowers it when validation no longer improves."""
+    lr_decay_iters: int = 50
+    """Epochs between the steps of the step policy."""
     beta1: float = 0.5
     """Adam's decay of the gradient's average."""
+    ema_decay: float | None = None
+    """Export a moving average of the generator with this decay, 0.999 for instance."""
+    statistics_batch: int | None = None
+    """Images that share batch norm statistics: the whole batch unless given; 1 is the paper's pix2pix."""
+    parallel: Literal["jit", "pmap"] = "jit"
+    """jit: one program for the global batch. pmap: one replica a device; needs statistics_batch with batch norm."""
     seed: int = 0
     """Chooses the initial weights, the order of the data, the jitter and the dropout."""
     print_freq: int = 100
@@ -44,6 +83,10 @@ class Config:
     """Steps between checkpoints."""
     num_threads: int = 4
     """Threads that read and decode pictures."""
+    max_dataset_size: int | None = None
+    """Use only so many pictures of each split."""
+    serial_batches: bool = False
+    """Take training pictures in the order of their names, not shuffled."""
     dry_run: bool = False
     """Show the resolved recipe, shapes, parameter counts and memory, run one step, write nothing."""
 
@@ -52,6 +95,34 @@ class Config:
         """The run's folder."""
         return self.checkpoints_dir / self.name
 
+    def check(self) -> None:
+        """Raises ValueError where a flag holds what no run can have."""
+        for name in ("batch_size", "print_freq", "val_freq", "save_latest_freq", "num_threads", "lr_decay_iters"):
+            require_at_least(self, name, 1)
+        for name in ("max_dataset_size", "statistics_batch"):
+            if getattr(self, name) is not None:
+                require_at_least(self, name, 1)
+        for name in ("n_epochs", "n_epochs_decay", "seed"):
+            require_at_least(self, name, 0)
+        if self.seed >= 2**32:
+            raise ValueError(f"--seed is {self.seed}; wanted less than 2**32.")
+        if self.n_epochs + self.n_epochs_decay == 0:
+            raise ValueError("--n_epochs and --n_epochs_decay are both 0; wanted at least one epoch.")
+        if not 0 < self.lr < math.inf:
+            raise ValueError(f"--lr is {self.lr}; wanted a finite number above 0.")
+        for name in ("beta1", "ema_decay"):
+            if getattr(self, name) is not None and not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"--{name} is {getattr(self, name)}; wanted at least 0 and less than 1.")
+        if self.statistics_batch is not None and self.batch_size % self.statistics_batch:
+            raise ValueError(
+                f"--statistics_batch is {self.statistics_batch}; wanted a divisor of --batch_size {self.batch_size}."
+            )
+        if self.name in ("", ".", "..") or Path(self.name).name != self.name or self.name.endswith(_SUFFIXES):
+            raise ValueError(
+                f"--name is {self.name!r}; wanted the name of one folder, without separators and not ending in "
+                f"{' or '.join(_SUFFIXES)}."
+            )
+
 
 @dataclasses.dataclass(frozen=True)
 class ImageConfig(Config):
@@ -59,20 +130,28 @@ class ImageConfig(Config):
 
     direction: Literal["AtoB", "BtoA"] = "AtoB"
     """Which side of a pair is the input."""
-    derive: Literal["grey", "edges"] | None = None
+    derive: Literal["grey", "edges", "blur", "mosaic"] | None = None
     """Make the input from the photograph: dataroot then holds photographs alone."""
-    preprocess: Literal["resize_and_crop", "crop"] = "resize_and_crop"
-    """Resize to load_size and crop, or crop at the pictures' own scale."""
-    load_size: int = 286
-    """Side that pictures are resized to before the crop."""
-    crop_size: int = 256
+    preprocess: Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"] = "resize_and_crop"
+    """Resize to load_size (or scale to that width) and crop, only one of both, or neither."""
+    load_size: SidesFlag = 286
+    """Side that pictures are resized to before the crop, or the width that they are scaled to."""
+    crop_size: SidesFlag = 256
     """Side of the training pictures."""
     no_flip: bool = False
     """Do not mirror training pictures at random."""
     input_nc: Literal[1, 3] | None = None
-    """Channels of the input; 1 with --derive, 3 otherwise."""
+    """Channels of the input; 1 with --derive grey or edges, 3 otherwise."""
     output_nc: Literal[1, 3] = 3
     """Channels of the output."""
+
+    def check(self) -> None:
+        """Raises ValueError where a flag holds what no run can have."""
+        super().check()
+        for name in ("load_size", "crop_size"):
+            sides = getattr(self, name)
+            if min(sides if isinstance(sides, tuple) else (sides,)) < 1:
+                raise ValueError(f"--{name} is {written(sides)}; wanted at least 1.")
 
 
 def parse(default: Callable[[str | None], Any], arguments: list[str] | None, description: str) -> Any:
@@ -95,31 +174,8 @@ def parse(default: Callable[[str | None], Any], arguments: list[str] | None, des
 
     # The first reading only tells the preset; the second lays the flags over what the preset says.
     config = read(default(read(default(None)).preset))
-    check(config)
+    config.check()
     return config
-
-
-def check(config: Config) -> None:
-    """Raises ValueError where a flag that all experiments have holds what no run can have."""
-    for name in ("batch_size", "print_freq", "val_freq", "save_latest_freq", "num_threads"):
-        require_at_least(config, name, 1)
-    if isinstance(config, ImageConfig):
-        require_at_least(config, "load_size", 1)
-        require_at_least(config, "crop_size", 1)
-    for name in ("n_epochs", "n_epochs_decay", "seed"):
-        require_at_least(config, name, 0)
-    if config.seed >= 2**32:
-        raise ValueError(f"--seed is {config.seed}; wanted less than 2**32.")
-    if config.n_epochs + config.n_epochs_decay == 0:
-        raise ValueError("--n_epochs and --n_epochs_decay are both 0; wanted at least one epoch.")
-    if not 0 < config.lr < math.inf:
-        raise ValueError(f"--lr is {config.lr}; wanted a finite number above 0.")
-    if not 0 <= config.beta1 < 1:
-        raise ValueError(f"--beta1 is {config.beta1}; wanted at least 0 and less than 1.")
-    if config.name in ("", ".", "..") or Path(config.name).name != config.name or config.name.endswith("_best"):
-        raise ValueError(
-            f"--name is {config.name!r}; wanted the name of one folder, without separators and not ending in _best."
-        )
 
 
 def require_at_least(config: Config, name: str, least: int) -> None:
@@ -128,16 +184,19 @@ def require_at_least(config: Config, name: str, least: int) -> None:
         raise ValueError(f"--{name} is {getattr(config, name)}; wanted at least {least}.")
 
 
-def linear_schedule(config: Config, steps_per_epoch: int) -> optax.Schedule:
-    """The learning rate by step: constant for n_epochs, then falling linearly over n_epochs_decay.
+def schedule(config: Config, steps_per_epoch: int) -> optax.Schedule:
+    """The learning rate by step that the flags ask for."""
+    return schedules.learning_rate(
+        config.lr_policy,
+        lr=config.lr,
+        n_epochs=config.n_epochs,
+        n_epochs_decay=config.n_epochs_decay,
+        step_epochs=config.lr_decay_iters,
+        steps_per_epoch=steps_per_epoch,
+    )
 
-    It changes once an epoch, to lr (1 - max(0, e + 1 - n_epochs) / (n_epochs_decay + 1)) in epoch e from 0 on, as in
-    pytorch-CycleGAN-and-pix2pix.
-    """
 
-    def schedule(count: jax.Array) -> jax.Array:
-        epoch = count // steps_per_epoch
-        past = jax.numpy.maximum(0, epoch + 1 - config.n_epochs)
-        return config.lr * (1.0 - past / (config.n_epochs_decay + 1))
-
-    return schedule
+def adam(config: Config, steps_per_epoch: int) -> optax.GradientTransformation:
+    """Adam as the flags ask for it, for one network."""
+    tx = optax.adam(schedule(config, steps_per_epoch), b1=config.beta1, b2=0.999, eps=1e-8)
+    return parallel.averaged(tx) if config.parallel == "pmap" else tx

@@ -1,5 +1,6 @@
 """What a training method is: a few pure functions and the state that they thread."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -60,3 +61,12 @@ def train_step(method: Method, state: State, batch: Batch) -> tuple[State, Metri
     """One step. Its randomness follows from the state's constant key and step, so a resumed run draws the same."""
     key = jax.random.fold_in(state.key, state.step)
     return method.update(state, batch, method.draw(key, batch))
+
+
+def scale_rates(state: State, factor: float) -> State:
+    """The state with every network's learning rate times `factor`, on top of the schedule."""
+
+    def scaled(node: Any) -> Any:
+        return dataclasses.replace(node, lr_scale=factor * node.lr_scale) if isinstance(node, NetState) else node
+
+    return jax.tree.map(scaled, state, is_leaf=lambda node: isinstance(node, NetState))

@@ -1,15 +1,26 @@
-"""Devices: the one place that knows of meshes, shardings and processes."""
+"""Devices: the one place that knows of meshes, shardings, replicas and processes.
 
+A step is compiled in one of two ways. `jit` over a mesh is the single-device program, whatever the device count.
+Under `pmap` each device is a replica that steps with its share of the batch; gradients, statistics and metrics are
+averaged over the replicas.
+"""
+
+import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
 
 import jax
 import numpy as np
+import optax
+from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from gan_jax.method import Batch, Method, train_step
+from gan_jax.method import Batch, Method, Metrics, NetState, State, train_step
+
+_REPLICAS = "replicas"  # pmap's axis
+How = Literal["jit", "pmap"]
 
 
 def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
@@ -51,17 +62,82 @@ def compile_init(method: Method, mesh: Mesh) -> Any:
     return jax.jit(method.init, out_shardings=_replicated(mesh), compiler_options=options)
 
 
-def compile_step(method: Method, mesh: Mesh) -> Any:
+def compile_step(method: Method, mesh: Mesh, *, how: How = "jit") -> Any:
     """The compiled step, (state, global batch) -> (state, metrics).
 
-    It consumes the state it is given: the memory is used again.
+    It consumes the state it is given: the memory is used again. For "pmap" the method's optax transformations must
+    be `averaged`, and `require_replicable` says what is wrong under it.
     """
+    step = functools.partial(train_step, method) if how == "jit" else _pmapped(method, mesh)
     return jax.jit(
-        functools.partial(train_step, method),
+        step,
         in_shardings=(_replicated(mesh), NamedSharding(mesh, P("data"))),
         out_shardings=_replicated(mesh),
         donate_argnums=0,
     )
+
+
+def _pmapped(method: Method, mesh: Mesh) -> Any:
+    """The step as a pmap of `_replica_step`; the state goes in and comes out without a device axis."""
+    devices = list(mesh.devices.flat)
+    replicas = jax.pmap(
+        functools.partial(_replica_step, method),
+        axis_name=_REPLICAS,
+        in_axes=(None, 0),
+        out_axes=None,  # every replica comes to the same state
+        devices=devices,
+    )
+
+    def step(state: State, batch: Batch) -> tuple[State, Metrics]:
+        # Under jit this moves nothing: each device already holds its share.
+        return replicas(state, jax.tree.map(lambda x: x.reshape(len(devices), -1, *x.shape[1:]), dict(batch)))
+
+    return step
+
+
+def _replica_step(method: Method, state: State, share: Batch) -> tuple[State, Metrics]:
+    """One replica's step with its share of the batch, and with noise of its own."""
+    key = jax.random.fold_in(jax.random.fold_in(state.key, state.step), lax.axis_index(_REPLICAS))
+    state, metrics = method.update(state, share, method.draw(key, share))
+
+    def average_statistics(node: Any) -> Any:
+        return (
+            dataclasses.replace(node, stats=lax.pmean(node.stats, _REPLICAS)) if isinstance(node, NetState) else node
+        )
+
+    state = jax.tree.map(average_statistics, state, is_leaf=lambda node: isinstance(node, NetState))
+    return state, lax.pmean(metrics, _REPLICAS)
+
+
+def averaged(tx: optax.GradientTransformation) -> optax.GradientTransformation:
+    """`tx` fed with the mean of the replicas' gradients: what an optimizer is under "pmap", and only there."""
+
+    def update(grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        return tx.update(lax.pmean(grads, _REPLICAS), state, params)
+
+    return optax.GradientTransformation(tx.init, update)
+
+
+def require_replicable(
+    batch_size: int, mesh: Mesh, networks: Mapping[str, Mapping[str, Any]], *, whole_batch: Iterable[str] = ()
+) -> None:
+    """Raises ValueError where replicas with a share of the batch each would not compute what the whole batch means.
+
+    `networks` are descriptions by name; `whole_batch` names, in words, what else looks at the batch as a whole.
+    """
+    for reason in whole_batch:
+        raise ValueError(f"--parallel pmap cannot be right with {reason}, which looks at the whole batch; use jit.")
+    share = batch_size // mesh.size
+    for name, fields in networks.items():
+        if mesh.size == 1 or "statistics_batch" not in fields or fields.get("norm", "batch") != "batch":
+            continue
+        group = fields["statistics_batch"]
+        if group is None or share % group:
+            shared = "the whole batch" if group is None else f"{group} images"
+            raise ValueError(
+                f"--parallel pmap: {shared} share the {name}'s batch norm statistics, and a device has {share} of "
+                f"{batch_size} images; give a --statistics_batch that divides {share}, or use --parallel jit."
+            )
 
 
 def abstract_state(method: Method, batch: Mapping[str, np.ndarray], mesh: Mesh) -> Any:

@@ -28,7 +28,8 @@ def score(
     psnr, ssim, energy, target_energy = np.array(each, np.float64).mean(axis=0).tolist()
     scores = {"psnr": psnr, "ssim": ssim, "sharpness": energy / target_energy if target_energy else float("nan")}
     if experiment.label_scores is not None:
-        labels = experiment.label_scores(np.stack(list(outputs_u8)), np.stack(list(sources_u8)))
+        stacks = (np.stack(list(images)) for images in (outputs_u8, targets_u8, sources_u8))
+        labels = experiment.label_scores(*stacks)
         scores |= {f"label/{name}": value for name, value in labels.items()}
     return scores
 

@@ -5,7 +5,7 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from gan_jax import checkpoint, evaluate, generator, infer, parallel, report, results, train
+from gan_jax import checkpoint, evaluate, generator, infer, parallel, report, results, schedules, train
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.data import pictures, pipeline
 from gan_jax.experiment import Experiment, fingerprint
 from gan_jax.flags import Config
 from gan_jax.generator import Generator
-from gan_jax.method import NetState, State
+from gan_jax.method import NetState, State, scale_rates
 from gan_jax.progress import Log, Meter
 
 _SAMPLES, _VALIDATION_IMAGES = 8, 32
@@ -30,6 +30,7 @@ _FREE_TO_CHANGE = {
     "checkpoints_dir",
     "dataroot",
     "dry_run",
+    "max_dataset_size",
     "num_threads",
     "print_freq",
     "save_latest_freq",
@@ -64,6 +65,10 @@ def _execute(config: Config, experiment: Experiment) -> int:
     """Trains, or goes on training, then scores and reports."""
     mesh = parallel.data_mesh()
     parallel.require_divisible(config.batch_size, mesh)
+    if config.parallel == "pmap":
+        parallel.require_replicable(
+            config.batch_size, mesh, experiment.networks, whole_batch=experiment.needs_whole_batch
+        )
     per_epoch = steps_per_epoch(config, len(experiment.train))
     steps = per_epoch * (config.n_epochs + config.n_epochs_decay)
     example = pipeline.fixed_batch(experiment.train, 1, experiment.jitter)
@@ -163,9 +168,10 @@ def _changes(before: dict[str, Any], now: dict[str, Any], flags: type[Config]) -
     defaults = {field.name: _plain(field.default) for field in dataclasses.fields(flags)}
     old, new = {**defaults, **before["recipe"]}, json.loads(json.dumps(now["recipe"]))
     free = set(_FREE_TO_CHANGE)
-    # Under a constant rate the number of epochs says only where the run ends.
-    if old["n_epochs_decay"] == new["n_epochs_decay"] == 0 and new["n_epochs"] > old["n_epochs"]:
-        free.add("n_epochs")
+    # Where the rate of an epoch does not depend on how many there are, their number says only where the run ends.
+    length, longer = (recipe["n_epochs"] + recipe["n_epochs_decay"] for recipe in (old, new))
+    if longer > length and all(schedules.grows(recipe["lr_policy"], recipe["n_epochs_decay"]) for recipe in (old, new)):
+        free |= {"n_epochs", "n_epochs_decay"}
     changes = [
         f"--{name} was {old.get(name)} and is {new.get(name)}"
         for name in sorted((old.keys() | new.keys()) - free)
@@ -193,7 +199,7 @@ def _dry_run(
     state = parallel.compile_init(experiment.method, mesh)(jax.random.key(config.seed), dict(example))
     batch = parallel.global_batch(example, mesh)
     before = time.perf_counter()
-    step = parallel.compile_step(experiment.method, mesh).lower(state, batch).compile()
+    step = parallel.compile_step(experiment.method, mesh, how=config.parallel).lower(state, batch).compile()
     compiled = time.perf_counter()
     _, metric_values = step(state, batch)
     values = {name: float(value) for name, value in metric_values.items()}
@@ -209,27 +215,49 @@ def _dry_run(
 
 
 class _Validation:
-    """Scores and samples at intervals, and the best generator so far."""
+    """Scores and samples at intervals, the best generator so far, and the plateau rule."""
 
-    def __init__(self, config: Config, experiment: Experiment, log: Log, meter: Meter, best: float | None):
+    def __init__(self, config: Config, experiment: Experiment, log: Log, meter: Meter, before: Mapping[str, Any]):
         assert experiment.val is not None
-        self._batch = pipeline.fixed_batch(experiment.val, _VALIDATION_IMAGES, experiment.still)
+        self._pairs = pipeline.chosen(experiment.val, _VALIDATION_IMAGES, experiment.still)
         self._config, self._experiment, self._log, self._meter = config, experiment, log, meter
-        self.best = best
+        self._best: float | None = before.get("best")
+        self._plateau = schedules.Plateau(*before.get("plateau", ()))
         for name, key in (("input", "source"), ("target", "target")):
-            _save_strip(config.folder / "samples" / f"{name}.png", self._batch[key][:_SAMPLES])
+            self._save_strip(name, [pair[key] for pair in self._pairs])
 
-    def __call__(self, step: int, state: State) -> None:
+    @property
+    def extra(self) -> dict[str, Any]:
+        """What a checkpoint must know of earlier validations."""
+        return {"best": self._best, "plateau": list(self._plateau)}
+
+    def __call__(self, step: int, state: State) -> State | None:
         generators = _generators(self._experiment, state, step)
-        outputs = infer.translate(next(iter(generators.values())), self._batch["source"])
-        scores = results.score(self._experiment, outputs, self._batch["target"], self._batch["source"])
-        _save_strip(self._config.folder / "samples" / f"step_{step:08d}.png", outputs[:_SAMPLES])
+        sources, targets = ([pair[key] for pair in self._pairs] for key in ("source", "target"))
+        outputs = infer.translate_each(next(iter(generators.values())), sources)
+        scores = results.score(self._experiment, outputs, targets, sources)
+        self._save_strip(f"step_{step:08d}", outputs)
         self._log.write("validation", step, {name: evaluate.json_number(value) for name, value in scores.items()})
-        if self.best is None or scores["psnr"] > self.best:
-            self.best = scores["psnr"]
-            _export(self._config, generators, "_best")
         words = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
         self._meter.say(f"step {step} validation: {words}")
+        if self._best is None or scores["psnr"] > self._best:
+            self._best = scores["psnr"]
+            _export(self._config, self._experiment, generators, state, "_best")
+        if self._config.lr_policy != "plateau":
+            return None
+        # The root mean square error that the PSNR means, in units of the range: a loss, as the rule wants it.
+        self._plateau, falls = self._plateau.after(10.0 ** (-scores["psnr"] / 20.0))
+        if not falls:
+            return None
+        self._meter.say(f"step {step}: validation no longer improves; learning rates x {schedules.PLATEAU_FACTOR}")
+        return scale_rates(state, schedules.PLATEAU_FACTOR)
+
+    def _save_strip(self, name: str, images_u8: Sequence[np.ndarray]) -> None:
+        """The first pictures side by side, on white where they are less high than the highest."""
+        shown = images_u8[:_SAMPLES]
+        height = max(picture.shape[0] for picture in shown)
+        filled = [np.pad(p, ((0, height - p.shape[0]), (0, 0), (0, 0)), constant_values=255) for p in shown]
+        pictures.save(self._config.folder / "samples" / f"{name}.png", np.concatenate(filled, axis=1))
 
 
 def _train(
@@ -246,7 +274,7 @@ def _train(
         print(f"  {split}: {source if source is not None else 'no pictures'}")
 
     def export(step: int, state: State) -> None:
-        _export(config, _generators(experiment, state, step), "")
+        _export(config, experiment, _generators(experiment, state, step), state, "")
 
     with Checkpoints(config.folder / "checkpoints") as checkpoints:
         begin = train.start(
@@ -269,6 +297,7 @@ def _train(
             batch_size=config.batch_size,
             seed=config.seed,
             transform=experiment.jitter,
+            shuffle=not config.serial_batches,
             start=begin.step,
             threads=config.num_threads,
         )
@@ -276,7 +305,7 @@ def _train(
         events = [train.Every(config.save_latest_freq, export)]
         validation = None
         if experiment.val is not None:
-            validation = _Validation(config, experiment, log, meter, begin.extra.get("best"))
+            validation = _Validation(config, experiment, log, meter, begin.extra)
             events.insert(0, train.Every(config.val_freq, validation))
         with meter:
             state, stopped = train.train(
@@ -285,11 +314,12 @@ def _train(
                 begin,
                 steps=steps,
                 mesh=mesh,
+                how=config.parallel,
                 checkpoints=checkpoints,
                 save_every=config.save_latest_freq,
                 meter=meter,
                 events=tuple(events),
-                extra=lambda: {} if validation is None else {"best": validation.best},
+                extra=lambda: {} if validation is None else validation.extra,
             )
         if stopped:
             export(int(state.step), state)
@@ -303,11 +333,19 @@ def _generators(experiment: Experiment, state: State, step: int) -> dict[str, Ge
     }
 
 
-def _export(config: Config, generators: Mapping[str, Generator], suffix: str) -> None:
+def _export(
+    config: Config, experiment: Experiment, generators: Mapping[str, Generator], state: State, suffix: str
+) -> None:
+    """Writes the generators and, with the last ones, the critics, which `--init_critic` takes."""
     for name, model in generators.items():
         direction = f"_{name}" if len(generators) > 1 else ""
         generator.save(config.folder / f"{config.name}{direction}{suffix}.safetensors", model)
-
-
-def _save_strip(path: Path, images_u8: np.ndarray) -> None:
-    pictures.save(path, np.concatenate(list(images_u8), axis=1))
+    if suffix:
+        return
+    for name, spec in experiment.specs.items():
+        if spec.kind == "critic":
+            net = getattr(state, name)
+            critic = Generator(
+                dataclasses.replace(spec, step=int(state.step)), {"params": net.params, "stats": net.stats}
+            )
+            generator.save(config.folder / f"{config.name}_{name}.safetensors", critic)

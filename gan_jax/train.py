@@ -17,10 +17,13 @@ from gan_jax.method import Method, State
 
 
 class Every(NamedTuple):
-    """A callback `call(step, state)` after every `steps` steps and after the last one."""
+    """A callback `call(step, state)` after every `steps` steps and after the last one.
+
+    It returns None, or the state to go on with.
+    """
 
     steps: int
-    call: Callable[[int, State], None]
+    call: Callable[[int, State], State | None]
 
 
 class Meter(Protocol):
@@ -77,6 +80,7 @@ def train(
     *,
     steps: int,
     mesh: Mesh,
+    how: parallel.How = "jit",
     checkpoints: Checkpoints,
     save_every: int,
     meter: Meter,
@@ -89,7 +93,7 @@ def train(
     Raises FloatingPointError at the first metric that is not finite, or where a state to be used or saved is not;
     what was written before stays.
     """
-    step_fn = parallel.compile_step(method, mesh)
+    step_fn = parallel.compile_step(method, mesh, how=how)
     state, unread = begin.state, None
 
     with StopSignals() as stop:
@@ -110,7 +114,8 @@ def train(
                 unread, before = None, time.perf_counter()
                 checkpoint.require_finite(step, state)  # nothing is made of a state that is broken
                 for event in due:
-                    event.call(step, state)
+                    replaced = event.call(step, state)
+                    state = state if replaced is None else replaced
                 if save:
                     checkpoints.save(step, state, extra())
                 meter.pause(time.perf_counter() - before)

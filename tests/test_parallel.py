@@ -7,37 +7,80 @@ from gan_jax import networks, parallel
 from gan_jax.methods.pix2pix import pix2pix
 
 
-def gradients_of(method, batch, devices):
-    """What one SGD step of rate 1 takes from every parameter, on so many devices."""
+# An optimizer whose state is the gradient that it was given.
+KEEP = optax.chain(optax.trace(decay=0.0), optax.scale(-1e-2))
+
+
+def gradients_of(make, batch, devices, how="jit"):
+    """The gradients of one step on so many devices, with the statistics and the metrics after it."""
     mesh = parallel.data_mesh(jax.devices()[:devices])
+    method = make(parallel.averaged(KEEP) if how == "pmap" else KEEP)
     state = parallel.compile_init(method, mesh)(jax.random.key(0), batch)
-    before = jax.device_get((state.generator.params, state.critic.params))
-    state, metrics = parallel.compile_step(method, mesh)(state, parallel.global_batch(batch, mesh))
-    after = jax.device_get((state.generator.params, state.critic.params))
-    stats = jax.device_get((state.generator.stats, state.critic.stats))
-    return jax.tree.map(np.subtract, before, after), stats, jax.device_get(metrics)
+    state, metrics = parallel.compile_step(method, mesh, how=how)(state, parallel.global_batch(batch, mesh))
+    nets = (state.generator, state.critic)
+    return jax.device_get(([net.opt[0].trace for net in nets], [net.stats for net in nets], metrics))
+
+
+def small(statistics_batch, dropout):
+    """(optimizer) -> a pix2pix in which no bias stands in front of a norm, so that no gradient is null."""
+    return lambda tx: pix2pix(
+        networks.from_linen(networks.UNet(depth=5, width=4, statistics_batch=statistics_batch, dropout=dropout)),
+        networks.from_linen(networks.PatchGAN(layers=2, width=4, statistics_batch=statistics_batch)),
+        generator_tx=tx,
+        critic_tx=tx,
+    )
+
+
+def pairs(count):
+    rng = np.random.default_rng(0)
+    return {name: rng.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8) for name in ("source", "target")}
+
+
+def require_equal(one, other):
+    """Norm of the difference over norm of the gradient, per array, at most 1e-5: the design's sense of equal."""
+    difference = jax.tree.map(lambda a, b: np.linalg.norm(a - b) / np.linalg.norm(a), one[0], other[0])
+    assert max(jax.tree.leaves(difference)) <= 1e-5, difference
+    for a, b in zip(one[1:], other[1:], strict=True):
+        jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6), a, b)
 
 
 @pytest.mark.parametrize("statistics_batch", [None, 1])
 def test_one_device_and_four_give_the_same_gradients(statistics_batch):
-    """Norm of the difference over norm of the gradient, per array, at most 1e-5: the design's sense of equal.
+    """With dropout, whose masks are drawn for the global batch."""
+    make = small(statistics_batch, dropout=0.5)
+    require_equal(gradients_of(make, pairs(4), 1), gradients_of(make, pairs(4), 4))
 
-    No bias stands in front of a norm here, so no gradient is null. Dropout is on.
-    """
-    method = pix2pix(
-        networks.from_linen(networks.UNet(depth=5, width=4, statistics_batch=statistics_batch)),
-        networks.from_linen(networks.PatchGAN(layers=2, width=4, statistics_batch=statistics_batch)),
-        generator_tx=optax.sgd(1.0),
-        critic_tx=optax.sgd(1.0),
-    )
-    rng = np.random.default_rng(0)
-    batch = {name: rng.integers(0, 256, (4, 32, 32, 3), dtype=np.uint8) for name in ("source", "target")}
-    one, one_stats, one_metrics = gradients_of(method, batch, 1)
-    four, four_stats, four_metrics = gradients_of(method, batch, 4)
-    difference = jax.tree.map(lambda a, b: np.linalg.norm(a - b) / np.linalg.norm(a), one, four)
-    assert max(jax.tree.leaves(difference)) <= 1e-5, difference
-    for a, b in ((one_stats, four_stats), (one_metrics, four_metrics)):
-        jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6), a, b)
+
+@pytest.mark.parametrize("statistics_batch", [1, 2])
+def test_pmap_and_jit_on_eight_devices_and_one_device_give_the_same_gradients(statistics_batch):
+    """Two images a device and no dropout: what the replicas average is what the whole batch gives."""
+    make, batch = small(statistics_batch, dropout=0.0), pairs(16)
+    one = gradients_of(make, batch, 1)
+    require_equal(one, gradients_of(make, batch, 8))
+    require_equal(one, gradients_of(make, batch, 8, how="pmap"))
+
+
+def test_replicas_draw_noise_of_their_own():
+    """Eight times one pair: with one mask for all replicas the mean gradient would be that of the pair alone."""
+    make = small(1, dropout=0.5)
+    batch = {name: np.repeat(images, 8, axis=0) for name, images in pairs(1).items()}
+    same = {name: images[:1] for name, images in batch.items()}
+    eight, one = gradients_of(make, batch, 8, how="pmap"), gradients_of(make, same, 1, how="pmap")
+    difference = jax.tree.map(lambda a, b: np.linalg.norm(a - b) / np.linalg.norm(a), one[0], eight[0])
+    assert max(jax.tree.leaves(difference)) > 1e-2
+
+
+def test_what_replicas_cannot_compute_is_refused():
+    mesh, batch_norm = parallel.data_mesh(), {"norm": "batch", "statistics_batch": None}
+    with pytest.raises(ValueError, match="the whole batch share the critic's batch norm statistics, and a device has 2"):
+        parallel.require_replicable(16, mesh, {"critic": batch_norm})
+    with pytest.raises(ValueError, match="give a --statistics_batch that divides 2"):
+        parallel.require_replicable(16, mesh, {"critic": {**batch_norm, "statistics_batch": 4}})
+    with pytest.raises(ValueError, match="cannot be right with a relativistic loss"):
+        parallel.require_replicable(16, mesh, {}, whole_batch=["a relativistic loss"])
+    parallel.require_replicable(16, mesh, {"critic": {**batch_norm, "statistics_batch": 2}})
+    parallel.require_replicable(16, mesh, {"critic": {**batch_norm, "norm": "instance"}})
+    parallel.require_replicable(16, parallel.data_mesh(jax.devices()[:1]), {"critic": batch_norm})
 
 
 @pytest.mark.parametrize(("size", "nearest"), [(6, "4 or 8"), (1, "4"), (9, "8 or 12")])

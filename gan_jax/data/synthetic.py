@@ -437,11 +437,30 @@ def label_scores(photos: np.ndarray, label_maps: np.ndarray) -> dict[str, float]
     Raises:
         ValueError: the shapes differ.
     """
-    photos, label_maps = np.asarray(photos), np.asarray(label_maps)
-    if photos.shape != label_maps.shape:
-        raise ValueError(f"photos {photos.shape} and label maps {label_maps.shape} must have one shape.")
-    wanted = colours_to_labels(label_maps).ravel().astype(np.intp)
-    pairs = np.bincount(wanted * 12 + decode_labels(photos).ravel(), minlength=144).reshape(12, 12).astype(np.float64)
+    _require_one_shape(photos, label_maps)
+    return _agreement(decode_labels(photos), colours_to_labels(label_maps))
+
+
+def label_map_scores(painted: np.ndarray, label_maps: np.ndarray) -> dict[str, float]:
+    """How well painted label maps, uint8 [..., H, W, 3], agree with the true ones: the scores of `label_scores`.
+
+    Each pixel counts as the class whose colour is nearest. Raises ValueError where the shapes differ.
+    """
+    _require_one_shape(painted, label_maps)
+    return _agreement(colours_to_labels(painted), colours_to_labels(label_maps))
+
+
+def _require_one_shape(pictures: np.ndarray, label_maps: np.ndarray) -> None:
+    if np.shape(pictures) != np.shape(label_maps):
+        raise ValueError(
+            f"pictures {np.shape(pictures)} and label maps {np.shape(label_maps)} must have one shape."
+        )
+
+
+def _agreement(found: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
+    count = len(CLASSES)
+    pairs = np.bincount(wanted.ravel().astype(np.intp) * count + found.ravel(), minlength=count**2)
+    pairs = pairs.reshape(count, count).astype(np.float64)
     right, total = np.diag(pairs), pairs.sum(1)
     seen = total > 0
     return {

@@ -38,15 +38,21 @@ def pix2pix(
     critic_tx: optax.GradientTransformation,
     adversarial: losses.AdversarialLoss | None = losses.non_saturating,
     l1_weight: float = 100.0,
+    l2_weight: float = 0.0,
+    conditional: bool = True,
     halve_critic: bool = True,
     ema_decay: float | None = None,
 ) -> Method:
     """The conditional GAN with L1 (eq. 4): a critic step, then a generator step, on the same fake.
 
-    Batches hold "source" and "target", uint8 [N, H, W, C] or floats in [-1, 1]. `adversarial` None trains on L1
-    alone; the critic then stays as it was. `halve_critic` halves the critic's loss, which slows it relative to the
-    generator (section 3.3). `ema_decay` is the decay of an exponential moving average of the generator.
+    Batches hold "source" and "target", uint8 [N, H, W, C] or floats in [-1, 1]. `adversarial` None trains on the
+    distances alone; the critic then stays as it was. A critic that is not `conditional` sees the image without its
+    source (eq. 2). `halve_critic` halves the critic's loss, which slows it relative to the generator (section 3.3).
+    `ema_decay` is the decay of an exponential moving average of the generator.
     """
+
+    def seen(source: jax.Array, images: jax.Array) -> jax.Array:
+        return jnp.concatenate([source, images], axis=-1) if conditional else images
 
     def init(key: Key, batch: Batch) -> State:
         source, target = image.to_float(batch["source"]), image.to_float(batch["target"])
@@ -56,7 +62,7 @@ def pix2pix(
             step=jnp.zeros((), jnp.int32),
             key=key,
             generator=generator_state,
-            critic=NetState.create(critic, critic_tx, critic_key, _pair(source, target)),
+            critic=NetState.create(critic, critic_tx, critic_key, seen(source, target)),
             # A copy: a donated state must not hold one buffer twice.
             ema=None if ema_decay is None else jax.tree.map(jnp.copy, generator_state.params),
         )
@@ -72,7 +78,7 @@ def pix2pix(
             return generator.apply(params, state.generator.stats, source, train=True, key=draws.dropout)
 
         def judge(params: Params, stats: Stats, images: jax.Array) -> tuple[jax.Array, Stats]:
-            return critic.apply(params, stats, _pair(source, images), train=True)
+            return critic.apply(params, stats, seen(source, images), train=True)
 
         def critic_loss(params: Params, game: losses.AdversarialLoss) -> tuple[jax.Array, Stats]:
             fake, _ = generate(state.generator.params)
@@ -83,12 +89,16 @@ def pix2pix(
         def generator_loss(params: Params, judged_by: NetState) -> tuple[jax.Array, tuple]:
             fake, stats = generate(params)
             l1 = losses.l1(fake, target)
+            loss, terms = l1_weight * l1, {"loss/l1": l1}
+            if l2_weight:
+                terms["loss/l2"] = losses.l2(fake, target)
+                loss += l2_weight * terms["loss/l2"]
             if adversarial is None:
-                return l1_weight * l1, (stats, judged_by.stats, {"loss/l1": l1})
+                return loss, (stats, judged_by.stats, terms)
             fake_logits, critic_stats = judge(judged_by.params, judged_by.stats, fake)
             real_logits, _ = judge(judged_by.params, judged_by.stats, target)
             gan = adversarial.generator(real_logits, fake_logits)
-            return gan + l1_weight * l1, (stats, critic_stats, {"loss/gan": gan, "loss/l1": l1})
+            return gan + loss, (stats, critic_stats, {"loss/gan": gan, **terms})
 
         new_critic, metrics = state.critic, {}
         if adversarial is not None:
@@ -121,7 +131,3 @@ def pix2pix(
 
     return Method(init, draw, update, generators)
 
-
-def _pair(source: jax.Array, images: jax.Array) -> jax.Array:
-    """What the conditional critic sees: source and image stacked along the channels."""
-    return jnp.concatenate([source, images], axis=-1)
