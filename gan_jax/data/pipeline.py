@@ -1,8 +1,8 @@
 """Endless batches whose order and augmentation are pure functions of (seed, step).
 
-The stream repeats the source, each epoch in a new order; batches run across the ends of epochs. The pair at
-position p is jittered by a generator seeded with (seed, p). Batch `step` is batch_size pairs from position
-step * batch_size on, and each process makes its part: a run may stop on 8 processes and go on on 1.
+The stream repeats the source, each epoch in a new order unless shuffle is off; batches run across the ends of
+epochs. The pair at position p is jittered by a generator seeded with (seed, p). Batch `step` is batch_size pairs
+from position step * batch_size on, and each process makes its part: a run may stop on 8 processes and go on on 1.
 """
 
 from collections.abc import Generator
@@ -26,11 +26,18 @@ class _Stream:
     """This process's pictures, in order, without an end."""
 
     def __init__(
-        self, source: Source, batch_size: int, seed: int, transform: Transform, process: tuple[int, int]
+        self,
+        source: Source,
+        batch_size: int,
+        seed: int,
+        transform: Transform,
+        process: tuple[int, int],
+        shuffle: bool,
     ) -> None:
         self.source, self.seed, self.transform = source, seed, transform
         self.batch_size, (self.index, self.count) = batch_size, process
-        self.order = grain.MapDataset.range(len(source)).seed(seed).shuffle().repeat()
+        epoch = grain.MapDataset.range(len(source))
+        self.order = (epoch.seed(seed).shuffle() if shuffle else epoch).repeat()
 
     def __len__(self) -> int:
         return 2**62  # Grain wants a length
@@ -48,19 +55,21 @@ def batches(
     batch_size: int,
     seed: int,
     transform: Transform,
+    shuffle: bool = True,
     start: int = 0,
     process: tuple[int, int] = (0, 1),
     threads: int = 4,
 ) -> Generator[dict[str, np.ndarray], None, None]:
     """Batches start, start + 1, ... of uint8 [batch_size / count, H, W, C] for `process` (index, count).
 
-    Threads decode ahead of use, until the iterator is closed or collected. Raises ValueError for a batch_size
-    that the processes cannot share evenly and, from next(), for a picture that cannot be used.
+    Without `shuffle` every epoch has the source's own order. Threads decode ahead of use, until the iterator is
+    closed or collected. Raises ValueError for a batch_size that the processes cannot share evenly and, from
+    next(), for a picture that cannot be used.
     """
     if batch_size % process[1]:
         raise ValueError(f"batch_size {batch_size} is not a multiple of {process[1]} processes; make it one.")
     share = batch_size // process[1]
-    stream = grain.MapDataset.source(_Stream(source, batch_size, seed, transform, process))[start * share :]
+    stream = grain.MapDataset.source(_Stream(source, batch_size, seed, transform, process, shuffle))[start * share :]
     # Two batches ahead, and never an idle thread.
     ahead = max(2 * share, 2 * threads)
     pictures = stream.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead))
@@ -90,6 +99,6 @@ def _stack(pairs: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         if len(shapes) > 1:
             raise ValueError(
                 f"{name} pictures of one batch have different shapes, {shapes[0]} and {shapes[1]}; "
-                "use a preprocess that makes them equal."
+                "use a preprocess that makes them equal, or batch_size 1."
             )
     return {name: np.stack([pair[name] for pair in pairs]) for name in pairs[0]}

@@ -77,9 +77,9 @@ class Pairs(PictureFiles):
 
 @dataclass(frozen=True, repr=False)
 class Photos(PictureFiles):
-    """Photographs as targets, whose sources are made from them: `grey` (colourisation) or `edges`."""
+    """Photographs as targets, whose sources are made from them by a function of `transforms.DERIVE`."""
 
-    derive: Literal["grey", "edges"]
+    derive: transforms.Derive
     source_channels: int
     target_channels: int
 
@@ -88,12 +88,17 @@ class Photos(PictureFiles):
         return f"Photos({len(self)} in {self.folders[0]}, from {self.derive}, {channels})"
 
     def __getitem__(self, i: int) -> dict[str, Any]:
-        derive = {"grey": transforms.grey, "edges": transforms.edges}[self.derive]
         return {
             "name": self.name(i),
-            "derive": lambda photo: np.repeat(derive(photo), self.source_channels, axis=2),
+            "derive": self._source,
             "target": pictures.read(self.paths(i)[0], self.target_channels),
         }
+
+    def _source(self, photo_u8: np.ndarray) -> np.ndarray:
+        source = transforms.DERIVE[self.derive](photo_u8)
+        if self.source_channels == 1:
+            return transforms.grey(source)
+        return np.repeat(source, 3 // source.shape[2], axis=2)
 
 
 class Exchanged:
@@ -118,7 +123,8 @@ def open_pairs(
     split: str,
     *,
     direction: Literal["AtoB", "BtoA"] = "AtoB",
-    derive: Literal["grey", "edges"] | None = None,
+    derive: transforms.Derive | None = None,
+    limit: int | None = None,
     source_channels: int,
     target_channels: int,
 ) -> Pairs | Photos | None:
@@ -126,14 +132,17 @@ def open_pairs(
 
     `trainA` and `trainB`, or `A/train` and `B/train`: files paired by path, extensions apart. `train`: A and
     B side by side in a file or, with `derive`, photographs. Without any, a tenth is held out as val and test.
-    val and test stand in for each other (see `.folders`); None if there is neither. FileNotFoundError where
-    there are no pictures; ValueError for names without a partner and for settings that exclude each other.
+    val and test stand in for each other (see `.folders`); None if there is neither. Of a split's sorted pairs
+    the first `limit` are opened. FileNotFoundError where there are no pictures; ValueError for names without a
+    partner and for settings that cannot be met.
     """
     channels = (source_channels, target_channels)
     if not set(channels) <= {1, 3}:
         raise ValueError(f"got {source_channels} and {target_channels} channels; use 1 (grey) or 3 (RGB).")
     if derive and direction == "BtoA":
         raise ValueError(f"direction BtoA got derive={derive}, which makes A from B; use AtoB.")
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit is {limit}, which leaves no pictures; use at least 1, or none to read all.")
     if not root.is_dir():
         raise FileNotFoundError(f"no folder {root}; wanted one with pictures in it or in split folders.")
     at = _single(root) if derive else _layout(root)
@@ -149,6 +158,7 @@ def open_pairs(
         files = _held_out(_matched(folders), split)
         if not files:
             return None
+    files = files[:limit]
     if derive:
         return Photos(folders, files, derive, *channels)
     return Pairs(folders, files, direction, *channels)
@@ -198,10 +208,10 @@ def _held_out(files: list[tuple[str, ...]], split: str) -> list[tuple[str, ...]]
     return sorted(ranked[:train] if split == "train" else ranked[train:])
 
 
-def check_headers(source: PictureFiles, *, smallest: int = 1) -> None:
+def check_headers(source: PictureFiles, *, smallest: transforms.Size = 1) -> None:
     """Open every picture's header; ValueError names the first that cannot be used, and counts the others.
 
-    A picture with a side of less than `smallest` pixels cannot be used.
+    Pictures A and B that are smaller than `smallest`, a side or (height, width) in pixels, cannot be used.
     """
     columns = zip(source.folders, zip(*source.files, strict=True), strict=True)
     headers = zip(*(read_headers(folder, files) for folder, files in columns), strict=True)
@@ -211,16 +221,29 @@ def check_headers(source: PictureFiles, *, smallest: int = 1) -> None:
         raise ValueError(problems[0] + more)
 
 
-def _problems(source: PictureFiles, i: int, row: tuple[Header | str, ...], smallest: int) -> list[str]:
+def _problems(source: PictureFiles, i: int, row: tuple[Header | str, ...], smallest: transforms.Size) -> list[str]:
     sizes = [(header.width, header.height) for header in row if isinstance(header, Header)]
     if len(sizes) < len(row):
-        return [header for header in row if isinstance(header, str)]
-    if min(min(size) for size in sizes) < smallest:
-        width, height = min(sizes, key=min)
-        return [f"{source.paths(i)[0]} is {width}x{height}; wanted at least {smallest} pixels on each side."]
-    if sizes[0] == sizes[-1] and (len(row) == 2 or sizes[0][0] % 2 == 0 or not isinstance(source, Pairs)):
-        return []
-    named = [f"{path} is {w}x{h}" for path, (w, h) in zip(source.paths(i), sizes, strict=True)]
-    if len(named) == 1:
-        return [f"{named[0]}; A and B side by side need an even width."]
-    return [f"{' but '.join(named)}; give both pictures of a pair one size."]
+        return [_problem(path, h) for path, h in zip(source.paths(i), row, strict=True) if isinstance(h, str)]
+    width, height = sizes[0]
+    side_by_side = isinstance(source, Pairs) and len(row) == 1
+    if side_by_side and width % 2:
+        return [f"{source.paths(i)[0]} is {width}x{height}; A and B side by side need an even width."]
+    if sizes[0] != sizes[-1]:
+        named = [f"{path} is {w}x{h}" for path, (w, h) in zip(source.paths(i), sizes, strict=True)]
+        return [f"{' but '.join(named)}; give both pictures of a pair one size."]
+    least_height, least_width = transforms.height_width(smallest)
+    width //= 2 if side_by_side else 1
+    if height < least_height or width < least_width:
+        least = f"{least_height} pixels on each side"
+        if least_height != least_width:
+            least = f"{least_width} pixels in width and {least_height} in height"
+        each = " for A and B each" if side_by_side else ""
+        return [f"{source.paths(i)[0]} is {width}x{height}{each}; wanted at least {least}: enlarge or remove it."]
+    return []
+
+
+def _problem(path: Path, problem: str) -> str:
+    # The system's own message has no remedy.
+    readable = os.access(path, os.R_OK)
+    return problem if readable else f"{path} cannot be read; see that it exists and may be read, or remove it."

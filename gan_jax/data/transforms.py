@@ -1,17 +1,18 @@
 """From pairs of any size to the pictures of a training step: resized, cropped, mirrored, derived.
 
-Pictures are uint8 [H, W, C] arrays. From their (height, width) and a `Draw`, all that is random as plain
-data, a preprocess makes a `Geometry`, what happens to both pictures of a pair; `apply` carries it out.
+Pictures are uint8 [H, W, C] arrays. A preprocess, made from the flags, makes a `Geometry` from a pair's
+(height, width) and a `Draw`, all that is random as plain data: what happens to both pictures. `apply` does it.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 Pair = Mapping[str, Any]
 Transform = Callable[[Pair, np.random.Generator], dict[str, np.ndarray]]
+Size = int | tuple[int, int]  # the side of a square, or (height, width)
 
 
 class Draw(NamedTuple):
@@ -30,6 +31,8 @@ class Geometry(NamedTuple):
     mirror: bool
 
 
+Preprocess = Callable[[tuple[int, int], Draw], Geometry]
+
 CENTRE = Draw(0.5, 0.5, False)
 
 
@@ -38,69 +41,140 @@ def draw(rng: np.random.Generator, *, flip: bool) -> Draw:
     return Draw(rng.random(), rng.random(), flip and bool(rng.random() < 0.5))
 
 
-def _crop_box(size: tuple[int, int], crop_size: int, at: Draw) -> tuple[int, int, int, int]:
-    height, width = size
-    top, left = int(at.top * (height - crop_size + 1)), int(at.left * (width - crop_size + 1))
-    return top, left, crop_size, crop_size
+def height_width(size: Size) -> tuple[int, int]:
+    """A size as (height, width)."""
+    return (size, size) if isinstance(size, int) else size
 
 
-def resize_and_crop(size: tuple[int, int], at: Draw, *, load_size: int, crop_size: int) -> Geometry:
-    """Squeeze to load_size x load_size, cut out crop_size x crop_size; ValueError if that is larger."""
-    if crop_size > load_size:
+def _shown(size: Size) -> str:
+    return str(size) if isinstance(size, int) else f"{size[0]}x{size[1]}"
+
+
+def _fits(inner: tuple[int, int], outer: tuple[int, int]) -> bool:
+    return inner[0] <= outer[0] and inner[1] <= outer[1]
+
+
+def _cut(size: tuple[int, int], crop: tuple[int, int], at: Draw) -> Geometry:
+    (height, width), (crop_height, crop_width) = size, crop
+    top, left = int(at.top * (height - crop_height + 1)), int(at.left * (width - crop_width + 1))
+    return Geometry(size, (top, left, crop_height, crop_width), at.mirror)
+
+
+def resize_and_crop(*, load_size: Size, crop_size: Size, multiple: int = 1) -> Preprocess:
+    """Squeeze to load_size, cut out crop_size; ValueError if that is larger. `multiple` is not used."""
+    load, wanted = height_width(load_size), height_width(crop_size)
+    if not _fits(wanted, load):
         raise ValueError(
-            f"crop_size {crop_size} is larger than load_size {load_size}, the size to crop from; "
-            f"use a load_size of at least {crop_size}."
+            f"crop_size {_shown(crop_size)} is larger than load_size {_shown(load_size)}, the size to crop from; "
+            f"use a load_size of at least {_shown(crop_size)}."
         )
-    square = (load_size, load_size)
-    return Geometry(square, _crop_box(square, crop_size, at), at.mirror)
+    return lambda size, at: _cut(load, wanted, at)
 
 
-def crop(size: tuple[int, int], at: Draw, *, load_size: int, crop_size: int) -> Geometry:
-    """Cut out crop_size x crop_size and resize nothing, ignoring load_size; ValueError if it does not fit."""
-    if min(size) < crop_size:
+def crop(*, load_size: Size, crop_size: Size, multiple: int = 1) -> Preprocess:
+    """Cut out crop_size and resize nothing; ValueError for a picture that is smaller. Nothing else is used."""
+    wanted = height_width(crop_size)
+
+    def preprocess(size: tuple[int, int], at: Draw) -> Geometry:
+        if not _fits(wanted, size):
+            raise ValueError(
+                f"a picture {size[1]} wide and {size[0]} high is smaller than crop_size {_shown(crop_size)}; "
+                "use a smaller crop_size or the preprocess resize_and_crop."
+            )
+        return _cut(size, wanted, at)
+
+    return preprocess
+
+
+def scale_width(*, load_size: Size, crop_size: Size, multiple: int = 1) -> Preprocess:
+    """Scale to width load_size and a height of at least crop_size's, both then rounded to a `multiple`.
+
+    A picture too flat for that height is stretched to it. Raises ValueError for a load_size of two sides.
+    """
+    scaled = _width_scaler(load_size, crop_size)
+
+    def preprocess(size: tuple[int, int], at: Draw) -> Geometry:
+        rounded = _to_multiple(scaled(size), multiple)
+        return _cut(rounded, rounded, at)
+
+    return preprocess
+
+
+def scale_width_and_crop(*, load_size: Size, crop_size: Size, multiple: int = 1) -> Preprocess:
+    """Scale as `scale_width`, round nothing, cut out crop_size; ValueError if that is wider than load_size."""
+    scaled, wanted = _width_scaler(load_size, crop_size), height_width(crop_size)
+    if wanted[1] > height_width(load_size)[1]:
         raise ValueError(
-            f"a picture of {size[1]}x{size[0]} pixels is smaller than crop_size {crop_size}; "
-            "use a smaller crop_size or the preprocess resize_and_crop."
+            f"crop_size {_shown(crop_size)} is larger than load_size {load_size}, the width to crop from; "
+            f"use a load_size of at least {wanted[1]}."
         )
-    return Geometry(size, _crop_box(size, crop_size, at), at.mirror)
+    return lambda size, at: _cut(scaled(size), wanted, at)
 
 
-PREPROCESS: Mapping[str, Callable[..., Geometry]] = {"resize_and_crop": resize_and_crop, "crop": crop}
+def none(*, load_size: Size, crop_size: Size, multiple: int = 1) -> Preprocess:
+    """Keep the picture whole and resize it to the nearest sides that are a `multiple`, the only one used."""
+
+    def preprocess(size: tuple[int, int], at: Draw) -> Geometry:
+        rounded = _to_multiple(size, multiple)
+        return _cut(rounded, rounded, at)
+
+    return preprocess
 
 
-def jitter(preprocess: str, *, load_size: int, crop_size: int, flip: bool = True) -> Transform:
-    """The training transform named in PREPROCESS: one random crop and mirror for both pictures of a pair."""
-    return _transform(preprocess, load_size, crop_size, lambda rng: draw(rng, flip=flip))
+def _width_scaler(load_size: Size, crop_size: Size) -> Callable[[tuple[int, int]], tuple[int, int]]:
+    if not isinstance(load_size, int):
+        raise ValueError(
+            f"load_size {_shown(load_size)} has two sides, and the preprocesses that scale the width take one; "
+            f"use load_size {load_size[1]}."
+        )
+    # Rounded down, and stretched where too flat for the crop, as the incumbent does it.
+    return lambda size: (max(load_size * size[0] // size[1], height_width(crop_size)[0]), load_size)
 
 
-def centre(preprocess: str, *, crop_size: int) -> Transform:
-    """The test-time transform: resized to crop_size x crop_size or, with "crop", the middle of that size."""
-    return _transform(preprocess, crop_size, crop_size, lambda rng: CENTRE)
+def _to_multiple(size: tuple[int, int], multiple: int) -> tuple[int, int]:
+    # Half a multiple goes to the even one, as the incumbent's does.
+    height, width = (max(round(side / multiple), 1) * multiple for side in size)
+    return height, width
 
 
-def _transform(
-    preprocess: str, load_size: int, crop_size: int, place: Callable[[np.random.Generator], Draw]
-) -> Transform:
-    plan = PREPROCESS[preprocess]
+# Each makes a Preprocess from load_size, crop_size and the multiple that the sides of whole pictures must be.
+PREPROCESS: Mapping[str, Callable[..., Preprocess]] = {
+    "resize_and_crop": resize_and_crop,
+    "crop": crop,
+    "scale_width": scale_width,
+    "scale_width_and_crop": scale_width_and_crop,
+    "none": none,
+}
+_UNCROPPED = {"crop": "none", "scale_width_and_crop": "scale_width"}
 
+
+def jitter(preprocess: str, *, load_size: Size, crop_size: Size, flip: bool = True, multiple: int = 1) -> Transform:
+    """The training transform named in PREPROCESS: one random crop and mirror for both pictures of a pair.
+
+    Raises ValueError for sizes that exclude each other and, when it is called, for a picture that is too small.
+    """
+    plan = PREPROCESS[preprocess](load_size=load_size, crop_size=crop_size, multiple=multiple)
+    return _transform(plan, lambda rng: draw(rng, flip=flip))
+
+
+def centre(preprocess: str, *, load_size: Size, crop_size: Size, multiple: int = 1) -> Transform:
+    """The validation transform: as `jitter` with the crop in the middle; resize_and_crop squeezes to crop_size."""
+    load_size = crop_size if preprocess == "resize_and_crop" else load_size
+    plan = PREPROCESS[preprocess](load_size=load_size, crop_size=crop_size, multiple=multiple)
+    return _transform(plan, lambda rng: CENTRE)
+
+
+def whole(preprocess: str, *, load_size: Size, crop_size: Size) -> Transform:
+    """The transform of scored pictures: as `centre`, but nothing is cropped and no side is rounded."""
+    return centre(_UNCROPPED.get(preprocess, preprocess), load_size=load_size, crop_size=crop_size, multiple=1)
+
+
+def _transform(plan: Preprocess, place: Callable[[np.random.Generator], Draw]) -> Transform:
     def transform(pair: Pair, rng: np.random.Generator) -> dict[str, np.ndarray]:
         try:
-            size = pair["target"].shape[:2]
-            return apply(pair, plan(size, place(rng), load_size=load_size, crop_size=crop_size))
+            return apply(pair, plan(pair["target"].shape[:2], place(rng)))
         except ValueError as error:
             raise ValueError(f"{pair['name']}: {error}") from None
-
-    return transform
-
-
-def whole(preprocess: str, *, crop_size: int) -> Transform:
-    """The transform of scored pictures: as `centre`, but with "crop" the whole picture at its own size."""
-    if preprocess == "resize_and_crop":
-        return centre(preprocess, crop_size=crop_size)
-
-    def transform(pair: Pair, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        height, width = pair["target"].shape[:2]
-        return apply(pair, Geometry((height, width), (0, 0, height, width), mirror=False))
 
     return transform
 
@@ -162,12 +236,38 @@ def edges(photo_u8: np.ndarray) -> np.ndarray:
     return np.where(line, 0, 255).astype(np.uint8)[..., None]
 
 
+def blur(photo_u8: np.ndarray) -> np.ndarray:
+    """A photograph [H, W, C] out of focus: a Gaussian of standard deviation 2 pixels; uint8 [H, W, C]."""
+    return np.rint(_gaussian(photo_u8.astype(np.float32), sigma=2.0)).astype(np.uint8)
+
+
+def mosaic(photo_u8: np.ndarray) -> np.ndarray:
+    """A photograph [H, W, C] in blocks of 8x8 pixels (fewer at the far borders) of their mean; uint8 [H, W, C]."""
+    side = 8
+    height, width = photo_u8.shape[:2]
+    tops, lefts = np.arange(0, height, side), np.arange(0, width, side)
+    sums = np.add.reduceat(np.add.reduceat(photo_u8.astype(np.int32), tops), lefts, axis=1)
+    heights, widths = np.minimum(side, height - tops), np.minimum(side, width - lefts)
+    means = np.rint(sums / (heights[:, None] * widths)[..., None]).astype(np.uint8)
+    return means.repeat(heights, axis=0).repeat(widths, axis=1)
+
+
+Derive = Literal["grey", "edges", "blur", "mosaic"]
+# Each makes a source [H, W, C or 1] from a photograph [H, W, C].
+DERIVE: Mapping[Derive, Callable[[np.ndarray], np.ndarray]] = {
+    "grey": grey,
+    "edges": edges,
+    "blur": blur,
+    "mosaic": mosaic,
+}
+
+
 def _gaussian(image: np.ndarray, sigma: float) -> np.ndarray:
     radius = int(3 * sigma + 0.5)
     weights = np.exp(-0.5 * (np.arange(-radius, radius + 1, dtype=np.float32) / sigma) ** 2)
     weights /= weights.sum()
-    padded = np.pad(image, radius, mode="edge")
-    height, width = image.shape
+    padded = np.pad(image, [(radius, radius)] * 2 + [(0, 0)] * (image.ndim - 2), mode="edge")
+    height, width = image.shape[:2]
     rows = np.sum([w * padded[k : k + height] for k, w in enumerate(weights)], axis=0)
     return np.sum([w * rows[:, k : k + width] for k, w in enumerate(weights)], axis=0)
 

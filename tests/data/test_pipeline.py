@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from gan_jax.data import pipeline, transforms
+from gan_jax.data import pictures, pipeline, sources, transforms
 
 
 class Numbers:
@@ -84,6 +84,21 @@ def test_every_epoch_is_another_permutation_and_nothing_is_dropped():
     assert len(set(map(tuple, epochs))) == 4
 
 
+def test_unshuffled_epochs_keep_the_order_of_the_source_and_still_resume():
+    whole = take(12, shuffle=False)  # two epochs of 23 and two pictures
+    assert order(whole) == [*range(23), *range(23), 0, 1]
+    assert_equal(take(3, start=5, shuffle=False), whole[5:8])
+    assert_equal(take(12, shuffle=False, threads=1), whole)
+    parts = [take(12, process=(index, 2), shuffle=False) for index in range(2)]
+    joined = [{name: np.concatenate([a[name], b[name]]) for name in a} for a, b in zip(*parts, strict=True)]
+    assert_equal(joined, whole)
+    # What is drawn for a picture differs between epochs and between seeds.
+    draws = [int(picture[0, 0, 0]) for batch in whole for picture in batch["target"]]
+    assert draws[:23] != draws[23:46]
+    assert order(take(12, shuffle=False, seed=8)) == order(whole)
+    assert [int(p[0, 0, 0]) for batch in take(12, shuffle=False, seed=8) for p in batch["target"]] != draws
+
+
 def test_seed_decides_order_and_augmentation():
     assert order(take(5)) != order(take(5, seed=8))
     draws = [int(picture[0, 0, 0]) for batch in take(23) for picture in batch["target"]]
@@ -104,6 +119,28 @@ def test_error_of_a_thread_surfaces_with_its_own_message():
     with pytest.raises(ValueError, match="damaged") as caught:
         list(itertools.islice(iterator, 3))
     assert str(caught.value) == "5.png is damaged; replace it."
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+def test_picture_cut_off_behind_its_header_is_named_by_the_threads(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    file = tmp_path / "train" / name
+    pictures.save(file, noise)
+    file.write_bytes(file.read_bytes()[:3000])
+    source = sources.open_pairs(tmp_path, "train", derive="blur", source_channels=3, target_channels=3)
+    sources.check_headers(source)
+    transform = transforms.jitter("crop", load_size=32, crop_size=32)
+    with pytest.raises(ValueError, match="damaged") as caught:
+        next(pipeline.batches(source, batch_size=2, seed=0, transform=transform))
+    assert str(caught.value) == f"{file} is damaged or not a picture; replace or remove it."
+
+
+def test_picture_too_small_is_named_by_the_threads():
+    transform = transforms.jitter("crop", load_size=5, crop_size=5)
+    with pytest.raises(ValueError, match=r"^0: a picture 6 wide and 4 high is smaller than crop_size 5; use") as caught:
+        next(pipeline.batches(Numbers(1), batch_size=2, seed=0, transform=transform))
+    assert "\n" not in str(caught.value)
 
 
 def remaining(before):
@@ -157,5 +194,8 @@ def test_pictures_of_different_sizes_cannot_be_one_batch():
 
     with pytest.raises(ValueError, match=r"source pictures.*\(4, 6, 3\) and \(5, 6, 3\)"):
         pipeline.fixed_batch(Growing(2), 2, whole)
-    same = pipeline.fixed_batch(Growing(2), 2, transforms.centre("crop", crop_size=4))
+    same = pipeline.fixed_batch(Growing(2), 2, transforms.centre("crop", load_size=4, crop_size=4))
     assert same["target"].shape == (2, 4, 4, 3)
+    alone = pipeline.batches(Growing(3), batch_size=1, seed=0, transform=whole, shuffle=False)
+    assert [next(alone)["target"].shape for _ in range(3)] == [(1, 4, 6, 3), (1, 5, 6, 3), (1, 6, 6, 3)]
+    alone.close()

@@ -1,3 +1,4 @@
+import errno
 import io
 import json
 import os
@@ -68,18 +69,20 @@ def test_side_by_side_pictures_are_cut_in_the_middle(tmp_path):
     assert values(open_rgb(tmp_path, direction="BtoA")[0]) == (200, 10)
 
 
-@pytest.mark.parametrize("derive", ["grey", "edges"])
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("derive", transforms.DERIVE)
+@pytest.mark.parametrize("channels", [(1, 3), (3, 3), (1, 1), (3, 1)])
 def test_derived_source_is_made_from_the_photograph(tmp_path, derive, channels):
     photo = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
     (tmp_path / "train" / "sub").mkdir(parents=True)
     Image.fromarray(photo).save(tmp_path / "train" / "sub" / "a.png")
-    pair = open_rgb(tmp_path, derive=derive, source_channels=channels)[0]
-    np.testing.assert_array_equal(pair["target"], photo)
-    made = transforms.centre("crop", crop_size=20)(pair, np.random.default_rng(0))["source"]
-    expected = {"grey": transforms.grey, "edges": transforms.edges}[derive](photo)[:, 5:25]
-    assert made.shape == (20, 20, channels)
-    assert (made == expected).all()
+    source = open_rgb(tmp_path, derive=derive, source_channels=channels[0], target_channels=channels[1])
+    target = photo if channels[1] == 3 else transforms.grey(photo)
+    np.testing.assert_array_equal(source[0]["target"], target)
+    centre = transforms.centre("crop", load_size=20, crop_size=20)
+    made = centre(source[0], np.random.default_rng(0))["source"]
+    expected = transforms.DERIVE[derive](target)[:, 5:25]
+    assert made.shape == (20, 20, channels[0])
+    assert (made == (transforms.grey(expected) if channels[0] == 1 else expected)).all()
 
 
 def test_sources_print_alike_everywhere(tmp_path):
@@ -125,6 +128,20 @@ def test_without_split_folders_a_tenth_is_held_out(tmp_path, count, held):
         assert names["val"] != sorted([*names["train"], *names["val"]])[-4:]
 
 
+def test_limit_takes_the_first_of_the_sorted_split(tmp_path):
+    for i in range(12):
+        paint_halves(tmp_path / "split" / "train" / f"{i:02}.png")
+        paint_halves(tmp_path / "flat" / f"{i:02}.png")
+    everything, three = (open_rgb(tmp_path / "split", limit=limit) for limit in (None, 3))
+    assert three.files == everything.files[:3] == [("00.png",), ("01.png",), ("02.png",)]
+    assert repr(three) == f"Pairs(3 in {tmp_path}/split/train, AtoB, 3 to 3 channels)"
+    assert three.fingerprint != everything.fingerprint == open_rgb(tmp_path / "split", limit=99).fingerprint
+    assert len(open_rgb(tmp_path / "split", limit=2, derive="grey")) == 2
+    # Held out first: a limit moves no picture from one split to the other.
+    for split in ("train", "val"):
+        assert open_rgb(tmp_path / "flat", split, limit=1).files == open_rgb(tmp_path / "flat", split).files[:1]
+
+
 def test_any_source_can_be_exchanged(tmp_path):
     paint_halves(tmp_path / "train" / "1.png")
     forward, backward = open_rgb(tmp_path), open_rgb(tmp_path, direction="BtoA")
@@ -157,8 +174,12 @@ def test_two_pictures_of_one_name_are_refused(tmp_path):
 def test_missing_and_empty_folders_say_what_was_looked_for(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no folder .*/none; wanted one with pictures"):
         open_rgb(tmp_path / "none")
+    paint(tmp_path / "halved" / "trainA" / "a.png")
+    with pytest.raises(FileNotFoundError, match=r"no pictures in .*/halved/trainB; wanted"):
+        open_rgb(tmp_path / "halved")
+    (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match=r"no pictures in .*; wanted .*\.png \.jpg.*trainA"):
-        open_rgb(tmp_path)
+        open_rgb(tmp_path / "empty")
     paint_halves(tmp_path / "test" / "1.png")
     with pytest.raises(FileNotFoundError, match=r"no pictures in .*/train; wanted"):
         open_rgb(tmp_path)
@@ -170,6 +191,10 @@ def test_settings_that_cannot_be_met_are_refused(tmp_path):
         open_rgb(tmp_path, source_channels=4)
     with pytest.raises(ValueError, match=r"direction BtoA.*derive=edges.*use AtoB"):
         open_rgb(tmp_path, derive="edges", direction="BtoA")
+    with pytest.raises(
+        ValueError, match=r"^limit is 0, which leaves no pictures; use at least 1, or none to read all\.$"
+    ):
+        open_rgb(tmp_path, limit=0)
 
 
 # Decoding
@@ -318,6 +343,51 @@ def test_odd_width_is_refused_side_by_side_only(tmp_path):
     with pytest.raises(ValueError, match=r"a\.png is 7x6; A and B side by side need an even width"):
         sources.check_headers(open_rgb(tmp_path))
     sources.check_headers(open_rgb(tmp_path, derive="grey"))
+
+
+@pytest.mark.parametrize(
+    ("smallest", "wanted"),
+    [
+        (9, "is 8x16; wanted at least 9 pixels on each side: enlarge or remove it"),
+        ((16, 9), "is 8x16; wanted at least 9 pixels in width and 16 in height: enlarge or remove it"),
+        ((17, 8), "is 8x16; wanted at least 8 pixels in width and 17 in height: enlarge or remove it"),
+        (8, None),
+        ((16, 8), None),
+    ],
+)
+def test_pictures_smaller_than_wanted_are_named(tmp_path, smallest, wanted):
+    paint(tmp_path / "photos" / "a.png", size=(8, 16))
+    paint(tmp_path / "halves" / "a.png", size=(16, 16))
+    photos, halves = open_rgb(tmp_path / "photos", derive="grey"), open_rgb(tmp_path / "halves")
+    if wanted is None:
+        sources.check_headers(photos, smallest=smallest)
+        sources.check_headers(halves, smallest=smallest)
+        return
+    for source, message in ((photos, wanted), (halves, wanted.replace("8x16", "8x16 for A and B each"))):
+        with pytest.raises(ValueError, match=rf"a\.png {message}\.$"):
+            sources.check_headers(source, smallest=smallest)
+
+
+def test_unreadable_picture_is_named_with_a_remedy(tmp_path, monkeypatch):
+    paint_halves(tmp_path / "a.png")
+    source = open_rgb(tmp_path)
+
+    def refuse(path, *rest):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    # Not by chmod: tests may run as root, who may read everything.
+    monkeypatch.setattr(Image, "open", refuse)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(ValueError, match=r"a\.png cannot be read; see that it exists and may be read, or remove it\.$"):
+        sources.check_headers(source)
+    with pytest.raises(PermissionError, match=r"Permission denied: '\S*a\.png'"):
+        source[0]
+
+
+def test_link_to_nowhere_is_named_with_a_remedy(tmp_path):
+    (tmp_path / "a.png").symlink_to(tmp_path / "none")
+    with pytest.raises(ValueError, match=r"a\.png cannot be read; see that it exists"):
+        sources.check_headers(open_rgb(tmp_path))
 
 
 def test_headers_are_cached_until_the_file_changes(tmp_path, cache, monkeypatch):

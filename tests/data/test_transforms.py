@@ -1,5 +1,7 @@
 import json
+import math
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from PIL import Image
 from gan_jax.data import transforms
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "transforms"
+SHAPES = {"scale_width": (32, 48), "none": (40, 48)}  # of pair(), with load_size 44, crop_size 32, multiples of 8
 CASES = json.loads((GOLDEN / "cases.json").read_text())["cases"]
 
 
@@ -28,37 +31,75 @@ def test_geometry_reproduces_the_incumbent(name):
     photo = np.asarray(Image.open(GOLDEN / "photo.png").convert("RGB"))
     if case["grayscale"]:
         photo = transforms.grey(photo)
-    load, crop = options["load_size"], options["crop_size"]
-    resized = options["preprocess"] == "resize_and_crop"
-    height, width = (load, load) if resized else photo.shape[:2]
+    sizes = {flag: options[flag] for flag in ("load_size", "crop_size")}
+    plan = transforms.PREPROCESS[options["preprocess"]](**sizes, multiple=4)
+    height, width = plan(photo.shape[:2], transforms.CENTRE).size
+    *_, crop_height, crop_width = plan(photo.shape[:2], transforms.CENTRE).crop
     # The middle of the interval of fractions that stands for this position.
-    at = transforms.Draw((top + 0.5) / (height - crop + 1), (left + 0.5) / (width - crop + 1), case["params"]["flip"])
-    plan = transforms.PREPROCESS[options["preprocess"]]
-    geometry = plan(photo.shape[:2], at, load_size=load, crop_size=crop)
+    down, right = (top + 0.5) / (height - crop_height + 1), (left + 0.5) / (width - crop_width + 1)
+    geometry = plan(photo.shape[:2], transforms.Draw(down, right, case["params"]["flip"]))
     out = transforms.apply({"source": photo, "target": photo}, geometry)
     expected = np.load(GOLDEN / "expected.npz")[f"{name}_u8"]
-    np.testing.assert_array_equal(out["source"], expected.reshape(crop, crop, -1))
+    np.testing.assert_array_equal(out["source"], expected.reshape(*case["out_shape"][1:], -1))
     np.testing.assert_array_equal(out["source"], out["target"])
+
+
+def test_golden_cases_cover_every_preprocess():
+    assert {case["options"]["preprocess"] for case in CASES.values()} == set(transforms.PREPROCESS)
+
+
+# Which part of which size each preprocess takes
+
+
+@pytest.mark.parametrize(
+    ("preprocess", "size", "geometry"),
+    [
+        (transforms.resize_and_crop, (90, 60), ((40, 50), (10, 10, 20, 30))),
+        (transforms.crop, (41, 60), ((41, 60), (11, 15, 20, 30))),
+        (transforms.scale_width_and_crop, (90, 60), ((75, 50), (28, 10, 20, 30))),
+        (transforms.scale_width_and_crop, (10, 60), ((20, 50), (0, 10, 20, 30))),
+        (transforms.scale_width, (90, 60), ((72, 48), (0, 0, 72, 48))),  # 75x50 in multiples of 8
+        (transforms.scale_width, (10, 60), ((16, 48), (0, 0, 16, 48))),  # 20 is halfway: to the even multiple
+        (transforms.none, (85, 60), ((88, 64), (0, 0, 88, 64))),
+        (transforms.none, (3, 12), ((8, 16), (0, 0, 8, 16))),  # at least one multiple; 1.5 of them become 2
+    ],
+)
+def test_geometry_with_rectangles(preprocess, size, geometry):
+    load = 50 if preprocess in (transforms.scale_width, transforms.scale_width_and_crop) else (40, 50)
+    plan = preprocess(load_size=load, crop_size=(20, 30), multiple=8)
+    assert plan(size, transforms.CENTRE) == transforms.Geometry(*geometry, mirror=False)
+    assert plan(size, transforms.CENTRE._replace(mirror=True)) == transforms.Geometry(*geometry, mirror=True)
+
+
+def test_an_int_is_a_square():
+    assert transforms.height_width(3) == (3, 3)
+    assert transforms.height_width((3, 4)) == (3, 4)
+    for preprocess in ("resize_and_crop", "crop"):
+        make = transforms.PREPROCESS[preprocess]
+        one, two = make(load_size=38, crop_size=32), make(load_size=(38, 38), crop_size=(32, 32))
+        assert one((40, 50), transforms.CENTRE) == two((40, 50), transforms.CENTRE)
 
 
 @pytest.mark.parametrize("preprocess", transforms.PREPROCESS)
 def test_both_pictures_get_one_crop_and_one_mirror(preprocess):
-    transform = transforms.jitter(preprocess, load_size=38, crop_size=32)
+    transform = transforms.jitter(preprocess, load_size=44, crop_size=32, multiple=8)
     seen = set()
     for seed in range(20):
         out = transform(pair(), np.random.default_rng(seed))
         # Pillow's rounding need not commute with 255 - x.
         np.testing.assert_allclose(out["source"].astype(int), 255 - out["target"].astype(int), atol=1)
-        assert out["source"].shape == out["target"].shape == (32, 32, 3)
+        assert out["source"].shape == out["target"].shape == (*SHAPES.get(preprocess, (32, 32)), 3)
         seen.add(out["source"].tobytes())
-    assert len(seen) > 10
+    # Without a crop there is the mirror alone.
+    assert len(seen) == 2 if preprocess in SHAPES else len(seen) > 10
 
 
 def test_draws_are_fair_and_crops_reach_every_border():
     rng = np.random.default_rng(0)
     draws = [transforms.draw(rng, flip=True) for _ in range(1000)]
     assert 430 < sum(at.mirror for at in draws) < 570
-    boxes = [transforms.resize_and_crop((9, 9), at, load_size=35, crop_size=32).crop for at in draws]
+    plan = transforms.resize_and_crop(load_size=35, crop_size=32)
+    boxes = [plan((9, 9), at).crop for at in draws]
     assert {box[0] for box in boxes} == {box[1] for box in boxes} == {0, 1, 2, 3}
 
 
@@ -69,31 +110,62 @@ def test_jitter_mirrors_only_if_asked():
         assert (np.diff(columns) == 1).all()
 
 
-def test_centre_resizes_the_whole_picture_or_cuts_its_middle():
-    rng = np.random.default_rng(0)
-    whole = transforms.centre("resize_and_crop", crop_size=32)(pair(), rng)
-    np.testing.assert_array_equal(whole["source"], transforms.resize(pair()["source"], 32, 32))
-    middle = transforms.centre("crop", crop_size=32)(pair(), rng)
-    np.testing.assert_array_equal(middle["source"], pair()["source"][4:36, 9:41])
+@pytest.mark.parametrize(
+    ("preprocess", "size", "cut"),
+    [
+        ("resize_and_crop", (24, 32), np.s_[:]),
+        ("crop", (40, 50), np.s_[8:32, 9:41]),
+        ("scale_width_and_crop", (36, 45), np.s_[6:30, 7:39]),
+        ("scale_width", (32, 48), np.s_[:]),
+        ("none", (40, 48), np.s_[:]),
+    ],
+)
+def test_centre_is_the_whole_picture_or_its_middle(preprocess, size, cut):
+    transform = transforms.centre(preprocess, load_size=45, crop_size=(24, 32), multiple=8)
+    out = transform(pair(), np.random.default_rng(0))
+    for name in ("source", "target"):
+        np.testing.assert_array_equal(out[name], transforms.resize(pair()[name], *size)[cut])
 
 
-def test_scored_pictures_are_resized_or_stay_whole():
-    rng = np.random.default_rng(0)
-    for preprocess, size in (("resize_and_crop", 32), ("crop", None)):
-        out = transforms.whole(preprocess, crop_size=32)(pair(), rng)
-        expected = transforms.resize(pair()["target"], *((size, size) if size else (40, 50)))
-        np.testing.assert_array_equal(out["target"], expected)
+@pytest.mark.parametrize(
+    ("preprocess", "size"),
+    [
+        ("resize_and_crop", (24, 32)),
+        ("crop", (40, 50)),
+        ("none", (40, 50)),
+        ("scale_width", (36, 45)),
+        ("scale_width_and_crop", (36, 45)),
+    ],
+)
+def test_scored_pictures_are_resized_but_never_cropped_nor_rounded(preprocess, size):
+    out = transforms.whole(preprocess, load_size=45, crop_size=(24, 32))(pair(), np.random.default_rng(0))
+    for name in ("source", "target"):
+        np.testing.assert_array_equal(out[name], transforms.resize(pair()[name], *size))
 
 
-def test_crop_larger_than_load_size_names_the_remedy():
-    transform = transforms.jitter("resize_and_crop", load_size=30, crop_size=32)
-    with pytest.raises(ValueError, match=r"a: crop_size 32 is larger than load_size 30.*at least 32"):
-        transform(pair(), np.random.default_rng(0))
+# What is refused
 
 
-def test_picture_smaller_than_the_crop_is_named():
-    with pytest.raises(ValueError, match="a: a picture of 50x40 pixels is smaller than crop_size 41"):
-        transforms.jitter("crop", load_size=50, crop_size=41)(pair(), np.random.default_rng(0))
+@pytest.mark.parametrize(
+    ("preprocess", "load", "crop", "message"),
+    [
+        ("resize_and_crop", 30, 32, "crop_size 32 is larger than load_size 30, the size .* load_size of at least 32"),
+        ("resize_and_crop", 286, (256, 300), "crop_size 256x300 is larger than load_size 286, .* at least 256x300"),
+        ("resize_and_crop", (40, 50), (50, 40), "crop_size 50x40 is larger than load_size 40x50"),
+        ("scale_width_and_crop", 31, (64, 32), "crop_size 64x32 is larger than load_size 31, the width .* at least 32"),
+        ("scale_width_and_crop", (40, 50), 32, "load_size 40x50 has two sides, .*; use load_size 50"),
+        ("scale_width", (40, 50), 32, "load_size 40x50 has two sides, .*; use load_size 50"),
+    ],
+)
+def test_sizes_that_exclude_each_other_are_refused_before_any_picture(preprocess, load, crop, message):
+    with pytest.raises(ValueError, match=f"^{message}[^.]*\\.$"):
+        transforms.jitter(preprocess, load_size=load, crop_size=crop)
+
+
+@pytest.mark.parametrize(("crop", "shown"), [(41, "41"), ((41, 30), "41x30"), ((30, 51), "30x51")])
+def test_picture_smaller_than_the_crop_is_named(crop, shown):
+    with pytest.raises(ValueError, match=f"a: a picture 50 wide and 40 high is smaller than crop_size {shown}; use"):
+        transforms.jitter("crop", load_size=50, crop_size=crop)(pair(), np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("preprocess", transforms.PREPROCESS)
@@ -175,7 +247,40 @@ def test_plateau_of_two_equal_pixels_gives_one_line():
 
 def test_crop_keeps_the_scale_and_reaches_both_ends():
     size, at = (10, 20), transforms.Draw(0.0, 0.0, False)
-    first = transforms.crop(size, at, load_size=999, crop_size=8)
-    last = transforms.crop(size, at._replace(top=0.999, left=0.999, mirror=True), load_size=999, crop_size=8)
-    assert first == transforms.Geometry(size, (0, 0, 8, 8), False)
-    assert last == transforms.Geometry(size, (2, 12, 8, 8), True)
+    plan = transforms.crop(load_size=999, crop_size=8)
+    assert plan(size, at) == transforms.Geometry(size, (0, 0, 8, 8), False)
+    last = at._replace(top=0.999, left=0.999, mirror=True)
+    assert plan(size, last) == transforms.Geometry(size, (2, 12, 8, 8), True)
+
+
+def test_derived_sources_have_names():
+    assert set(transforms.DERIVE) == set(get_args(transforms.Derive))
+    photo = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    channels = {name: derive(photo).shape[2] for name, derive in transforms.DERIVE.items()}
+    assert channels == {"grey": 1, "edges": 1, "blur": 3, "mosaic": 3}
+    assert all(derive(photo[..., :1]).shape == (20, 30, 1) for derive in transforms.DERIVE.values())
+
+
+def test_blur_is_a_gaussian_of_two_pixels_in_each_channel():
+    photo = np.zeros((41, 51, 3), np.uint8)
+    photo[:, 25:, 0] = 200
+    photo[20:, :, 1] = 200
+    photo[..., 2] = 77
+    out = transforms.blur(photo)
+    # A step's blur is the normal distribution's integral; the kernel ends after 3 sigma.
+    step = [100 * (1 + math.erf((x - 24.5) / (2 * math.sqrt(2)))) for x in range(51)]
+    np.testing.assert_allclose(out[7, :, 0], step, atol=1.5)
+    np.testing.assert_array_equal(out[:, 30, 1], out[20, 5:46, 0])
+    assert (out[..., 2] == 77).all()
+
+
+def test_mosaic_is_the_mean_of_blocks_short_ones_included():
+    photo = np.random.default_rng(0).integers(0, 256, (19, 29, 3), np.uint8)
+    out = transforms.mosaic(photo)
+    assert out.shape == photo.shape
+    assert out.dtype == np.uint8
+    for top in (0, 8, 16):
+        for left in (0, 8, 16, 24):
+            block = np.s_[top : top + 8, left : left + 8]
+            mean = np.rint(photo[block].mean((0, 1)))
+            np.testing.assert_array_equal(out[block], np.broadcast_to(mean, out[block].shape))
