@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -33,3 +34,31 @@ def test_luma_weighs_green_most_and_keeps_grey():
     np.testing.assert_array_equal(image.full_range_luma(grey), grey)
     with pytest.raises(ValueError, match="2 channels"):
         image.full_range_luma(np.zeros((1, 2, 2, 2), np.float32))
+
+
+def test_lab_of_the_primaries_of_white_and_of_greys():
+    rgb = np.uint8([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255], [0, 0, 0], [119, 119, 119]])
+    # scikit-image 0.26, rgb2lab, whose matrix and white are rounded: hence 0.02.
+    expected = [
+        [53.2406, 80.0923, 67.2028],
+        [87.7351, -86.1830, 83.1797],
+        [32.2957, 79.1856, -107.8573],
+        [100.0, -0.0025, 0.0047],
+        [0.0, 0.0, 0.0],
+        [50.0344, -0.0014, 0.0026],
+    ]
+    np.testing.assert_allclose(image.rgb_to_lab(rgb), expected, atol=0.02)
+    # Ours has greys without colour, to float32's digits of 500 (f(X) - f(Y)).
+    np.testing.assert_allclose(image.rgb_to_lab(rgb[3:])[:, 1:], 0.0, atol=1e-4)
+    np.testing.assert_allclose(image.rgb_to_lab(rgb / np.float32(255), max_value=1.0), image.rgb_to_lab(rgb), atol=1e-4)
+
+
+def test_lab_has_a_gradient_everywhere():
+    gradient = jax.grad(lambda rgb: image.rgb_to_lab(rgb, max_value=1.0).sum())(jnp.float32([[0, 0, 0], [0.5, 0, 1]]))
+    assert jnp.isfinite(gradient).all()
+    assert (gradient != 0).all()
+
+
+def test_lab_wants_three_channels():
+    with pytest.raises(ValueError, match=r"shape \(2, 2, 1\); wanted RGB"):
+        image.rgb_to_lab(np.zeros((2, 2, 1), np.uint8))

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax import metrics
+from gan_jax import image, metrics
+from gan_jax.data import synthetic
+from gan_jax.data.synthetic import Facades
 
 GOLDEN = Path(__file__).parent / "golden" / "metrics"
 EXPECTED = json.loads((GOLDEN / "expected.json").read_text())["pairs"]
@@ -58,3 +60,72 @@ def test_what_cannot_be_compared_is_refused():
         metrics.ssim(images[:, :10], images[:, :10])
     with pytest.raises(ValueError, match="3x3 or more"):
         metrics.laplacian_energy(images[:, :2])
+
+
+def test_colour_histograms_intersect_where_the_colours_do():
+    red, grey = np.uint8([255, 0, 0]), np.uint8([119, 119, 119])
+    picture = np.tile(red, (2, 4, 4, 1))
+    np.testing.assert_array_equal(metrics.colour_histogram_intersection(picture, picture), [1, 1, 1])
+    quarter = picture.copy()
+    quarter[0, :, :2] = grey
+    # A quarter of all pixels lacks the red; where it lies does not matter.
+    np.testing.assert_array_equal(metrics.colour_histogram_intersection(quarter, picture), [0.75] * 3)
+    np.testing.assert_array_equal(metrics.colour_histogram_intersection(quarter, quarter[::-1, ::-1]), [1, 1, 1])
+
+
+def test_colour_histograms_tell_light_from_colour():
+    ramp = np.tile(np.arange(0, 256, 5, dtype=np.uint8)[:, None], (1, 1, 1, 3))
+    # Black shares one of 52 greys' lightness, and the a and b of all of them.
+    shared = metrics.colour_histogram_intersection(ramp, np.zeros_like(ramp))
+    np.testing.assert_array_equal(shared, np.float32([1 / 52, 1, 1]))
+
+
+def test_colour_histograms_equal_numpys():
+    images, references = np.random.default_rng(0).integers(0, 256, (2, 2, 9, 7, 3), dtype=np.uint8)
+    expected = []
+    edges = (np.arange(102) - 0.5, np.arange(-128, 129) - 0.5, np.arange(-128, 129) - 0.5)
+    for channel, bins in enumerate(edges):
+        lab = (np.asarray(image.rgb_to_lab(pictures))[..., channel] for pictures in (images, references))
+        a, b = (np.histogram(values, bins)[0] for values in lab)
+        expected.append(np.minimum(a, b).sum() / a.sum())
+    np.testing.assert_allclose(metrics.colour_histogram_intersection(images, references), expected, rtol=1e-6)
+
+
+def test_label_map_scores_by_hand():
+    wanted = np.uint8([[0, 0, 0, 1], [1, 1, 1, 1]])
+    found = np.uint8([[0, 0, 1, 1], [1, 1, 2, 0]])
+    scores = metrics.label_map_scores(found, wanted, 4)
+    # Classes 2 and 3 are not in the reference, and so not in the means.
+    np.testing.assert_allclose(scores["per_pixel"], 5 / 8)
+    np.testing.assert_allclose(scores["per_class"], (2 / 3 + 3 / 5) / 2)
+    np.testing.assert_allclose(scores["iou"], (2 / 4 + 3 / 6) / 2)
+
+
+def test_label_map_scores_equal_those_of_the_facades():
+    pairs = [Facades("test", 2, 32)[i] for i in range(2)]
+    photos, label_maps = (np.stack([pair[name] for pair in pairs]) for name in ("target", "source"))
+    scores = metrics.label_map_scores(synthetic.decode_labels(photos), synthetic.colours_to_labels(label_maps), 12)
+    expected = synthetic.label_scores(photos, label_maps)
+    assert scores.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(scores[name], value, rtol=1e-6)
+        assert 0 < value < 1
+
+
+def test_void_pixels_do_not_count_and_strange_labels_are_wrong():
+    wanted, found = np.int32([0, 1, 255, -1]), np.int32([0, 9, 1, 1])
+    scores = metrics.label_map_scores(found, wanted, 2)
+    assert {name: float(value) for name, value in scores.items()} == {"per_pixel": 0.5, "per_class": 0.5, "iou": 0.5}
+    assert all(np.isnan(value) for value in metrics.label_map_scores(found[2:], wanted[2:], 2).values())
+
+
+def test_what_has_no_colours_or_no_labels_is_refused():
+    images = np.zeros((1, 2, 2, 3), np.uint8)
+    with pytest.raises(TypeError, match="wanted uint8"):
+        metrics.colour_histogram_intersection(images / 255, images)
+    with pytest.raises(ValueError, match="must be equal"):
+        metrics.colour_histogram_intersection(images, images[:, :1])
+    with pytest.raises(TypeError, match="wanted integers"):
+        metrics.label_map_scores(images / 255, images, 2)
+    with pytest.raises(ValueError, match="must be equal"):
+        metrics.label_map_scores(images, images[:, :1], 2)
