@@ -8,8 +8,6 @@ import pytest
 from PIL import Image
 
 from gan_jax import image, metrics
-from gan_jax.data import synthetic
-from gan_jax.data.synthetic import Facades
 
 GOLDEN = Path(__file__).parent / "golden" / "metrics"
 EXPECTED = json.loads((GOLDEN / "expected.json").read_text())["pairs"]
@@ -99,17 +97,6 @@ def test_label_map_scores_by_hand():
     np.testing.assert_allclose(scores["per_pixel"], 5 / 8)
     np.testing.assert_allclose(scores["per_class"], (2 / 3 + 3 / 5) / 2)
     np.testing.assert_allclose(scores["iou"], (2 / 4 + 3 / 6) / 2)
-
-
-def test_label_map_scores_equal_those_of_the_facades():
-    pairs = [Facades("test", 2, 32)[i] for i in range(2)]
-    photos, label_maps = (np.stack([pair[name] for pair in pairs]) for name in ("target", "source"))
-    scores = metrics.label_map_scores(synthetic.decode_labels(photos), synthetic.colours_to_labels(label_maps), 12)
-    expected = synthetic.label_scores(photos, label_maps)
-    assert scores.keys() == expected.keys()
-    for name, value in expected.items():
-        np.testing.assert_allclose(scores[name], value, rtol=1e-6)
-        assert 0 < value < 1
 
 
 def test_void_pixels_do_not_count_and_strange_labels_are_wrong():

@@ -428,48 +428,6 @@ def _local_mean(planes: np.ndarray, radius: int) -> np.ndarray:
     return np.sum([rows[:, :, k : k + width] for k in side], axis=0) / len(side) ** 2
 
 
-def label_scores(photos: np.ndarray, label_maps: np.ndarray) -> dict[str, float]:
-    """How well photos, uint8 [..., H, W, 3], read back as their label maps of one shape: an FCN score.
-
-    One confusion matrix over all images gives the share of right pixels, its mean over classes, and the mean
-    intersection over union. Classes that the label maps lack are left out of the means.
-
-    Raises:
-        ValueError: the shapes differ.
-    """
-    _require_one_shape(photos, label_maps)
-    return _agreement(decode_labels(photos), colours_to_labels(label_maps))
-
-
-def label_map_scores(painted: np.ndarray, label_maps: np.ndarray) -> dict[str, float]:
-    """How well painted label maps, uint8 [..., H, W, 3], agree with the true ones: the scores of `label_scores`.
-
-    Each pixel counts as the class whose colour is nearest. Raises ValueError where the shapes differ.
-    """
-    _require_one_shape(painted, label_maps)
-    return _agreement(colours_to_labels(painted), colours_to_labels(label_maps))
-
-
-def _require_one_shape(pictures: np.ndarray, label_maps: np.ndarray) -> None:
-    if np.shape(pictures) != np.shape(label_maps):
-        raise ValueError(
-            f"pictures {np.shape(pictures)} and label maps {np.shape(label_maps)} must have one shape."
-        )
-
-
-def _agreement(found: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
-    count = len(CLASSES)
-    pairs = np.bincount(wanted.ravel().astype(np.intp) * count + found.ravel(), minlength=count**2)
-    pairs = pairs.reshape(count, count).astype(np.float64)
-    right, total = np.diag(pairs), pairs.sum(1)
-    seen = total > 0
-    return {
-        "per_pixel": float(right.sum() / total.sum()),
-        "per_class": float((right[seen] / total[seen]).mean()),
-        "iou": float((right[seen] / (total + pairs.sum(0) - right)[seen]).mean()),
-    }
-
-
 def mean_colour_lookup(pairs: Iterable[Mapping[str, Any]]) -> np.ndarray:
     """The mean photo colour of each class, float [12, 3], black for a class that no pair has."""
     totals, counts = np.zeros((12, 3)), np.zeros((12, 1))
