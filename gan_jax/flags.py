@@ -11,34 +11,28 @@ import optax
 import tyro
 
 from gan_jax import parallel, schedules
+from gan_jax.data import transforms
 
 _SUFFIXES = ("_best", "_critic")  # of files beside the last generator
 
 Preset = Annotated[str | None, tyro.conf.Positional]
 
-Sides = int | tuple[int, int]  # a square's side, or (height, width)
 
-
-def _read_sides(words: list[str]) -> Sides:
+def _read_size(words: list[str]) -> transforms.Size:
     sides = [int(side) for side in words[0].lower().split("x")]
     if len(sides) > 2:
         raise ValueError(f"got {words[0]}; wanted one number, or HEIGHTxWIDTH")
     return sides[0] if len(sides) == 1 else (sides[0], sides[1])
 
 
-def written(sides: Sides) -> str:
-    """Sides as they are typed: 256 or 256x512."""
-    return str(sides) if isinstance(sides, int) else f"{sides[0]}x{sides[1]}"
-
-
-SidesFlag = Annotated[
-    Sides,
+SizeFlag = Annotated[
+    transforms.Size,
     tyro.constructors.PrimitiveConstructorSpec(
         nargs=1,
         metavar="N|HEIGHTxWIDTH",
-        instance_from_str=_read_sides,
+        instance_from_str=_read_size,
         is_instance=lambda value: isinstance(value, int | tuple),
-        str_from_instance=lambda sides: [written(sides)],
+        str_from_instance=lambda size: [transforms.shown(size)],
     ),
 ]
 
@@ -130,13 +124,13 @@ class ImageConfig(Config):
 
     direction: Literal["AtoB", "BtoA"] = "AtoB"
     """Which side of a pair is the input."""
-    derive: Literal["grey", "edges", "blur", "mosaic"] | None = None
+    derive: transforms.Derive | None = None
     """Make the input from the photograph: dataroot then holds photographs alone."""
     preprocess: Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"] = "resize_and_crop"
     """Resize to load_size (or scale to that width) and crop, only one of both, or neither."""
-    load_size: SidesFlag = 286
+    load_size: SizeFlag = 286
     """Side that pictures are resized to before the crop, or the width that they are scaled to."""
-    crop_size: SidesFlag = 256
+    crop_size: SizeFlag = 256
     """Side of the training pictures."""
     no_flip: bool = False
     """Do not mirror training pictures at random."""
@@ -149,9 +143,8 @@ class ImageConfig(Config):
         """Raises ValueError where a flag holds what no run can have."""
         super().check()
         for name in ("load_size", "crop_size"):
-            sides = getattr(self, name)
-            if min(sides if isinstance(sides, tuple) else (sides,)) < 1:
-                raise ValueError(f"--{name} is {written(sides)}; wanted at least 1.")
+            if min(transforms.height_width(getattr(self, name))) < 1:
+                raise ValueError(f"--{name} is {transforms.shown(getattr(self, name))}; wanted at least 1.")
 
 
 def parse(default: Callable[[str | None], Any], arguments: list[str] | None, description: str) -> Any:

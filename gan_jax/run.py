@@ -71,8 +71,8 @@ def _execute(config: Config, experiment: Experiment) -> int:
         )
     per_epoch = steps_per_epoch(config, len(experiment.train))
     steps = per_epoch * (config.n_epochs + config.n_epochs_decay)
-    example = pipeline.fixed_batch(experiment.train, 1, experiment.jitter)
-    example = {name: np.repeat(images, config.batch_size, axis=0) for name, images in example.items()}
+    (pair,) = pipeline.chosen(experiment.train, 1, experiment.jitter)
+    example = {name: np.stack([picture] * config.batch_size) for name, picture in pair.items()}
     shapes = parallel.abstract_state(experiment.method, example, mesh)
     description = _describe(config, experiment, steps, example, shapes)
     if config.dry_run:
@@ -234,7 +234,7 @@ class _Validation:
     def __call__(self, step: int, state: State) -> State | None:
         generators = _generators(self._experiment, state, step)
         sources, targets = ([pair[key] for pair in self._pairs] for key in ("source", "target"))
-        outputs = infer.translate_each(next(iter(generators.values())), sources)
+        outputs = [infer.translate(next(iter(generators.values())), source) for source in sources]
         scores = results.score(self._experiment, outputs, targets, sources)
         self._save_strip(f"step_{step:08d}", outputs)
         self._log.write("validation", step, {name: evaluate.json_number(value) for name, value in scores.items()})

@@ -33,7 +33,8 @@ ALLOWED = {
     "gan_jax/evaluate.py": {"numpy", "gan_jax.image", "gan_jax.metrics", "gan_jax.data.pictures"},
     "gan_jax/report.py": {"PIL", "numpy"},
     "gan_jax/progress.py": {"rich"},
-    "gan_jax/flags.py": {"jax", "optax", "tyro"},
+    "gan_jax/flags.py": {"optax", "tyro", "gan_jax.parallel", "gan_jax.schedules", "gan_jax.data.transforms"},
+    "gan_jax/schedules.py": {"jax"},
     "gan_jax/inspection.py": {"gan_jax.checkpoint", "gan_jax.generator"},
     "gan_jax/experiment.py": {"numpy", "gan_jax.method", "gan_jax.generator", "gan_jax.data"},
     "gan_jax/results.py": {

@@ -83,14 +83,11 @@ def _closing(iterator: Any) -> Generator[dict[str, np.ndarray], None, None]:
         iterator.close()
 
 
-def fixed_batch(source: Source, count: int, transform: Transform) -> dict[str, np.ndarray]:
-    """One batch, the same at each call: `count` pairs spread evenly over the source, or all if it has fewer.
-
-    Raises ValueError if the transform leaves pictures of different sizes.
-    """
+def chosen(source: Source, count: int, transform: Transform) -> list[dict[str, np.ndarray]]:
+    """The same pairs at each call: `count` of them spread evenly over the source, or all if it has fewer."""
     count = min(count, len(source))
-    chosen = [k * len(source) // count for k in range(count)]
-    return _stack([transform(source[i], np.random.default_rng(i)) for i in chosen])
+    indices = [k * len(source) // count for k in range(count)]
+    return [transform(source[i], np.random.default_rng(i)) for i in indices]
 
 
 def _stack(pairs: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

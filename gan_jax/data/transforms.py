@@ -46,7 +46,8 @@ def height_width(size: Size) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else size
 
 
-def _shown(size: Size) -> str:
+def shown(size: Size) -> str:
+    """A size as flags take it: 256 or 256x512, height first."""
     return str(size) if isinstance(size, int) else f"{size[0]}x{size[1]}"
 
 
@@ -65,8 +66,8 @@ def resize_and_crop(*, load_size: Size, crop_size: Size, multiple: int = 1) -> P
     load, wanted = height_width(load_size), height_width(crop_size)
     if not _fits(wanted, load):
         raise ValueError(
-            f"crop_size {_shown(crop_size)} is larger than load_size {_shown(load_size)}, the size to crop from; "
-            f"use a load_size of at least {_shown(crop_size)}."
+            f"crop_size {shown(crop_size)} is larger than load_size {shown(load_size)}, the size to crop from; "
+            f"use a load_size of at least {shown(crop_size)}."
         )
     return lambda size, at: _cut(load, wanted, at)
 
@@ -78,7 +79,7 @@ def crop(*, load_size: Size, crop_size: Size, multiple: int = 1) -> Preprocess:
     def preprocess(size: tuple[int, int], at: Draw) -> Geometry:
         if not _fits(wanted, size):
             raise ValueError(
-                f"a picture {size[1]} wide and {size[0]} high is smaller than crop_size {_shown(crop_size)}; "
+                f"a picture {size[1]} wide and {size[0]} high is smaller than crop_size {shown(crop_size)}; "
                 "use a smaller crop_size or the preprocess resize_and_crop."
             )
         return _cut(size, wanted, at)
@@ -105,7 +106,7 @@ def scale_width_and_crop(*, load_size: Size, crop_size: Size, multiple: int = 1)
     scaled, wanted = _width_scaler(load_size, crop_size), height_width(crop_size)
     if wanted[1] > height_width(load_size)[1]:
         raise ValueError(
-            f"crop_size {_shown(crop_size)} is larger than load_size {load_size}, the width to crop from; "
+            f"crop_size {shown(crop_size)} is larger than load_size {load_size}, the width to crop from; "
             f"use a load_size of at least {wanted[1]}."
         )
     return lambda size, at: _cut(scaled(size), wanted, at)
@@ -124,7 +125,7 @@ def none(*, load_size: Size, crop_size: Size, multiple: int = 1) -> Preprocess:
 def _width_scaler(load_size: Size, crop_size: Size) -> Callable[[tuple[int, int]], tuple[int, int]]:
     if not isinstance(load_size, int):
         raise ValueError(
-            f"load_size {_shown(load_size)} has two sides, and the preprocesses that scale the width take one; "
+            f"load_size {shown(load_size)} has two sides, and the preprocesses that scale the width take one; "
             f"use load_size {load_size[1]}."
         )
     # Rounded down, and stretched where too flat for the crop, as the incumbent does it.
