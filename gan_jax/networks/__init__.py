@@ -7,23 +7,28 @@ import flax.linen as nn
 
 from gan_jax.networks.network import Network, from_linen, starting_from
 from gan_jax.networks.patchgan import PatchGAN
+from gan_jax.networks.pixelgan import PixelGAN
+from gan_jax.networks.resnet import ResNet
 from gan_jax.networks.unet import UNet
 
 __all__ = [
     "Network",
     "PatchGAN",
+    "PixelGAN",
+    "ResNet",
     "UNet",
     "build",
     "catalogue",
     "describe",
     "from_linen",
+    "receptive_field",
     "starting_from",
 ]
 
 
 def catalogue() -> dict[str, type[nn.Module]]:
     """Every architecture by the name that generator files use."""
-    return {cls.__name__: cls for cls in (PatchGAN, UNet)}
+    return {cls.__name__: cls for cls in (PatchGAN, PixelGAN, ResNet, UNet)}
 
 
 def describe(module: nn.Module) -> dict[str, Any]:
@@ -46,3 +51,17 @@ def build(description: dict[str, Any]) -> nn.Module:
         return catalogue()[name](**fields)
     except TypeError as error:
         raise ValueError(f"{name} cannot be built from {fields}: {error}.") from None
+
+
+def receptive_field(critic: nn.Module) -> int:
+    """The side in pixels of the square that one logit of a critic depends on: 70 for `PatchGAN()`.
+
+    Computed from the kernel sizes and strides that the module states as `convolutions`; raises ValueError where it
+    states none.
+    """
+    if not hasattr(critic, "convolutions"):
+        raise ValueError(f"{type(critic).__name__} states no `convolutions`; give a critic such as PatchGAN.")
+    side = 1
+    for kernel_size, stride in reversed(critic.convolutions):
+        side = (side - 1) * stride + kernel_size
+    return side

@@ -19,11 +19,24 @@ NORM_EPS = 1e-5
 BATCH_NORM_MOMENTUM = 0.1  # torch's: new running value = 0.9 old + 0.1 batch
 
 NormName = Literal["batch", "instance", "none"]
+PaddingName = Literal["reflect", "replicate"]
 
 
 def _normal_around_one(key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> jax.Array:
     """N(1, 0.02), as DCGAN and its successors initialise the scale of batch norm."""
     return 1.0 + 0.02 * jax.random.normal(key, shape, dtype)
+
+
+def pad(x: jax.Array, width: int, kind: PaddingName) -> jax.Array:
+    """[N, H, W, C] -> [N, H + 2 width, W + 2 width, C]: mirrored at the edge pixel, or the edge pixel repeated."""
+    edges = [(0, 0), (width, width), (width, width), (0, 0)]
+    return jnp.pad(x, edges, mode="reflect" if kind == "reflect" else "edge")
+
+
+def leaky_relu(x: jax.Array, slope: float) -> jax.Array:
+    """x where it is positive, slope * x elsewhere."""
+    # At zero jax.nn's derivative is 1, torch's the slope. Zeros are common: grey areas under a bias of zero.
+    return jnp.where(x > 0, x, slope * x)
 
 
 class Conv(nn.Module):

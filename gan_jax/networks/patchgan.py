@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax
 
-from gan_jax.networks.layers import Conv, Norm, NormName
+from gan_jax.networks.layers import Conv, Norm, NormName, leaky_relu
 
 
 class PatchGAN(nn.Module):
@@ -17,6 +17,11 @@ class PatchGAN(nn.Module):
     norm: NormName = "batch"
     statistics_batch: int | None = None
 
+    @property
+    def convolutions(self) -> tuple[tuple[int, int], ...]:
+        """Kernel size and stride of every layer, first to last."""
+        return ((4, 2),) * self.layers + ((4, 1), (4, 1))
+
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """[N, H, W, C] in [-1, 1] -> logits [N, H', W', 1]: 30x30 for 256x256 and 3 layers.
@@ -29,11 +34,14 @@ class PatchGAN(nn.Module):
                 f"images are {x.shape[1]}x{x.shape[2]}; a PatchGAN of {self.layers} layers wants {smallest} or "
                 "more on a side: take a larger crop or fewer layers."
             )
-        x = nn.leaky_relu(Conv(self.width, 4, 2, 1, True, name="conv0")(x), 0.2)
-        for layer in range(1, self.layers + 1):
-            stride = 2 if layer < self.layers else 1
-            features = self.width * min(2**layer, 8)
-            x = Conv(features, 4, stride, 1, self.norm != "batch", name=f"conv{layer}")(x)
-            x = Norm(self.norm, self.statistics_batch, name=f"conv{layer}_norm")(x, train=train)
-            x = nn.leaky_relu(x, 0.2)
-        return Conv(1, 4, 1, 1, True, name=f"conv{self.layers + 1}")(x)
+        last = len(self.convolutions) - 1
+        for layer, (kernel_size, stride) in enumerate(self.convolutions):
+            features = self.width * min(2**layer, 8) if layer < last else 1
+            normed = 0 < layer < last
+            # Batch norm has a bias of its own, and a convolution's bias in front of it would have no gradient.
+            use_bias = not normed or self.norm != "batch"
+            x = Conv(features, kernel_size, stride, 1, use_bias, name=f"conv{layer}")(x)
+            if normed:
+                x = Norm(self.norm, self.statistics_batch, name=f"conv{layer}_norm")(x, train=train)
+            x = leaky_relu(x, 0.2) if layer < last else x
+        return x

@@ -1,17 +1,21 @@
 """pix2pix's U-Net: Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks", 6.1.1."""
 
+from typing import Literal
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.networks.layers import Conv, ConvTranspose, Dropout, Norm, NormName
+from gan_jax.networks.layers import Conv, ConvTranspose, Dropout, Norm, NormName, leaky_relu
 
 
 class UNet(nn.Module):
     """Encoder and decoder of `depth` 4x4 stride-2 convolutions each, mirrored layers joined by skips; tanh output.
 
-    Sides must be multiples of 2**depth; widths double from `width` to 8 `width`. Dropout is in the paper's places:
-    the first three decoder layers, as far as they have full width, and the first in any case.
+    Sides must be multiples of 2**depth; widths double from `width` to 8 `width`. Without `skips` it is the paper's
+    encoder-decoder. `dropout_layers` "paper" drops in the first three decoder layers, as far as they have full width,
+    and in the first in any case; "port" does as pytorch-CycleGAN-and-pix2pix: not in the first, but in all other
+    layers between two of full width (the second to the fourth at depth 8).
     """
 
     out_channels: int = 3
@@ -20,6 +24,8 @@ class UNet(nn.Module):
     norm: NormName = "batch"
     dropout: float = 0.5
     statistics_batch: int | None = None
+    skips: bool = True
+    dropout_layers: Literal["paper", "port"] = "paper"
 
     @property
     def size_multiple(self) -> int:
@@ -42,25 +48,27 @@ class UNet(nn.Module):
         use_bias = self.norm != "batch"
 
         # The decoder has depth - 4 layers of full width, the paper's 256x256 network four of them.
-        dropped = min(max(self.depth - 4, 1), 3)
+        full = self.depth - 4
+        dropped = range(2, full + 1) if self.dropout_layers == "port" else range(1, min(max(full, 1), 3) + 1)
 
-        skips = []
+        encoded = []
         for level, features in enumerate(widths):
-            x = x if level == 0 else nn.leaky_relu(x, 0.2)
+            x = x if level == 0 else leaky_relu(x, 0.2)
             x = Conv(features, 4, 2, 1, use_bias, name=f"down{level + 1}")(x)
             # The first layer has no norm, nor has the innermost: norm of a 1x1 map would give zeros.
             if 0 < level < self.depth - 1:
                 x = Norm(self.norm, self.statistics_batch, name=f"down{level + 1}_norm")(x, train=train)
-            skips.append(x)
+            encoded.append(x)
 
         for step in range(1, self.depth):
             level = self.depth - step  # the decoder layer's mirror image in the encoder
             features = widths[level - 1]
             x = ConvTranspose(features, 4, 2, 1, use_bias, name=f"up{step}")(nn.relu(x))
             x = Norm(self.norm, self.statistics_batch, name=f"up{step}_norm")(x, train=train)
-            if step <= dropped and self.dropout:
+            if step in dropped and self.dropout:
                 x = Dropout(self.dropout)(x)
-            x = jnp.concatenate([skips[level - 1], x], axis=-1)
+            if self.skips:
+                x = jnp.concatenate([encoded[level - 1], x], axis=-1)
 
         x = ConvTranspose(self.out_channels, 4, 2, 1, True, name=f"up{self.depth}")(nn.relu(x))
         return jnp.tanh(x)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.networks.layers import BatchNorm, Conv, Dropout, InstanceNorm
+from gan_jax.networks.layers import BatchNorm, Conv, Dropout, InstanceNorm, leaky_relu, pad
 
 
 def images(n=4, seed=0):
@@ -56,6 +56,19 @@ def test_instance_norm_is_batch_norm_of_one_image_without_scale():
     y = InstanceNorm().apply({}, x)
     wanted = (x - x.mean((1, 2), keepdims=True)) / np.sqrt(x.var((1, 2), keepdims=True) + 1e-5)
     np.testing.assert_allclose(y, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "row"), [("reflect", [2, 1, 0, 1, 2, 1, 0]), ("replicate", [0, 0, 0, 1, 2, 2, 2])])
+def test_padding(kind, row):
+    x = jnp.broadcast_to(jnp.arange(3.0)[None, :, None], (3, 3, 2))[None]
+    np.testing.assert_array_equal(pad(x, 2, kind)[0, 3, :, 1], row)
+    np.testing.assert_array_equal(pad(x.swapaxes(1, 2), 2, kind)[0, :, 3, 0], row)
+
+
+def test_leaky_relu_has_the_slope_at_zero_as_torch():
+    values, slopes = jax.vmap(jax.value_and_grad(lambda x: leaky_relu(x, 0.2)))(jnp.array([-2.0, 0.0, 3.0]))
+    np.testing.assert_allclose(values, [-0.4, 0.0, 3.0])
+    np.testing.assert_allclose(slopes, [0.2, 0.2, 1.0])
 
 
 def test_dropout_needs_a_key_and_keeps_the_mean():

@@ -1,0 +1,29 @@
+"""pix2pix's PixelGAN: Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks", 6.1.2."""
+
+import flax.linen as nn
+import jax
+
+from gan_jax.networks.layers import Conv, Norm, NormName, leaky_relu
+
+
+class PixelGAN(nn.Module):
+    """Three 1x1 convolutions: every pixel is judged alone. Leaky ReLU 0.2; norm in the second layer."""
+
+    width: int = 64
+    norm: NormName = "batch"
+    statistics_batch: int | None = None
+
+    @property
+    def convolutions(self) -> tuple[tuple[int, int], ...]:
+        """Kernel size and stride of every layer, first to last."""
+        return ((1, 1),) * 3
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """[N, H, W, C] in [-1, 1] -> logits [N, H, W, 1]."""
+        # As pytorch-CycleGAN-and-pix2pix has it: with batch norm the last layer has no bias either.
+        use_bias = self.norm != "batch"
+        x = leaky_relu(Conv(self.width, 1, 1, 0, True, name="conv0")(x), 0.2)
+        x = Conv(2 * self.width, 1, 1, 0, use_bias, name="conv1")(x)
+        x = Norm(self.norm, self.statistics_batch, name="conv1_norm")(x, train=train)
+        return Conv(1, 1, 1, 0, use_bias, name="conv2")(leaky_relu(x, 0.2))
