@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +16,31 @@ from gan_jax.generator import Generator
 
 def score(
     experiment: Experiment,
-    outputs_u8: Iterable[np.ndarray],
-    targets_u8: Iterable[np.ndarray],
-    sources_u8: Iterable[np.ndarray],
+    outputs_u8: Sequence[np.ndarray],
+    targets_u8: Sequence[np.ndarray],
+    sources_u8: Sequence[np.ndarray],
 ) -> dict[str, float]:
     """Scores of images [H, W, C] of any sizes: mean PSNR and SSIM, sharpness, and label scores where there are some.
 
-    Sharpness is the outputs' mean Laplacian energy over the targets': 1 where equally sharp.
+    Sharpness is the outputs' mean Laplacian energy over the targets': 1 where equally sharp. For RGB the shares of
+    the colour histograms in common with the targets', in L, a and b, are among them.
     """
     each = [_score_one(output, target) for output, target in zip(outputs_u8, targets_u8, strict=True)]
     psnr, ssim, energy, target_energy = np.array(each, np.float64).mean(axis=0).tolist()
     scores = {"psnr": psnr, "ssim": ssim, "sharpness": energy / target_energy if target_energy else float("nan")}
+    if targets_u8[0].shape[-1] == 3:
+        common = metrics.colour_histogram_intersection(_pixels(outputs_u8), _pixels(targets_u8))
+        scores |= {f"histogram/{name}": float(value) for name, value in zip("Lab", common, strict=True)}
     if experiment.label_scores is not None:
         stacks = (np.stack(list(images)) for images in (outputs_u8, targets_u8, sources_u8))
         labels = experiment.label_scores(*stacks)
         scores |= {f"label/{name}": value for name, value in labels.items()}
     return scores
+
+
+def _pixels(images_u8: Sequence[np.ndarray]) -> np.ndarray:
+    """All pixels of images of any sizes, as one image [1, pixels, 1, 3]."""
+    return np.concatenate([picture.reshape(-1, 3) for picture in images_u8])[None, :, None]
 
 
 def _score_one(output_u8: np.ndarray, target_u8: np.ndarray) -> tuple[float, float, float, float]:

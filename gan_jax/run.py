@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -45,9 +44,13 @@ def steps_per_epoch(config: Config, pictures_in_training: int) -> int:
 
 def main(build: Callable[[], tuple[Config, Experiment]]) -> int:
     """Builds and executes an experiment; returns the exit code. What a user can cause becomes one sentence."""
+    return guarded(lambda: execute(*build()))
+
+
+def guarded(call: Callable[[], int]) -> int:
+    """The exit code that `call` returns, or that of what a user can cause, which becomes one sentence."""
     try:
-        config, experiment = build()
-        return _execute(config, experiment)
+        return call()
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from the last checkpoint.", file=sys.stderr)
         return 130
@@ -61,8 +64,8 @@ def main(build: Callable[[], tuple[Config, Experiment]]) -> int:
         return 2
 
 
-def _execute(config: Config, experiment: Experiment) -> int:
-    """Trains, or goes on training, then scores and reports."""
+def execute(config: Config, experiment: Experiment) -> int:
+    """Trains, or goes on training, then scores and reports; returns the exit code."""
     mesh = parallel.data_mesh()
     parallel.require_divisible(config.batch_size, mesh)
     if config.parallel == "pmap":

@@ -1,29 +1,11 @@
 import dataclasses
-import json
-from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from gan_jax import flags
-
-GOLDEN = json.loads((Path(__file__).parent / "golden" / "schedule" / "schedule.json").read_text())
-
-
-def test_the_linear_schedule_is_the_incumbents():
-    """The learning rate of every epoch of 200, as pytorch-CycleGAN-and-pix2pix's train.py of 2025 sets it."""
-    options = GOLDEN["options"]
-    config = flags.Config(
-        lr=options["lr"], n_epochs=options["n_epochs"], n_epochs_decay=options["n_epochs_decay"], batch_size=1
-    )
-    schedule = flags.linear_schedule(config, steps_per_epoch=7)
-    wanted = GOLDEN["linear_lr_by_epoch"]["end_of_epoch_2025"]
-    epochs = [int(epoch) for epoch in wanted if int(epoch) <= 200]
-    assert len(epochs) == 200
-    first = [float(schedule(np.int32((epoch - 1) * 7))) for epoch in epochs]
-    last = [float(schedule(np.int32(epoch * 7 - 1))) for epoch in epochs]
-    np.testing.assert_allclose(first, [wanted[str(epoch)] for epoch in epochs], rtol=1e-5)
-    assert first == last
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,11 +65,63 @@ def test_wrong_flags_exit_with_2_and_say_the_nearest(arguments, words, capsys):
         ({"name": "a/b"}, "--name is 'a/b'"),
         ({"name": ""}, "--name is ''"),
         ({"name": ".."}, "--name is '..'"),
-        ({"name": "x_best"}, "not ending in _best"),
+        ({"name": "x_best"}, "not ending in _best or _critic"),
+        ({"name": "x_critic"}, "not ending in _best or _critic"),
+        ({"max_dataset_size": 0}, "--max_dataset_size is 0; wanted at least 1"),
+        ({"ema_decay": 1.0}, "--ema_decay is 1.0; wanted at least 0 and less than 1"),
+        ({"lr_decay_iters": 0}, "--lr_decay_iters is 0"),
+        ({"statistics_batch": 3, "batch_size": 8}, "--statistics_batch is 3; wanted a divisor of --batch_size 8"),
+        ({"statistics_batch": -1}, "--statistics_batch is -1; wanted at least 1"),
+        ({"crop_size": 0}, "--crop_size is 0; wanted at least 1"),
+        ({"load_size": (286, -5)}, "--load_size is 286x-5; wanted at least 1"),
     ],
 )
 def test_values_that_no_run_can_have_are_refused(values, words):
     with pytest.raises(ValueError, match=words):
-        flags.check(dataclasses.replace(flags.Config(), **values))
-    flags.check(flags.Config())
+        dataclasses.replace(flags.ImageConfig(), **values).check()
+    flags.ImageConfig().check()
     flags.require_at_least(flags.Config(), "batch_size", 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pictures(flags.ImageConfig):
+    preset: flags.Preset = None
+
+
+@pytest.mark.parametrize(
+    ("typed", "size"), [("256", 256), ("256x512", (256, 512)), ("256X512", (256, 512)), ("64x64", (64, 64))]
+)
+def test_sizes_are_a_side_or_height_by_width(typed, size):
+    config = flags.parse(lambda preset: Pictures(preset), ["--crop_size", typed], "description")
+    assert (config.crop_size, config.load_size) == (size, 286)
+
+
+@pytest.mark.parametrize("typed", ["wide", "1x2x3", "3.5", "x"])
+def test_sizes_that_are_none(typed, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        flags.parse(lambda preset: Pictures(preset), ["--crop_size", typed], "description")
+    assert stopped.value.code == 2
+    assert "--crop" in capsys.readouterr().err
+
+
+def test_adam_follows_the_schedule_of_the_flags():
+    """The first update of Adam is the rate itself: with the step policy a tenth of it in the second epoch."""
+    config = flags.Config(lr=0.5, lr_policy="step", lr_decay_iters=1)
+    assert [float(flags.schedule(config, 3)(step)) for step in (0, 2, 3)] == pytest.approx([0.5, 0.5, 0.05])
+    tx = flags.adam(config, 3)
+    updates, _ = tx.update({"w": jnp.ones(())}, tx.init({"w": jnp.zeros(())}))
+    np.testing.assert_allclose(updates["w"], -0.5, rtol=1e-5)
+
+
+def test_under_pmap_adam_is_fed_with_the_mean_of_the_replicas():
+    replicated = flags.adam(flags.Config(parallel="pmap"), 1)
+    alone = flags.adam(flags.Config(), 1)
+    params = {"w": jnp.zeros(())}
+    each = jnp.arange(8.0)
+
+    def update(gradient):
+        return replicated.update({"w": gradient}, replicated.init(params))[1]
+
+    moments = jax.pmap(update, axis_name="replicas", out_axes=None)(each)
+    wanted = alone.update({"w": each.mean()}, alone.init(params))[1]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), moments, wanted)

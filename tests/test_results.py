@@ -20,6 +20,7 @@ NO_LABELS = SimpleNamespace(label_scores=None)
 def test_scores_of_the_truth():
     scores = results.score(NO_LABELS, images(), images(), images())
     assert (scores["psnr"], scores["sharpness"]) == (np.inf, 1.0)
+    assert [scores[f"histogram/{name}"] for name in "Lab"] == [1.0, 1.0, 1.0]
     np.testing.assert_allclose(scores["ssim"], 1.0, atol=1e-6)
 
 
@@ -32,12 +33,23 @@ def test_sharpness_is_a_ratio_of_means_so_that_one_flat_picture_does_no_harm():
     assert np.isnan(results.score(NO_LABELS, images(), flat, flat)["sharpness"])
 
 
-def test_label_scores_see_outputs_and_sources():
-    def label_scores(outputs, sources):
-        return {"same": float((outputs == sources).mean())}
+def test_label_scores_see_outputs_targets_and_sources():
+    def label_scores(outputs, targets, sources):
+        return {"source": float((outputs == sources).mean()), "target": float((outputs == targets).mean())}
 
     scores = results.score(SimpleNamespace(label_scores=label_scores), images(), images(seed=1), images())
-    assert scores["label/same"] == 1.0
+    assert scores["label/source"] == 1.0
+    assert scores["label/target"] < 0.1
+
+
+def test_histograms_are_those_of_all_pixels_of_pictures_of_any_sizes():
+    black, white = np.zeros((12, 14, 3), np.uint8), np.full((24, 14, 3), 255, np.uint8)
+    scores = results.score(NO_LABELS, [black, black[:, ::-1]], [black, black], [black, black])
+    assert scores["histogram/L"] == 1.0
+    scores = results.score(NO_LABELS, [black, white], [black, np.zeros_like(white)], [black, white])
+    np.testing.assert_allclose(scores["histogram/L"], 1 / 3, rtol=1e-6)
+    grey = results.score(NO_LABELS, images()[..., :1], images()[..., :1], images())
+    assert not any(name.startswith("histogram") for name in grey)
 
 
 def test_the_table_has_a_line_a_row():

@@ -130,4 +130,3 @@ def pix2pix(
         return {"generator": {"params": params, "stats": state.generator.stats}}
 
     return Method(init, draw, update, generators)
-

@@ -176,11 +176,14 @@ def test_failed_iterator_stops_its_threads_while_its_error_is_kept():
     assert caught.tb
 
 
-def test_fixed_batch_is_spread_evenly_and_always_the_same():
-    batch = pipeline.fixed_batch(Numbers(20), 4, numbered)
-    assert order([batch]) == [0, 5, 10, 15]
-    assert_equal([batch], [pipeline.fixed_batch(Numbers(20), 4, numbered)])
-    assert order([pipeline.fixed_batch(Numbers(3), 8, numbered)]) == [0, 1, 2]
+def test_chosen_pairs_are_spread_evenly_and_always_the_same():
+    def numbers(count, source=20):
+        pairs = pipeline.chosen(Numbers(source), count, numbered)
+        return order([{name: np.stack([pair[name] for pair in pairs]) for name in pairs[0]}])
+
+    assert numbers(4) == [0, 5, 10, 15]
+    assert numbers(8, source=3) == [0, 1, 2]
+    assert_equal(*(pipeline.chosen(Numbers(20), 4, numbered) for _ in range(2)))
 
 
 def test_pictures_of_different_sizes_cannot_be_one_batch():
@@ -192,10 +195,12 @@ def test_pictures_of_different_sizes_cannot_be_one_batch():
     def whole(pair, rng):
         return {"source": pair["source"], "target": pair["target"]}
 
+    together = pipeline.batches(Growing(2), batch_size=2, seed=0, transform=whole, shuffle=False)
     with pytest.raises(ValueError, match=r"source pictures.*\(4, 6, 3\) and \(5, 6, 3\)"):
-        pipeline.fixed_batch(Growing(2), 2, whole)
-    same = pipeline.fixed_batch(Growing(2), 2, transforms.centre("crop", load_size=4, crop_size=4))
-    assert same["target"].shape == (2, 4, 4, 3)
+        next(together)
+    together.close()
+    same = transforms.centre("crop", load_size=4, crop_size=4)
+    assert {pair["target"].shape for pair in pipeline.chosen(Growing(2), 2, same)} == {(4, 4, 3)}
     alone = pipeline.batches(Growing(3), batch_size=1, seed=0, transform=whole, shuffle=False)
     assert [next(alone)["target"].shape for _ in range(3)] == [(1, 4, 6, 3), (1, 5, 6, 3), (1, 6, 6, 3)]
     alone.close()

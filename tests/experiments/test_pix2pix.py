@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from experiments import pairs
 from experiments import pix2pix as experiment
 from gan_jax import generator, infer, run
 from gan_jax.data import pictures
@@ -66,7 +67,7 @@ def test_photos_to_labels_is_the_other_direction(tmp_path, facades_folder):
 
 
 def test_the_embedded_set_scores_labels_and_a_rival(monkeypatch, tmp_path):
-    monkeypatch.setattr(experiment, "EMBEDDED_COUNTS", {"train": 8, "val": 2, "test": 2})
+    monkeypatch.setattr(pairs, "EMBEDDED_COUNTS", {"train": 8, "val": 2, "test": 2})
     flags = ["--dataroot", "embedded", "--load_size", 32, "--crop_size", 32, "--gan_mode", "none"]
     assert start(*flags, *SMALL, "--checkpoints_dir", tmp_path) == 0
     scores = json.loads((tmp_path / "two" / "results" / "scores.json").read_text())

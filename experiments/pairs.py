@@ -1,0 +1,83 @@
+"""The pairs of image-to-image experiments: folders, photographs, or the embedded facades with what scores them."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from gan_jax import flags, metrics
+from gan_jax.data import sources, synthetic, transforms
+from gan_jax.data.pipeline import Source
+
+EMBEDDED_COUNTS = {"train": 400, "val": 32, "test": 64}
+_ARCHIVES = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
+_ARCHIVED = ("facades", "maps", "edges2shoes", "edges2handbags", "night2day")
+
+
+def input_channels(config: flags.ImageConfig) -> int:
+    """Channels of the generator's input."""
+    return config.input_nc or (1 if config.derive in ("grey", "edges") else 3)
+
+
+def open_split(config: flags.ImageConfig, split: str) -> Source | None:
+    """The pairs of a split, every header read; None where there is no such split.
+
+    Raises FileNotFoundError and ValueError for data that cannot be used.
+    """
+    assert config.dataroot is not None
+    channels = input_channels(config)
+    if config.dataroot == "embedded":
+        if config.derive or (channels, config.output_nc) != (3, 3):
+            raise ValueError("the embedded facades are pairs in RGB: leave out --derive, --input_nc and --output_nc.")
+        size = config.load_size if split == "train" else config.crop_size
+        count = min(EMBEDDED_COUNTS[split], config.max_dataset_size or EMBEDDED_COUNTS[split])
+        facades = synthetic.Facades(split, count, size)
+        return facades if config.direction == "AtoB" else sources.Exchanged(facades)
+    root = Path(config.dataroot)
+    if root.name in _ARCHIVED and not root.is_dir():
+        raise FileNotFoundError(f"no folder {root}; unpack {_ARCHIVES}/{root.name}.tar.gz there, or give --dataroot.")
+    pairs = sources.open_pairs(
+        root,
+        split,
+        direction=config.direction,
+        derive=config.derive,
+        limit=config.max_dataset_size,
+        source_channels=channels,
+        target_channels=config.output_nc,
+    )
+    if pairs is not None:
+        # Below the crop a picture cannot be trained on, below 11 pixels SSIM is not defined.
+        crop = config.crop_size if config.preprocess == "crop" and split == "train" else 11
+        sources.check_headers(pairs, smallest=crop)
+    return pairs
+
+
+def baselines(config: flags.ImageConfig, train: Source) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """What the generator must beat, where there is something."""
+    if config.derive:
+        return {f"{config.derive} input": lambda source: _with_channels(source, config.output_nc)}
+    if config.dataroot != "embedded" or config.direction == "BtoA":
+        return {}
+    lookup = functools.cache(lambda: synthetic.mean_colour_lookup(train[i] for i in range(len(train))))
+    return {"mean colour of each class": lambda source: synthetic.paint(source, lookup())}
+
+
+def _with_channels(picture: np.ndarray, channels: int) -> np.ndarray:
+    if picture.shape[-1] == channels:
+        return picture
+    return np.repeat(picture[..., :1], channels, axis=-1) if channels == 3 else transforms.grey(picture)
+
+
+def label_scores(config: flags.ImageConfig) -> Callable[[np.ndarray, np.ndarray, np.ndarray], dict[str, float]] | None:
+    """Classes read back from painted photos, or from painted label maps, against the true label maps."""
+    if config.dataroot != "embedded":
+        return None
+
+    def scores(outputs: np.ndarray, targets: np.ndarray, sources: np.ndarray) -> dict[str, float]:
+        to_photos = config.direction == "AtoB"
+        found = (synthetic.decode_labels if to_photos else synthetic.colours_to_labels)(outputs)
+        wanted = synthetic.colours_to_labels(sources if to_photos else targets)
+        return {k: float(v) for k, v in metrics.label_map_scores(found, wanted, len(synthetic.CLASSES)).items()}
+
+    return scores
