@@ -1,0 +1,244 @@
+r"""A run's generator on a folder of pairs or of single pictures: what `python test.py` does.
+
+    python test.py --dataroot datasets/facades --name facades_pix2pix --model pix2pix --direction BtoA
+    python test.py --dataroot photos --name facades_pix2pix --model test --preprocess none
+
+Direction, preprocess and sizes are those of the run unless given.
+"""
+
+import dataclasses
+import html
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+from urllib.parse import quote
+
+import jax
+import numpy as np
+import tyro
+
+from gan_jax import evaluate, generator, incumbent, infer
+from gan_jax.data import pictures, sources, transforms
+from gan_jax.generator import Generator
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The flags of `test.py`."""
+
+    dataroot: Path
+    """Folder of pairs, laid out as for training; with --model test, folder of single pictures."""
+    name: str = "experiment_name"
+    """Name of the run."""
+    checkpoints_dir: Path = Path("checkpoints")
+    """Where the folders of runs are."""
+    results_dir: Path = Path("results")
+    """Where pictures are written, below NAME/PHASE_EPOCH."""
+    model: Literal["pix2pix", "test"] = "pix2pix"
+    """pix2pix: pairs, which are scored; test: single pictures."""
+    phase: Literal["test", "val", "train"] = "test"
+    """Split of the pairs."""
+    epoch: Literal["latest", "best"] = "latest"
+    """The run's last generator, or its best on the validation pictures."""
+    num_test: int | None = None
+    """Only the first so many pictures."""
+    eval: bool = False
+    """Running statistics and no dropout, in place of what the generator's file says."""
+    no_dropout: bool = False
+    """No dropout, whatever the generator's file says."""
+    direction: Literal["AtoB", "BtoA"] | None = None
+    """Which side of a pair is the input."""
+    preprocess: Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"] | None = None
+    """What is done to pictures before the generator sees them."""
+    load_size: int | None = None
+    """As in training."""
+    crop_size: int | None = None
+    """As in training."""
+
+
+class Result(NamedTuple):
+    """One picture's files, by what they show, and its score where there is a reference."""
+
+    name: str
+    files: dict[str, Path]
+    score: evaluate.Score | None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Singles:
+    """Pictures without references, as a source of pairs whose target is the picture too."""
+
+    jobs: Sequence[infer.Job]
+    folder: Path
+    channels: int
+
+    def __len__(self) -> int:
+        return len(self.jobs)
+
+    def __repr__(self) -> str:
+        return f"{len(self)} single pictures"
+
+    def name(self, i: int) -> str:
+        return self.jobs[i].output.relative_to(self.folder).with_suffix("").as_posix()
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        picture = pictures.read(self.jobs[i].input, self.channels)
+        return {"name": self.name(i), "source": picture, "target": picture}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Reads a command line of the incumbent's test.py and tests. Exit codes as those of `gan-jax`."""
+    try:
+        arguments, lines = incumbent.read(sys.argv[1:] if arguments is None else arguments, incumbent.TEST)
+        config = tyro.cli(
+            Config,
+            args=arguments,
+            description=__doc__,
+            config=(tyro.conf.FlagCreatePairsOff,),
+            use_underscores=True,
+        )
+        print(*lines, sep="\n", end="\n" if lines else "")
+        return _test(config)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        print("error: the device's memory is too small; scale the pictures down.", file=sys.stderr)
+        return 2
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _test(config: Config) -> int:
+    """Translates, scores and shows the pictures; returns the exit code."""
+    for name in ("num_test", "load_size", "crop_size"):
+        value = getattr(config, name)
+        if value is not None and value < 1:
+            raise ValueError(f"--{name} is {value}; wanted at least 1.")
+    run_folder = config.checkpoints_dir / config.name
+    model, recipe = _load(config, run_folder), _recipe(run_folder)
+    folder = config.results_dir / config.name / f"{config.phase}_{config.epoch}"
+    source = _open(config, recipe, model, folder / "images")
+    crop_size = config.crop_size or recipe.get("crop_size", 256)
+    preprocess = config.preprocess or recipe.get("preprocess", "resize_and_crop")
+    whole = transforms.whole(preprocess, crop_size=crop_size)
+    print(f"{config.phase}: {source}")
+
+    results, failures = [], []
+    for i in range(len(source)):
+        try:
+            pair = whole(source[i], np.random.default_rng(0))
+            results.append(_result(source.name(i), pair, infer.translate(model, pair["source"]), config.model, folder))
+        except (ValueError, OSError) as error:
+            failures.append(str(error))
+            print(f"error: {error}", file=sys.stderr)
+    scores = [result.score for result in results if result.score is not None]
+    summary = f"{config.name}, {config.phase}, {config.epoch} ({model.spec.step} steps): {len(results)} pictures"
+    if scores:
+        mean = evaluate.Evaluation(evaluate.PROTOCOLS["rgb"], scores, failures)
+        protocol = f"{mean.protocol.name}: {mean.protocol.description}"
+        summary += f", mean PSNR {mean.psnr:.4f} dB, mean SSIM {mean.ssim:.5f} ({protocol})"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "index.html").write_text(_page(summary, results), encoding="utf-8")
+    print(summary)
+    print(f"page: {folder / 'index.html'}")
+    print(f"wrote {len(results)} of {len(source)}")
+    return 1 if failures else 0
+
+
+def _load(config: Config, run_folder: Path) -> Generator:
+    """The run's generator, behaving at test time as its file or the flags say."""
+    path = run_folder
+    if config.epoch == "best":
+        path = run_folder / f"{run_folder.name}_best.safetensors"
+        if run_folder.is_dir() and not path.exists():
+            raise FileNotFoundError(f"{path} does not exist; a run writes it when it validates: use --epoch latest.")
+    model = generator.load(path)
+    spec = model.spec
+    if config.eval:
+        spec = dataclasses.replace(spec, norm="running")
+    if config.eval or config.no_dropout:
+        spec = dataclasses.replace(spec, dropout=False)
+    return model._replace(spec=spec)
+
+
+def _recipe(run_folder: Path) -> dict[str, Any]:
+    """The flags that the run was trained with; none for a generator without a run."""
+    path = run_folder / "config.json"
+    if not path.exists():
+        return {}
+    try:
+        return dict(json.loads(path.read_text())["recipe"])
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{path} is damaged; the run cannot be tested.") from None
+
+
+def _open(
+    config: Config, recipe: dict[str, Any], model: Generator, images: Path
+) -> sources.Pairs | sources.Photos | _Singles:
+    """The pictures to test on: anything with a length, names and pairs. Raises as `sources.open_pairs` does."""
+    if config.model == "test":
+        return _Singles(infer.plan([config.dataroot], images)[: config.num_test], images, model.spec.in_channels)
+    trained = recipe.get("direction", "AtoB")
+    direction = config.direction or trained
+    if direction != trained:
+        print(f"the run was trained {trained}: --direction {direction} exchanges its inputs and targets.")
+    pairs = sources.open_pairs(
+        config.dataroot,
+        config.phase,
+        direction=direction,
+        derive=recipe.get("derive"),
+        source_channels=model.spec.in_channels,
+        target_channels=model.spec.out_channels,
+    )
+    if pairs is None:
+        raise FileNotFoundError(
+            f"{config.dataroot} holds no pictures to test on; --phase train takes those that it has."
+        )
+    pairs = dataclasses.replace(pairs, files=pairs.files[: config.num_test])
+    sources.check_headers(pairs, smallest=11)  # below 11 pixels SSIM is not defined
+    return pairs
+
+
+def _result(name: str, pair: dict[str, np.ndarray], output: np.ndarray, model: str, folder: Path) -> Result:
+    """Scores one output, and writes it with its input and reference."""
+    score = None
+    shown = {"real": pair["source"], "fake": output}
+    if model == "pix2pix":
+        score = evaluate.score(name, output, pair["target"])
+        shown = {"real_A": pair["source"], "fake_B": output, "real_B": pair["target"]}
+    files = {kind: Path("images") / f"{name}_{kind}.png" for kind in shown}
+    for kind, picture in shown.items():
+        pictures.save(folder / files[kind], picture)
+    return Result(name, files, score)
+
+
+def _page(summary: str, results: Sequence[Result]) -> str:
+    """The results as a table that any browser shows, without a server."""
+    rows = []
+    for result in results:
+        score = "" if result.score is None else f"<br>{result.score.psnr:.4f} dB<br>{result.score.ssim:.5f}"
+        cells = [
+            f'<td><img src="{quote(file.as_posix())}" alt="{kind}" loading="lazy"><br>{kind}</td>'
+            for kind, file in result.files.items()
+        ]
+        rows.append(f"<tr><th>{html.escape(result.name)}{score}</th>{''.join(cells)}</tr>")
+    title = html.escape(summary)
+    return "\n".join(
+        [
+            f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{title}</title>',
+            "<style>body {font-family: sans-serif} th {font-weight: normal; text-align: left}</style>",
+            f"<p>{title}</p>\n<table>",
+            *rows,
+            "</table>\n</html>\n",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
