@@ -3,16 +3,15 @@
 import sys
 
 from experiments import pix2pix
-from gan_jax import run
 
 
-def build():
-    """The experiment that the command line means."""
-    arguments = sys.argv[1:]
+def main(arguments: list[str]) -> int:
+    """Trains what --model names; returns the exit code."""
     if not any(argument.partition("=")[0] in ("--model", "-h", "--help") for argument in arguments):
-        raise ValueError("no --model: give --model pix2pix, the one that this version trains.")
-    return pix2pix.build(arguments)
+        print("error: no --model: give --model pix2pix, the one that this version trains.", file=sys.stderr)
+        return 2
+    return pix2pix.main(arguments)
 
 
 if __name__ == "__main__":
-    sys.exit(run.main(build))
+    sys.exit(main(sys.argv[1:]))

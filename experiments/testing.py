@@ -19,7 +19,7 @@ import jax
 import numpy as np
 import tyro
 
-from gan_jax import evaluate, generator, incumbent, infer
+from gan_jax import evaluate, flags, generator, incumbent, infer
 from gan_jax.data import pictures, sources, transforms
 from gan_jax.generator import Generator
 
@@ -52,9 +52,9 @@ class Config:
     """Which side of a pair is the input."""
     preprocess: Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"] | None = None
     """What is done to pictures before the generator sees them."""
-    load_size: int | None = None
+    load_size: flags.SizeFlag | None = None
     """As in training."""
-    crop_size: int | None = None
+    crop_size: flags.SizeFlag | None = None
     """As in training."""
 
 
@@ -118,15 +118,16 @@ def _test(config: Config) -> int:
     """Translates, scores and shows the pictures; returns the exit code."""
     for name in ("num_test", "load_size", "crop_size"):
         value = getattr(config, name)
-        if value is not None and value < 1:
-            raise ValueError(f"--{name} is {value}; wanted at least 1.")
+        if value is not None and min(transforms.height_width(value)) < 1:
+            raise ValueError(f"--{name} is {transforms.shown(value)}; wanted at least 1.")
     run_folder = config.checkpoints_dir / config.name
     model, recipe = _load(config, run_folder), _recipe(run_folder)
     folder = config.results_dir / config.name / f"{config.phase}_{config.epoch}"
     source = _open(config, recipe, model, folder / "images")
-    crop_size = config.crop_size or recipe.get("crop_size", 256)
     preprocess = config.preprocess or recipe.get("preprocess", "resize_and_crop")
-    whole = transforms.whole(preprocess, crop_size=crop_size)
+    whole = transforms.whole(
+        preprocess, load_size=_size(config, recipe, "load_size"), crop_size=_size(config, recipe, "crop_size")
+    )
     print(f"{config.phase}: {source}")
 
     results, failures = [], []
@@ -203,6 +204,12 @@ def _open(
     pairs = dataclasses.replace(pairs, files=pairs.files[: config.num_test])
     sources.check_headers(pairs, smallest=11)  # below 11 pixels SSIM is not defined
     return pairs
+
+
+def _size(config: Config, recipe: dict[str, Any], name: str) -> transforms.Size:
+    """A size of the flags or of the run; 256 for a generator without a run, as the incumbent tests."""
+    size = getattr(config, name) or recipe.get(name, 256)
+    return tuple(size) if isinstance(size, list) else size
 
 
 def _result(name: str, pair: dict[str, np.ndarray], output: np.ndarray, model: str, folder: Path) -> Result:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import optax
 import tyro
 
-from gan_jax import parallel, schedules
+from gan_jax import incumbent, parallel, schedules
 from gan_jax.data import transforms
 
 _SUFFIXES = ("_best", "_critic")  # of files beside the last generator
@@ -150,9 +150,10 @@ class ImageConfig(Config):
 def parse(default: Callable[[str | None], Any], arguments: list[str] | None, description: str) -> Any:
     """The configuration that a command line means: flags and an optional preset in any order.
 
-    `default(preset)` is the configuration that flags are laid over; its class has a positional `preset`.
+    `default(preset)` is the configuration that flags are laid over; its class has a positional `preset`. The flags
+    of pytorch-CycleGAN-and-pix2pix are understood too; what becomes of those that have no counterpart is printed.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
+    arguments, lines = incumbent.read(sys.argv[1:] if arguments is None else arguments)
     options = (tyro.conf.FlagCreatePairsOff,)
 
     def read(config: Any) -> Any:
@@ -168,6 +169,7 @@ def parse(default: Callable[[str | None], Any], arguments: list[str] | None, des
     # The first reading only tells the preset; the second lays the flags over what the preset says.
     config = read(default(read(default(None)).preset))
     config.check()
+    print(*lines, sep="\n", end="\n" if lines else "")
     return config
 
 

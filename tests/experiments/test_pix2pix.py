@@ -24,11 +24,49 @@ def test_defaults_are_the_incumbents():
     assert (config.n_epochs, config.n_epochs_decay, config.norm, config.gan_mode) == (100, 100, "batch", "vanilla")
 
 
-@pytest.mark.parametrize("preset", experiment.PRESETS)
-def test_presets_build(preset):
-    config, parts = experiment.build([preset])
-    assert config.preset == config.name == preset
-    assert len(parts.train) > 0
+# Isola et al. 2017, section 6.2: epochs and batch size.
+PAPER = {
+    "facades": (200, 1),
+    "cityscapes": (200, 1),
+    "maps": (200, 1),
+    "edges2shoes": (15, 4),
+    "edges2handbags": (15, 4),
+    "day2night": (17, 4),
+    "colorize": (6, 4),
+}
+
+
+def test_the_demo_builds():
+    config, parts = experiment.build(["demo"])
+    assert config.preset == config.name == "demo"
+    assert len(parts.train) == 400
+
+
+@pytest.mark.parametrize("preset", PAPER)
+def test_presets_of_the_paper(preset, facades_folder, tmp_path):
+    folder = tmp_path / "photos" if preset == "colorize" else facades_folder
+    if preset == "colorize":
+        for i in range(3):
+            pictures.save(folder / f"{i}.png", np.zeros((16, 16, 3), np.uint8))
+    config, parts = experiment.build([preset, "--dataroot", str(folder)])
+    assert (config.n_epochs, config.batch_size) == PAPER[preset]
+    assert (config.lr_policy, config.n_epochs_decay, config.crop_size) == ("constant", 0, 256)
+    assert parts.networks["generator"]["depth"] == 8
+    assert parts.specs["generator"].in_channels == (1 if preset == "colorize" else 3)
+
+
+def test_every_preset_is_tested():
+    assert set(experiment.PRESETS) == {"demo", "ablate", *PAPER}
+
+
+@pytest.mark.parametrize("preset", ["facades", "maps", "edges2shoes", "edges2handbags", "day2night"])
+def test_a_data_set_that_lacks_is_named_with_its_archive(preset, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert experiment.main([preset]) == 2
+    error = capsys.readouterr().err
+    folder = experiment.PRESETS[preset].dataroot
+    assert error.startswith(f"error: no folder {folder}; unpack http://efrosgans.eecs.berkeley.edu/pix2pix/datasets/")
+    assert error.count("\n") == 1
 
 
 SMALL = ["--batch_size=8", "--n_epochs=1", "--n_epochs_decay=0", "--ngf=2", "--ndf=2", "--n_layers_D=1", "--name=two"]
