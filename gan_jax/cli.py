@@ -26,10 +26,9 @@ class Translate:
     seed: int = 0
     """Chooses the noise of a generator whose dropout is on at test time."""
     samples: int | None = None
-    """Write so many samples of each picture, each with noise of its own, instead of one output: a.png gives
-    a_sample_0.png, a_sample_1.png, ..., and their mean a_mean.png and standard deviation a_std.png, by pixel and
-    channel. In a_std.png 10 stands for a deviation of 1 of 255 levels, 255 for 25.5 and more. Sample 0 is what
-    is written without this flag."""
+    """Write so many outputs of each picture, each with noise of its own: a.png gives a_sample_0.png (the one written
+    without this flag), a_sample_1.png, ..., their mean a_mean.png and their standard deviation a_std.png, where 10
+    stands for a deviation of 1 of 255 levels, 255 for 25.5 and more."""
     dropout: Literal["on", "off"] | None = None
     """Dropout at test time; as the generator's file says unless given."""
     norm: Literal["image", "running"] | None = None

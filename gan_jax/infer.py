@@ -42,13 +42,14 @@ def with_options(
     Raises ValueError for a critic, for dropout without dropout layers and for "running" without running statistics.
     """
     _require_generator(generator)
-    name = generator.spec.architecture["name"]
+    spec = generator.spec
+    name = spec.architecture["name"]
     if dropout and not _has_dropout_layers(generator):
         raise ValueError(f"dropout cannot be on: this {name} has no dropout layers; leave that option out.")
     if norm == "running" and not generator.variables["stats"]:
         raise ValueError(f'norm cannot be "running": this {name} has no running statistics; leave that option out.')
-    changes = {field: value for field, value in (("dropout", dropout), ("norm", norm)) if value is not None}
-    return generator._replace(spec=dataclasses.replace(generator.spec, **changes))
+    dropout = spec.dropout if dropout is None else dropout
+    return generator._replace(spec=dataclasses.replace(spec, dropout=dropout, norm=norm or spec.norm))
 
 
 def translate(generator: Generator, images: np.ndarray, *, seed: int = 0) -> np.ndarray:
@@ -274,7 +275,8 @@ def _results(
         yield _translate_each(generator, images, _noise(seed, 0))
         return
     # Sums of whole numbers are exact, so neither picture depends on the order of the samples.
-    totals, squares = [0] * len(images), [0] * len(images)
+    totals: list[Any] = [0] * len(images)
+    squares: list[Any] = [0] * len(images)
     for k in range(samples):
         made = _translate_each(generator, images, _noise(seed, k))
         yield made
