@@ -25,6 +25,14 @@ class Translate:
     """Pictures of one padded size to compute together; the results do not depend on it."""
     seed: int = 0
     """Chooses the noise of a generator whose dropout is on at test time."""
+    samples: int | None = None
+    """Write so many outputs of each picture, each with noise of its own: a.png gives a_sample_0.png (the one written
+    without this flag), a_sample_1.png, ..., their mean a_mean.png and their standard deviation a_std.png, where 10
+    stands for a deviation of 1 of 255 levels, 255 for 25.5 and more."""
+    dropout: Literal["on", "off"] | None = None
+    """Dropout at test time; as the generator's file says unless given."""
+    norm: Literal["image", "running"] | None = None
+    """Normalise by each image's own statistics or by the running ones; as the generator's file says unless given."""
 
     def run(self) -> int:
         """Returns the exit code."""
@@ -32,17 +40,24 @@ class Translate:
 
         if len(self.paths) < 2:
             raise ValueError("give at least one input and, last, an output: gan-jax translate RUN in/ out/")
-        if self.batch_size < 1 or (self.limit is not None and self.limit < 1):
-            raise ValueError("--batch_size and --limit must be at least 1.")
+        for name in ("limit", "batch_size", "samples"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"--{name} is {value}; wanted at least 1.")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"--seed is {self.seed}; wanted at least 0 and less than 2**32.")
         *inputs, output = self.paths
-        model = generator.load(self.generator)
-        jobs = infer.plan(inputs, output)[: self.limit]
+        dropout = None if self.dropout is None else self.dropout == "on"
+        model = infer.with_options(generator.load(self.generator), dropout=dropout, norm=self.norm)
+        jobs = infer.plan(inputs, output, samples=self.samples)[: self.limit]
         if self.skip_existing:
-            jobs = [job for job in jobs if not job.output.exists()]
-        failures = infer.translate_files(model, jobs, batch_size=self.batch_size, seed=self.seed)
+            jobs = [job for job in jobs if not all(path.exists() for path in infer.outputs(job, samples=self.samples))]
+        failures = infer.translate_files(model, jobs, batch_size=self.batch_size, seed=self.seed, samples=self.samples)
         for failure in failures:
             print(f"error: {failure}", file=sys.stderr)
         print(f"wrote {len(jobs) - len(failures)} of {len(jobs)}")
+        if self.samples is not None:
+            print(f"the *_std pictures show {infer.STD_SCALE} times the standard deviation")
         return 1 if failures else 0
 
 

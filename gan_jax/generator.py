@@ -1,4 +1,4 @@
-"""A generator on disk: one self-describing .safetensors file, equal bytes for equal runs."""
+"""A generator or a critic on disk: one self-describing .safetensors file, equal bytes for equal runs."""
 
 import dataclasses
 import json
@@ -20,7 +20,11 @@ _KEY = "gan_jax"
 
 @dataclasses.dataclass(frozen=True)
 class GeneratorSpec:
-    """What a generator is and how it wants to be used; all that a file says beside its arrays."""
+    """What a generator is and how it wants to be used; all that a file says beside its arrays.
+
+    A critic's too: its in_channels are what it sees, input and output together where it judges both, and it has one
+    output channel, logits.
+    """
 
     architecture: Mapping[str, Any]  # as networks.describe writes it
     in_channels: int
@@ -44,8 +48,8 @@ class Generator(NamedTuple):
 
     @property
     def module(self) -> Any:
-        """The Linen module that the spec describes."""
-        return networks.build(dict(self.spec.architecture))
+        """The Linen module that the spec describes, for any batch size: `statistics_batch` is training's."""
+        return networks.build(_for_use(self.spec.architecture))
 
     @property
     def parameter_count(self) -> int:
@@ -54,8 +58,12 @@ class Generator(NamedTuple):
 
 
 def save(path: Path, generator: Generator) -> None:
-    """Writes the file whole or not at all. No times, paths or versions: equal generators give equal bytes."""
-    metadata = {"format": FORMAT_VERSION, **dataclasses.asdict(generator.spec)}
+    """Writes the file whole or not at all. No times, paths or versions: equal generators give equal bytes.
+
+    Which images shared statistics in training, the architecture's `statistics_batch`, is not kept.
+    """
+    spec = dataclasses.replace(generator.spec, architecture=_for_use(generator.spec.architecture))
+    metadata = {"format": FORMAT_VERSION, **dataclasses.asdict(spec)}
     arrays = {
         jax.tree_util.keystr(place, simple=True, separator="/"): np.ascontiguousarray(leaf)
         for place, leaf in jax.tree_util.tree_leaves_with_path(generator.variables)
@@ -67,7 +75,7 @@ def save(path: Path, generator: Generator) -> None:
 
 
 def load(path: str | Path) -> Generator:
-    """The generator in a file, or the last one of a run's folder.
+    """The generator or critic in a file, or the last generator of a run's folder.
 
     Raises FileNotFoundError where there is none, and ValueError for a file that is damaged, not ours, or newer than
     this program.
@@ -87,21 +95,27 @@ def load(path: str | Path) -> Generator:
 
 
 def find(path: Path) -> Path:
-    """The generator file that a path means: itself, or the last generator of a run's folder.
+    """The file that a path means: itself, or the last generator of a run's folder.
 
+    There <run>_best.safetensors and <run>_critic.safetensors do not count.
     Raises FileNotFoundError where there is none, ValueError where a folder holds several.
     """
     if path.is_file():
         return path
     if not path.is_dir():
         raise FileNotFoundError(f"{path} does not exist; name a .safetensors file or a run's folder.")
-    files = sorted(file for file in path.glob("*.safetensors") if not file.stem.endswith("_best"))
+    files = sorted(file for file in path.glob("*.safetensors") if not file.stem.endswith(("_best", "_critic")))
     if not files:
         raise FileNotFoundError(f"{path} holds no generator (*.safetensors); a run writes one when it saves.")
     if len(files) > 1:
         names = ", ".join(file.name for file in files)
         raise ValueError(f"{path} holds several generators ({names}); name one of the files.")
     return files[0]
+
+
+def _for_use(architecture: Mapping[str, Any]) -> dict[str, Any]:
+    """An architecture without its groups of images that share statistics: they bind the size of a batch."""
+    return {**architecture, "statistics_batch": None} if "statistics_batch" in architecture else dict(architecture)
 
 
 def _read_spec(path: Path) -> GeneratorSpec:
@@ -121,7 +135,7 @@ def _read_spec(path: Path) -> GeneratorSpec:
         version = int(fields.pop("format"))
         # A newer format may have fields that this program does not know: it is told apart before they are read.
         spec = None if version > FORMAT_VERSION else _spec(fields)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} says nothing that this gan_jax understands ({error}); write it anew.") from None
     if spec is None:
         raise ValueError(
@@ -132,4 +146,5 @@ def _read_spec(path: Path) -> GeneratorSpec:
 
 def _spec(fields: dict[str, Any]) -> GeneratorSpec:
     ranges = {name: tuple(fields[name]) for name in ("input_range", "output_range")}
+    networks.build(fields["architecture"])  # raises ValueError where this program has no such network
     return GeneratorSpec(**{**fields, **ranges})

@@ -26,11 +26,16 @@ def _generator(path: Path) -> str:
     architecture = dict(spec.architecture)
     name = architecture.pop("name")
     fields = ", ".join(f"{field} {value}" for field, value in sorted(architecture.items()))
+    lines = [
+        f"{path}: {spec.kind} of {spec.method} after {spec.step} steps",
+        f"  {name} ({fields}), {model.parameter_count:,} parameters",
+    ]
+    if spec.kind == "critic":
+        return "\n".join([*lines, f"  {spec.in_channels} channels in {list(spec.input_range)} -> logits"])
     statistics = "each image's own statistics" if spec.norm == "image" else "running statistics"
     return "\n".join(
         [
-            f"{path}: {spec.kind} of {spec.method} after {spec.step} steps",
-            f"  {name} ({fields}), {model.parameter_count:,} parameters",
+            *lines,
             f"  {spec.in_channels} channels in {list(spec.input_range)} -> "
             f"{spec.out_channels} channels in {list(spec.output_range)}, scale {spec.scale}",
             f"  any size; padded to multiples of {spec.size_multiple}",

@@ -1,15 +1,21 @@
 """The `gan-jax` command: every verb, its exit code and what it says."""
 
+import dataclasses
+import errno
 import json
+import os
 import shutil
+import struct
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from PIL import Image
 
-from gan_jax import checkpoint, cli, generator
+from gan_jax import checkpoint, cli, generator, infer, networks
 from gan_jax.data import pictures
 
 
@@ -21,6 +27,28 @@ def folder(tmp_path, tiny_generator):
     for name in ("a.png", "b.jpg", "sub/c.png"):
         pictures.save(tmp_path / "in" / name, rng.integers(0, 256, (12, 14, 3), dtype=np.uint8))
     return tmp_path
+
+
+@pytest.fixture
+def odd_files(folder):
+    """The folder, and beside it files that are no generator, or not one of this program, and an empty folder."""
+    model = generator.load(folder / "g.safetensors")
+    architecture = networks.describe(networks.PatchGAN(layers=2, width=4))
+    critic = dataclasses.replace(model.spec, kind="critic", architecture=architecture, in_channels=6, out_channels=1)
+    generator.save(folder / "g_critic.safetensors", model._replace(spec=critic))
+    features = dataclasses.replace(model.spec, kind="features")
+    (folder / "other").mkdir()
+    generator.save(folder / "other" / "features.safetensors", model._replace(spec=features))
+    arrays = {"x": np.zeros(2, np.float32)}
+    (folder / "other" / "foreign.safetensors").write_bytes(safetensors.numpy.save(arrays))
+    newer = {"gan_jax": json.dumps({"format": generator.FORMAT_VERSION + 1})}
+    (folder / "other" / "newer.safetensors").write_bytes(safetensors.numpy.save(arrays, newer))
+    (folder / "other" / "cut.safetensors").write_bytes((folder / "g.safetensors").read_bytes()[:-100])
+    still = {**model.spec.architecture, "norm": "none", "dropout": 0.0}
+    still_spec = dataclasses.replace(model.spec, architecture=still, dropout=False)
+    generator.save(folder / "other" / "still.safetensors", generator.Generator(still_spec, {"params": {}, "stats": {}}))
+    (folder / "empty").mkdir()
+    return folder
 
 
 def gan_jax(*arguments):
@@ -49,6 +77,137 @@ def test_an_unreadable_input_is_named_and_exits_with_1(folder, capsys):
     said = capsys.readouterr()
     assert "wrote 2 of 3" in said.out
     assert "a.png is damaged" in said.err
+
+
+def png_header(width, height):
+    """The beginning of a PNG file of that size, without its pixels."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + struct.pack(">I", 13)
+        + header
+        + struct.pack(">I", zlib.crc32(header))
+        + bytes(4)
+        + b"IDAT"
+    )
+
+
+def test_every_unusable_input_is_named_and_the_rest_is_done(folder, capsys):
+    whole = (folder / "in" / "a.png").read_bytes()
+    damaged = {
+        "text.png": b"no picture",
+        "empty.png": b"",
+        "cut.png": whole[: len(whole) * 2 // 3],
+        "cut.jpg": (folder / "in" / "b.jpg").read_bytes()[:-60],
+        "bomb.png": png_header(30000, 30000),
+    }
+    for name, content in damaged.items():
+        (folder / "in" / name).write_bytes(content)
+    Image.fromarray(np.zeros((9, 9), np.uint16)).save(folder / "in" / "deep.png")
+    # Two files named cut would have one output.
+    (folder / "in" / "cut.jpg").rename(folder / "in" / "cut_too.jpg")
+    assert gan_jax("translate", folder / "g.safetensors", folder / "in", folder / "out", "--batch_size", 2) == 1
+    said = capsys.readouterr()
+    assert said.out == "wrote 3 of 9\n"
+    assert len(list((folder / "out").rglob("*.*"))) == 3
+    lines = sorted(said.err.splitlines())
+    wanted = [
+        ("bomb.png", "more than", "pixels"),
+        ("cut.png", "is damaged"),
+        ("cut_too.jpg", "is damaged"),
+        ("deep.png", "more than 8 bits"),
+        ("empty.png", "is damaged"),
+        ("text.png", "is damaged"),
+    ]
+    assert len(lines) == len(wanted)
+    for line, (name, *words) in zip(lines, wanted, strict=True):
+        assert line.startswith(f"error: {folder / 'in' / name} ")
+        assert all(word in line for word in words)
+
+
+def test_pictures_of_any_channels_are_brought_to_the_generators(folder, capsys):
+    rgb = pictures.read_picture(folder / "in" / "a.png")
+    for mode, name in (("L", "grey.png"), ("RGBA", "alpha.png"), ("CMYK", "print.jpg"), ("P", "palette.png")):
+        picture = rgb.convert(mode)
+        if mode == "RGBA":
+            picture.putalpha(128)
+        (folder / "modes").mkdir(exist_ok=True)
+        picture.save(folder / "modes" / name)
+    assert gan_jax("translate", folder / "g.safetensors", folder / "modes", folder / "out") == 0
+    assert capsys.readouterr().out == "wrote 4 of 4\n"
+    model = generator.load(folder / "g.safetensors")
+    for name in ("grey.png", "alpha.png", "print.jpg", "palette.png"):
+        wanted = infer.translate(model, pictures.read(folder / "modes" / name, 3))
+        np.testing.assert_array_equal(pictures.read((folder / "out" / name).with_suffix(".png"), 3), wanted)
+    assert pictures.read(folder / "modes" / "alpha.png", 3).min() >= 127, "half over white"
+
+
+def test_a_folder_that_cannot_be_written_to_is_named_for_every_picture(folder, capsys):
+    (folder / "file").write_text("a file where a folder should be")
+    assert gan_jax("translate", folder / "g.safetensors", folder / "in", folder / "file" / "out") == 1
+    said = capsys.readouterr()
+    assert said.out == "wrote 0 of 3\n"
+    assert said.err.count("cannot be written: [Errno 20]") == said.err.count("\n") == 3
+
+
+def test_a_full_disk_is_said_once_a_picture(folder, monkeypatch, capsys):
+    def save(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Image.Image, "save", save)
+    for flags in ((), ("--samples", 2)):
+        assert gan_jax("translate", folder / "g.safetensors", folder / "in", folder / "out", *flags) == 1
+        said = capsys.readouterr()
+        assert said.out.startswith("wrote 0 of 3\n")
+        assert said.err.count("cannot be written: [Errno 28] No space left") == said.err.count("\n") == 3
+    assert not list((folder / "out").rglob("*.*"))
+
+
+def test_samples_are_written_with_their_mean_and_deviation(folder, capsys):
+    arguments = ("translate", folder / "g.safetensors", folder / "in")
+    assert gan_jax(*arguments, folder / "out", "--samples", 2, "--seed", 3) == 0
+    assert capsys.readouterr().out == "wrote 3 of 3\nthe *_std pictures show 10 times the standard deviation\n"
+    names = [f"{stem}_{kind}.png" for stem in "ab" for kind in ("mean", "sample_0", "sample_1", "std")]
+    assert sorted(path.name for path in (folder / "out").glob("*.png")) == names
+    assert gan_jax(*arguments, folder / "one", "--seed", 3) == 0
+    for name in ("a", "sub/c"):
+        one = (folder / "one" / f"{name}.png").read_bytes()
+        assert (folder / "out" / f"{name}_sample_0.png").read_bytes() == one
+        assert (folder / "out" / f"{name}_sample_1.png").read_bytes() != one
+    capsys.readouterr()
+    (folder / "out" / "b_mean.png").unlink()
+    assert gan_jax(*arguments, folder / "out", "--samples", 2, "--seed", 3, "--skip_existing") == 0
+    assert capsys.readouterr().out.startswith("wrote 1 of 1\n"), "one of its files was missing"
+
+
+def test_dropout_and_norm_override_the_file(folder):
+    model, picture = generator.load(folder / "g.safetensors"), folder / "in" / "a.png"
+    options = {"dropout": False, "norm": "running"}
+    flags = {"dropout": ("--dropout", "off"), "norm": ("--norm", "running")}
+    for name, value in options.items():
+        assert gan_jax("translate", folder / "g.safetensors", picture, folder / "x.png", *flags[name]) == 0
+        wanted = infer.translate(infer.with_options(model, **{name: value}), pictures.read(picture, 3))
+        np.testing.assert_array_equal(pictures.read(folder / "x.png", 3), wanted)
+        assert (wanted != infer.translate(model, pictures.read(picture, 3))).any()
+
+
+def test_the_help_says_how_deviations_are_scaled(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        gan_jax("translate", "--help")
+    assert stopped.value.code == 0
+    words = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert f"{infer.STD_SCALE} stands for a deviation of 1 of 255 levels" in words
+    assert f"255 for {255 / infer.STD_SCALE} and more" in words
+
+
+def test_a_critic_beside_the_generator_is_left_out_and_described(odd_files, capsys):
+    assert gan_jax("translate", odd_files, odd_files / "in" / "a.png", odd_files / "x.png") == 0
+    capsys.readouterr()
+    assert gan_jax("inspect", odd_files / "g_critic.safetensors") == 0
+    said = capsys.readouterr().out
+    for words in ("critic of pix2pix", "PatchGAN", "layers 2", "parameters", "6 channels in [-1.0, 1.0] -> logits"):
+        assert words in said
+    assert "dropout" not in said
 
 
 def test_a_run_translates_with_its_last_generator(finished_run, folder):
@@ -115,7 +274,23 @@ def test_photographs_are_prepared(tmp_path, capsys):
         (["translate", "g.safetensors", "in"], "give at least one input and, last, an output"),
         (["translate", "g.safetensors", "nowhere", "out"], "nowhere does not exist"),
         (["translate", "g.safetensors", "in", "in"], "would be overwritten"),
-        (["translate", "g.safetensors", "in", "out", "--limit", "-1"], "must be at least 1"),
+        (["translate", "g.safetensors", "in", "out", "--limit", "-1"], "--limit is -1; wanted at least 1"),
+        (["translate", "g.safetensors", "in", "out", "--batch_size", "0"], "--batch_size is 0; wanted at least 1"),
+        (["translate", "g.safetensors", "in", "out", "--samples", "-2"], "--samples is -2; wanted at least 1"),
+        (["translate", "g.safetensors", "in", "out", "--seed", "-1"], "--seed is -1; wanted at least 0"),
+        (["translate", "g.safetensors", "in", "out", "--seed", str(2**70)], "wanted at least 0 and less than 2**32"),
+        (["translate", "g.safetensors", "in", "out", "--samples", "2", "--dropout", "off"], "samples would be equal"),
+        (["translate", "g.safetensors", "empty", "out"], "no pictures in empty"),
+        (["translate", "g.safetensors", "empty"], "give at least one input and, last, an output"),
+        (["translate", "g_critic.safetensors", "in", "out"], "holds a critic; wanted a generator"),
+        (["translate", "other", "in", "out"], "other holds several generators"),
+        (["translate", "other/features.safetensors", "in", "out"], "holds a features; wanted a generator"),
+        (["translate", "other/foreign.safetensors", "in", "out"], "was not written by gan_jax"),
+        (["translate", "other/newer.safetensors", "in", "out"], "install a newer gan_jax"),
+        (["translate", "other/cut.safetensors", "in", "out"], "is not a whole .safetensors file"),
+        (["translate", "other/still.safetensors", "in", "out", "--samples", "2"], "no dropout layers, so that all"),
+        (["translate", "other/still.safetensors", "in", "out", "--dropout", "on"], "this UNet has no dropout layers"),
+        (["translate", "other/still.safetensors", "in", "out", "--norm", "running"], "no running statistics"),
         (["translate", "in", "in", "out"], "in holds no generator"),
         (["translate", "in/a.png", "in", "out"], "is not a whole .safetensors file"),
         (["evaluate", "in", "nowhere"], "nowhere does not exist"),
@@ -124,10 +299,11 @@ def test_photographs_are_prepared(tmp_path, capsys):
         (["report", "in"], "config.json"),
     ],
 )
-def test_wrong_inputs_are_said_in_a_sentence_and_exit_with_2(folder, monkeypatch, capsys, arguments, words):
-    monkeypatch.chdir(folder)
+def test_wrong_inputs_are_said_in_a_sentence_and_exit_with_2(odd_files, monkeypatch, capsys, arguments, words):
+    monkeypatch.chdir(odd_files)
     assert gan_jax(*arguments) == 2
     error = capsys.readouterr().err
+    assert not (odd_files / "out").exists()
     assert words in error
     assert error.count("\n") == 1
 
@@ -138,6 +314,10 @@ def test_wrong_inputs_are_said_in_a_sentence_and_exit_with_2(folder, monkeypatch
         (["translat"], "translate"),
         (["translate", "a", "b", "c", "--limt", "3"], "--limit"),
         (["translate", "a", "b", "c", "--limit", "x"], "--limit"),
+        (["translate", "a", "b", "c", "--sampels", "3"], "--samples"),
+        (["translate", "a", "b", "c", "--samples", "2.5"], "--samples"),
+        (["translate", "a", "b", "c", "--dropout", "maybe"], "off"),
+        (["translate", "a", "b", "c", "--norm", "batch"], "running"),
         (["evaluate", "a", "b", "--protocol", "rgbb"], "rgb"),
     ],
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from gan_jax import generator
+from gan_jax import generator, networks
 
 
 def test_a_generator_survives_its_file(tmp_path, tiny_generator):
@@ -48,6 +48,29 @@ def test_a_missing_path_is_named(tmp_path):
         generator.load(tmp_path / "nowhere")
 
 
+def test_critics_have_files_too_and_are_not_a_runs_generator(tmp_path, tiny_generator):
+    model = tiny_generator()
+    module = networks.PatchGAN(layers=1, width=2)
+    params, stats = networks.from_linen(module).init(jax.random.key(0), np.zeros((1, 8, 8, 6), np.float32))
+    architecture = networks.describe(module)
+    spec = dataclasses.replace(model.spec, kind="critic", architecture=architecture, in_channels=6, out_channels=1)
+    generator.save(tmp_path / "run_critic.safetensors", generator.Generator(spec, {"params": params, "stats": stats}))
+    with pytest.raises(FileNotFoundError, match="holds no generator"):
+        generator.load(tmp_path)
+    generator.save(tmp_path / "run.safetensors", model)
+    assert generator.find(tmp_path) == tmp_path / "run.safetensors"
+    critic = generator.load(tmp_path / "run_critic.safetensors")
+    assert critic.spec == spec
+    assert critic.module == module
+    jax.tree.map(np.testing.assert_array_equal, critic.variables, {"params": params, "stats": stats})
+
+
+def test_a_file_does_not_bind_the_size_of_a_batch(tmp_path, tiny_generator):
+    generator.save(tmp_path / "g", tiny_generator(statistics_batch=2))
+    assert tiny_generator(statistics_batch=2).module == tiny_generator().module
+    assert generator.load(tmp_path / "g").spec == tiny_generator().spec
+
+
 @pytest.mark.parametrize("length", [0, 5, 100, -1])
 def test_a_truncated_file_is_refused(tmp_path, tiny_generator, length):
     generator.save(tmp_path / "g", tiny_generator())
@@ -65,7 +88,8 @@ def test_files_of_others_and_of_newer_programs_are_refused(tmp_path, tiny_genera
     foreign.write_bytes(safetensors.numpy.save({"x": np.zeros(2, np.float32)}, {"gan_jax": json.dumps(metadata)}))
     with pytest.raises(ValueError, match="has format 2 and this gan_jax reads up to 1; install a newer"):
         generator.load(foreign)
-    for text in ("not json", "{}", json.dumps({"format": 1, "colour": 3})):
+    unknown = {"format": 1, **dataclasses.asdict(tiny_generator().spec), "architecture": {"name": "WNet"}}
+    for text in ("not json", "{}", "3", "[]", json.dumps({"format": 1, "colour": 3}), json.dumps(unknown)):
         foreign.write_bytes(safetensors.numpy.save({"x": np.zeros(2, np.float32)}, {"gan_jax": text}))
         with pytest.raises(ValueError, match="says nothing that this gan_jax understands"):
             generator.load(foreign)

@@ -1,10 +1,12 @@
 import dataclasses
+import threading
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax import infer
+from gan_jax import infer, parallel
 from gan_jax.data import pictures as pictures_io
 
 
@@ -58,6 +60,76 @@ def test_the_file_says_how_norm_and_dropout_behave(tiny_generator):
     assert len(set(outputs)) == 4
 
 
+def test_options_override_what_the_file_says(tiny_generator):
+    model, images = tiny_generator(norm="running"), pictures(1)
+    assert infer.with_options(model) == model
+    assert infer.with_options(model, dropout=False, norm="image").spec == tiny_generator(dropout=False).spec
+    assert model.spec.dropout, "the given generator stays as it was"
+    off = infer.with_options(model, dropout=False)
+    np.testing.assert_array_equal(infer.translate(off, images, seed=1), infer.translate(off, images, seed=2))
+
+
+def test_options_that_a_network_cannot_take_are_refused(tiny_generator):
+    # The module's fields, which the spec's "dropout" and "norm" say nothing about.
+    spec = tiny_generator().spec
+    architecture = {**spec.architecture, "norm": "instance", "dropout": 0.0}
+    model = infer.Generator(dataclasses.replace(spec, architecture=architecture), {"params": {}, "stats": {}})
+    with pytest.raises(ValueError, match="dropout cannot be on: this UNet has no dropout layers"):
+        infer.with_options(model, dropout=True)
+    with pytest.raises(ValueError, match='norm cannot be "running": this UNet has no running statistics'):
+        infer.with_options(model, norm="running")
+    assert not infer.with_options(model, dropout=False, norm="image").spec.dropout
+
+
+def test_images_that_shared_statistics_in_training_are_normalised_alone(tiny_generator):
+    model, images = tiny_generator(), pictures(3)
+    architecture = {**model.spec.architecture, "statistics_batch": 2}
+    grouped = model._replace(spec=dataclasses.replace(model.spec, architecture=architecture))
+    for norm in ("image", "running"):
+        np.testing.assert_array_equal(
+            infer.translate(infer.with_options(grouped, norm=norm), images),
+            infer.translate(infer.with_options(model, norm=norm), images),
+        )
+
+
+def test_samples_differ_and_the_first_is_the_translation(tiny_generator):
+    model, images = tiny_generator(), pictures(2)
+    samples = infer.samples(model, images, 3, seed=5)
+    assert samples.dtype == np.uint8
+    assert samples.shape == (3, *images.shape)
+    np.testing.assert_array_equal(samples[0], infer.translate(model, images, seed=5))
+    assert len({sample.tobytes() for sample in samples}) == 3
+    assert (infer.samples(model, images, 3, seed=6) != samples).any(axis=(1, 2, 3, 4)).all()
+    assert infer.samples(model, images[0], 2).shape == (2, *images.shape[1:])
+
+
+def test_a_sample_depends_on_image_seed_and_number_alone(tiny_generator):
+    model, images = tiny_generator(), pictures(3)
+    images[2] //= 8
+    samples = infer.samples(model, images, 4)
+    np.testing.assert_array_equal(infer.samples(model, images, 2), samples[:2])
+    assert_same(infer.samples(model, images[1], 4), samples[:, 1])
+    everywhere = jax.sharding.NamedSharding(parallel.data_mesh(), jax.sharding.PartitionSpec())
+    eight = model._replace(variables=jax.device_put(model.variables, everywhere))
+    np.testing.assert_array_equal(infer.samples(eight, images, 4), samples)
+
+
+def test_samples_that_would_all_be_equal_are_refused(tiny_generator):
+    model, images = tiny_generator(), pictures(1)
+    architecture = {**model.spec.architecture, "dropout": 0.0}
+    without = model._replace(spec=dataclasses.replace(model.spec, architecture=architecture))
+    for refused, words in (
+        (infer.with_options(model, dropout=False), "dropout is off"),
+        (without, "no dropout layers"),
+    ):
+        with pytest.raises(ValueError, match=f"{words}, so that all samples would be equal"):
+            infer.samples(refused, images, 2)
+        with pytest.raises(ValueError, match=words):
+            infer.translate_files(refused, [], samples=2)
+    with pytest.raises(ValueError, match="0 samples are asked for; wanted at least 1"):
+        infer.samples(model, images, 0)
+
+
 def test_padding_is_a_reflection_that_does_not_show(tiny_generator):
     model, images = tiny_generator(norm="none", dropout=False), pictures(1, 13, 21)
     padded = np.pad(images, ((0, 0), (0, 3), (0, 3), (0, 0)), mode="reflect")
@@ -100,6 +172,62 @@ def test_files_hold_what_translate_gives_whatever_the_batch_size(folder, tiny_ge
         assert_same(pixels(folder / "out3" / name), wanted)
 
 
+def test_files_of_samples_their_mean_and_their_deviation(folder, tiny_generator):
+    model = tiny_generator()
+    # Fainter pictures, whose samples differ by few levels in most places.
+    model.variables["params"]["up3"]["kernel"] *= 0.05
+    for count, batch_size in ((3, 1), (2, 3)):
+        out = folder / f"out{count}"
+        jobs = infer.plan([folder / "in"], out, samples=count)
+        assert infer.translate_files(model, jobs, batch_size=batch_size, seed=4, samples=count) == []
+        assert len(list(out.rglob("*.*"))) == 4 * (count + 2)
+        for name in ("a.png", "deep/er/d.png"):
+            files = infer.outputs(infer.Job(folder / "in" / name, out / name), samples=count)
+            *samples, mean, std = np.stack([pixels(file) for file in files])
+            for got, wanted in zip(
+                samples, infer.samples(model, pixels(folder / "in" / name), count, seed=4), strict=True
+            ):
+                assert_same(got, wanted)
+            # What is written is the exact value, rounded.
+            assert np.abs(mean - np.mean(samples, axis=0)).max() <= 0.5 + 1e-9
+            shown = 10 * np.std(np.asarray(samples, float), axis=0)
+            assert np.abs(std - np.minimum(shown, 255)).max() <= 0.5 + 1e-9
+            assert shown.max() > 255 > np.median(shown) > 10, "some reach the ceiling, most do not"
+
+
+def test_names_of_samples_sort_as_their_numbers():
+    job = infer.Job(infer.Path("in/a.jpg"), infer.Path("out/a.b.png"))
+    assert infer.outputs(job) == [job.output]
+    names = [path.name for path in infer.outputs(job, samples=2)]
+    assert names == ["a.b_sample_0.png", "a.b_sample_1.png", "a.b_mean.png", "a.b_std.png"]
+    eleven = [path.name for path in infer.outputs(job, samples=11)]
+    assert eleven[0] == "a.b_sample_00.png"
+    assert sorted(eleven[:11]) == eleven[:11]
+    assert infer.outputs(job, samples=10)[9].name == "a.b_sample_9.png"
+
+
+def test_memory_does_not_grow_with_the_samples(folder, tiny_generator, monkeypatch):
+    made, written, most, lock = 0, 0, 0, threading.Lock()
+
+    def compute(generator, images, noise):
+        nonlocal made, most
+        made += len(images)
+        most = max(most, made - written)
+        return list(images)
+
+    def save(path, picture):
+        nonlocal written
+        with lock:
+            written += 1
+
+    monkeypatch.setattr(infer, "_translate_each", compute)
+    monkeypatch.setattr(pictures_io, "save", save)
+    jobs = infer.plan([folder / "in" / "a.png"], folder / "out", samples=200)
+    assert infer.translate_files(tiny_generator(), jobs, samples=200) == []
+    assert (made, written) == (200, 202)
+    assert most <= infer._AHEAD + 3  # those that wait, the new one, and one in each writer's hands
+
+
 def test_one_picture_may_be_written_to_a_named_file(folder):
     assert infer.plan([folder / "in" / "a.png"], folder / "x.jpg") == [(folder / "in" / "a.png", folder / "x.jpg")]
     assert infer.plan([folder / "in" / "b.jpg"], folder / "out")[0].output == folder / "out" / "b.png"
@@ -121,9 +249,20 @@ def test_unreadable_inputs_are_named_and_the_rest_is_done(folder, tiny_generator
 
 def test_outputs_that_cannot_be_written_are_named(folder, tiny_generator):
     (folder / "out").write_text("a file where the folder should be")
-    failures = infer.translate_files(tiny_generator(), infer.plan([folder / "in"], folder / "out"))
-    assert len(failures) == 4
-    assert "cannot be written" in failures[0]
+    for samples in (None, 2):
+        jobs = infer.plan([folder / "in"], folder / "out", samples=samples)
+        failures = infer.translate_files(tiny_generator(), jobs, samples=samples)
+        assert len(failures) == 4
+        assert "cannot be written" in failures[0]
+
+
+def test_generators_of_other_channels_than_pictures_have_are_refused(folder, tiny_generator):
+    jobs = infer.plan([folder / "in"], folder / "out")
+    model = tiny_generator()
+    for channels in ({"in_channels": 2}, {"out_channels": 4}):
+        other = model._replace(spec=dataclasses.replace(model.spec, **channels))
+        with pytest.raises(ValueError, match="and picture files have 1 or 3"):
+            infer.translate_files(other, jobs)
 
 
 def test_colour_pictures_become_grey_for_a_grey_generator(folder, tiny_generator):
@@ -139,6 +278,15 @@ def test_originals_are_never_overwritten(folder):
             infer.plan(inputs, output)
 
 
+def test_samples_do_not_overwrite_originals_either(tmp_path):
+    for name in ("out/deep/x_mean.png", "other/deep/x.png"):
+        pictures_io.save(tmp_path / name, pictures(1)[0])
+    inputs = [tmp_path / "out" / "deep", tmp_path / "other"]
+    assert len(infer.plan(inputs, tmp_path / "out")) == 2
+    with pytest.raises(ValueError, match=r"deep/x_mean.png is one of the inputs and would be overwritten"):
+        infer.plan(inputs, tmp_path / "out", samples=2)
+
+
 def test_outputs_below_the_inputs_are_not_inputs_of_the_next_call(folder, tiny_generator):
     for _ in range(2):
         jobs = infer.plan([folder / "in"], folder / "in" / "out")
@@ -146,11 +294,25 @@ def test_outputs_below_the_inputs_are_not_inputs_of_the_next_call(folder, tiny_g
         assert infer.translate_files(tiny_generator(), jobs) == []
 
 
+def test_pictures_may_lie_below_the_folder_to_write_to(folder, monkeypatch):
+    for inputs in ([folder / "in" / "a.png"], [folder / "in"]):
+        jobs = infer.plan(inputs, folder)
+        assert jobs[0] == infer.Job(folder / "in" / "a.png", folder / "a.png")
+    monkeypatch.chdir(folder)
+    assert len(infer.plan([infer.Path("in")], folder / "in" / "deep")) == 2, "earlier outputs, however they are named"
+
+
 def test_a_critic_is_not_a_generator(tiny_generator):
     model = tiny_generator()
     critic = model._replace(spec=dataclasses.replace(model.spec, kind="critic"))
-    with pytest.raises(ValueError, match="holds a critic; wanted a generator"):
-        infer.translate(critic, pictures(1))
+    for use in (
+        lambda: infer.translate(critic, pictures(1)),
+        lambda: infer.samples(critic, pictures(1), 2),
+        lambda: infer.translate_files(critic, []),
+        lambda: infer.with_options(critic),
+    ):
+        with pytest.raises(ValueError, match="holds a critic; wanted a generator"):
+            use()
 
 
 def test_long_arrays_are_computed_in_parts(tiny_generator):
