@@ -1,11 +1,26 @@
-"""Image arithmetic in jax.numpy. Float images are [..., H, W, C] in [-1, 1] unless a name says otherwise."""
+"""Image arithmetic in jax.numpy: value ranges, colours, borders, pixel shuffle, contact sheets, resampling.
+
+Images are [..., H, W, C] with any leading axes; floats are in [-1, 1] unless a docstring says otherwise. Colours and
+`imresize` take integers as they are and return float32.
+"""
+
+import math
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 # ITU-R BT.601 weights of R, G and B in full-range luma.
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)
+
+# The same in studio range, and Cb and Cr: [0, 1] RGB to 16..235 and 16..240, the digits of MATLAB's rgb2ycbcr.
+_YCBCR_WEIGHTS = ((65.481, 128.553, 24.966), (-37.797, -74.203, 112.0), (112.0, -93.786, -18.214))
+_YCBCR_OFFSETS = (16.0, 128.0, 128.0)
+
+# Accelerators would multiply matrices in TF32 or bfloat16 by default.
+_HIGHEST = jax.lax.Precision.HIGHEST
 
 # Linear sRGB to CIE XYZ, from the primaries and the white point D65 (0.3127, 0.3290) of IEC 61966-2-1.
 _RGB_TO_XYZ = (
@@ -39,12 +54,42 @@ def full_range_luma(rgb: ArrayLike) -> jax.Array:
 
     Raises ValueError for other channel counts.
     """
-    images = jnp.asarray(rgb)
-    if images.shape[-1] == 1:
+    images = _as_float(rgb)
+    if _is_grey(images):
         return images
-    if images.shape[-1] != 3:
-        raise ValueError(f"images have {images.shape[-1]} channels; luma wants 3 (RGB) or 1 (grey).")
-    return (images * jnp.asarray(LUMA_WEIGHTS, images.dtype)).sum(-1, keepdims=True)
+    return _mix(images, [LUMA_WEIGHTS])
+
+
+def luma(rgb: ArrayLike, *, max_value: float = 255.0) -> jax.Array:
+    """BT.601 luma [..., 1] in studio range, of RGB [..., 3] in [0, max_value]; grey [..., 1] passes unchanged.
+
+    The Y of super-resolution papers: black is 16/255 and white 235/255 of `max_value`. As MATLAB's rgb2ycbcr of
+    floats: not rounded. Raises ValueError for other channel counts. ITU-R BT.601-7, section 2.5.
+    """
+    images = _as_float(rgb)
+    if _is_grey(images):
+        return images
+    return (_mix(images, _YCBCR_WEIGHTS[:1]) + _YCBCR_OFFSETS[0] * max_value) / 255.0
+
+
+def rgb_to_ycbcr(rgb: ArrayLike, *, max_value: float = 255.0) -> jax.Array:
+    """BT.601 Y, Cb, Cr [..., 3] in studio range, of RGB [..., 3] in [0, max_value]; not rounded.
+
+    Y is in 16..235 and Cb and Cr in 16..240 of 255, times max_value / 255, as MATLAB's rgb2ycbcr of floats. Raises
+    ValueError for other channel counts. ITU-R BT.601-7, section 2.5.
+    """
+    images = _as_float(rgb)
+    _require_colours(images)
+    offsets = jnp.asarray(_YCBCR_OFFSETS, images.dtype)
+    return (_mix(images, _YCBCR_WEIGHTS) + offsets * max_value) / 255.0
+
+
+def ycbcr_to_rgb(ycbcr: ArrayLike, *, max_value: float = 255.0) -> jax.Array:
+    """RGB [..., 3] of BT.601 Y, Cb, Cr [..., 3]: the inverse of `rgb_to_ycbcr`, neither clipped nor rounded."""
+    images = _as_float(ycbcr)
+    _require_colours(images)
+    offsets = jnp.asarray(_YCBCR_OFFSETS, images.dtype)
+    return _mix(images * 255.0 - offsets * max_value, np.linalg.inv(_YCBCR_WEIGHTS))
 
 
 def rgb_to_lab(rgb: ArrayLike, *, max_value: float = 255.0) -> jax.Array:
@@ -54,11 +99,10 @@ def rgb_to_lab(rgb: ArrayLike, *, max_value: float = 255.0) -> jax.Array:
     CIE 15:2004, section 8.2.1, and IEC 61966-2-1.
     """
     encoded = _as_float(rgb) / max_value
-    _require_rgb(encoded)
+    _require_colours(encoded)
     linear = jnp.where(encoded > 0.04045, ((jnp.maximum(encoded, 0.04045) + 0.055) / 1.055) ** 2.4, encoded / 12.92)
     # Each row over its sum: X, Y and Z relative to those of white.
-    matrix = jnp.asarray([[weight / sum(row) for weight in row] for row in _RGB_TO_XYZ], linear.dtype)
-    xyz = (linear[..., None, :] * matrix).sum(-1)
+    xyz = _mix(linear, [[weight / sum(row) for weight in row] for row in _RGB_TO_XYZ])
     # The maximum keeps the gradient of the root finite where the line is taken.
     bend = (6 / 29) ** 3
     f = jnp.where(xyz > bend, jnp.cbrt(jnp.maximum(xyz, bend)), xyz * (29 / 6) ** 2 / 3 + 4 / 29)
@@ -66,11 +110,192 @@ def rgb_to_lab(rgb: ArrayLike, *, max_value: float = 255.0) -> jax.Array:
     return jnp.stack([116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)], axis=-1)
 
 
+def crop_border(images: ArrayLike, border: int) -> jax.Array:
+    """The images [..., H, W, C] without `border` pixels on each side: [..., H - 2 border, W - 2 border, C].
+
+    Raises ValueError where nothing would be left.
+    """
+    array = jnp.asarray(images)
+    height, width = _sides(array)
+    if not 0 <= 2 * border < min(height, width):
+        raise ValueError(f"border is {border} for images of {height}x{width}; a pixel must be left each way.")
+    return array[..., border : height - border, border : width - border, :]
+
+
+def mod_crop(images: ArrayLike, factor: int) -> jax.Array:
+    """The upper left part of the images [..., H, W, C] whose sides are the largest multiples of `factor`.
+
+    Raises ValueError where a side is smaller than the factor.
+    """
+    array = jnp.asarray(images)
+    height, width = _sides(array)
+    if not 1 <= factor <= min(height, width):
+        raise ValueError(f"factor is {factor} for images of {height}x{width}; wanted 1 to the shorter side.")
+    return array[..., : height - height % factor, : width - width % factor, :]
+
+
+def pixel_shuffle(x: ArrayLike, factor: int) -> jax.Array:
+    """Channels to pixels: [..., H, W, C factor^2] to [..., H factor, W factor, C].
+
+    Channel c factor^2 + i factor + j becomes row i and column j of each block of channel c, the order of PyTorch's
+    pixel_shuffle. Raises ValueError where factor^2 does not divide the channels. Shi et al. 2016, "Real-Time Single
+    Image and Video Super-Resolution Using an Efficient Sub-Pixel Convolutional Neural Network", eq. 4.
+    """
+    array = jnp.asarray(x)
+    height, width = _sides(array)
+    channels, rest = divmod(array.shape[-1], factor**2)
+    if rest:
+        raise ValueError(f"x has {array.shape[-1]} channels; a shuffle by {factor} wants a multiple of {factor**2}.")
+    blocks = array.reshape(*array.shape[:-1], channels, factor, factor)
+    pixels = jnp.moveaxis(blocks, (-2, -1), (-4, -2))  # H W C i j to H i W j C
+    return pixels.reshape(*array.shape[:-3], height * factor, width * factor, channels)
+
+
+def pixel_unshuffle(x: ArrayLike, factor: int) -> jax.Array:
+    """Pixels to channels: [..., H factor, W factor, C] to [..., H, W, C factor^2], the inverse of `pixel_shuffle`.
+
+    Raises ValueError where the factor does not divide the sides.
+    """
+    array = jnp.asarray(x)
+    height, width = _sides(array)
+    if height % factor or width % factor:
+        raise ValueError(f"x is {height}x{width}; wanted sides that {factor} divides: see mod_crop.")
+    pixels = array.reshape(*array.shape[:-3], height // factor, factor, width // factor, factor, array.shape[-1])
+    blocks = jnp.moveaxis(pixels, (-4, -2), (-2, -1))  # H i W j C to H W C i j
+    return blocks.reshape(*array.shape[:-3], height // factor, width // factor, -1)
+
+
+def grid(images: ArrayLike, columns: int, *, gap: int = 2) -> jax.Array:
+    """A contact sheet [H', W', C] of images [N, H, W, C], row by row, with white gaps between them and no frame.
+
+    White is 255 in uint8 and 1 in floats. Raises ValueError for another rank, no images, or no columns.
+    """
+    array = jnp.asarray(images)
+    if array.ndim != 4 or len(array) == 0 or columns < 1:
+        raise ValueError(f"images have shape {array.shape} for {columns} columns; wanted [N, H, W, C] and 1 or more.")
+    count, height, width, channels = array.shape
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    white = 255 if array.dtype == jnp.uint8 else 1
+    padding = ((0, rows * columns - count), (0, gap), (0, gap), (0, 0))
+    cells = jnp.pad(array, padding, constant_values=white).reshape(rows, columns, height + gap, width + gap, channels)
+    sheet = cells.swapaxes(1, 2).reshape(rows * (height + gap), columns * (width + gap), channels)
+    return sheet[: sheet.shape[0] - gap, : sheet.shape[1] - gap]
+
+
+def imresize(
+    images: ArrayLike,
+    *,
+    scale: float | None = None,
+    shape: tuple[int, int] | None = None,
+    antialias: bool = True,
+    method: str = "bicubic",
+) -> jax.Array:
+    """Images [..., H, W, C] resampled by `scale`, to ceil(side * scale), or to `shape` (height, width).
+
+    MATLAB's imresize of floats: pixel centres, borders mirrored, Keys' cubic with a = -0.5, and with `antialias` a
+    kernel that widens as the image shrinks. The result is neither clipped nor rounded; floats keep their dtype,
+    integers become float32. `scale` and `shape` are static under jit.
+
+    Methods: "bicubic", "bilinear", "lanczos" (three lobes); "area", the mean over each new pixel's footprint, and
+    "nearest", which both ignore `antialias`.
+
+    Raises ValueError for another method, for scale and shape together or neither, and for sides under 1. Keys 1981,
+    "Cubic Convolution Interpolation for Digital Image Processing", eq. 15.
+    """
+    array = _as_float(images)
+    sides = _sides(array)
+    if method not in _METHODS:
+        raise ValueError(f"method is {method!r}; use one of {', '.join(_METHODS)}.")
+    if (scale is None) == (shape is None):
+        raise ValueError(f"scale is {scale} and shape {shape}; give one of the two.")
+    if shape is not None:
+        new_sides = tuple(shape)
+        scales = [new / old for new, old in zip(new_sides, sides, strict=True)]
+    else:
+        assert scale is not None
+        new_sides = tuple(math.ceil(side * scale) for side in sides)
+        scales = [scale, scale]
+    if min(new_sides) < 1 or min(sides) < 1:
+        raise ValueError(f"images of {sides[0]}x{sides[1]} would become {new_sides}; wanted sides of 1 or more.")
+    # bfloat16 has too few digits for the weights.
+    dtype = jnp.promote_types(array.dtype, jnp.float32)
+    rows, columns = (
+        jnp.asarray(_resampling_matrix(old, new, by, method, antialias), dtype)
+        for old, new, by in zip(sides, new_sides, scales, strict=True)
+    )
+    resized = jnp.einsum("yh,...hwc,xw->...yxc", rows, array.astype(dtype), columns, precision=_HIGHEST)
+    return resized.astype(array.dtype)
+
+
+def _resampling_matrix(old: int, new: int, scale: float, method: str, antialias: bool) -> np.ndarray:
+    """Weights [new, old], float64, of the old pixels in each new one; rows sum to 1."""
+    kernel, width = _kernel(method, scale, antialias)
+    centres = (np.arange(new) + 0.5) / scale - 0.5
+    places = np.floor(centres - width / 2)[:, None] + np.arange(math.ceil(width) + 2)
+    weights = kernel(centres[:, None] - places)
+    weights /= weights.sum(axis=1, keepdims=True)
+    mirrored = places.astype(np.int64) % (2 * old)
+    mirrored = np.minimum(mirrored, 2 * old - 1 - mirrored)
+    matrix = np.zeros((new, old))
+    np.add.at(matrix, (np.arange(new)[:, None], mirrored), weights)
+    return matrix
+
+
+def _kernel(method: str, scale: float, antialias: bool) -> tuple[Callable[[np.ndarray], np.ndarray], float]:
+    """A function of the distance in old pixels, and the width outside of which it is zero."""
+    if method == "nearest":
+        # Half-open, and blind to the last digits, so that a centre between two pixels takes one: the later.
+        return lambda x: ((x >= -0.5 - 1e-9) & (x < 0.5 - 1e-9)).astype(np.float64), 1.0
+    if method == "area":
+        footprint = 1.0 / scale
+        return lambda x: np.clip((1.0 + footprint) / 2 - np.abs(x), 0.0, min(1.0, footprint)), 1.0 + footprint
+    kernel, width = _SMOOTH[method]
+    stretch = max(1.0, 1.0 / scale) if antialias else 1.0
+    return lambda x: kernel(x / stretch), width * stretch
+
+
+def _cubic(x: np.ndarray) -> np.ndarray:
+    x = np.abs(x)
+    near, far = 1.5 * x**3 - 2.5 * x**2 + 1.0, -0.5 * x**3 + 2.5 * x**2 - 4.0 * x + 2.0
+    return np.where(x <= 1.0, near, np.where(x <= 2.0, far, 0.0))
+
+
+def _triangle(x: np.ndarray) -> np.ndarray:
+    return np.maximum(1.0 - np.abs(x), 0.0)
+
+
+def _lanczos(x: np.ndarray) -> np.ndarray:
+    return np.where(np.abs(x) < 3.0, np.sinc(x) * np.sinc(x / 3.0), 0.0)
+
+
+_SMOOTH = {"bicubic": (_cubic, 4.0), "bilinear": (_triangle, 2.0), "lanczos": (_lanczos, 6.0)}
+_METHODS = (*_SMOOTH, "area", "nearest")
+
+
+def _mix(images: jax.Array, weights: Sequence[Sequence[float]] | np.ndarray) -> jax.Array:
+    """Channels [..., k] as weighted sums of the channels [..., c], by weights [k, c]."""
+    return jnp.einsum("...c,kc->...k", images, jnp.asarray(weights, images.dtype), precision=_HIGHEST)
+
+
 def _as_float(images: ArrayLike) -> jax.Array:
     array = jnp.asarray(images)
     return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(jnp.float32)
 
 
-def _require_rgb(images: jax.Array) -> None:
+def _sides(images: jax.Array) -> tuple[int, int]:
+    if images.ndim < 3:
+        raise ValueError(f"images have shape {images.shape}; wanted [..., H, W, C].")
+    return images.shape[-3], images.shape[-2]
+
+
+def _is_grey(images: jax.Array) -> bool:
+    if images.ndim == 0 or images.shape[-1] not in (1, 3):
+        channels = images.shape[-1] if images.ndim else 0
+        raise ValueError(f"images have {channels} channels; luma wants 3 (RGB) or 1 (grey).")
+    return images.shape[-1] == 1
+
+
+def _require_colours(images: jax.Array) -> None:
     if images.ndim == 0 or images.shape[-1] != 3:
-        raise ValueError(f"images have shape {images.shape}; wanted RGB, [..., 3].")
+        raise ValueError(f"images have shape {images.shape}; wanted three colours, [..., 3].")

@@ -1,9 +1,23 @@
+"""Images against BasicSR's and MATLAB's numbers (tests/golden/imresize), Pillow's, and their properties."""
+
+import json
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 from gan_jax import image
+
+GOLDEN = Path(__file__).parent / "golden" / "imresize"
+CASES = sorted(json.loads((GOLDEN / "index.json").read_text())["cases"])
+METHODS = ["bicubic", "bilinear", "lanczos", "area", "nearest"]
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).random(shape, np.float32)
 
 
 def test_uint8_survives_the_round_trip():
@@ -36,6 +50,31 @@ def test_luma_weighs_green_most_and_keeps_grey():
         image.full_range_luma(np.zeros((1, 2, 2, 2), np.float32))
 
 
+def test_ycbcr_equals_matlabs_formula_and_comes_back():
+    golden = np.load(GOLDEN / "rgb2ycbcr.npz")
+    rgb_u8, rgb = golden["rgb_u8"], golden["rgb_f32"]
+    # A few float32 roundings, of values up to 1 and up to 255.
+    np.testing.assert_allclose(image.rgb_to_ycbcr(rgb, max_value=1.0), golden["ycbcr_f64"], atol=2e-7)
+    np.testing.assert_allclose(image.rgb_to_ycbcr(rgb_u8), 255 * golden["ycbcr_f64"], atol=5e-5)
+    np.testing.assert_allclose(image.luma(rgb_u8), 255 * golden["ycbcr_f64"][..., :1], atol=5e-5)
+    np.testing.assert_allclose(image.ycbcr_to_rgb(golden["ycbcr_f32"], max_value=1.0), rgb, atol=5e-7)
+    np.testing.assert_allclose(image.ycbcr_to_rgb(image.rgb_to_ycbcr(rgb_u8)), rgb_u8, atol=1e-4)
+
+
+def test_studio_range_ends_at_16_and_235_and_grey_passes():
+    ends = np.uint8([[0, 0, 0], [255, 255, 255]])
+    np.testing.assert_allclose(image.luma(ends), [[16], [235]], rtol=1e-6)
+    np.testing.assert_allclose(image.luma(ends / np.float32(255), max_value=1.0) * 255, [[16], [235]], rtol=1e-6)
+    np.testing.assert_allclose(image.rgb_to_ycbcr(ends)[:, 1:], np.full((2, 2), 128), rtol=1e-6)
+    grey = np.full((2, 2, 1), 77, np.uint8)
+    np.testing.assert_array_equal(image.luma(grey), grey)
+    with pytest.raises(ValueError, match="4 channels"):
+        image.luma(np.zeros((2, 2, 4), np.uint8))
+    for convert in (image.rgb_to_ycbcr, image.ycbcr_to_rgb):
+        with pytest.raises(ValueError, match="wanted three colours"):
+            convert(grey)
+
+
 def test_lab_of_the_primaries_of_white_and_of_greys():
     rgb = np.uint8([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255], [0, 0, 0], [119, 119, 119]])
     # scikit-image 0.26, rgb2lab, whose matrix and white are rounded: hence 0.02.
@@ -60,5 +99,143 @@ def test_lab_has_a_gradient_everywhere():
 
 
 def test_lab_wants_three_channels():
-    with pytest.raises(ValueError, match=r"shape \(2, 2, 1\); wanted RGB"):
+    with pytest.raises(ValueError, match=r"shape \(2, 2, 1\); wanted three colours"):
         image.rgb_to_lab(np.zeros((2, 2, 1), np.uint8))
+
+
+def test_borders_and_multiples():
+    picture = noise(2, 9, 11, 3)
+    np.testing.assert_array_equal(image.crop_border(picture, 0), picture)
+    np.testing.assert_array_equal(image.crop_border(picture, 4), picture[:, 4:5, 4:7])
+    np.testing.assert_array_equal(image.mod_crop(picture, 4), picture[:, :8, :8])
+    np.testing.assert_array_equal(image.mod_crop(picture, 1), picture)
+    for wrong in (5, -1):
+        with pytest.raises(ValueError, match="a pixel must be left"):
+            image.crop_border(picture, wrong)
+    for wrong in (10, 0):
+        with pytest.raises(ValueError, match="wanted 1 to the shorter side"):
+            image.mod_crop(picture, wrong)
+    with pytest.raises(ValueError, match=r"wanted \[..., H, W, C\]"):
+        image.crop_border(picture[0, 0], 0)
+
+
+def test_pixel_shuffle_follows_the_formula_and_comes_back():
+    factor, x = 3, noise(2, 2, 4, 18)
+    y = image.pixel_shuffle(x, factor)
+    assert y.shape == (2, 6, 12, 2)
+    for row, column, channel in ((0, 0, 0), (5, 7, 1), (4, 11, 0)):
+        source = channel * 9 + row % 3 * 3 + column % 3
+        np.testing.assert_array_equal(y[:, row, column, channel], x[:, row // 3, column // 3, source])
+    np.testing.assert_array_equal(image.pixel_unshuffle(y, factor), x)
+    np.testing.assert_array_equal(image.pixel_shuffle(x[0], factor), y[0])
+    with pytest.raises(ValueError, match="multiple of 16"):
+        image.pixel_shuffle(x, 4)
+    with pytest.raises(ValueError, match="sides that 4 divides"):
+        image.pixel_unshuffle(y, 4)
+
+
+def test_grid_lays_images_out_row_by_row():
+    pictures = np.arange(3, dtype=np.uint8).reshape(3, 1, 1, 1) * np.ones((1, 2, 3, 1), np.uint8)
+    expected = np.full((5, 7), 255)
+    expected[:2, :3], expected[:2, 4:], expected[3:, :3] = 0, 1, 2
+    np.testing.assert_array_equal(image.grid(pictures, 2, gap=1)[..., 0], expected)
+    assert image.grid(pictures, 8, gap=0).shape == (2, 9, 1)
+    assert image.grid(pictures.astype(np.float32), 2).max() == 2.0  # a picture's: white is 1
+    for wrong, columns in ((pictures[0], 2), (pictures[:0], 2), (pictures, 0)):
+        with pytest.raises(ValueError, match=r"wanted \[N, H, W, C\]"):
+            image.grid(wrong, columns)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_bicubic_equals_matlabs(name):
+    golden = np.load(GOLDEN / f"{name}.npz")
+    picture, expected = (x.reshape(*x.shape[:2], -1) for x in (golden["input"], golden["out_f64"]))
+    resized = image.imresize(picture, scale=float(golden["scale"]), antialias=bool(golden["antialias"]))
+    # Three roundings of float32, of values up to 1.3.
+    np.testing.assert_allclose(resized, expected, rtol=0, atol=4e-7)
+
+
+@pytest.mark.parametrize(
+    ("method", "pillow"),
+    [("bicubic", Image.BICUBIC), ("bilinear", Image.BILINEAR), ("lanczos", Image.LANCZOS), ("nearest", Image.NEAREST)],
+)
+@pytest.mark.parametrize("shape", [(16, 24), (92, 72)])  # no centre falls between two pixels
+def test_methods_equal_pillows_away_from_the_border(method, pillow, shape):
+    picture = noise(60, 50)
+    expected = np.asarray(Image.fromarray(picture).resize(shape[::-1], pillow))
+    resized = image.imresize(picture[..., None], shape=shape, method=method)[..., 0]
+    # Pillow leaves out what lies outside, where we mirror.
+    border = 6
+    np.testing.assert_allclose(
+        image.crop_border(resized[..., None], border)[..., 0], expected[border:-border, border:-border], atol=1e-5
+    )
+
+
+def test_area_is_the_mean_over_the_footprint():
+    picture = noise(6, 9, 2)
+    blocks = picture.reshape(2, 3, 3, 3, 2).mean((1, 3))
+    np.testing.assert_allclose(image.imresize(picture, scale=1 / 3, method="area"), blocks, rtol=1e-6)
+    row = np.float32([0, 3, 6]).reshape(1, 3, 1)
+    np.testing.assert_allclose(image.imresize(row, shape=(1, 2), method="area").ravel(), [1, 5], rtol=1e-6)
+    np.testing.assert_allclose(image.imresize(row, shape=(1, 4), method="area").ravel(), [0, 2, 4, 6], atol=1e-6)
+
+
+def test_nearest_takes_the_pixel_at_the_centre():
+    picture = noise(12, 24, 1)
+    np.testing.assert_array_equal(image.imresize(picture, scale=2, method="nearest"), picture.repeat(2, 0).repeat(2, 1))
+    np.testing.assert_array_equal(image.imresize(picture, scale=1 / 3, method="nearest"), picture[1::3, 1::3])
+    # The centre lies between two pixels; 1/6 is not a number of float64, and must not choose at random.
+    np.testing.assert_array_equal(image.imresize(picture, scale=1 / 6, method="nearest"), picture[3::6, 3::6])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_resizing_keeps_flat_images_flat_and_sides_that_stay(method):
+    flat = np.full((2, 1, 7, 5, 3), 0.3, np.float32)
+    for scale, sides in ((0.4, (3, 2)), (1.7, (12, 9))):
+        resized = image.imresize(flat, scale=scale, method=method)
+        assert resized.shape == (2, 1, *sides, 3)
+        np.testing.assert_allclose(resized, 0.3, rtol=1e-6)
+    picture = noise(7, 5, 3)
+    np.testing.assert_allclose(image.imresize(picture, shape=(7, 5), method=method), picture, atol=1e-6)
+
+
+def test_shape_scales_each_side_by_itself():
+    picture = noise(8, 12, 3)
+    by_shape = image.imresize(picture, shape=(4, 6))
+    np.testing.assert_array_equal(by_shape, image.imresize(picture, scale=0.5))
+    tall = image.imresize(image.imresize(picture, shape=(4, 12)), shape=(4, 30))
+    np.testing.assert_allclose(image.imresize(picture, shape=(4, 30)), tall, atol=1e-6)
+
+
+def test_resizing_under_jit_vmap_and_grad():
+    pictures = noise(3, 8, 10, 2)
+    resized = image.imresize(pictures, scale=0.5)
+    np.testing.assert_allclose(jax.jit(jax.vmap(lambda x: image.imresize(x, scale=0.5)))(pictures), resized, atol=1e-6)
+    # The operation is linear, so <g, A x> = <A* g, x>.
+    g = noise(*resized.shape, seed=1)
+    gradient = jax.grad(lambda x: (image.imresize(x, scale=0.5) * g).sum())(pictures)
+    np.testing.assert_allclose((gradient * pictures).sum(), (g * resized).sum(), rtol=1e-5)
+
+
+def test_resizing_keeps_floats_types_and_makes_integers_float():
+    levels = np.random.default_rng(0).integers(0, 256, (8, 8, 1), dtype=np.uint8)
+    resized = image.imresize(levels, scale=0.5)
+    assert resized.dtype == jnp.float32
+    np.testing.assert_allclose(resized, 255 * image.imresize(levels / np.float32(255), scale=0.5), rtol=1e-5)
+    half = image.imresize(jnp.asarray(levels, jnp.bfloat16), scale=0.5)
+    assert half.dtype == jnp.bfloat16
+    np.testing.assert_array_equal(half, image.imresize(levels, scale=0.5).astype(jnp.bfloat16))
+
+
+def test_resizing_refuses_what_it_cannot_do():
+    picture = noise(8, 8, 1)
+    with pytest.raises(ValueError, match="method is 'cubic'; use one of bicubic"):
+        image.imresize(picture, scale=2, method="cubic")
+    for options in ({}, {"scale": 2, "shape": (4, 4)}):
+        with pytest.raises(ValueError, match="give one of the two"):
+            image.imresize(picture, **options)
+    for options in ({"scale": -1}, {"shape": (0, 4)}, {"scale": 0}):
+        with pytest.raises(ValueError, match="wanted sides of 1 or more"):
+            image.imresize(picture, **options)
+    with pytest.raises(ValueError, match=r"wanted \[..., H, W, C\]"):
+        image.imresize(picture[0], scale=2)
