@@ -160,12 +160,9 @@ def _load(config: Config, run_folder: Path) -> Generator:
         if run_folder.is_dir() and not path.exists():
             raise FileNotFoundError(f"{path} does not exist; a run writes it when it validates: use --epoch latest.")
     model = generator.load(path)
-    spec = model.spec
-    if config.eval:
-        spec = dataclasses.replace(spec, norm="running")
-    if config.eval or config.no_dropout:
-        spec = dataclasses.replace(spec, dropout=False)
-    return model._replace(spec=spec)
+    running = config.eval and model.variables["stats"]  # the incumbent's --eval leaves other norms as they are
+    dropout = False if config.eval or config.no_dropout else None
+    return infer.with_options(model, dropout=dropout, norm="running" if running else None)
 
 
 def _recipe(run_folder: Path) -> dict[str, Any]:

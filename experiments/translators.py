@@ -103,7 +103,7 @@ def network(module: Any, flag: str, path: Path | None, kind: str) -> networks.Ne
 def generator_spec(module: Any, channels: int, *, method: str) -> GeneratorSpec:
     """What a generator's file says: used as pix2pix's paper tests, with dropout and each image's own statistics."""
     return GeneratorSpec(
-        architecture=networks.describe(module) | {"statistics_batch": None},
+        architecture=networks.describe(module),
         in_channels=channels,
         out_channels=module.out_channels,
         method=method,
@@ -116,7 +116,7 @@ def generator_spec(module: Any, channels: int, *, method: str) -> GeneratorSpec:
 def critic_spec(module: Any, channels: int, *, method: str) -> GeneratorSpec:
     """What the file of a critic that sees so many channels says."""
     return GeneratorSpec(
-        architecture=networks.describe(module) | {"statistics_batch": None},
+        architecture=networks.describe(module),
         in_channels=channels,
         out_channels=1,
         method=method,

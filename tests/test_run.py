@@ -31,6 +31,7 @@ def test_what_a_finished_run_leaves(finished_run):
         "results/scores.json",
         "tiny.safetensors",
         "tiny_best.safetensors",
+        "tiny_critic.safetensors",
     }
 
 
@@ -74,7 +75,7 @@ def test_scores_are_those_of_the_written_pictures(finished_run):
 
 
 def test_run_again_it_is_finished_and_shows_the_results(finished_run, tiny_flags, capsys, monkeypatch):
-    monkeypatch.setattr(run.parallel, "compile_step", lambda *_: pytest.fail("it trained again"))
+    monkeypatch.setattr(run.parallel, "compile_step", lambda *_, **options: pytest.fail("it trained again"))
     assert start(tiny_flags(finished_run.parent)) == 0
     said = capsys.readouterr().out
     assert "tiny is finished: 4 steps are done." in said

@@ -118,8 +118,8 @@ def test_the_embedded_set_scores_labels_and_a_rival(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ([], "give --dataroot FOLDER, or a preset (demo)"),
-        (["dmeo"], "no preset is called dmeo; there is demo"),
+        ([], "give --dataroot FOLDER, or a preset (demo, ablate, facades"),
+        (["dmeo"], "no preset is called dmeo; there is demo, ablate, facades"),
         (["--dataroot", "nowhere"], "no folder nowhere"),
         (["--dataroot", "embedded", "--crop_size", "100"], "crop_size 100 is not a multiple of 32; the nearest is 96"),
         (["demo", "--crop_size", "256"], "crop_size 256 is larger than load_size 128"),
