@@ -5,18 +5,31 @@ from typing import Any
 
 import flax.linen as nn
 
+from gan_jax.networks.dcgan import DCGANCritic, DCGANGenerator
 from gan_jax.networks.network import Network, from_linen, starting_from
 from gan_jax.networks.patchgan import PatchGAN
 from gan_jax.networks.pixelgan import PixelGAN
 from gan_jax.networks.resnet import ResNet
+from gan_jax.networks.srgan_critic import SRGANCritic
+from gan_jax.networks.srresnet import MSRResNet, SRResNet
 from gan_jax.networks.unet import UNet
+from gan_jax.networks.vgg import VGG, AlexNet
+from gan_jax.networks.vggstyle import VGGStyleCritic
 
 __all__ = [
+    "VGG",
+    "AlexNet",
+    "DCGANCritic",
+    "DCGANGenerator",
+    "MSRResNet",
     "Network",
     "PatchGAN",
     "PixelGAN",
     "ResNet",
+    "SRGANCritic",
+    "SRResNet",
     "UNet",
+    "VGGStyleCritic",
     "build",
     "catalogue",
     "describe",
@@ -28,7 +41,10 @@ __all__ = [
 
 def catalogue() -> dict[str, type[nn.Module]]:
     """Every architecture by the name that generator files use."""
-    return {cls.__name__: cls for cls in (PatchGAN, PixelGAN, ResNet, UNet)}
+    generators = (DCGANGenerator, MSRResNet, ResNet, SRResNet, UNet)
+    critics = (DCGANCritic, PatchGAN, PixelGAN, SRGANCritic, VGGStyleCritic)
+    features = (AlexNet, VGG)
+    return {cls.__name__: cls for cls in (*generators, *critics, *features)}
 
 
 def describe(module: nn.Module) -> dict[str, Any]:
@@ -43,7 +59,8 @@ def describe(module: nn.Module) -> dict[str, Any]:
 
 def build(description: dict[str, Any]) -> nn.Module:
     """The module that `describe` wrote down. Raises ValueError for a name or a field that is not known."""
-    fields = dict(description)
+    # JSON knows lists only; a module with one would not be hashable.
+    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in description.items()}
     name = fields.pop("name", None)
     if name not in catalogue():
         raise ValueError(f"no architecture is called {name!r}; there are {', '.join(sorted(catalogue()))}.")

@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.nn.initializers import normal, zeros
+from jax.nn.initializers import constant, normal, variance_scaling, zeros
 from jax.typing import DTypeLike
 
 from gan_jax.networks import convolution
@@ -20,6 +20,9 @@ BATCH_NORM_MOMENTUM = 0.1  # torch's: new running value = 0.9 old + 0.1 batch
 
 NormName = Literal["batch", "instance", "none"]
 PaddingName = Literal["reflect", "replicate"]
+
+# torch's own: U(-1, 1) / sqrt(inputs of one output), for references that initialise nothing themselves.
+torch_default = variance_scaling(1 / 3, "fan_in", "uniform")
 
 
 def _normal_around_one(key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> jax.Array:
@@ -37,6 +40,13 @@ def leaky_relu(x: jax.Array, slope: float) -> jax.Array:
     """x where it is positive, slope * x elsewhere."""
     # At zero jax.nn's derivative is 1, torch's the slope. Zeros are common: grey areas under a bias of zero.
     return jnp.where(x > 0, x, slope * x)
+
+
+def _pixel_shuffle(x: jax.Array, factor: int) -> jax.Array:
+    """[N, H, W, C factor**2] -> [N, factor H, factor W, C]; channels are ordered as torch orders them."""
+    n, height, width, channels = x.shape
+    x = x.reshape(n, height, width, channels // factor**2, factor, factor).transpose(0, 1, 4, 2, 5, 3)
+    return x.reshape(n, height * factor, width * factor, -1)
 
 
 class Conv(nn.Module):
@@ -78,6 +88,31 @@ class ConvTranspose(nn.Module):
             x, kernel, stride=self.stride, padding=self.padding, output_padding=self.output_padding
         )
         return y + self.param("bias", zeros, (self.features,)) if self.use_bias else y
+
+
+class Dense(nn.Module):
+    """Fully connected layer with a bias; kernels are [inputs, features]."""
+
+    features: int
+    kernel_init: Callable[..., jax.Array] = torch_default
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[N, I] -> [N, features]."""
+        kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features))
+        return x @ kernel + self.param("bias", zeros, (self.features,))
+
+
+class PReLU(nn.Module):
+    """x where it is positive, a learned slope times x elsewhere; 0.25 at the start. He et al. 2015, eq. 1."""
+
+    per_channel: bool
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[..., C] -> the same shape."""
+        slope = self.param("slope", constant(0.25), (x.shape[-1] if self.per_channel else 1,))
+        return jnp.where(x > 0, x, slope * x)
 
 
 class BatchNorm(nn.Module):

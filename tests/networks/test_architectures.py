@@ -9,15 +9,41 @@ import numpy as np
 import pytest
 
 from gan_jax import networks
-from gan_jax.networks import PatchGAN, PixelGAN, ResNet, UNet, from_linen
+from gan_jax.networks import (
+    VGG,
+    AlexNet,
+    DCGANCritic,
+    DCGANGenerator,
+    MSRResNet,
+    PatchGAN,
+    PixelGAN,
+    ResNet,
+    SRGANCritic,
+    SRResNet,
+    UNet,
+    VGGStyleCritic,
+    from_linen,
+)
 from gan_jax.networks.layers import Dropout
 
 SCHEDULE = json.loads((Path(__file__).parents[1] / "golden" / "schedule" / "schedule.json").read_text())
 
 
+def shapes_of(module, *inputs):
+    """The shapes of its parameters and of its output."""
+    network = from_linen(module)
+    params, stats = jax.eval_shape(network.init, jax.random.key(0), *inputs)
+    y, _ = jax.eval_shape(lambda p, s: network.apply(p, s, *inputs, train=True), params, stats)
+    return params, jax.tree.map(lambda leaf: leaf.shape, y)
+
+
+def size(params):
+    return sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
 def parameters(module, channels, side=256):
-    shapes, _ = jax.eval_shape(from_linen(module).init, jax.random.key(0), jnp.zeros((1, side, side, channels)))
-    return sum(leaf.size for leaf in jax.tree.leaves(shapes))
+    params, _ = shapes_of(module, jnp.zeros((1, side, side, channels)))
+    return size(params)
 
 
 @pytest.mark.parametrize(
@@ -34,10 +60,36 @@ def parameters(module, channels, side=256):
         (ResNet(norm="batch"), 11_383_427),
         (ResNet(blocks=6, norm="batch"), 7_841_411),
         (PixelGAN(norm="instance"), 8_705),
+        (SRResNet(), 1_547_350),
+        (SRResNet(prelu="channel"), 1_548_547),
+        (MSRResNet(), 1_517_571),
+        (SRGANCritic(), 23_563_649),
+        # The dense layer reads 512 numbers in place of 6 * 6 * 512.
+        (SRGANCritic(head="pool"), 23_563_649 - 35 * 512 * 1024),
+        # ESRGAN's published critic has 14,502,281: biases in front of its nine norms, which BasicSR left out since.
+        (VGGStyleCritic(), 14_502_281 - (64 + 2 * 128 + 2 * 256 + 4 * 512)),
+        (DCGANCritic(), 2_765_568),
+        (VGG(16, ("relu5_3",)), 14_714_688),
+        (VGG(), 20_024_384),
+        (AlexNet(), 2_469_696),
     ],
 )
 def test_parameter_counts(module, count):
-    assert parameters(module, 3) == count
+    assert parameters(module, 3, getattr(module, "size", 256)) == count
+
+
+@pytest.mark.parametrize(
+    ("module", "count"),
+    [
+        (DCGANGenerator(), 3_576_704),
+        # Ten rows of one-hot labels more into the first layer.
+        (DCGANGenerator(classes=10), 3_576_704 + 10 * 512 * 16),
+    ],
+)
+def test_parameter_counts_from_latents(module, count):
+    inputs = [jnp.zeros((2, 100)), *([jnp.zeros(2, int)] if module.classes else [])]
+    params, shape = shapes_of(module, *inputs)
+    assert (size(params), shape) == (count, (2, 64, 64, 3))
 
 
 def test_pixelgan_parameter_count_for_pairs():
@@ -150,14 +202,147 @@ def test_sizes_that_do_not_fit_are_refused_in_a_sentence():
     with pytest.raises(ValueError, match="4x32; a ResNet generator"):
         from_linen(ResNet()).init(jax.random.key(0), jnp.zeros((1, 4, 32, 3)))
 
+    with pytest.raises(ValueError, match="64x96; this SRGAN critic's dense head wants 96x96"):
+        from_linen(SRGANCritic()).init(jax.random.key(0), jnp.zeros((1, 64, 96, 3)))
+    with pytest.raises(ValueError, match="96x96; this VGG-style critic wants 128x128"):
+        from_linen(VGGStyleCritic()).init(jax.random.key(0), jnp.zeros((1, 96, 96, 3)))
+    with pytest.raises(ValueError, match="32x32; this DCGAN critic wants 64x64"):
+        from_linen(DCGANCritic()).init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
 
-def test_resnet_takes_any_multiple_of_its_own_and_any_channels():
-    module = ResNet(out_channels=5, blocks=1, width=2)
-    network, x = from_linen(module), jnp.zeros((1, 8, 12, 4))
-    params, stats = jax.eval_shape(network.init, jax.random.key(0), x)
-    y, _ = jax.eval_shape(lambda p: network.apply(p, stats, x, train=True), params)
-    assert y.shape == (1, 8, 12, 5)
-    assert module.size_multiple == 4
+
+@pytest.mark.parametrize("module", [DCGANCritic(size=48), DCGANGenerator(size=4), VGGStyleCritic(size=96)])
+def test_only_powers_of_two_are_sizes_of_what_halves(module):
+    with pytest.raises(ValueError, match=r"the size is \d+; .* power of two of at least 8"):
+        shapes_of(module, jnp.zeros((1, 48)) if isinstance(module, DCGANGenerator) else jnp.zeros((1, 96, 96, 3)))
+
+
+@pytest.mark.parametrize(
+    ("module", "shape"),
+    [
+        (ResNet(out_channels=5, blocks=1, width=2), (2, 8, 12, 5)),
+        (SRResNet(out_channels=1, scale=2, blocks=1, width=2), (2, 16, 24, 1)),
+        (SRResNet(scale=3, blocks=1, width=2), (2, 24, 36, 3)),
+        (SRResNet(scale=8, blocks=0, width=2), (2, 64, 96, 3)),
+        (MSRResNet(scale=8, blocks=1, width=2), (2, 64, 96, 4)),
+        (SRGANCritic(width=1, head="pool"), (2, 1)),
+    ],
+)
+def test_shapes_of_outputs(module, shape):
+    assert shapes_of(module, jnp.zeros((2, 8, 12, 4)))[1] == shape
+
+
+@pytest.mark.parametrize("side", [8, 32, 128])
+def test_dcgan_takes_any_power_of_two(side):
+    z, images = jnp.zeros((2, 7)), jnp.zeros((2, side, side, 3))
+    params, shape = shapes_of(DCGANGenerator(size=side, width=2), z)
+    assert shape == images.shape
+    assert params["up0"]["kernel"].shape == (4, 4, 7, side // 4)
+    params, shape = shapes_of(DCGANCritic(size=side, width=2), images)
+    assert shape == (2, 1)
+    # With batch norm no layer has a bias, without it every layer has one.
+    assert not any("bias" in layer for name, layer in params.items() if not name.endswith("_norm"))
+    params, _ = shapes_of(DCGANCritic(size=side, width=2, norm="none"), images)
+    assert all("bias" in layer for layer in params.values())
+
+
+@pytest.mark.parametrize(
+    ("module", "x"),
+    [
+        (DCGANGenerator(size=8, width=2, classes=3), np.ones((2, 4))),
+        (DCGANCritic(8, 2, classes=3), np.ones((2, 8, 8, 1))),
+    ],
+)
+def test_dcgan_with_classes_answers_by_class(module, x):
+    network, x = from_linen(module), jnp.asarray(x, jnp.float32)
+    params, stats = network.init(jax.random.key(0), x, jnp.array([0, 1]))
+
+    def out(labels):
+        return np.asarray(network.apply(params, stats, x, jnp.array(labels), train=False)[0])
+
+    first, second = out([0, 1]), out([0, 2])
+    np.testing.assert_array_equal(first[0], second[0])
+    assert (first[1] != second[1]).any()
+    assert (first[0] != first[1]).any()
+
+
+@pytest.mark.parametrize(
+    ("classes", "labels", "message"),
+    [
+        (3, None, "the shape None; a DCGAN of 3 classes wants .2,."),
+        (3, np.zeros((2, 1), int), "the shape .2, 1."),
+        (0, np.zeros(2, int), "a DCGAN of 0 classes wants None"),
+    ],
+)
+def test_labels_and_classes_go_together(classes, labels, message):
+    for module, x in (
+        (DCGANGenerator(classes=classes), np.zeros((2, 4))),
+        (DCGANCritic(8, classes=classes), np.zeros((2, 8, 8, 3))),
+    ):
+        with pytest.raises(ValueError, match=message):
+            shapes_of(module, x, labels)
+
+
+@pytest.mark.parametrize("module", [SRResNet(scale=5), MSRResNet(scale=1)])
+def test_scales_that_no_layer_makes_are_refused(module):
+    with pytest.raises(ValueError, match=f"the scale is {module.scale}; wanted one of 2, 3, 4, 8"):
+        shapes_of(module, jnp.zeros((1, 8, 8, 3)))
+
+
+def features(module, x):
+    network = from_linen(module)
+    params, stats = network.init(jax.random.key(0), x)
+    return network.apply(params, stats, x, train=False)[0]
+
+
+@pytest.mark.parametrize("cls", [VGG, AlexNet])
+def test_features_before_and_after_activation_and_in_either_range(cls):
+    conv, relu, pool = ("conv2_1", "relu2_1", "pool1") if cls is VGG else ("conv2", "relu2", "pool1")
+    x = jnp.asarray(np.random.default_rng(0).uniform(0, 1, (1, 40, 33, 3)), jnp.float32)
+    maps = features(cls(layers=(relu, conv, pool), range_norm=False, width=2), x)
+    assert list(maps) == [pool, conv, relu]
+    assert (maps[conv] < 0).any()
+    np.testing.assert_array_equal(maps[relu], np.maximum(maps[conv], 0))
+    symmetric = features(cls(layers=(conv,), width=2), 2.0 * x - 1.0)
+    np.testing.assert_allclose(symmetric[conv], maps[conv], atol=1e-5)
+
+
+def test_alexnet_has_torchvisions_shapes():
+    layers = ("conv1", "pool1", "relu2", "pool2", "relu3", "relu4", "relu5", "pool5")
+    _, shapes = shapes_of(AlexNet(layers), jnp.zeros((1, 224, 224, 3)))
+    sides = {"conv1": 55, "pool1": 27, "relu2": 27, "pool2": 13, "relu3": 13, "relu4": 13, "relu5": 13, "pool5": 6}
+    widths = {
+        "conv1": 64,
+        "pool1": 64,
+        "relu2": 192,
+        "pool2": 192,
+        "relu3": 384,
+        "relu4": 256,
+        "relu5": 256,
+        "pool5": 256,
+    }
+    assert shapes == {layer: (1, sides[layer], sides[layer], widths[layer]) for layer in layers}
+
+
+def test_nothing_behind_the_deepest_feature_is_built():
+    params, _ = shapes_of(VGG(19, ("conv2_1", "relu1_2")), jnp.zeros((1, 16, 16, 3)))
+    assert sorted(params) == ["conv1_1", "conv1_2", "conv2_1"]
+
+
+def test_features_that_do_not_exist_and_grey_images_are_refused():
+    x = jnp.zeros((1, 16, 16, 3))
+    with pytest.raises(ValueError, match=r"layers are \('relu6_1',\); wanted one or more of conv1_1, relu1_1,"):
+        shapes_of(VGG(19, ("relu6_1",)), x)
+    with pytest.raises(ValueError, match=r"layers are \(\); wanted one or more of conv1, relu1, pool1"):
+        shapes_of(AlexNet(()), x)
+    with pytest.raises(ValueError, match="the depth is 17; wanted 16 or 19"):
+        shapes_of(VGG(17), x)
+    with pytest.raises(ValueError, match="images have 1 channels; ImageNet features want 3"):
+        shapes_of(VGG(), x[..., :1])
+
+
+def test_only_resnet_and_unet_want_multiples():
+    multiples = {cls: cls().size_multiple for cls in (MSRResNet, ResNet, SRResNet, UNet)}
+    assert multiples == {MSRResNet: 1, ResNet: 4, SRResNet: 1, UNet: 256}
 
 
 def test_train_and_dropout_are_independent():
@@ -182,8 +367,18 @@ def test_a_module_survives_its_description():
         ResNet(blocks=6, padding="replicate"),
         PatchGAN(layers=2, statistics_batch=1),
         PixelGAN(width=8),
+        SRResNet(scale=2, prelu="channel"),
+        MSRResNet(scale=3),
+        SRGANCritic(head="pool"),
+        VGGStyleCritic(size=256),
+        DCGANGenerator(classes=10),
+        DCGANCritic(size=32, norm="none"),
+        VGG(16, ("relu2_2", "pool3")),
+        AlexNet(("conv1",), range_norm=False),
     ):
-        assert networks.build(networks.describe(module)) == module
+        built = networks.build(json.loads(json.dumps(networks.describe(module))))
+        assert built == module
+        assert hash(built) == hash(module)
         assert networks.catalogue()[type(module).__name__] is type(module)
 
 
@@ -193,7 +388,7 @@ def test_a_description_from_before_a_field_existed_still_builds():
 
 
 def test_unknown_descriptions_are_refused():
-    with pytest.raises(ValueError, match="no architecture is called 'Net'; there are PatchGAN, PixelGAN, ResNet"):
+    with pytest.raises(ValueError, match="no architecture is called 'Net'; there are AlexNet, DCGANCritic"):
         networks.build({"name": "Net"})
     with pytest.raises(ValueError, match="UNet cannot be built"):
         networks.build({"name": "UNet", "colour": 3})

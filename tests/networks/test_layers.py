@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.networks.layers import BatchNorm, Conv, Dropout, InstanceNorm, leaky_relu, pad
+from gan_jax.networks.layers import BatchNorm, Conv, Dense, Dropout, InstanceNorm, PReLU, leaky_relu, pad
 
 
 def images(n=4, seed=0):
@@ -69,6 +69,24 @@ def test_leaky_relu_has_the_slope_at_zero_as_torch():
     values, slopes = jax.vmap(jax.value_and_grad(lambda x: leaky_relu(x, 0.2)))(jnp.array([-2.0, 0.0, 3.0]))
     np.testing.assert_allclose(values, [-0.4, 0.0, 3.0])
     np.testing.assert_allclose(slopes, [0.2, 0.2, 1.0])
+
+
+@pytest.mark.parametrize(("per_channel", "slopes"), [(False, [0.5, 0.5]), (True, [0.5, 2.0])])
+def test_prelu_learns_one_slope_or_one_a_channel(per_channel, slopes):
+    module = PReLU(per_channel)
+    params = module.init(jax.random.key(0), jnp.zeros((1, 2)))["params"]
+    np.testing.assert_array_equal(params["slope"], [0.25] * (2 if per_channel else 1))
+    params = {"slope": jnp.array(slopes[: params["slope"].size])}
+    y = module.apply({"params": params}, jnp.array([[-3.0, -3.0], [4.0, 0.0]]))
+    np.testing.assert_allclose(y, [[-3.0 * slopes[0], -3.0 * slopes[1]], [4.0, 0.0]])
+
+
+def test_dense_starts_as_torch_does():
+    params = Dense(256).init(jax.random.key(0), jnp.zeros((1, 400)))["params"]
+    assert params["kernel"].shape == (400, 256)
+    np.testing.assert_allclose([params["kernel"].min(), params["kernel"].max()], [-0.05, 0.05], rtol=1e-2)
+    np.testing.assert_allclose(params["kernel"].std(), 0.05 / np.sqrt(3), rtol=1e-2)
+    np.testing.assert_array_equal(params["bias"], 0.0)
 
 
 def test_dropout_needs_a_key_and_keeps_the_mean():

@@ -1,0 +1,40 @@
+"""BasicSR's critic for SRGAN and ESRGAN, its VGGStyleDiscriminator (Wang et al. 2018, "ESRGAN")."""
+
+import flax.linen as nn
+import jax
+from jax.nn.initializers import ones
+
+from gan_jax.networks.layers import BatchNorm, Conv, Dense, leaky_relu, torch_default
+
+
+class VGGStyleCritic(nn.Module):
+    """Pairs of a 3x3 convolution and a 4x4 one of stride 2 down to a 4x4 map, then two dense layers.
+
+    Widths double from `width` to 8 `width`; batch norm in all convolutions but the first; leaky ReLU 0.2. `size` is
+    128 or 256 in BasicSR and may be any power of two of at least 8.
+    """
+
+    size: int = 128
+    width: int = 64
+    statistics_batch: int | None = None
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """[N, size, size, C] -> logits [N, 1]. Raises ValueError for other sizes."""
+        if self.size < 8 or self.size & (self.size - 1):
+            raise ValueError(f"the size is {self.size}; wanted a power of two of at least 8.")
+        if x.shape[1:3] != (self.size, self.size):
+            raise ValueError(
+                f"images are {x.shape[1]}x{x.shape[2]}; this VGG-style critic wants {self.size}x{self.size}: "
+                "set its size to the crop."
+            )
+        for pair in range(self.size.bit_length() - 3):
+            features = self.width * min(2**pair, 8)
+            for index, (kernel_size, stride) in enumerate([(3, 1), (4, 2)]):
+                name, first = f"conv{pair}_{index}", pair == index == 0
+                x = Conv(features, kernel_size, stride, 1, first, kernel_init=torch_default, name=name)(x)
+                if not first:
+                    x = BatchNorm(self.statistics_batch, ones, name=f"{name}_norm")(x, train=train)
+                x = leaky_relu(x, 0.2)
+        x = Dense(100, name="dense0")(x.reshape(x.shape[0], -1))
+        return Dense(1, name="dense1")(leaky_relu(x, 0.2))
