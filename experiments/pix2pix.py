@@ -132,7 +132,7 @@ def experiment(config: Config) -> Experiment:
         val=val,
         test=test,
         jitter=transforms.jitter(config.preprocess, **sizes, flip=not config.no_flip, multiple=painter.size_multiple),
-        still=transforms.centre(config.preprocess, **sizes, multiple=painter.size_multiple),
+        still=transforms.centre(config.preprocess, **sizes),
         whole=transforms.whole(config.preprocess, **sizes),
         baselines=pairs.baselines(config, train),
         label_scores=pairs.label_scores(config),

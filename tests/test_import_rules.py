@@ -12,7 +12,7 @@ ANY_OF_OURS = "gan_jax"
 # Path below the root, or its folder -> what it may import beside the standard library. Names of ours are prefixes.
 ALLOWED = {
     "gan_jax/__init__.py": set(),
-    "gan_jax/image.py": {"jax"},
+    "gan_jax/image.py": {"jax", "numpy"},
     "gan_jax/losses.py": {"jax", "optax"},
     "gan_jax/metrics.py": {"jax", "numpy", "gan_jax.image"},
     "gan_jax/method.py": {"jax", "optax", "flax.struct", "gan_jax.networks.network"},

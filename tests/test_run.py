@@ -235,3 +235,103 @@ def test_batches_that_do_not_divide_are_refused(tiny_flags, tmp_path, capsys):
 def test_an_epoch_sees_every_picture(count, batch_size, steps):
     config = dataclasses.replace(experiment.Config(), batch_size=batch_size)
     assert run.steps_per_epoch(config, count) == steps
+
+
+def test_the_critic_and_the_generator_are_starting_points(finished_run, tiny_flags, tmp_path, monkeypatch):
+    """After --init_generator and --init_critic the first step sees the weights of the files."""
+    seen = {}
+    start_of = run.train.start
+
+    def started(*arguments, **options):
+        begin = start_of(*arguments, **options)
+        seen.update(generator=begin.state.generator.params, critic=begin.state.critic.params)
+        return begin
+
+    monkeypatch.setattr(run.train, "start", started)
+    critic = finished_run / "tiny_critic.safetensors"
+    flags = ["--init_generator", finished_run, "--init_critic", critic, "--seed", "5", "--n_epochs_decay", "0"]
+    files = {"generator": generator.load(finished_run), "critic": generator.load(critic)}
+    with monkeypatch.context() as patch:
+        patch.setattr(run.train, "train", lambda method, batches, begin, **options: (begin.state, "Ctrl-C"))
+        assert start(tiny_flags(tmp_path, *flags)) == 130
+    for name, model in files.items():
+        jax.tree.map(np.testing.assert_array_equal, seen[name], model.variables["params"])
+    assert (files["critic"].spec.kind, files["critic"].spec.in_channels) == ("critic", 6)
+
+
+def test_pmap_trains_saves_and_goes_on(tiny_flags, tmp_path, capsys):
+    """Replicas of one image each, the paper's statistics: the state is that of any other run."""
+    flags = [*tiny_flags(tmp_path), "--parallel", "pmap", "--statistics_batch", "1", "--n_epochs_decay", "0"]
+    flags += ["--lr_policy", "constant"]
+    assert start(flags) == 0
+    assert start([*flags, "--n_epochs", "2"]) == 0
+    assert "going on after step 2" in capsys.readouterr().out
+    model = generator.load(tmp_path / "tiny")
+    assert model.spec.step == 4
+    assert model.module.statistics_batch is None
+
+
+def test_pmap_refuses_statistics_of_the_whole_batch(tiny_flags, tmp_path, capsys):
+    assert start(tiny_flags(tmp_path, "--parallel", "pmap")) == 2
+    assert "give a --statistics_batch that divides 1, or use --parallel jit" in capsys.readouterr().err
+    assert (
+        start(tiny_flags(tmp_path, "--parallel", "pmap", "--statistics_batch", "1", "--gan_mode", "relativistic")) == 2
+    )
+    assert "cannot be right with --gan_mode relativistic" in capsys.readouterr().err
+    assert not (tmp_path / "tiny").exists()
+
+
+def test_a_plateau_lowers_the_rates_and_survives_a_stop(tiny_flags, tmp_path, monkeypatch, capsys):
+    """With a threshold that nothing meets, the second validation in a row without improvement lowers the rate."""
+    monkeypatch.setattr(run.schedules, "PLATEAU_PATIENCE", 0)
+    monkeypatch.setattr(run.schedules, "PLATEAU_THRESHOLD", 0.9)
+    flags = [*tiny_flags(tmp_path), "--lr_policy", "plateau", "--val_freq", "1"]
+    step = progress.Meter.step
+
+    def stop_at_two(self, number, metrics, waited):
+        step(self, number, metrics, waited)
+        if number == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(progress.Meter, "step", stop_at_two)
+        assert start(flags) == 143
+    assert capsys.readouterr().out.count("learning rates x 0.2") >= 1
+    assert start(flags) == 0
+    capsys.readouterr()
+    whole = [*flags, "--checkpoints_dir", str(tmp_path / "whole")]
+    assert start(whole) == 0
+    assert capsys.readouterr().out.count("learning rates x 0.2") == 3
+    files = [folder / "tiny" / "tiny.safetensors" for folder in (tmp_path, tmp_path / "whole")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--preprocess", "scale_width_and_crop", "--load_size", "40", "--crop_size", "32x64", "--load_size", "64"],
+        ["--preprocess", "none", "--batch_size", "8", "--derive", "mosaic"],
+        ["--preprocess", "scale_width", "--load_size", "32", "--netG", "resnet_6blocks", "--ema_decay", "0.9"],
+        ["--netG", "unet_32", "--no_skips", "--netD", "pixel", "--n_layers_D", "3", "--norm", "instance"],
+    ],
+    ids=["rectangles", "mosaic at its own size", "resnet at a width", "encoder-decoder and pixels"],
+)
+def test_every_preprocess_and_network_trains(flags, tiny_flags, facades_folder, tmp_path):
+    where = ["--n_epochs_decay", "0", "--val_freq", "100"]
+    assert start(tiny_flags(tmp_path, *flags, *where)) == 0
+    assert generator.load(tmp_path / "tiny").spec.step == 2
+    scores = json.loads((tmp_path / "tiny" / "results" / "scores.json").read_text())
+    assert scores["rows"][0]["psnr"] > 0
+
+
+def test_pictures_of_different_sizes_are_validated_and_tested_one_by_one(tiny_flags, tmp_path):
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 8), ("val", 2), ("test", 2)):
+        for i in range(count):
+            side = 32 if split == "train" else 32 + 9 * i
+            pictures.save(tmp_path / "data" / split / f"{i}.png", rng.integers(0, 256, (side, 2 * side, 3), np.uint8))
+    flags = ["--dataroot", tmp_path / "data", "--preprocess", "none", "--netG", "unet_32", "--n_epochs_decay", "0"]
+    assert start(tiny_flags(tmp_path, *flags)) == 0
+    outputs = sorted((tmp_path / "tiny" / "results" / "output").iterdir())
+    assert [pictures.read(path, 3).shape[:2] for path in outputs] == [(32, 32), (41, 41)]
+    assert pictures.read(tmp_path / "tiny" / "samples" / "target.png", 3).shape[:2] == (41, 73)

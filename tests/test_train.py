@@ -14,6 +14,7 @@ import pytest
 
 from gan_jax import checkpoint, parallel, train
 from gan_jax.checkpoint import Checkpoints
+from gan_jax.method import scale_rates
 
 
 def batches(tiny_batch, start=0):
@@ -134,3 +135,11 @@ def test_a_picture_that_fails_leaves_the_checkpoints_before_it(go, tmp_path, tin
     with pytest.raises(ValueError, match="is damaged"):
         go(10, batches=failing(), save_every=2)
     assert checkpoint.latest_step(tmp_path / "run") == 2
+
+
+def test_an_event_may_replace_the_state(go):
+    """What a plateau does: the loop goes on with the state that the event returns, and saves it."""
+    state, _ = go(3, events=(train.Every(2, lambda step, state: scale_rates(state, 0.5) if step == 2 else None),))
+    assert float(state.generator.lr_scale) == 0.5
+    resumed, _ = go(4)
+    assert float(resumed.generator.lr_scale) == 0.5

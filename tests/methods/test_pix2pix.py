@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from gan_jax import losses
-from gan_jax.method import train_step
+from gan_jax.method import scale_rates, train_step
 from gan_jax.methods.pix2pix import Draws, pix2pix
 from gan_jax.networks import PatchGAN, UNet, from_linen, starting_from
 
@@ -233,3 +233,50 @@ def test_computing_the_fake_in_both_losses_costs_no_convolution():
     critic_loss = 2 * (layers_d + 2 * layers_d - 1)
     generator_loss = layers_d + layers_d  # forward, and the gradient of the input alone
     assert convolutions == generator_passes + critic_loss + generator_loss
+
+
+def test_an_unconditional_critic_sees_the_image_alone():
+    method = small_method(conditional=False)
+    state = initial(method)
+    assert state.critic.params["conv0"]["kernel"].shape[2] == 3
+    assert initial(small_method()).critic.params["conv0"]["kernel"].shape[2] == 6
+    batch = small_batch()
+    step = jax.jit(lambda state, batch: method.update(state, batch, Draws(dropout=jax.random.key(0))))
+    _, metrics = step(state, batch)
+    # Another target changes what the critic sees; the source alone reaches it only through the generator.
+    gradient = jax.grad(lambda images: step(state, {**batch, "target": images})[1]["loss/critic"])
+    assert (gradient(jnp.zeros((2, 32, 32, 3))) != 0).any()
+    assert np.isfinite(metrics["loss/critic"])
+
+
+def test_l2_adds_to_the_objective_with_its_weight():
+    batch = small_batch()
+    method = small_method(adversarial=None, l1_weight=0.0, l2_weight=7.0)
+    _, metrics = jax.jit(lambda state: train_step(method, state, batch))(initial(method))
+    np.testing.assert_allclose(metrics["loss/generator"], 7.0 * metrics["loss/l2"], rtol=1e-6)
+    assert metrics["loss/l1"] > 0  # still told, without weight
+
+
+GAMES = [losses.minimax, losses.hinge, losses.relativistic_average, losses.wasserstein]
+
+
+@pytest.mark.parametrize("game", GAMES, ids=["minimax", "hinge", "relativistic", "wasserstein"])
+def test_any_adversarial_pair_is_a_drop_in(game):
+    """GAN alone: both networks move, driven by nothing but the game."""
+    method, batch = small_method(adversarial=game, l1_weight=0.0), small_batch()
+    before = initial(method)
+    after, metrics = jax.jit(lambda state: train_step(method, state, batch))(before)
+    np.testing.assert_allclose(metrics["loss/generator"], metrics["loss/gan"], rtol=1e-6)
+    for net in ("generator", "critic"):
+        old, new = (jax.tree.leaves(getattr(state, net).params) for state in (before, after))
+        assert any((a != b).any() for a, b in zip(old, new, strict=True))
+
+
+def test_rates_are_scaled_for_every_network_and_act():
+    method, batch = small_method(), small_batch()
+    before = initial(method)
+    slower = scale_rates(before, 0.5)
+    assert (slower.generator.lr_scale, slower.critic.lr_scale) == (0.5, 0.5)
+    step = jax.jit(lambda state: train_step(method, state, batch)[0].critic.params)
+    moves = [jax.tree.map(jnp.subtract, step(state), before.critic.params) for state in (slower, before)]
+    jax.tree.map(lambda half, whole: np.testing.assert_allclose(half, 0.5 * whole, rtol=1e-3, atol=1e-7), *moves)
