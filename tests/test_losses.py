@@ -232,7 +232,7 @@ def test_the_penalty_of_a_flat_critic_has_a_finite_gradient():
 
 def test_epsilon_is_drawn_uniformly_for_each_sample_and_multiplies_the_real_one():
     def mean_power(power, key):
-        """Mean over samples of epsilon^power: the gradient of |x|^(power / 2 + 1) at epsilon * 1 + (1 - epsilon) * 0."""
+        """Mean over samples of epsilon^power: x = epsilon * 1 + (1 - epsilon) * 0, the slope x^(power / 2)."""
         return losses.gradient_penalty(
             lambda x: x ** (power / 2 + 1) / (power / 2 + 1), jnp.ones((4000, 1)), jnp.zeros((4000, 1)), key, target=0.0
         )
@@ -320,6 +320,10 @@ def test_content_says_what_is_wrong():
 
 X, Y = np.float32(INPUTS["ot_x"]), np.float32(INPUTS["ot_y"])
 
+SINKHORN = jax.jit(losses.sinkhorn, static_argnames="iterations")
+DIVERGENCE = jax.jit(losses.sinkhorn_divergence, static_argnames="iterations")
+GRADIENT = jax.jit(jax.grad(losses.sinkhorn, argnums=(0, 1)), static_argnames="iterations")
+
 
 def test_sinkhorn_equals_the_reference_codes():
     # At epsilon 0.3 the exponents reach 70, where a float32 rounding is 4e-6, and 85 roundings add up (the error falls
@@ -329,17 +333,15 @@ def test_sinkhorn_equals_the_reference_codes():
         (0.3, None, "sinkhorn_uniform_sqeuclid_reg0.3", 2e-5),
         (1.0, 50, "sinkhorn_fixed_iterations", FLOAT32),
     ]:
-        value = losses.sinkhorn(X, Y, epsilon=epsilon, iterations=iterations)
-        np.testing.assert_allclose(value, golden(name), rtol=rtol)
-    for iterations in (None, 200):
-        value = losses.sinkhorn_divergence(X, Y, epsilon=1.0, iterations=iterations)
-        np.testing.assert_allclose(value, golden("sinkhorn_divergence_sharp"), rtol=FLOAT32)
+        np.testing.assert_allclose(SINKHORN(X, Y, epsilon=epsilon, iterations=iterations), golden(name), rtol=rtol)
+    value = DIVERGENCE(X, Y, epsilon=1.0, iterations=None)
+    np.testing.assert_allclose(value, golden("sinkhorn_divergence_sharp"), rtol=FLOAT32)
     with jax.enable_x64(True):
-        value = losses.sinkhorn(INPUTS["ot_x"], INPUTS["ot_y"], epsilon=0.3, iterations=None)
+        value = SINKHORN(INPUTS["ot_x"], INPUTS["ot_y"], epsilon=0.3, iterations=None)
         np.testing.assert_allclose(value, golden("sinkhorn_uniform_sqeuclid_reg0.3"), rtol=1e-12)
 
 
-@pytest.mark.parametrize("iterations", [1, 2, 3])
+@pytest.mark.parametrize("iterations", [1, 3])
 def test_an_iteration_scales_rows_then_columns(iterations):
     x, y = X[:5].astype(np.float64), Y.astype(np.float64)
     cost = np.square(x[:, None] - y).sum(-1)
@@ -348,4 +350,103 @@ def test_an_iteration_scales_rows_then_columns(iterations):
         u = (1 / 5) / (kernel @ v)
         v = (1 / 12) / (kernel.T @ u)
     expected = (u[:, None] * kernel * v * cost).sum()
-    np.testing.assert_allclose(losses.sinkhorn(X[:5], Y, epsilon=1.0, iterations=iterations), expected, rtol=FLOAT32)
+    np.testing.assert_allclose(SINKHORN(X[:5], Y, epsilon=1.0, iterations=iterations), expected, rtol=FLOAT32)
+
+
+def test_the_gradient_of_the_fixed_point_is_that_of_many_rounds_and_of_finite_differences():
+    with jax.enable_x64(True):
+        x, y = INPUTS["ot_x"], INPUTS["ot_y"][:9]
+        gradients = GRADIENT(x, y, epsilon=1.0, iterations=None)
+        for gradient, unrolled in zip(gradients, GRADIENT(x, y, epsilon=1.0, iterations=200), strict=True):
+            np.testing.assert_allclose(gradient, unrolled, rtol=1e-9, atol=1e-12)
+        direction = np.random.default_rng(0).normal(size=x.shape)
+        step = 1e-5 * direction
+        ahead, behind = (SINKHORN(z, y, epsilon=1.0, iterations=None) for z in (x + step, x - step))
+        # Central differences err by the square of the step.
+        np.testing.assert_allclose((ahead - behind) / 2e-5, (gradients[0] * direction).sum(), rtol=1e-7)
+    in_float32 = GRADIENT(X, Y[:9], epsilon=1.0, iterations=None)
+    for gradient, single in zip(gradients, in_float32, strict=True):
+        np.testing.assert_allclose(single, gradient, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("iterations", [None, 10])
+def test_sinkhorn_stays_finite_where_the_plan_is_a_permutation_and_where_points_are_far(iterations):
+    spread = 10.0 * np.mgrid[:2, :2, :3].reshape(3, 12).T.astype(np.float32)
+    moved = spread + np.float32([0, 0, 1])
+    # Each point is carried to its own copy, one unit away.
+    np.testing.assert_allclose(SINKHORN(spread, moved, epsilon=0.01, iterations=iterations), 1.0, rtol=FLOAT32)
+    slope, _ = GRADIENT(spread, moved, epsilon=0.01, iterations=iterations)
+    np.testing.assert_allclose(slope, 2 * (spread - moved) / 12, rtol=FLOAT32)
+    # Points onto themselves: the fixed point is not unique, its equations are singular.
+    for x, y in ((X[:8], X[:8]), (1e4 * X, 1e4 * Y), (X, np.zeros_like(Y))):
+        for epsilon in (0.01, 1.0):
+            assert all(np.isfinite(slope).all() for slope in GRADIENT(x, y, epsilon=epsilon, iterations=iterations))
+
+
+def test_sinkhorn_with_one_point_is_the_mean_cost():
+    cost = np.square(X[:, None] - Y[:1]).sum(-1)
+    for iterations in (None, 1):
+        np.testing.assert_allclose(SINKHORN(X, Y[:1], epsilon=1.0, iterations=iterations), cost.mean(), rtol=FLOAT32)
+
+
+def test_sinkhorn_divergence_is_zero_and_flat_between_equals_and_pulls_towards_others():
+    gradient = jax.jit(jax.value_and_grad(losses.sinkhorn_divergence), static_argnames="iterations")
+    value, slope = gradient(X, X[::-1], epsilon=1.0, iterations=None)
+    np.testing.assert_allclose(value, 0.0, atol=1e-6)
+    # Terms as large as cost / epsilon = 20 cancel in it.
+    np.testing.assert_allclose(slope, 0.0, atol=1e-5)
+    x, values = X, []
+    for _ in range(3):
+        value, slope = gradient(x, Y, epsilon=1.0, iterations=None)
+        values.append(float(value))
+        x = x - slope
+    assert values[0] > values[1] > values[2] > 0
+
+
+def test_sinkhorn_says_what_is_wrong():
+    for x, y in ((X, Y[:, :2]), (X[0], Y[0]), (X[None], Y[None])):
+        with pytest.raises(ValueError, match="flatten each sample"):
+            losses.sinkhorn(x, y, epsilon=1.0, iterations=1)
+    with pytest.raises(ValueError, match="epsilon is 0"):
+        losses.sinkhorn(X, Y, epsilon=0, iterations=1)
+    with pytest.raises(ValueError, match="iterations is 0"):
+        losses.sinkhorn(X, Y, epsilon=1.0, iterations=0)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        losses.l1,
+        losses.l2,
+        losses.charbonnier,
+        losses.cycle_consistency,
+        losses.identity,
+        lambda x, y: losses.total_variation(x) + losses.total_variation(y),
+        lambda x, y: losses.content({"a": x, "b": x[..., 0]}, {"a": y, "b": y[..., 0]}, distance="l1"),
+        lambda x, y: losses.gradient_penalty(jnp.tanh, x, y, jax.random.key(0)) + losses.r1_penalty(jnp.tanh, x),
+        lambda x, y: losses.sinkhorn(x.reshape(8, 12), y.reshape(8, 12), epsilon=5.0, iterations=None),
+        lambda x, y: losses.sinkhorn_divergence(x.reshape(8, 12), y.reshape(8, 12), epsilon=5.0, iterations=5),
+    ],
+)
+def test_losses_work_under_jit_grad_and_vmap(loss):
+    x, y = jax.random.normal(jax.random.key(0), (2, 3, 2, 4, 4, 3))
+    gradient = jax.value_and_grad(loss, argnums=(0, 1))
+    values, slopes = jax.jit(jax.vmap(gradient))(x, y)
+    for i in range(3):
+        value, alone = jax.jit(gradient)(x[i], y[i])
+        np.testing.assert_allclose(values[i], value, rtol=FLOAT32)
+        for together, slope in zip(slopes, alone, strict=True):
+            np.testing.assert_allclose(together[i], slope, rtol=1e-5, atol=1e-6)
+            assert (slope != 0).any()
+
+
+def test_weighted_sum_composes_an_objective_and_logs_its_terms():
+    def loss(x):
+        return losses.weighted_sum({"gan": (2.0, x**2), "l1": (100.0, jnp.abs(x)), "off": (0.0, x)})
+
+    (total, terms), gradient = jax.jit(jax.value_and_grad(loss, has_aux=True))(jnp.float32(-3.0))
+    assert total == 2 * 9 + 100 * 3
+    assert terms == {"gan": 9.0, "l1": 3.0, "off": -3.0}
+    assert gradient == 2 * 2 * -3 - 100
+    with pytest.raises(ValueError, match=r"term 'l1' has shape \(2,\); wanted a scalar"):
+        losses.weighted_sum({"l1": (1.0, np.zeros(2))})
