@@ -1,8 +1,8 @@
 """Pure loss functions: arrays in, a scalar out; nothing here knows a network.
 
 Logits are a critic's unnormalised scores, of any shape (a PatchGAN gives one for each patch); means are over all of
-their elements. A critic's loss is the sum of its real and its fake half, never their average. Inputs are computed
-with in float32 at least. Every function works under `jit`, `grad` and `vmap`.
+their elements. A critic's loss is the sum of its real and its fake half, never their average. Everything is computed
+in float32 at least. Every function works under `jit`, `grad` and `vmap`.
 
 Adversarial games   minimax non_saturating least_squares hinge wasserstein relativistic_average, label_smoothing
 Penalties           gradient_penalty r1_penalty
@@ -13,6 +13,7 @@ An objective        weighted_sum
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Literal, NamedTuple
 
 import jax
@@ -46,74 +47,50 @@ class AdversarialLoss(NamedTuple):
     generator: Callable[[ArrayLike, ArrayLike], jax.Array]
 
 
-# log D(t) = -softplus(-t) and log(1 - D(t)) = -softplus(t), for D = sigmoid, lose no digits and never overflow.
+_Formula = Callable[[jax.Array], jax.Array]  # of each logit by itself
 
 
-def _log_likelihood_critic(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
-    return softplus(-_floats(real_logits)).mean() + softplus(_floats(fake_logits)).mean()
+def _game(*, real: _Formula, fake: _Formula, generator: _Formula) -> AdversarialLoss:
+    """The game in which each logit counts by itself: two formulas for the critic, one for the generator's fakes."""
+
+    def critic_loss(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
+        return real(_floats(real_logits)).mean() + fake(_floats(fake_logits)).mean()
+
+    def generator_loss(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
+        del real_logits
+        return generator(_floats(fake_logits)).mean()
+
+    return AdversarialLoss(critic_loss, generator_loss)
 
 
-def _minimax_generator(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
-    del real_logits
-    return -softplus(_floats(fake_logits)).mean()
-
-
-def _non_saturating_generator(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
-    del real_logits
-    return softplus(-_floats(fake_logits)).mean()
-
-
-def _least_squares_critic(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
-    return jnp.square(_floats(real_logits) - 1.0).mean() + jnp.square(_floats(fake_logits)).mean()
-
-
-def _least_squares_generator(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
-    del real_logits
-    return jnp.square(_floats(fake_logits) - 1.0).mean()
-
-
-def _hinge_critic(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
-    return relu(1.0 - _floats(real_logits)).mean() + relu(1.0 + _floats(fake_logits)).mean()
-
-
-def _wasserstein_critic(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
-    return _floats(fake_logits).mean() - _floats(real_logits).mean()
-
-
-def _linear_generator(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
-    del real_logits
-    return -_floats(fake_logits).mean()
-
-
-def _relativistic_average_critic(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
-    real, fake = _floats(real_logits), _floats(fake_logits)
-    return _log_likelihood_critic(real - fake.mean(), fake - real.mean())
-
-
-def _relativistic_average_generator(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
-    return _relativistic_average_critic(fake_logits, real_logits)
-
+# In terms of softplus, log D(t) = -softplus(-t) and log(1 - D(t)) = -softplus(t) lose no digits and never overflow.
 
 # Goodfellow et al. 2014, "Generative Adversarial Nets", eq. 1, as printed: the generator minimises log(1 - D(G(z))),
 # whose gradient vanishes where the critic is sure.
-minimax = AdversarialLoss(_log_likelihood_critic, _minimax_generator)
+minimax = _game(real=lambda r: softplus(-r), fake=softplus, generator=lambda f: -softplus(f))
 
 # The same paper, section 3: the generator maximises log D(G(z)). What most code calls "vanilla".
-non_saturating = AdversarialLoss(_log_likelihood_critic, _non_saturating_generator)
+non_saturating = _game(real=lambda r: softplus(-r), fake=softplus, generator=lambda f: softplus(-f))
 
 # Mao et al. 2017, "Least Squares Generative Adversarial Networks", eq. 9 (0-1 coding), without its factor 1/2.
-least_squares = AdversarialLoss(_least_squares_critic, _least_squares_generator)
+least_squares = _game(real=lambda r: jnp.square(r - 1.0), fake=jnp.square, generator=lambda f: jnp.square(f - 1.0))
 
 # Lim and Ye 2017, "Geometric GAN"; Miyato et al. 2018, "Spectral Normalization for GANs", eq. 16 and 17.
-hinge = AdversarialLoss(_hinge_critic, _linear_generator)
+hinge = _game(real=lambda r: relu(1.0 - r), fake=lambda f: relu(1.0 + f), generator=jnp.negative)
 
 # Arjovsky et al. 2017, "Wasserstein GAN", algorithm 1. The critic must be kept Lipschitz, by clipped weights or by
 # `gradient_penalty`.
-wasserstein = AdversarialLoss(_wasserstein_critic, _linear_generator)
+wasserstein = _game(real=jnp.negative, fake=jnp.positive, generator=jnp.negative)
+
+
+def _relativistic_average(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
+    real, fake = _floats(real_logits), _floats(fake_logits)
+    return non_saturating.critic(real - fake.mean(), fake - real.mean())
+
 
 # Jolicoeur-Martineau 2018, "The relativistic discriminator"; Wang et al. 2018, "ESRGAN", eq. 1 and 2. Gradients flow
-# through both means, as the papers write it. (BasicSR halves the sums and holds the other half's mean constant.)
-relativistic_average = AdversarialLoss(_relativistic_average_critic, _relativistic_average_generator)
+# through both means, as the papers write it. (BasicSR halves the sums, and its critic holds the means constant.)
+relativistic_average = AdversarialLoss(_relativistic_average, lambda real, fake: _relativistic_average(fake, real))
 
 
 def label_smoothing(game: AdversarialLoss, *, real_label: float = 0.9, fake_label: float = 0.0) -> AdversarialLoss:
@@ -124,27 +101,21 @@ def label_smoothing(game: AdversarialLoss, *, real_label: float = 0.9, fake_labe
     for labels out of range. Salimans et al. 2016, "Improved Techniques for Training GANs", section 3.4: one-sided,
     0.9 and 0, because a fake label above 0 rewards what the generator does already.
     """
-    if game not in _TOWARDS_LABEL:
+    if game not in (minimax, non_saturating, least_squares):
         raise ValueError("this game's critic has no labels to smooth; use minimax, non_saturating or least_squares.")
     if not (0.0 <= real_label <= 1.0 and 0.0 <= fake_label <= 1.0):
         raise ValueError(f"real_label is {real_label} and fake_label {fake_label}; wanted both in [0, 1].")
-    towards = _TOWARDS_LABEL[game]
+
+    def towards(logits: jax.Array, label: float) -> jax.Array:
+        if game == least_squares:
+            return jnp.square(logits - label)
+        return label * softplus(-logits) + (1.0 - label) * softplus(logits)
 
     def critic(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
-        return towards(_floats(real_logits), real_label).mean() + towards(_floats(fake_logits), fake_label).mean()
+        real, fake = _floats(real_logits), _floats(fake_logits)
+        return towards(real, real_label).mean() + towards(fake, fake_label).mean()
 
     return AdversarialLoss(critic, game.generator)
-
-
-def _cross_entropy(logits: jax.Array, label: float) -> jax.Array:
-    return label * softplus(-logits) + (1.0 - label) * softplus(logits)
-
-
-def _squared_error(logits: jax.Array, label: float) -> jax.Array:
-    return jnp.square(logits - label)
-
-
-_TOWARDS_LABEL = {minimax: _cross_entropy, non_saturating: _cross_entropy, least_squares: _squared_error}
 
 
 def gradient_penalty(
@@ -202,7 +173,7 @@ def r1_penalty(critic: Callable[[jax.Array], jax.Array], real: ArrayLike) -> jax
 def _squared_gradient_norms(critic: Callable[[jax.Array], jax.Array], images: jax.Array) -> jax.Array:
     # Samples do not touch each other's logits, so one gradient of the sum holds the gradient of each sample.
     gradients = jax.grad(lambda x: critic(x).sum())(images)
-    return jnp.square(gradients).sum(axis=range(1, images.ndim))
+    return jnp.square(gradients).sum(axis=tuple(range(1, images.ndim)))
 
 
 def l1(prediction: ArrayLike, target: ArrayLike) -> jax.Array:
@@ -245,7 +216,7 @@ def cycle_consistency(reconstruction: ArrayLike, original: ArrayLike) -> jax.Arr
 def identity(output: ArrayLike, original: ArrayLike) -> jax.Array:
     """CycleGAN's identity loss: mean |G(y) - y|, where y is already of the style that G translates into.
 
-    The paper weights it by half of the cycle's weight. Raises ValueError where shapes differ. Zhu et al. 2017,
+    The paper weights it by half the cycle's weight. Raises ValueError where shapes differ. Zhu et al. 2017,
     section 5.2, "Photo generation from paintings".
     """
     return l1(output, original)
@@ -359,10 +330,7 @@ def sinkhorn_divergence(x: ArrayLike, y: ArrayLike, *, epsilon: float, iteration
     Arguments and errors are those of `sinkhorn`. Half of the loss of Genevay et al. 2018, "Learning Generative Models
     with Sinkhorn Divergences", which is 2W(x, y) - W(x, x) - W(y, y).
     """
-
-    def transport(x: ArrayLike, y: ArrayLike) -> jax.Array:
-        return sinkhorn(x, y, epsilon=epsilon, iterations=iterations)
-
+    transport = partial(sinkhorn, epsilon=epsilon, iterations=iterations)
     return transport(x, y) - 0.5 * (transport(x, x) + transport(y, y))
 
 
