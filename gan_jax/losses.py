@@ -275,6 +275,7 @@ def sinkhorn(x: ArrayLike, y: ArrayLike, *, epsilon: float, iterations: int | No
 
     The cost is C_ij = |x_i - y_j|^2 (a sum over d), every point weighs the same (1/n, 1/m), and P minimises
     <P, C> + epsilon * sum P log P with these marginals. Returns <P, C>, without the entropy. Flatten images first.
+    The gradient may take memory for n * m * d numbers.
 
     `epsilon` is in units of the cost: small is close to true transport and slow, large blurs the plan towards
     everything-to-everything; a twentieth to a half of the mean cost is usual. `iterations` is the number of rounds
@@ -295,7 +296,7 @@ def sinkhorn(x: ArrayLike, y: ArrayLike, *, epsilon: float, iterations: int | No
         raise ValueError(f"epsilon is {epsilon}; wanted a number above 0, in units of squared distance.")
     if iterations is not None and iterations < 1:
         raise ValueError(f"iterations is {iterations}; wanted 1 or more, or None for as many as it takes.")
-    # Not |x|^2 + |y|^2 - 2xy, which cancels digits where points are close.
+    # Not |x|^2 + |y|^2 - 2xy, which needs no [n, m, d] on the way back but cancels digits where points are close.
     cost = jnp.square(x[:, None] - y[None]).sum(-1)
     log_kernel = -cost / epsilon
     n, m = cost.shape
