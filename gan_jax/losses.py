@@ -1,19 +1,24 @@
 """Pure loss functions: arrays in, a scalar out; nothing here knows a network.
 
 Logits are a critic's unnormalised scores, of any shape (a PatchGAN gives one for each patch); means are over all of
-their elements. A critic's loss is the sum of its real and its fake half, never their average. Inputs are computed
-with in float32 at least. Every function works under `jit`, `grad` and `vmap`.
+their elements. A critic's loss is the sum of its real and its fake half, never their average. Everything is computed
+in float32 at least. Every function works under `jit`, `grad` and `vmap`.
 
-Adversarial pairs: `minimax non_saturating least_squares hinge wasserstein relativistic_average`, `label_smoothing`.
-Distances: `l1 l2 charbonnier`.
+Adversarial games   minimax non_saturating least_squares hinge wasserstein relativistic_average, label_smoothing
+Penalties           gradient_penalty r1_penalty
+Distances           l1 l2 charbonnier cycle_consistency identity content
+Smoothness          total_variation
+Optimal transport   sinkhorn sinkhorn_divergence
+An objective        weighted_sum
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.nn import relu, softplus
+from jax.nn import logsumexp, relu, softplus
 from jax.typing import ArrayLike
 
 
@@ -42,74 +47,50 @@ class AdversarialLoss(NamedTuple):
     generator: Callable[[ArrayLike, ArrayLike], jax.Array]
 
 
-# log D(t) = -softplus(-t) and log(1 - D(t)) = -softplus(t), for D = sigmoid, lose no digits and never overflow.
+_Formula = Callable[[jax.Array], jax.Array]  # of each logit by itself
 
 
-def _log_likelihood_critic(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
-    return softplus(-_floats(real_logits)).mean() + softplus(_floats(fake_logits)).mean()
+def _game(*, real: _Formula, fake: _Formula, generator: _Formula) -> AdversarialLoss:
+    """The game in which each logit counts by itself: two formulas for the critic, one for the generator's fakes."""
+
+    def critic_loss(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
+        return real(_floats(real_logits)).mean() + fake(_floats(fake_logits)).mean()
+
+    def generator_loss(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
+        del real_logits
+        return generator(_floats(fake_logits)).mean()
+
+    return AdversarialLoss(critic_loss, generator_loss)
 
 
-def _minimax_generator(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
-    del real_logits
-    return -softplus(_floats(fake_logits)).mean()
-
-
-def _non_saturating_generator(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
-    del real_logits
-    return softplus(-_floats(fake_logits)).mean()
-
-
-def _least_squares_critic(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
-    return jnp.square(_floats(real_logits) - 1.0).mean() + jnp.square(_floats(fake_logits)).mean()
-
-
-def _least_squares_generator(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
-    del real_logits
-    return jnp.square(_floats(fake_logits) - 1.0).mean()
-
-
-def _hinge_critic(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
-    return relu(1.0 - _floats(real_logits)).mean() + relu(1.0 + _floats(fake_logits)).mean()
-
-
-def _wasserstein_critic(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
-    return _floats(fake_logits).mean() - _floats(real_logits).mean()
-
-
-def _linear_generator(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
-    del real_logits
-    return -_floats(fake_logits).mean()
-
-
-def _relativistic_average_critic(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
-    real, fake = _floats(real_logits), _floats(fake_logits)
-    return _log_likelihood_critic(real - fake.mean(), fake - real.mean())
-
-
-def _relativistic_average_generator(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
-    return _relativistic_average_critic(fake_logits, real_logits)
-
+# In terms of softplus, log D(t) = -softplus(-t) and log(1 - D(t)) = -softplus(t) lose no digits and never overflow.
 
 # Goodfellow et al. 2014, "Generative Adversarial Nets", eq. 1, as printed: the generator minimises log(1 - D(G(z))),
 # whose gradient vanishes where the critic is sure.
-minimax = AdversarialLoss(_log_likelihood_critic, _minimax_generator)
+minimax = _game(real=lambda r: softplus(-r), fake=softplus, generator=lambda f: -softplus(f))
 
 # The same paper, section 3: the generator maximises log D(G(z)). What most code calls "vanilla".
-non_saturating = AdversarialLoss(_log_likelihood_critic, _non_saturating_generator)
+non_saturating = _game(real=lambda r: softplus(-r), fake=softplus, generator=lambda f: softplus(-f))
 
 # Mao et al. 2017, "Least Squares Generative Adversarial Networks", eq. 9 (0-1 coding), without its factor 1/2.
-least_squares = AdversarialLoss(_least_squares_critic, _least_squares_generator)
+least_squares = _game(real=lambda r: jnp.square(r - 1.0), fake=jnp.square, generator=lambda f: jnp.square(f - 1.0))
 
 # Lim and Ye 2017, "Geometric GAN"; Miyato et al. 2018, "Spectral Normalization for GANs", eq. 16 and 17.
-hinge = AdversarialLoss(_hinge_critic, _linear_generator)
+hinge = _game(real=lambda r: relu(1.0 - r), fake=lambda f: relu(1.0 + f), generator=jnp.negative)
 
 # Arjovsky et al. 2017, "Wasserstein GAN", algorithm 1. The critic must be kept Lipschitz, by clipped weights or by
 # `gradient_penalty`.
-wasserstein = AdversarialLoss(_wasserstein_critic, _linear_generator)
+wasserstein = _game(real=jnp.negative, fake=jnp.positive, generator=jnp.negative)
+
+
+def _relativistic_average(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
+    real, fake = _floats(real_logits), _floats(fake_logits)
+    return non_saturating.critic(real - fake.mean(), fake - real.mean())
+
 
 # Jolicoeur-Martineau 2018, "The relativistic discriminator"; Wang et al. 2018, "ESRGAN", eq. 1 and 2. Gradients flow
-# through both means, as the papers write it. (BasicSR halves the sums and holds the other half's mean constant.)
-relativistic_average = AdversarialLoss(_relativistic_average_critic, _relativistic_average_generator)
+# through both means, as the papers write it. (BasicSR halves the sums, and its critic holds the means constant.)
+relativistic_average = AdversarialLoss(_relativistic_average, lambda real, fake: _relativistic_average(fake, real))
 
 
 def label_smoothing(game: AdversarialLoss, *, real_label: float = 0.9, fake_label: float = 0.0) -> AdversarialLoss:
@@ -120,27 +101,79 @@ def label_smoothing(game: AdversarialLoss, *, real_label: float = 0.9, fake_labe
     for labels out of range. Salimans et al. 2016, "Improved Techniques for Training GANs", section 3.4: one-sided,
     0.9 and 0, because a fake label above 0 rewards what the generator does already.
     """
-    if game not in _TOWARDS_LABEL:
+    if game not in (minimax, non_saturating, least_squares):
         raise ValueError("this game's critic has no labels to smooth; use minimax, non_saturating or least_squares.")
     if not (0.0 <= real_label <= 1.0 and 0.0 <= fake_label <= 1.0):
         raise ValueError(f"real_label is {real_label} and fake_label {fake_label}; wanted both in [0, 1].")
-    towards = _TOWARDS_LABEL[game]
+
+    def towards(logits: jax.Array, label: float) -> jax.Array:
+        if game == least_squares:
+            return jnp.square(logits - label)
+        return label * softplus(-logits) + (1.0 - label) * softplus(logits)
 
     def critic(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
-        return towards(_floats(real_logits), real_label).mean() + towards(_floats(fake_logits), fake_label).mean()
+        real, fake = _floats(real_logits), _floats(fake_logits)
+        return towards(real, real_label).mean() + towards(fake, fake_label).mean()
 
     return AdversarialLoss(critic, game.generator)
 
 
-def _cross_entropy(logits: jax.Array, label: float) -> jax.Array:
-    return label * softplus(-logits) + (1.0 - label) * softplus(logits)
+def gradient_penalty(
+    critic: Callable[[jax.Array], jax.Array],
+    real: ArrayLike,
+    fake: ArrayLike,
+    key: jax.Array | None = None,
+    *,
+    epsilon: ArrayLike | None = None,
+    target: float = 1.0,
+    one_sided: bool = False,
+) -> jax.Array:
+    """Mean over samples of (|gradient of the critic at x| - target)^2, x = epsilon * real + (1 - epsilon) * fake.
+
+    `real` and `fake` are [N, ...] of one shape; `critic` maps such images to logits, each sample on its own: no batch
+    norm. The norm is over all pixels of one sample. Where a critic gives several logits a sample (PatchGAN) it is
+    the gradient of their sum. Give a `key`, to draw epsilon uniformly in [0, 1), or `epsilon` [N] itself.
+
+    target=1.0 is WGAN-GP's two-sided penalty, to be weighted by 10; `one_sided` forgives norms under the target;
+    target=0.0 is the zero-centred penalty. The penalty reaches whatever parameters `critic` closes over; its gradient
+    is finite even where the critic's is zero. Raises ValueError where shapes differ, for an epsilon that is not [N],
+    and for neither or both of key and epsilon.
+
+    Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", eq. 3. One-sided: Petzka et al. 2018, "On the
+    Regularization of Wasserstein GANs". Zero-centred: Thanh-Tung et al. 2019, "Improving Generalization and Stability
+    of Generative Adversarial Networks".
+    """
+    _require_equal_shapes(real=real, fake=fake)
+    real, fake = _floats(real), _floats(fake)
+    samples = real.shape[:1]
+    if epsilon is None and key is not None:
+        epsilon = jax.random.uniform(key, samples, real.dtype)
+    elif epsilon is None or key is not None:
+        raise ValueError(f"key is {key} and epsilon {epsilon}; give exactly one of them.")
+    elif jnp.shape(epsilon) != samples:
+        raise ValueError(f"epsilon has shape {jnp.shape(epsilon)}; wanted one number a sample, {samples}.")
+    epsilon = _floats(epsilon).reshape(samples + (1,) * (real.ndim - 1))
+    squares = _squared_gradient_norms(critic, epsilon * real + (1.0 - epsilon) * fake)
+    # The slope of the square root at 0 is infinite, and infinity times the inner gradient's 0 would be NaN.
+    positive = squares > 0.0
+    norms = jnp.where(positive, jnp.sqrt(jnp.where(positive, squares, 1.0)), 0.0)
+    excess = relu(norms - target) if one_sided else norms - target
+    return jnp.square(excess).mean()
 
 
-def _squared_error(logits: jax.Array, label: float) -> jax.Array:
-    return jnp.square(logits - label)
+def r1_penalty(critic: Callable[[jax.Array], jax.Array], real: ArrayLike) -> jax.Array:
+    """Mean over samples of |gradient of the critic at real|^2, without the paper's factor gamma / 2.
+
+    As for `gradient_penalty`, the critic must take each sample on its own, and several logits a sample are summed
+    before differentiating. Mescheder et al. 2018, "Which Training Methods for GANs do actually Converge?", eq. 9.
+    """
+    return _squared_gradient_norms(critic, _floats(real)).mean()
 
 
-_TOWARDS_LABEL = {minimax: _cross_entropy, non_saturating: _cross_entropy, least_squares: _squared_error}
+def _squared_gradient_norms(critic: Callable[[jax.Array], jax.Array], images: jax.Array) -> jax.Array:
+    # Samples do not touch each other's logits, so one gradient of the sum holds the gradient of each sample.
+    gradients = jax.grad(lambda x: critic(x).sum())(images)
+    return jnp.square(gradients).sum(axis=tuple(range(1, images.ndim)))
 
 
 def l1(prediction: ArrayLike, target: ArrayLike) -> jax.Array:
@@ -148,7 +181,8 @@ def l1(prediction: ArrayLike, target: ArrayLike) -> jax.Array:
 
     Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks", eq. 3.
     """
-    return _magnitude(_difference(prediction, target)).mean()
+    _require_equal_shapes(prediction=prediction, target=target)
+    return _magnitude(_floats(prediction) - _floats(target)).mean()
 
 
 def l2(prediction: ArrayLike, target: ArrayLike) -> jax.Array:
@@ -156,7 +190,8 @@ def l2(prediction: ArrayLike, target: ArrayLike) -> jax.Array:
 
     Ledig et al. 2017, "Photo-Realistic Single Image Super-Resolution Using a GAN" (SRGAN), eq. 4.
     """
-    return jnp.square(_difference(prediction, target)).mean()
+    _require_equal_shapes(prediction=prediction, target=target)
+    return jnp.square(_floats(prediction) - _floats(target)).mean()
 
 
 def charbonnier(prediction: ArrayLike, target: ArrayLike, *, eps: float = 1e-12) -> jax.Array:
@@ -165,15 +200,188 @@ def charbonnier(prediction: ArrayLike, target: ArrayLike, *, eps: float = 1e-12)
     `eps` is added as it is, not squared: BasicSR's 1e-12 is the default, and LapSRN's epsilon of 1e-3 is eps=1e-6.
     Raises ValueError where shapes differ. Lai et al. 2017, "Deep Laplacian Pyramid Networks" (LapSRN), section 3.
     """
-    return jnp.sqrt(jnp.square(_difference(prediction, target)) + eps).mean()
+    _require_equal_shapes(prediction=prediction, target=target)
+    return jnp.sqrt(jnp.square(_floats(prediction) - _floats(target)) + eps).mean()
 
 
-def _difference(prediction: ArrayLike, target: ArrayLike, *, where: str = "") -> jax.Array:
-    if jnp.shape(prediction) != jnp.shape(target):
-        # Broadcasting would average the wrong differences in silence.
-        got = f"{where}prediction has shape {jnp.shape(prediction)} and target {jnp.shape(target)}"
+def cycle_consistency(reconstruction: ArrayLike, original: ArrayLike) -> jax.Array:
+    """One direction of CycleGAN's cycle: mean |F(G(x)) - x| of the reconstruction F(G(x)) and the original x.
+
+    The paper adds both directions, each weighted by 10. Raises ValueError where shapes differ. Zhu et al. 2017,
+    "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", eq. 2.
+    """
+    return l1(reconstruction, original)
+
+
+def identity(output: ArrayLike, original: ArrayLike) -> jax.Array:
+    """CycleGAN's identity loss: mean |G(y) - y|, where y is already of the style that G translates into.
+
+    The paper weights it by half the cycle's weight. Raises ValueError where shapes differ. Zhu et al. 2017,
+    section 5.2, "Photo generation from paintings".
+    """
+    return l1(output, original)
+
+
+def content(
+    features: Mapping[str, ArrayLike],
+    target_features: Mapping[str, ArrayLike],
+    *,
+    distance: Literal["l1", "l2"] = "l2",
+    weights: Mapping[str, float] | None = None,
+) -> jax.Array:
+    """The sum over layers of weight * distance between two dicts of feature maps, {layer: array of any shape}.
+
+    `distance` is "l1" (mean absolute) or "l2" (mean squared error) over every element of a layer; `weights` has a
+    factor for each layer, None is 1 for all. Gradients flow into both dicts; the target's usually has no parameters
+    behind it. Raises ValueError where layers or shapes differ, for weights of other layers, for no layer at all.
+
+    Johnson et al. 2016, "Perceptual Losses for Real-Time Style Transfer and Super-Resolution", eq. 2. SRGAN's VGG loss
+    (Ledig et al. 2017, eq. 5), with features rescaled by 1/12.75, is
+    `content({"relu5_4": f}, {"relu5_4": t}, weights={"relu5_4": 1 / 12.75**2})`.
+    """
+    distances = {"l1": l1, "l2": l2}
+    if distance not in distances:
+        raise ValueError(f'distance is {distance!r}; wanted "l1" or "l2".')
+    if not features:
+        raise ValueError("features have no layers; wanted one at least.")
+    if weights is None:
+        weights = dict.fromkeys(features, 1.0)
+    for name, layers in (("target_features", target_features), ("weights", weights)):
+        if layers.keys() != features.keys():
+            raise ValueError(f"{name} has layers {sorted(layers)} and features {sorted(features)}; they must be equal.")
+    total = jnp.zeros(())
+    for layer, feature in features.items():
+        _require_equal_shapes(**{f"features[{layer!r}]": feature, "the target": target_features[layer]})
+        total += weights[layer] * distances[distance](feature, target_features[layer])
+    return total
+
+
+def total_variation(images: ArrayLike) -> jax.Array:
+    """Anisotropic total variation of images [..., H, W, C]: mean |vertical step| + mean |horizontal step|.
+
+    Each mean is over its own count of steps between neighbours, as in BasicSR, so the value does not grow with the
+    image. Raises ValueError for a side under 2. Rudin et al. 1992, "Nonlinear total variation based noise removal".
+    """
+    x = _floats(images)
+    if x.ndim < 3 or min(x.shape[-3:-1]) < 2:
+        raise ValueError(f"images have shape {x.shape}; wanted [..., H, W, C] with H and W of 2 or more.")
+    vertical = x[..., 1:, :, :] - x[..., :-1, :, :]
+    horizontal = x[..., 1:, :] - x[..., :-1, :]
+    return _magnitude(vertical).mean() + _magnitude(horizontal).mean()
+
+
+def sinkhorn(x: ArrayLike, y: ArrayLike, *, epsilon: float, iterations: int | None) -> jax.Array:
+    """Entropic optimal transport from points x [n, d] to y [m, d]: the mean squared distance that the plan moves them.
+
+    The cost is C_ij = |x_i - y_j|^2 (a sum over d), every point weighs the same (1/n, 1/m), and P minimises
+    <P, C> + epsilon * sum P log P with these marginals. Returns <P, C>, without the entropy. Flatten images first.
+    The gradient may take memory for n * m * d numbers.
+
+    `epsilon` is in units of the cost: small is close to true transport and slow, large blurs the plan towards
+    everything-to-everything; a twentieth to a half of the mean cost is usual. `iterations` is the number of rounds
+    (u = a / Kv, then v = b / K'u, from v = 1) through which gradients flow; None goes on until a round changes
+    nothing that the dtype can tell, at most 10000 rounds, and differentiates the fixed point itself (exact there, and
+    its memory does not grow with the rounds). All is computed on logarithms, so that a small epsilon neither
+    underflows nor overflows; but float32 resolves the plan only to some 1e-7 * C / epsilon.
+
+    The value is of the batch as a whole, not a mean over samples. Raises ValueError for other shapes, epsilon <= 0 or
+    iterations < 1. Cuturi 2013, "Sinkhorn Distances", algorithm 1; on logarithms: Peyre and Cuturi 2019,
+    "Computational Optimal Transport", section 4.4; its gradient: Luise et al. 2018, "Differential Properties of
+    Sinkhorn Approximation for Learning with Wasserstein Distance".
+    """
+    x, y = _floats(x), _floats(y)
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
+        raise ValueError(f"x has shape {x.shape} and y {y.shape}; wanted [n, d] and [m, d]: flatten each sample.")
+    if isinstance(epsilon, int | float) and epsilon <= 0:
+        raise ValueError(f"epsilon is {epsilon}; wanted a number above 0, in units of squared distance.")
+    if iterations is not None and iterations < 1:
+        raise ValueError(f"iterations is {iterations}; wanted 1 or more, or None for as many as it takes.")
+    # Not |x|^2 + |y|^2 - 2xy, which needs no [n, m, d] on the way back but cancels digits where points are close.
+    cost = jnp.square(x[:, None] - y[None]).sum(-1)
+    log_kernel = -cost / epsilon
+    n, m = cost.shape
+
+    def rows(log_v: jax.Array) -> jax.Array:
+        return -jnp.log(n) - logsumexp(log_kernel + log_v, axis=1)
+
+    def columns(log_u: jax.Array) -> jax.Array:
+        return -jnp.log(m) - logsumexp(log_kernel + log_u[:, None], axis=0)
+
+    # Recomputed on the way back, so that a round leaves m numbers behind it and not n * m.
+    @jax.checkpoint
+    def scale(log_v: jax.Array) -> jax.Array:
+        log_v = columns(rows(log_v))
+        return log_v - log_v.mean()  # v is free up to a factor (u takes it back): now the fixed point is unique
+
+    log_v = jnp.zeros(m, cost.dtype)
+    if iterations is None:
+        # The rounding of one round: a few units in the last place of the largest logarithm.
+        tolerance = 4.0 * jnp.finfo(cost.dtype).eps * jnp.abs(log_kernel).max()
+        log_v = _fixed_point(scale, log_v, tolerance)
+    else:
+        log_v = jax.lax.fori_loop(0, iterations - 1, lambda _, log_v: scale(log_v), log_v)
+    log_u = rows(log_v)
+    plan = jnp.exp(log_kernel + log_u[:, None] + columns(log_u))
+    return (plan * cost).sum()
+
+
+def sinkhorn_divergence(x: ArrayLike, y: ArrayLike, *, epsilon: float, iterations: int | None) -> jax.Array:
+    """W(x, y) - W(x, x) / 2 - W(y, y) / 2 with W = `sinkhorn`: zero for equal x and y, whatever epsilon blurs.
+
+    Arguments and errors are those of `sinkhorn`. Half of the loss of Genevay et al. 2018, "Learning Generative Models
+    with Sinkhorn Divergences", which is 2W(x, y) - W(x, x) - W(y, y).
+    """
+    transport = partial(sinkhorn, epsilon=epsilon, iterations=iterations)
+    return transport(x, y) - 0.5 * (transport(x, x) + transport(y, y))
+
+
+def _fixed_point(
+    function: Callable[[jax.Array], jax.Array], start: jax.Array, tolerance: jax.Array, max_iterations: int = 10000
+) -> jax.Array:
+    """The x [m] with function(x) = x, by repetition; differentiated by the implicit function theorem."""
+
+    def repeat(_: Callable, start: jax.Array) -> jax.Array:
+        def unsettled(carry: tuple) -> jax.Array:
+            _, change, count = carry
+            return (change > tolerance) & (count < max_iterations)
+
+        def again(carry: tuple) -> tuple:
+            x, _, count = carry
+            new = function(x)
+            return new, jnp.abs(new - x).max(), count + 1
+
+        return jax.lax.while_loop(unsettled, again, (start, jnp.full((), jnp.inf, start.dtype), 0))[0]
+
+    def solve(linear: Callable[[jax.Array], jax.Array], y: jax.Array) -> jax.Array:
+        unit = jnp.eye(y.size, dtype=y.dtype)
+        jacobian = jax.vmap(linear, out_axes=1)(unit)
+        # Its eigenvalues are in [-1, 0], and reach 0 where the plan is a permutation: one rounding keeps it regular.
+        return jnp.linalg.solve(jacobian - jnp.finfo(y.dtype).eps * unit, y)
+
+    return jax.lax.custom_root(lambda x: function(x) - x, start, repeat, solve)
+
+
+def weighted_sum(terms: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """One objective of named terms {name: (weight, scalar)}: their weighted sum, and {name: scalar} for the log.
+
+    The logged terms are as they came, without their weights. The pair is what `jax.value_and_grad(loss, has_aux=True)`
+    wants of a loss: `return losses.weighted_sum({"gan": (1.0, gan), "l1": (100.0, losses.l1(fake, target))})`.
+    Raises ValueError for a term that is not a scalar.
+    """
+    total = jnp.zeros(())
+    for name, (weight, term) in terms.items():
+        if jnp.shape(term) != ():
+            raise ValueError(f"term {name!r} has shape {jnp.shape(term)}; wanted a scalar: take its mean.")
+        total += jnp.asarray(weight) * term
+    return total, {name: jnp.asarray(term) for name, (_, term) in terms.items()}
+
+
+def _require_equal_shapes(**pair: ArrayLike) -> None:
+    # Broadcasting would average the wrong differences in silence.
+    (name, array), (other_name, other) = pair.items()
+    if jnp.shape(array) != jnp.shape(other):
+        got = f"{name} has shape {jnp.shape(array)} and {other_name} {jnp.shape(other)}"
         raise ValueError(f"{got}; they must be equal.")
-    return _floats(prediction) - _floats(target)
 
 
 def _magnitude(x: jax.Array) -> jax.Array:
