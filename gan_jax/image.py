@@ -209,15 +209,10 @@ def imresize(
         raise ValueError(f"method is {method!r}; use one of {', '.join(_METHODS)}.")
     if (scale is None) == (shape is None):
         raise ValueError(f"scale is {scale} and shape {shape}; give one of the two.")
-    if shape is not None:
-        new_sides = tuple(shape)
-        scales = [new / old for new, old in zip(new_sides, sides, strict=True)]
-    else:
-        assert scale is not None
-        new_sides = tuple(math.ceil(side * scale) for side in sides)
-        scales = [scale, scale]
-    if min(new_sides) < 1 or min(sides) < 1:
-        raise ValueError(f"images of {sides[0]}x{sides[1]} would become {new_sides}; wanted sides of 1 or more.")
+    new_sides = tuple(math.ceil(side * scale) for side in sides) if scale is not None else tuple(shape or ())
+    if len(new_sides) != 2 or min(*new_sides, *sides) < 1:
+        raise ValueError(f"images of {sides[0]}x{sides[1]} would become {new_sides}; wanted two sides of 1 or more.")
+    scales = [scale if scale is not None else new / old for old, new in zip(sides, new_sides, strict=True)]
     # bfloat16 has too few digits for the weights.
     dtype = jnp.promote_types(array.dtype, jnp.float32)
     rows, columns = (

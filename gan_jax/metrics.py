@@ -1,7 +1,12 @@
-"""Image quality: one value an image; averaging happens once, in the caller.
+"""Quality of images, in pairs and in distributions.
 
-Images are [N, H, W, C] of one dtype and shape, in [0, max_value]; uint8 is the usual case.
+Metrics of pairs give one value an image; averaging happens once, in the caller, who also drops the values of images
+that only fill up a batch. Images are [N, H, W, C] of one shape, in [0, max_value]; uint8 is the usual case. For the Y
+channel of super-resolution papers, give them `image.luma` of both sides.
 """
+
+from collections.abc import Mapping
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -12,16 +17,24 @@ from gan_jax import image
 
 _SSIM_WINDOW, _SSIM_SIGMA = 11, 1.5
 _SSIM_K1, _SSIM_K2 = 0.01, 0.03
+_MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+_LPIPS_EPS = 1e-10
 
 
 def psnr(images: ArrayLike, references: ArrayLike, *, max_value: float = 255.0) -> jax.Array:
     """Peak signal-to-noise ratio of each image in decibels [N], over all of its elements; inf for identical ones.
 
-    Raises ValueError where shapes differ.
+    Errors of uint8 images are added up in integers, exactly for images of any size. Raises ValueError where shapes
+    differ.
     """
-    x, y = _as_pair(images, references)
-    # Row by row first: float32 then adds numbers of one size, and loses no digits on large images.
-    error = jnp.square(x - y).mean(axis=(2, 3)).mean(axis=1)
+    x, y = jnp.asarray(images), jnp.asarray(references)
+    if x.dtype == y.dtype == jnp.uint8:
+        _require_pair(x, y)
+        error = _mean_squared_error_u8(x, y)
+    else:
+        x, y = _as_pair(x, y)
+        # Row by row first: float32 then adds numbers of one size, and loses no digits on large images.
+        error = jnp.square(x - y).mean(axis=(2, 3)).mean(axis=1)
     return 10.0 * jnp.log10(max_value**2 / error)
 
 
@@ -34,20 +47,83 @@ def ssim(images: ArrayLike, references: ArrayLike, *, max_value: float = 255.0) 
     x, y = _as_pair(images, references)
     if min(x.shape[1:3]) < _SSIM_WINDOW:
         raise ValueError(f"images are {x.shape[1]}x{x.shape[2]}; SSIM's window wants sides of {_SSIM_WINDOW} or more.")
-    # Variances do not change with an offset. Taking the mean off first keeps float32's digits on flat and bright
-    # images, where E[x^2] - E[x]^2 would cancel them.
-    offset = y.mean(axis=(1, 2), keepdims=True)
-    x0, y0 = x - offset, y - offset
-    mean_x0, mean_y0 = _blur(x0), _blur(y0)
-    variance_x = _blur(x0 * x0) - mean_x0**2
-    variance_y = _blur(y0 * y0) - mean_y0**2
-    covariance = _blur(x0 * y0) - mean_x0 * mean_y0
-    mean_x, mean_y = mean_x0 + offset, mean_y0 + offset
-    c1, c2 = (_SSIM_K1 * max_value) ** 2, (_SSIM_K2 * max_value) ** 2
-    similarity = ((2 * mean_x * mean_y + c1) * (2 * covariance + c2)) / (
-        (mean_x**2 + mean_y**2 + c1) * (variance_x + variance_y + c2)
+    luminance, structure = _similarities(x, y, max_value)
+    return _mean_of_windows(luminance * structure).mean(axis=1)
+
+
+def ms_ssim(images: ArrayLike, references: ArrayLike, *, max_value: float = 255.0) -> jax.Array:
+    """Multi-scale structural similarity of each image [N], in [0, 1]: five scales, each the 2x2 means of the last.
+
+    The windows of `ssim`; an odd side has its last pixels doubled before it is halved. A channel's scales are
+    multiplied, negative ones as 0, and then channels averaged. Raises ValueError where shapes differ or a side is
+    under 161. Wang et al. 2003, "Multi-Scale Structural Similarity for Image Quality Assessment", eq. 7.
+    """
+    x, y = _as_pair(images, references)
+    smallest = (_SSIM_WINDOW - 1) * 2 ** (len(_MS_SSIM_WEIGHTS) - 1) + 1
+    if min(x.shape[1:3]) < smallest:
+        raise ValueError(f"images are {x.shape[1]}x{x.shape[2]}; MS-SSIM's scales want sides of {smallest} or more.")
+    product = jnp.ones((x.shape[0], x.shape[3]))
+    for scale, weight in enumerate(_MS_SSIM_WEIGHTS, start=1):
+        luminance, structure = _similarities(x, y, max_value)
+        last = scale == len(_MS_SSIM_WEIGHTS)
+        similarity = _mean_of_windows(luminance * structure if last else structure)
+        product *= jnp.maximum(similarity, 0.0) ** weight
+        x, y = _halve(x), _halve(y)
+    return product.mean(axis=1)
+
+
+def lpips(
+    features: Mapping[str, jax.Array], reference_features: Mapping[str, jax.Array], weights: Mapping[str, jax.Array]
+) -> jax.Array:
+    """Learned perceptual distance of each image [N]: feature maps [N, h, w, c] of both, and weights [c], by layer.
+
+    Each pixel's features are brought to unit length; their squared differences are weighted, averaged over the pixels
+    and added up over the layers. Raises ValueError where layers or shapes differ. Zhang et al. 2018, "The Unreasonable
+    Effectiveness of Deep Features as a Perceptual Metric", eq. 1; the weights are the published ones, the paper's w^2.
+    """
+    if not features.keys() == reference_features.keys() == weights.keys():
+        layers = [sorted(given) for given in (features, reference_features, weights)]
+        raise ValueError(f"features have layers {layers[0]}, references {layers[1]}, weights {layers[2]}; not equal.")
+    return sum(
+        (_layer_distance(features[name], reference_features[name], weights[name]) for name in features),
+        start=jnp.zeros(()),
     )
-    return similarity.mean(axis=(1, 2, 3))
+
+
+def frechet_distance(features: ArrayLike, reference_features: ArrayLike) -> float:
+    """Squared Fréchet distance of the normal distributions with the moments of two sets of features [n, d], [m, d].
+
+    FID, where the features are Inception's. Biased upwards in small sets: compare at equal counts. Computed on the
+    host in float64, because the distance is a small difference of large numbers. Raises ValueError where the widths
+    differ or a set has under two rows. Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule", eq. 6.
+    """
+    x, y = _as_feature_sets(features, reference_features)
+    shift = x.mean(axis=0) - y.mean(axis=0)
+    # With covariances X'X and Y'Y, the trace of the root of their product is the sum of the singular values of XY',
+    # and stays so for the triangular factors: no covariance is formed, and none of its digits lost in a root.
+    x, y = ((z - z.mean(axis=0)) / np.sqrt(len(z) - 1) for z in (x, y))
+    x, y = (np.asarray(np.linalg.qr(z, mode="r")) for z in (x, y))
+    common = np.linalg.svd(x @ y.T, compute_uv=False).sum()
+    return max(0.0, float((shift**2).sum() + (x**2).sum() + (y**2).sum() - 2.0 * common))
+
+
+def kernel_distance(features: ArrayLike, reference_features: ArrayLike) -> float:
+    """Unbiased squared maximum mean discrepancy of two sets of features [n, d], [m, d], kernel (x.y / d + 1)^3.
+
+    KID, where the features are Inception's and the caller averages over subsets (of 1000, in most papers). May be
+    negative; the expectation does not depend on the counts. Computed on the host in float64. Raises ValueError where
+    the widths differ or a set has under two rows. Bińkowski et al. 2018, "Demystifying MMD GANs", section 3.
+    """
+    x, y = _as_feature_sets(features, reference_features)
+
+    def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return (a @ b.T / a.shape[1] + 1.0) ** 3
+
+    def mean_between(z: np.ndarray) -> float:
+        matrix = kernel(z, z)
+        return (matrix.sum() - np.trace(matrix)) / (len(z) * (len(z) - 1))
+
+    return float(mean_between(x) + mean_between(y) - 2.0 * kernel(x, y).mean())
 
 
 def laplacian_energy(images: ArrayLike) -> jax.Array:
@@ -107,21 +183,15 @@ def label_map_scores(labels: ArrayLike, references: ArrayLike, classes: int) -> 
 
 def _as_pair(images: ArrayLike, references: ArrayLike) -> tuple[jax.Array, jax.Array]:
     x, y = jnp.asarray(images), jnp.asarray(references)
-    _require_equal_shapes(x, y)
-    if x.ndim != 4:
-        raise ValueError(f"images have shape {x.shape}; wanted [N, H, W, C].")
-    return x.astype(jnp.float32), y.astype(jnp.float32)
+    _require_pair(x, y)
+    dtype = jnp.promote_types(jnp.promote_types(x.dtype, y.dtype), jnp.float32)
+    return x.astype(dtype), y.astype(dtype)
 
 
-def _blur(x: jax.Array) -> jax.Array:
-    """The Gaussian window over the valid region, one axis at a time, as a sum of shifted copies."""
-    # The sum of eleven shifts is several times faster on CPU than a one-channel convolution, and exact to float32.
-    distance = np.arange(_SSIM_WINDOW) - _SSIM_WINDOW // 2
-    weights = np.exp(-(distance**2) / (2 * _SSIM_SIGMA**2))
-    weights = (weights / weights.sum()).tolist()
-    height, width = x.shape[1] - _SSIM_WINDOW + 1, x.shape[2] - _SSIM_WINDOW + 1
-    rows = sum(weight * x[:, i : i + height] for i, weight in enumerate(weights))
-    return sum(weight * rows[:, :, i : i + width] for i, weight in enumerate(weights))
+def _require_pair(images: jax.Array, references: jax.Array) -> None:
+    _require_equal_shapes(images, references)
+    if images.ndim != 4:
+        raise ValueError(f"images have shape {images.shape}; wanted [N, H, W, C].")
 
 
 def _require_equal_shapes(images: jax.Array, references: jax.Array) -> None:
@@ -144,3 +214,86 @@ def _lab_histograms(images_u8: jax.Array) -> jax.Array:
 
 def _to_class_or_void(labels: jax.Array, classes: int) -> jax.Array:
     return jnp.where((labels >= 0) & (labels < classes), labels, classes)
+
+
+@jax.jit
+def _mean_squared_error_u8(x: jax.Array, y: jax.Array) -> jax.Array:
+    """[N], with no rounding before the division."""
+    # 65536 squares of 255 just fit into 32 bits; the sums of their upper and of their lower halves do as well.
+    count, chunk = x[0].size, min(x[0].size, 2**16)
+    squares = jnp.square(x.astype(jnp.int32) - y.astype(jnp.int32)).astype(jnp.uint32).reshape(len(x), count)
+    chunks = jnp.pad(squares, ((0, 0), (0, -count % chunk))).reshape(len(x), -1, chunk).sum(axis=2, dtype=jnp.uint32)
+    high, low = (half.sum(axis=1, dtype=jnp.uint32).astype(jnp.float32) for half in (chunks >> 16, chunks & 0xFFFF))
+    return (high * 65536.0 + low) / count
+
+
+def _similarities(x: jax.Array, y: jax.Array, max_value: float) -> tuple[jax.Array, jax.Array]:
+    """SSIM's two factors for each window: luminance, and contrast with structure."""
+    # The moments of sum s and difference d say all: 2 (vx + vy) = vs + vd and 4 cov = vs - vd, and so for the means.
+    both = jnp.concatenate([x + y, x - y])
+    mean, variance = _weigh(*_weigh(both, jnp.zeros_like(both), axis=1), axis=2)
+    (mean_s, mean_d), (variance_s, variance_d) = jnp.split(mean, 2), jnp.split(variance, 2)
+    c1, c2 = (_SSIM_K1 * max_value) ** 2, (_SSIM_K2 * max_value) ** 2
+    luminance = (mean_s**2 - mean_d**2 + 2 * c1) / (mean_s**2 + mean_d**2 + 2 * c1)
+    structure = (variance_s - variance_d + 2 * c2) / (variance_s + variance_d + 2 * c2)
+    return luminance, structure
+
+
+def _mean_of_windows(similarity: jax.Array) -> jax.Array:
+    """[N, C] of [N, h, w, C]: the mean difference from 1, and row by row, for the digits of float32 sums."""
+    return 1.0 - (1.0 - similarity).mean(axis=2).mean(axis=1)
+
+
+# One program an axis: in a common one XLA would compute the rows again for each of the eleven taps of a column.
+@partial(jax.jit, static_argnames="axis")
+def _weigh(mean: jax.Array, variance: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
+    """Mean and variance of the valid Gaussian windows along one axis, out of those of their pixels.
+
+    By the law of total variance. E[x^2] - E[x]^2 would lose float32's digits where a window is flat and bright, so
+    distances are those from the window's central pixel.
+    """
+    offsets = np.arange(_SSIM_WINDOW) - _SSIM_WINDOW // 2
+    weights = np.exp(-(offsets**2) / (2 * _SSIM_SIGMA**2))
+    weights = (weights / weights.sum()).tolist()
+    size = mean.shape[axis] - _SSIM_WINDOW + 1
+
+    def at(pixels: jax.Array, start: int) -> jax.Array:
+        return jax.lax.slice_in_dim(pixels, start, start + size, axis=axis)
+
+    centre = at(mean, _SSIM_WINDOW // 2)
+    first = second = jnp.zeros_like(centre)
+    for start, weight in enumerate(weights):
+        distance = at(mean, start) - centre
+        first += weight * distance
+        second += weight * (at(variance, start) + distance**2)
+    return centre + first, second - first**2
+
+
+def _halve(images: jax.Array) -> jax.Array:
+    """Means of 2x2 pixels; an odd side has its last pixels doubled."""
+    _, height, width, _ = images.shape
+    even = jnp.pad(images, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    return (even[:, ::2, ::2] + even[:, 1::2, ::2] + even[:, ::2, 1::2] + even[:, 1::2, 1::2]) / 4.0
+
+
+def _layer_distance(features: jax.Array, references: jax.Array, weights: jax.Array) -> jax.Array:
+    x, y = _as_pair(features, references)
+    if jnp.shape(weights) != x.shape[3:]:
+        raise ValueError(f"weights have shape {jnp.shape(weights)} for {x.shape[3]} channels; wanted [{x.shape[3]}].")
+    return (jnp.square(_to_unit_length(x) - _to_unit_length(y)) * weights).sum(axis=3).mean(axis=(1, 2))
+
+
+def _to_unit_length(features: jax.Array) -> jax.Array:
+    squares = jnp.square(features).sum(axis=-1, keepdims=True)
+    # The root of 0 has no gradient, and after a ReLU whole pixels are 0.
+    length = jnp.where(squares > 0.0, jnp.sqrt(jnp.where(squares > 0.0, squares, 1.0)), 0.0)
+    return features / (length + _LPIPS_EPS)
+
+
+def _as_feature_sets(features: ArrayLike, references: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    x, y = np.asarray(features, np.float64), np.asarray(references, np.float64)
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or min(len(x), len(y)) < 2:
+        raise ValueError(
+            f"features have shape {x.shape} and references {y.shape}; wanted [n, d] and [m, d], two rows or more."
+        )
+    return x, y

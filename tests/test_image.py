@@ -234,8 +234,10 @@ def test_resizing_refuses_what_it_cannot_do():
     for options in ({}, {"scale": 2, "shape": (4, 4)}):
         with pytest.raises(ValueError, match="give one of the two"):
             image.imresize(picture, **options)
-    for options in ({"scale": -1}, {"shape": (0, 4)}, {"scale": 0}):
-        with pytest.raises(ValueError, match="wanted sides of 1 or more"):
+    for options in ({"scale": -1}, {"shape": (0, 4)}, {"scale": 0}, {"shape": (4,)}):
+        with pytest.raises(ValueError, match="wanted two sides of 1 or more"):
             image.imresize(picture, **options)
+    with pytest.raises(ValueError, match="wanted two sides of 1 or more"):
+        image.imresize(picture[:0], shape=(4, 4))
     with pytest.raises(ValueError, match=r"wanted \[..., H, W, C\]"):
         image.imresize(picture[0], scale=2)

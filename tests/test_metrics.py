@@ -1,31 +1,83 @@
-"""Metrics against BasicSR's and scikit-image's numbers (tests/golden/metrics), and their properties."""
+"""Metrics against numbers of BasicSR, scikit-image and LPIPS (tests/golden), SciPy's, and their properties."""
 
 import json
+import math
+import zlib
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.linalg
 from PIL import Image
 
 from gan_jax import image, metrics
 
-GOLDEN = Path(__file__).parent / "golden" / "metrics"
-EXPECTED = json.loads((GOLDEN / "expected.json").read_text())["pairs"]
-PAIRS = sorted(path.name.removesuffix("_a.png") for path in GOLDEN.glob("*_a.png"))
+GOLDEN = Path(__file__).parent / "golden"
+EXPECTED = json.loads((GOLDEN / "metrics" / "expected.json").read_text())["pairs"]
+PROTOCOLS = {
+    "rgb_crop0": lambda x: x,
+    "rgb_crop4": lambda x: image.crop_border(x, 4),
+    "y_crop0": image.luma,
+    "y_crop4": lambda x: image.luma(image.crop_border(x, 4)),
+}
 
 
 def read(name: str) -> np.ndarray:
-    picture = np.asarray(Image.open(GOLDEN / name))
+    picture = np.asarray(Image.open(GOLDEN / "metrics" / name))
     return picture.reshape(1, *picture.shape[:2], -1)
 
 
-@pytest.mark.parametrize("name", PAIRS)
+def levels(*shape, seed=0, high=256):
+    return np.random.default_rng(seed).integers(0, high, shape, dtype=np.uint8)
+
+
+def similarities_f64(x, y, max_value=255.0):
+    """SSIM's luminance and structure as the paper writes them, in float64."""
+    weights = np.exp(-((np.arange(11) - 5.0) ** 2) / 4.5)
+    weights /= weights.sum()
+
+    def blur(z):
+        rows = np.lib.stride_tricks.sliding_window_view(z, 11, axis=1) @ weights
+        return np.lib.stride_tricks.sliding_window_view(rows, 11, axis=2) @ weights
+
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    mx, my = blur(x), blur(y)
+    vx, vy, covariance = blur(x * x) - mx**2, blur(y * y) - my**2, blur(x * y) - mx * my
+    c1, c2 = (0.01 * max_value) ** 2, (0.03 * max_value) ** 2
+    return (2 * mx * my + c1) / (mx**2 + my**2 + c1), (2 * covariance + c2) / (vx + vy + c2)
+
+
+@jax.jit
+def scores(a, b):
+    """PSNR and SSIM under each protocol, as one program: it compiles faster than its parts one by one."""
+    pairs = {name: (protocol(a), protocol(b)) for name, protocol in PROTOCOLS.items()}
+    return {name: (metrics.psnr(x, y), metrics.ssim(x, y)) for name, (x, y) in pairs.items()}
+
+
+def test_every_pair_of_the_reference_is_there():
+    assert len(EXPECTED) == 15
+    assert {protocol for pair in EXPECTED.values() for protocol in pair["expected"]} == set(PROTOCOLS)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
 def test_psnr_and_ssim_equal_the_float64_references(name):
-    a, b = read(f"{name}_a.png"), read(f"{name}_b.png")
-    expected = EXPECTED[name]["expected"]["rgb_crop0"]
-    # The string "inf" reads as a number too.
-    np.testing.assert_allclose(metrics.psnr(a, b), [float(expected["psnr_f64"])], rtol=1e-6)
-    np.testing.assert_allclose(metrics.ssim(a, b), [expected["ssim_f64"]], atol=1e-5)
+    pair = EXPECTED[name]
+    for protocol, (psnr, ssim) in scores(read(pair["a"]), read(pair["b"])).items():
+        expected = pair["expected"][protocol]
+        # The string "inf" reads as a number too.
+        np.testing.assert_allclose(psnr, [float(expected["psnr_f64"])], rtol=1e-6)
+        np.testing.assert_allclose(ssim, [expected["ssim_f64"]], atol=1e-6)
+
+
+def test_psnr_adds_up_without_rounding_or_overflow():
+    black = np.zeros((3, 1500, 2000, 1), np.uint8)
+    other = black.copy()
+    other[0] = 255
+    other[1, 700, 700] = 1
+    expected = [0.0, 10 * math.log10(255**2 * 3e6), math.inf]
+    np.testing.assert_allclose(metrics.psnr(other, black), expected, rtol=2e-7, atol=1e-6)
 
 
 def test_values_are_per_image_and_in_order():
@@ -38,6 +90,129 @@ def test_values_are_per_image_and_in_order():
         alone = np.concatenate([metric(noisy[i : i + 1], images[i : i + 1]) for i in range(3)])
         np.testing.assert_allclose(together, alone, rtol=1e-6)
         assert together[1] < together[0] == together[2]
+
+
+def edges(low, high):
+    picture = np.full((1, 24, 32, 1), low, np.uint8)
+    picture[:, :, 16:] = high
+    return picture
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [
+        (edges(0, 255), edges(1, 254)),
+        (edges(255, 255), edges(254, 254)),
+        (levels(1, 24, 32, 1, high=2), levels(1, 24, 32, 1, high=3, seed=1)),
+        (255 - levels(1, 24, 32, 1, high=2), 255 - levels(1, 24, 32, 1, high=3, seed=1)),
+        (edges(0, 250) + levels(1, 24, 32, 1, high=3), edges(0, 250) + levels(1, 24, 32, 1, high=3, seed=1)),
+    ],
+    ids=["edge", "flat", "dark", "bright", "edge in noise"],
+)
+def test_ssim_keeps_its_digits(x, y):
+    expected = np.prod(similarities_f64(x, y), axis=0).mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(metrics.ssim(x, y), expected, atol=1e-6)
+    # The same pictures in another range.
+    unit_x, unit_y = x / np.float32(255), y / np.float32(255)
+    np.testing.assert_allclose(metrics.ssim(unit_x, unit_y, max_value=1.0), expected, atol=1e-6)
+
+
+def test_ssim_can_be_trained_on():
+    x, y = (levels(1, 12, 12, 1, seed=seed).astype(np.float32) for seed in (0, 1))
+    value, gradient = jax.value_and_grad(lambda x: metrics.ssim(x, y).sum())(x)
+    step = 1e3 * gradient
+    assert jnp.abs(step).max() > 0.1
+    assert metrics.ssim(x + step, y)[0] > value
+
+
+def test_ms_ssim_equals_the_formula_in_float64():
+    x = np.asarray(image.imresize(levels(1, 20, 20, 2), shape=(163, 162))).clip(0, 255)
+    y = np.float32(x + np.random.default_rng(1).normal(0, 20, x.shape))
+    expected, a, b = 1.0, x.astype(np.float64), y.astype(np.float64)
+    for weight in (0.0448, 0.2856, 0.3001, 0.2363):
+        expected *= similarities_f64(a, b)[1].mean((1, 2)) ** weight
+        a, b = (np.pad(z, [(0, 0), *[(0, side % 2) for side in z.shape[1:3]], (0, 0)], "symmetric") for z in (a, b))
+        a, b = (z.reshape(1, z.shape[1] // 2, 2, z.shape[2] // 2, 2, 2).mean((2, 4)) for z in (a, b))
+    expected *= np.prod(similarities_f64(a, b), axis=0).mean((1, 2)) ** 0.1333
+    images, references = np.concatenate([y, x, 255 - x]), np.concatenate([x, x, x])
+    noisy, equal, negative = jax.jit(metrics.ms_ssim)(images, references)
+    np.testing.assert_allclose(noisy, expected.mean(), atol=1e-6)
+    assert negative == 0.0 < noisy < 0.99 < equal == 1.0  # structure that is negative counts as none
+
+
+def alexnet(x, seed, recipe):
+    """The five feature maps of the reference's random AlexNet, images NHWC in [-1, 1]."""
+    x = (x - np.float32([-0.030, -0.088, -0.188])) / np.float32([0.458, 0.448, 0.450])
+    maps, layout = {}, ("NHWC", "OIHW", "NHWC")
+    for tap, (layer, stride, padding, pool) in enumerate(
+        [(0, 4, 2, False), (3, 1, 2, True), (6, 1, 1, True), (8, 1, 1, False), (10, 1, 1, False)]
+    ):
+        kernel, bias = (drawn(seed, f"{layer}.{name}", recipe) for name in ("weight", "bias"))
+        if pool:
+            x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, 2, 2, 1), "VALID")
+        padding = [(padding, padding)] * 2
+        x = jax.lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=layout)
+        maps[f"lin{tap}"] = x = jax.nn.relu(x + bias)
+    return maps
+
+
+def drawn(seed, key, recipe):
+    """A weight by the reference's recipe, rounded to four bits of mantissa, ties to even."""
+    generator = np.random.RandomState(zlib.crc32(f"{seed}:{key}".encode()))
+    values = recipe[key]["a"] + recipe[key]["b"] * generator.standard_normal(recipe[key]["shape"])
+    bits = values.astype(np.float32).view(np.uint32).astype(np.uint64)
+    bits = bits + (1 << 18) - 1 + (bits >> 19 & 1)
+    return (bits >> 19 << 19).astype(np.uint32).view(np.float32)
+
+
+def test_lpips_equals_the_official_code_on_a_random_trunk():
+    # The linear weights are the trained ones (v0.1) of the wheel lpips 0.1.4; its licence lies beside them.
+    net = json.loads((GOLDEN / "lpips" / "expected.json").read_text())["nets"]["alex"]
+    pictures, weights = np.load(GOLDEN / "lpips" / "inputs.npz"), dict(np.load(GOLDEN / "lpips" / "alex_linear.npz"))
+    maps = alexnet(np.concatenate([pictures["a"], pictures["b"]]).transpose(0, 2, 3, 1), net["seed"], net["recipe"])
+    a, b = ({name: x[half] for name, x in maps.items()} for half in (slice(0, 3), slice(3, 6)))
+    expected = net["expected"]["f64"]
+    # The official code in float32 differs by 1e-6, too.
+    np.testing.assert_allclose(metrics.lpips(a, b, weights), expected["total"], rtol=1e-5)
+    first = [{"lin0": maps["lin0"]} for maps in (a, b, weights)]
+    np.testing.assert_allclose(metrics.lpips(*first), expected["per_layer"][0], rtol=1e-5)
+    np.testing.assert_array_equal(metrics.lpips(a, a, weights), [0, 0, 0])
+
+
+def test_lpips_has_a_gradient_where_features_are_zero():
+    x, y = np.zeros((1, 2, 2, 3), np.float32), np.ones((1, 2, 2, 3), np.float32)
+    gradient = jax.grad(lambda x: metrics.lpips({"a": x}, {"a": y}, {"a": jnp.ones(3)}).sum())
+    assert jnp.isfinite(gradient(x)).all()
+    assert (gradient(y + np.float32([0, 0, 1])) != 0).all()
+
+
+def test_frechet_distance_equals_the_formula_with_scipys_root():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(40, 6)), 0.3 + rng.normal(size=(50, 6)) @ rng.normal(size=(6, 6))
+    cx, cy = np.cov(x.T), np.cov(y.T)
+    expected = ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(cx + cy - 2 * scipy.linalg.sqrtm(cx @ cy).real)
+    np.testing.assert_allclose(metrics.frechet_distance(x, y), expected, rtol=1e-9)
+    np.testing.assert_allclose(metrics.frechet_distance(y, x), expected, rtol=1e-9)
+    assert 0 <= metrics.frechet_distance(x, x) < 1e-12
+    # A shift alone, and fewer rows than columns.
+    np.testing.assert_allclose(metrics.frechet_distance(x[:4], x[:4] + 2), 6 * 2**2, rtol=1e-12)
+
+
+def test_kernel_distance_is_the_unbiased_estimate():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(5, 3)), 1 + rng.normal(size=(4, 3))
+
+    def mean(a, b, same):
+        return np.mean(
+            [(p @ q / 3 + 1) ** 3 for i, p in enumerate(a) for j, q in enumerate(b) if not (same and i == j)]
+        )
+
+    expected = mean(x, x, True) + mean(y, y, True) - 2 * mean(x, y, False)
+    np.testing.assert_allclose(metrics.kernel_distance(x, y), expected, rtol=1e-12)
+    # Unbiased: near 0 on both sides for two halves of one distribution.
+    values = [metrics.kernel_distance(*rng.normal(size=(2, 20, 3))) for _ in range(200)]
+    assert min(values) < 0 < max(values)
+    assert abs(np.mean(values)) < 3 * np.std(values) / np.sqrt(200)
 
 
 def test_laplacian_energy_of_a_single_bright_pixel():
@@ -56,8 +231,21 @@ def test_what_cannot_be_compared_is_refused():
         metrics.ssim(images[0], images[0])
     with pytest.raises(ValueError, match="sides of 11 or more"):
         metrics.ssim(images[:, :10], images[:, :10])
+    with pytest.raises(ValueError, match="sides of 161 or more"):
+        metrics.ms_ssim(images, images)
     with pytest.raises(ValueError, match="3x3 or more"):
         metrics.laplacian_energy(images[:, :2])
+    maps, weights = {"a": images}, {"a": np.ones(3)}
+    with pytest.raises(ValueError, match=r"layers \['a'\], references \['b'\]"):
+        metrics.lpips(maps, {"b": images}, weights)
+    with pytest.raises(ValueError, match="must be equal"):
+        metrics.lpips(maps, {"a": images[:, :1]}, weights)
+    with pytest.raises(ValueError, match=r"wanted \[3\]"):
+        metrics.lpips(maps, maps, {"a": np.ones((1, 1, 1, 3))})
+    for distance in (metrics.frechet_distance, metrics.kernel_distance):
+        for x, y in ((np.zeros((4, 3)), np.zeros((4, 2))), (np.zeros((1, 3)), np.zeros((4, 3))), (images, images)):
+            with pytest.raises(ValueError, match="two rows or more"):
+                distance(x, y)
 
 
 def test_colour_histograms_intersect_where_the_colours_do():
