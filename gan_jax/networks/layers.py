@@ -42,13 +42,6 @@ def leaky_relu(x: jax.Array, slope: float) -> jax.Array:
     return jnp.where(x > 0, x, slope * x)
 
 
-def _pixel_shuffle(x: jax.Array, factor: int) -> jax.Array:
-    """[N, H, W, C factor**2] -> [N, factor H, factor W, C]; channels are ordered as torch orders them."""
-    n, height, width, channels = x.shape
-    x = x.reshape(n, height, width, channels // factor**2, factor, factor).transpose(0, 1, 4, 2, 5, 3)
-    return x.reshape(n, height * factor, width * factor, -1)
-
-
 class Conv(nn.Module):
     """Convolution with a square kernel and zero padding; kernels are HWIO, N(0, 0.02) at the start."""
 

@@ -8,7 +8,8 @@ import flax.linen as nn
 import jax
 from jax.nn.initializers import ones, variance_scaling
 
-from gan_jax.networks.layers import BatchNorm, Conv, PReLU, _pixel_shuffle, leaky_relu, torch_default
+from gan_jax import image
+from gan_jax.networks.layers import BatchNorm, Conv, PReLU, leaky_relu, torch_default
 
 _FACTORS = {2: (2,), 3: (3,), 4: (2, 2), 8: (2, 2, 2)}
 
@@ -69,7 +70,7 @@ class SRResNet(nn.Module):
         x = skip + BatchNorm(self.statistics_batch, ones, name="merge_norm")(x, train=train)
         for step, factor in enumerate(_factors(self.scale), 1):
             x = Conv(self.width * factor**2, 3, 1, 1, True, kernel_init=torch_default, name=f"up{step}")(x)
-            x = PReLU(per_channel, name=f"up{step}_prelu")(_pixel_shuffle(x, factor))
+            x = PReLU(per_channel, name=f"up{step}_prelu")(image.pixel_shuffle(x, factor))
         return Conv(self.out_channels, 9, 1, 4, True, kernel_init=torch_default, name="tail")(x)
 
 
@@ -113,6 +114,6 @@ class MSRResNet(nn.Module):
             x = _PlainBlock(name=f"block{index + 1}")(x)
         for step, factor in enumerate(_factors(self.scale), 1):
             x = Conv(self.width * factor**2, 3, 1, 1, True, kernel_init=_small, name=f"up{step}")(x)
-            x = leaky_relu(_pixel_shuffle(x, factor), 0.1)
+            x = leaky_relu(image.pixel_shuffle(x, factor), 0.1)
         x = leaky_relu(Conv(self.width, 3, 1, 1, True, kernel_init=_small, name="full")(x), 0.1)
         return base + Conv(channels, 3, 1, 1, True, kernel_init=_small, name="tail")(x)
