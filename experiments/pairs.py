@@ -30,6 +30,11 @@ def open_split(config: flags.ImageConfig, split: str) -> Source | None:
     if config.dataroot == "embedded":
         if config.derive or (channels, config.output_nc) != (3, 3):
             raise ValueError("the embedded facades are pairs in RGB: leave out --derive, --input_nc and --output_nc.")
+        if config.preprocess not in ("resize_and_crop", "crop"):
+            raise ValueError(
+                f"the embedded facades are drawn at the size that is wanted; --preprocess {config.preprocess} is for "
+                "pictures of your own: leave it out."
+            )
         size = config.load_size if split == "train" else config.crop_size
         count = min(EMBEDDED_COUNTS[split], config.max_dataset_size or EMBEDDED_COUNTS[split])
         facades = synthetic.Facades(split, count, size)
@@ -47,8 +52,8 @@ def open_split(config: flags.ImageConfig, split: str) -> Source | None:
         target_channels=config.output_nc,
     )
     if pairs is not None:
-        # Below the crop a picture cannot be trained on, below 11 pixels SSIM is not defined.
-        crop = config.crop_size if config.preprocess == "crop" and split == "train" else 11
+        # Below the crop a picture cannot be cut, below 11 pixels SSIM is not defined.
+        crop = config.crop_size if config.preprocess == "crop" and split != "test" else 11
         sources.check_headers(pairs, smallest=crop)
     return pairs
 

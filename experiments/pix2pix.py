@@ -105,8 +105,8 @@ def experiment(config: Config) -> Experiment:
     painter, critic = translators.generator_module(config), translators.critic_module(config)
     per_epoch = run.steps_per_epoch(config, len(train))
     method = pix2pix(
-        translators.network(painter, "init_generator", config.init_generator, "generator"),
-        translators.network(critic, "init_critic", config.init_critic, "critic"),
+        translators.network(config, painter, "generator"),
+        translators.network(config, critic, "critic"),
         generator_tx=flags.adam(config, per_epoch),
         critic_tx=flags.adam(config, per_epoch),
         adversarial=GAN_MODES[config.gan_mode],
@@ -115,7 +115,10 @@ def experiment(config: Config) -> Experiment:
         conditional=not config.unconditional,
         ema_decay=config.ema_decay,
     )
-    judged = config.output_nc + (0 if config.unconditional else pairs.input_channels(config))
+    specs = {"generator": translators.generator_spec(painter, pairs.input_channels(config), method="pix2pix")}
+    if config.gan_mode != "none":
+        judged = config.output_nc + (0 if config.unconditional else pairs.input_channels(config))
+        specs["critic"] = translators.critic_spec(critic, judged, method="pix2pix")
     sizes: dict[str, Any] = {"load_size": config.load_size, "crop_size": config.crop_size}
     return Experiment(
         method_name="pix2pix",
@@ -124,10 +127,7 @@ def experiment(config: Config) -> Experiment:
             "generator": networks.describe(painter),
             "critic": networks.describe(critic) | {"receptive_field": networks.receptive_field(critic)},
         },
-        specs={
-            "generator": translators.generator_spec(painter, pairs.input_channels(config), method="pix2pix"),
-            "critic": translators.critic_spec(critic, judged, method="pix2pix"),
-        },
+        specs=specs,
         train=train,
         val=val,
         test=test,

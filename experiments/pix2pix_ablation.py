@@ -12,10 +12,22 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gan_jax import results, run
+from gan_jax.data import transforms
 from gan_jax.experiment import Experiment
 from gan_jax.flags import ImageConfig
 
-CELLS: Mapping[str, Mapping[str, Any]] = {
+_WHOLE: Mapping[str, Any] = {  # L1 + cGAN: all that a cell may change, whatever the command line says of it
+    "direction": "AtoB",
+    "gan_mode": "vanilla",
+    "unconditional": False,
+    "lambda_L1": 100.0,
+    "lambda_L2": 0.0,
+    "netG": None,
+    "no_skips": False,
+    "netD": "n_layers",
+    "n_layers_D": 3,
+}
+_CHANGES: Mapping[str, Mapping[str, Any]] = {
     "L1": {"gan_mode": "none"},
     "GAN": {"unconditional": True, "lambda_L1": 0.0},
     "cGAN": {"lambda_L1": 0.0},
@@ -30,6 +42,7 @@ CELLS: Mapping[str, Mapping[str, Any]] = {
     "to_labels_cGAN": {"direction": "BtoA", "lambda_L1": 0.0},
     "to_labels_L1_cGAN": {"direction": "BtoA"},
 }
+CELLS = {name: {**_WHOLE, **changes} for name, changes in _CHANGES.items()}
 
 
 class Row(NamedTuple):
@@ -74,16 +87,29 @@ _HISTOGRAM = ("histogram/L", "histogram/a", "histogram/b")
 def ablate(config: ImageConfig, experiment: Callable[[Any], Experiment]) -> int:
     """Runs every cell, each a run of its own below the folder of `config`, and prints the tables.
 
-    A cell that is finished is not run again. Returns the exit code.
+    A cell that is finished is not run again. Returns the exit code. Raises ValueError for other pictures than the
+    embedded ones, which know their labels, and for crops that a cell's critic cannot judge.
     """
+    if config.dataroot != "embedded":
+        raise ValueError("ablate scores labels, which only the embedded facades know; leave out --dataroot.")
+    smallest = max(3 * 2 ** cell["n_layers_D"] for cell in CELLS.values())
+    if min(transforms.height_width(config.crop_size)) < smallest:
+        raise ValueError(
+            f"--crop_size is {transforms.shown(config.crop_size)}; the critic of the largest patches wants at least "
+            f"{smallest}."
+        )
     begun = time.perf_counter()
-    for number, (name, changes) in enumerate(CELLS.items()):
-        cell = dataclasses.replace(config, name=name, checkpoints_dir=config.folder, **changes)
-        print(f"\n[{number + 1}/{len(CELLS)}] {name}: {_as_flags(changes) or 'nothing changed'}")
-        code = run.execute(cell, experiment(cell))
+    for number, (name, cell) in enumerate(CELLS.items()):
+        print(f"\n[{number + 1}/{len(CELLS)}] {name}: {_as_flags(cell)}")
+        if config.dry_run:
+            continue
+        cell_config = dataclasses.replace(config, name=name, checkpoints_dir=config.folder, **cell)
+        cell_config.check()
+        code = run.execute(cell_config, experiment(cell_config))
         if code:
             return code
     if config.dry_run:
+        print("dry run: nothing was written.")
         return 0
     text = tables(config.folder)
     page = config.folder / "ablation.md"
@@ -92,8 +118,11 @@ def ablate(config: ImageConfig, experiment: Callable[[Any], Experiment]) -> int:
     return 0
 
 
-def _as_flags(changes: Mapping[str, Any]) -> str:
-    return " ".join(f"--{name}" if value is True else f"--{name} {value}" for name, value in changes.items())
+def _as_flags(cell: Mapping[str, Any]) -> str:
+    """What a cell changes."""
+    changes = {name: value for name, value in cell.items() if value != _WHOLE[name]}
+    words = [f"--{name}" if value is True else f"--{name} {value}" for name, value in changes.items()]
+    return " ".join(words) or "L1 + cGAN, U-Net, 70x70"
 
 
 def tables(folder: Path) -> str:

@@ -4,11 +4,12 @@ import dataclasses
 from pathlib import Path
 from typing import Any, Literal
 
-from gan_jax import flags, generator, networks
+from gan_jax import checkpoint, flags, generator, networks
 from gan_jax.data import transforms
 from gan_jax.generator import GeneratorSpec
 
 UNET_DEPTHS = {"unet_32": 5, "unet_64": 6, "unet_128": 7, "unet_256": 8, "unet_512": 9}
+_FREE = ("dropout", "dropout_layers", "statistics_batch")  # fields that change no parameter
 RESNET_BLOCKS = {"resnet_6blocks": 6, "resnet_9blocks": 9}
 
 
@@ -19,7 +20,7 @@ class Config(flags.ImageConfig):
     netG: (  # noqa: N815 - the incumbent's flag
         Literal["unet_32", "unet_64", "unet_128", "unet_256", "unet_512", "resnet_6blocks", "resnet_9blocks"] | None
     ) = None
-    """Generator; the deepest U-Net that crop_size allows unless given."""
+    """Generator; the deepest U-Net that crop_size allows, up to unet_256, unless given."""
     no_skips: bool = False
     """Make the U-Net an encoder-decoder without skips."""
     netD: Literal["n_layers", "basic", "pixel"] = "n_layers"  # noqa: N815 - the incumbent's flag
@@ -58,18 +59,13 @@ def generator_module(config: Config) -> Any:
     if config.netG in RESNET_BLOCKS:
         blocks = RESNET_BLOCKS[config.netG]
         return networks.ResNet(config.output_nc, blocks, config.ngf, config.norm, dropout, config.statistics_batch)
-    cropped = config.preprocess not in ("scale_width", "none")
-    sides = transforms.height_width(config.crop_size)
-    fitting = [d for d in (5, 6, 7, 8) if not cropped or all(side % 2**d == 0 for side in sides)]
-    if config.netG is None and not fitting:
-        height, width = (max(32, round(side / 32) * 32) for side in sides)
-        raise ValueError(
-            f"crop_size {transforms.shown(config.crop_size)} is not a multiple of 32; the nearest is "
-            f"{transforms.shown(height if height == width else (height, width))}."
-        )
+    depth = UNET_DEPTHS[config.netG] if config.netG else _deepest(config)
+    _require_multiple(config, depth)
+    if config.dropout_layers == "port" and depth < 6 and dropout:
+        raise ValueError(f"--dropout_layers port has no layer in a U-Net of {depth} levels; take paper or --no_dropout.")
     return networks.UNet(
         config.output_nc,
-        UNET_DEPTHS[config.netG] if config.netG else fitting[-1],
+        depth,
         config.ngf,
         config.norm,
         dropout,
@@ -79,6 +75,30 @@ def generator_module(config: Config) -> Any:
     )
 
 
+def _is_cut(config: Config) -> bool:
+    """Whether training pictures have the sides of crop_size; others are padded to what the network takes."""
+    return config.preprocess not in ("scale_width", "none")
+
+
+def _deepest(config: Config) -> int:
+    """The depth of the deepest U-Net, up to unet_256, that takes the training pictures."""
+    sides = transforms.height_width(config.crop_size)
+    fitting = [d for d in (5, 6, 7, 8) if not _is_cut(config) or all(side % 2**d == 0 for side in sides)]
+    return fitting[-1] if fitting else 5
+
+
+def _require_multiple(config: Config, depth: int) -> None:
+    height, width = (
+        max(2**depth, round(side / 2**depth) * 2**depth) for side in transforms.height_width(config.crop_size)
+    )
+    nearest = transforms.shown(height if height == width else (height, width))
+    if _is_cut(config) and (height, width) != transforms.height_width(config.crop_size):
+        raise ValueError(
+            f"--crop_size {transforms.shown(config.crop_size)}: a U-Net of {depth} levels takes multiples of "
+            f"{2**depth}, the nearest is {nearest}" + (", or take a smaller --netG." if depth > 5 else ".")
+        )
+
+
 def critic_module(config: Config) -> Any:
     """The critic's module."""
     if config.netD == "pixel":
@@ -86,17 +106,30 @@ def critic_module(config: Config) -> Any:
     return networks.PatchGAN(config.n_layers_D, config.ndf, config.norm, config.statistics_batch)
 
 
-def network(module: Any, flag: str, path: Path | None, kind: str) -> networks.Network:
-    """A module as a network, started from a file where there is one."""
+def network(config: Config, module: Any, kind: Literal["generator", "critic"]) -> networks.Network:
+    """A module as a network, started from the file that --init_generator or --init_critic names, if any.
+
+    Raises ValueError where the file holds something else.
+    """
     fresh = networks.from_linen(module)
-    if path is None:
-        return fresh
+    path: Path | None = getattr(config, f"init_{kind}")
+    begun = checkpoint.latest_step(config.folder / "checkpoints") is not None
+    if path is None or (begun and not path.exists()):
+        return fresh  # a run that has begun goes on without the file
     start = generator.load(path)
-    if start.spec.kind != kind or start.spec.architecture["name"] != type(module).__name__:
-        raise ValueError(
-            f"--{flag} {path} holds a {start.spec.kind}, {start.spec.architecture['name']}; wanted a {kind}, "
-            f"{type(module).__name__}."
-        )
+    if start.spec.kind != kind:
+        raise ValueError(f"--init_{kind} {path} holds a {start.spec.kind}; wanted a {kind}.")
+    theirs, ours = (
+        {name: value for name, value in fields.items() if name not in _FREE}
+        for fields in (dict(start.spec.architecture), networks.describe(module))
+    )
+    differing = [
+        f"{name} is {theirs.get(name)} there and {ours.get(name)} here"
+        for name in sorted(theirs.keys() | ours.keys())
+        if theirs.get(name) != ours.get(name)
+    ]
+    if differing:
+        raise ValueError(f"--init_{kind} {path} is another network: {', '.join(differing)}; give it the same flags.")
     return networks.starting_from(fresh, start.variables["params"], start.variables["stats"])
 
 

@@ -22,7 +22,7 @@ class Experiment(NamedTuple):
     val: Source | None
     test: Source | None
     jitter: Transform  # of training pictures
-    still: Transform  # of validation pictures, all to one size
+    still: Transform  # of validation pictures
     whole: Transform  # of test pictures
     baselines: Mapping[str, Callable[[np.ndarray], np.ndarray]]  # rivals in the score table: source -> image
     label_scores: Callable[[np.ndarray, np.ndarray, np.ndarray], dict[str, float]] | None  # outputs, targets, sources

@@ -10,18 +10,16 @@ from typing import Annotated, Any, Literal
 import optax
 import tyro
 
-from gan_jax import incumbent, parallel, schedules
+from gan_jax import generator, incumbent, parallel, schedules
 from gan_jax.data import transforms
-
-_SUFFIXES = ("_best", "_critic")  # of files beside the last generator
 
 Preset = Annotated[str | None, tyro.conf.Positional]
 
 
 def _read_size(words: list[str]) -> transforms.Size:
-    sides = [int(side) for side in words[0].lower().split("x")]
-    if len(sides) > 2:
-        raise ValueError(f"got {words[0]}; wanted one number, or HEIGHTxWIDTH")
+    sides = [int(side) if side.lstrip("-").isdecimal() else None for side in words[0].lower().split("x")]
+    if len(sides) > 2 or None in sides:
+        raise ValueError(f"got {words[0]}; wanted a whole number, or HEIGHTxWIDTH")
     return sides[0] if len(sides) == 1 else (sides[0], sides[1])
 
 
@@ -111,10 +109,10 @@ class Config:
             raise ValueError(
                 f"--statistics_batch is {self.statistics_batch}; wanted a divisor of --batch_size {self.batch_size}."
             )
-        if self.name in ("", ".", "..") or Path(self.name).name != self.name or self.name.endswith(_SUFFIXES):
+        if self.name in ("", ".", "..") or Path(self.name).name != self.name or self.name.endswith(generator.BESIDE):
             raise ValueError(
                 f"--name is {self.name!r}; wanted the name of one folder, without separators and not ending in "
-                f"{' or '.join(_SUFFIXES)}."
+                f"{' or '.join(generator.BESIDE)}."
             )
 
 
@@ -157,9 +155,11 @@ def parse(default: Callable[[str | None], Any], arguments: list[str] | None, des
     options = (tyro.conf.FlagCreatePairsOff,)
 
     def read(config: Any) -> Any:
+        # A switch that a preset has turned on already may be given again.
+        on = {f"--{field.name}" for field in dataclasses.fields(config) if getattr(config, field.name) is True}
         return tyro.cli(
             type(config),
-            args=arguments,
+            args=[argument for argument in arguments if argument.replace("-", "_").replace("__", "--", 1) not in on],
             default=config,
             description=description,
             config=options,

@@ -15,6 +15,7 @@ import safetensors.numpy
 from gan_jax import networks
 
 FORMAT_VERSION = 1
+BESIDE = ("_best", "_critic")  # ends of the names of a run's files that are not its last generator
 _KEY = "gan_jax"
 
 
@@ -104,7 +105,7 @@ def find(path: Path) -> Path:
         return path
     if not path.is_dir():
         raise FileNotFoundError(f"{path} does not exist; name a .safetensors file or a run's folder.")
-    files = sorted(file for file in path.glob("*.safetensors") if not file.stem.endswith(("_best", "_critic")))
+    files = sorted(file for file in path.glob("*.safetensors") if not file.stem.endswith(BESIDE))
     if not files:
         raise FileNotFoundError(f"{path} holds no generator (*.safetensors); a run writes one when it saves.")
     if len(files) > 1:

@@ -72,7 +72,7 @@ TRAIN = (
     Row("--which_direction", ANY, "mapped", to="--direction {}"),
     Row("--which_model_netG", ANY, "mapped", to="--netG {}"),
     Row("--which_model_netD", ANY, "mapped", to="--netD {}"),
-    Row("--lambda_A --lambda_B", ANY, "mapped", "with pix2pix they were the weight of L1.", to="--lambda_L1 {}"),
+    Row("--lambda_A", ANY, "mapped", "with pix2pix it was the weight of L1.", to="--lambda_L1 {}"),
     Row("--align_data --use_dropout", None, "mapped", "what pix2pix does anyway."),
     # Which experiment, on which pictures.
     Row("--model", "pix2pix", "mapped", "`train.py` chooses the experiment by it."),
@@ -109,7 +109,7 @@ TRAIN = (
     Row("--no_html --use_wandb", None, "ignored", _REPORT),
     Row("--wandb_project_name", ANY, "ignored", _REPORT),
     Row("--verbose", None, "ignored", "--dry_run shows the networks and their sizes."),
-    Row("--pool_size --identity --lambda_identity", ANY, "ignored", _CYCLEGAN),
+    Row("--pool_size --identity --lambda_identity --lambda_B", ANY, "ignored", _CYCLEGAN),
     Row(
         "--results_dir --num_test --how_many --ntest --aspect_ratio --model_suffix", ANY, "refused", "it is test.py's."
     ),

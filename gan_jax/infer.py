@@ -59,7 +59,7 @@ def translate(generator: Generator, images: np.ndarray, *, seed: int = 0) -> np.
     and gets the same noise, which `seed` chooses: an output does not depend on the images beside it.
     Raises TypeError for another dtype and ValueError for another shape or channel count, or for a critic.
     """
-    return _translate(_on_device(generator), images, _noise(seed, 0))
+    return _translate(on_device(generator), images, _noise(seed, 0))
 
 
 def samples(generator: Generator, images: np.ndarray, count: int, *, seed: int = 0) -> np.ndarray:
@@ -69,7 +69,7 @@ def samples(generator: Generator, images: np.ndarray, count: int, *, seed: int =
     below 1 or where dropout is off, since all samples would be equal.
     """
     _require_noise(generator, count)
-    generator = _on_device(generator)
+    generator = on_device(generator)
     return np.stack([_translate(generator, images, _noise(seed, k)) for k in range(count)])
 
 
@@ -140,7 +140,7 @@ def translate_files(
     _require_picture_channels(generator)
     if samples is not None:
         _require_noise(generator, samples)
-    generator = _on_device(generator)
+    generator = on_device(generator)
     failures: dict[Job, str] = {}
     buckets: dict[tuple[int, int], list[tuple[Job, np.ndarray]]] = {}
     writing: deque[tuple[Job, Path, Future]] = deque()
@@ -223,8 +223,8 @@ def _require_noise(generator: Generator, count: int) -> None:
         raise ValueError("dropout is off, so that all samples would be equal; turn it on or ask for no samples.")
 
 
-def _on_device(generator: Generator) -> Generator:
-    """The same, so that its variables do not travel to the device with every batch."""
+def on_device(generator: Generator) -> Generator:
+    """The same generator, whose variables do not travel to the device with every call."""
     return generator._replace(variables=jax.device_put(generator.variables))
 
 

@@ -151,7 +151,7 @@ def colour_histogram_intersection(images: ArrayLike, references: ArrayLike) -> j
     _require_equal_shapes(x, y)
     if x.dtype != jnp.uint8 or y.dtype != jnp.uint8:
         raise TypeError(f"images are {x.dtype} and references {y.dtype}; wanted uint8 RGB in [0, 255].")
-    common = jnp.minimum(_lab_histograms(x), _lab_histograms(y)).sum(axis=1)
+    common = jnp.minimum(lab_histograms(x), lab_histograms(y)).sum(axis=1)
     return common / (x.size // 3)
 
 
@@ -200,7 +200,7 @@ def _require_equal_shapes(images: jax.Array, references: jax.Array) -> None:
 
 
 @jax.jit
-def _lab_histograms(images_u8: jax.Array) -> jax.Array:
+def lab_histograms(images_u8: jax.Array) -> jax.Array:
     """Pixel counts [3, 256] of L, a and b: bin k is L = k, and a or b = k - 128, to the nearest integer."""
 
     def count(image_u8: jax.Array) -> jax.Array:

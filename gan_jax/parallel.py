@@ -123,17 +123,19 @@ def require_replicable(
 
     `networks` are descriptions by name; `whole_batch` names, in words, what else looks at the batch as a whole.
     """
+    if mesh.size == 1:
+        return
     for reason in whole_batch:
         raise ValueError(f"--parallel pmap cannot be right with {reason}, which looks at the whole batch; use jit.")
     share = batch_size // mesh.size
     for name, fields in networks.items():
-        if mesh.size == 1 or "statistics_batch" not in fields or fields.get("norm", "batch") != "batch":
+        if "statistics_batch" not in fields or fields.get("norm", "batch") != "batch":
             continue
         group = fields["statistics_batch"]
         if group is None or share % group:
-            shared = "the whole batch" if group is None else f"{group} images"
+            shared = "of the whole batch" if group is None else f"of groups of {group}"
             raise ValueError(
-                f"--parallel pmap: {shared} share the {name}'s batch norm statistics, and a device has {share} of "
+                f"--parallel pmap: the {name}'s batch norm has statistics {shared}, and a device has {share} of "
                 f"{batch_size} images; give a --statistics_batch that divides {share}, or use --parallel jit."
             )
 

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,8 @@ def score(
     psnr, ssim, energy, target_energy = np.array(each, np.float64).mean(axis=0).tolist()
     scores = {"psnr": psnr, "ssim": ssim, "sharpness": energy / target_energy if target_energy else float("nan")}
     if targets_u8[0].shape[-1] == 3:
-        common = metrics.colour_histogram_intersection(_pixels(outputs_u8), _pixels(targets_u8))
+        found, wanted = (_histograms(images) for images in (outputs_u8, targets_u8))
+        common = np.minimum(found, wanted).sum(axis=1) / wanted.sum(axis=1)
         scores |= {f"histogram/{name}": float(value) for name, value in zip("Lab", common, strict=True)}
     if experiment.label_scores is not None:
         stacks = (np.stack(list(images)) for images in (outputs_u8, targets_u8, sources_u8))
@@ -38,9 +39,9 @@ def score(
     return scores
 
 
-def _pixels(images_u8: Sequence[np.ndarray]) -> np.ndarray:
-    """All pixels of images of any sizes, as one image [1, pixels, 1, 3]."""
-    return np.concatenate([picture.reshape(-1, 3) for picture in images_u8])[None, :, None]
+def _histograms(images_u8: Iterable[np.ndarray]) -> np.ndarray:
+    """Counts [3, bins] of L, a and b over all pixels of images of any sizes."""
+    return sum((np.asarray(metrics.lab_histograms(picture[None]), np.int64) for picture in images_u8), np.int64(0))
 
 
 def _score_one(output_u8: np.ndarray, target_u8: np.ndarray) -> tuple[float, float, float, float]:
@@ -49,6 +50,21 @@ def _score_one(output_u8: np.ndarray, target_u8: np.ndarray) -> tuple[float, flo
     energies = (metrics.laplacian_energy(output), metrics.laplacian_energy(target))
     psnr, ssim, energy, target_energy = (float(value[0]) for value in (*values, *energies))
     return psnr, ssim, energy, target_energy
+
+
+class _Made(Sequence):
+    """Pictures that are made when they are asked for."""
+
+    def __init__(self, count: int, make: Callable[[int], np.ndarray]) -> None:
+        self._count, self._make = count, make
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, i: Any) -> Any:
+        if not 0 <= i < self._count:
+            raise IndexError(i)
+        return self._make(i)
 
 
 def score_test(folder: Path, model: Generator, experiment: Experiment) -> dict[str, Any]:
@@ -62,24 +78,30 @@ def score_test(folder: Path, model: Generator, experiment: Experiment) -> dict[s
     if before is not None and made_of.items() <= before.items():
         return before
     shutil.rmtree(folder, ignore_errors=True)
-    painters = {"generator": lambda source: infer.translate(model, source), **experiment.baselines}
-    painted: dict[str, list[np.ndarray]] = {name: [] for name in (*painters, "source", "target")}
+    model = infer.on_device(model)
+    shown = ("input", "output", "target")
+    files: list[dict[str, Path]] = []
     for index in range(len(experiment.test)):
         item = experiment.test[index]
         pair = experiment.whole(item, np.random.default_rng(0))
-        painted["source"].append(pair["source"])
-        painted["target"].append(pair["target"])
-        for name, paint in painters.items():
-            painted[name].append(paint(pair["source"]))
-        files = {"input": pair["source"], "output": painted["generator"][-1], "target": pair["target"]}
-        for kind, picture in files.items():
-            pictures.save(folder / kind / f"{item['name']}.png", picture)
-    names = [*painters, "target"] if experiment.label_scores is not None else list(painters)
+        made = (pair["source"], infer.translate(model, pair["source"]), pair["target"])
+        files.append({kind: folder / kind / f"{item['name']}.png" for kind in shown})
+        for path, picture in zip(files[-1].values(), made, strict=True):
+            pictures.save(path, picture)
+    channels = dict(zip(shown, (picture.shape[-1] for picture in made), strict=True))
+    # Read back one by one, not held: a test split may be larger than the memory.
+    sources, outputs, targets = (
+        _Made(len(files), lambda i, kind=kind: pictures.read(files[i][kind], channels[kind])) for kind in shown
+    )
+    painted = {"generator": outputs}
+    for name, paint in experiment.baselines.items():
+        painted[name] = _Made(len(files), lambda i, paint=paint: paint(sources[i]))
+    if experiment.label_scores is not None:
+        painted["ground truth"] = targets
     table = []
-    for name in names:
-        scores = score(experiment, painted[name], painted["target"], painted["source"])
-        shown = "ground truth" if name == "target" else name
-        table.append({"name": shown, **{key: evaluate.json_number(value) for key, value in scores.items()}})
+    for name, images in painted.items():
+        scores = score(experiment, images, targets, sources)
+        table.append({"name": name, **{key: evaluate.json_number(value) for key, value in scores.items()}})
     protocol = evaluate.PROTOCOLS["rgb"]
     result = {
         "split": "test",

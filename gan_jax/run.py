@@ -29,8 +29,11 @@ _FREE_TO_CHANGE = {
     "checkpoints_dir",
     "dataroot",
     "dry_run",
+    "init_critic",
+    "init_generator",
     "max_dataset_size",
     "num_threads",
+    "preset",
     "print_freq",
     "save_latest_freq",
     "val_freq",
@@ -66,8 +69,11 @@ def guarded(call: Callable[[], int]) -> int:
 
 def execute(config: Config, experiment: Experiment) -> int:
     """Trains, or goes on training, then scores and reports; returns the exit code."""
-    mesh = parallel.data_mesh()
+    # The incumbents' default of one image a step is for one device, however many there are.
+    mesh = parallel.data_mesh(jax.devices()[:1] if config.batch_size == 1 else None)
     parallel.require_divisible(config.batch_size, mesh)
+    if config.lr_policy == "plateau" and experiment.val is None:
+        raise ValueError("--lr_policy plateau watches validation pictures, and there are none; add a folder val.")
     if config.parallel == "pmap":
         parallel.require_replicable(
             config.batch_size, mesh, experiment.networks, whole_batch=experiment.needs_whole_batch
@@ -147,7 +153,10 @@ def _plain(value: Any) -> Any:
 def _open_folder(config: Config, description: dict[str, Any]) -> None:
     """Makes the run's folder, or checks that what it holds was begun by the same recipe on the same data."""
     path = config.folder / "config.json"
-    if path.exists():
+    begun = checkpoint.latest_step(config.folder / "checkpoints") is not None or any(
+        config.folder.glob("*.safetensors")
+    )
+    if path.exists() and begun:
         try:
             changes = _changes(json.loads(path.read_text()), description, type(config))
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -157,10 +166,13 @@ def _open_folder(config: Config, description: dict[str, Any]) -> None:
                 f"the run {config.folder} was begun differently: {'; '.join(changes)}. "
                 "Give the old values to go on, or another --name to begin anew."
             )
-    elif config.folder.exists() and any(file.name != "config.json.tmp" for file in config.folder.iterdir()):
+    elif not path.exists() and config.folder.exists() and any(file.name != "config.json.tmp" for file in config.folder.iterdir()):
         raise ValueError(f"{config.folder} holds files but no config.json, so it is no run; take another --name.")
     # config.json comes first: with it the folder is a run, whatever a kill leaves undone.
-    config.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        config.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"{config.folder} cannot be made ({error.strerror}); give another --checkpoints_dir.") from None
     results.write_json(path, description)
     (config.folder / "samples").mkdir(exist_ok=True)
 
@@ -171,6 +183,8 @@ def _changes(before: dict[str, Any], now: dict[str, Any], flags: type[Config]) -
     defaults = {field.name: _plain(field.default) for field in dataclasses.fields(flags)}
     old, new = {**defaults, **before["recipe"]}, json.loads(json.dumps(now["recipe"]))
     free = set(_FREE_TO_CHANGE)
+    if old["lr_policy"] == "plateau":
+        free.remove("val_freq")  # it says when the rate may fall
     # Where the rate of an epoch does not depend on how many there are, their number says only where the run ends.
     length, longer = (recipe["n_epochs"] + recipe["n_epochs_decay"] for recipe in (old, new))
     if longer > length and all(schedules.grows(recipe["lr_policy"], recipe["n_epochs_decay"]) for recipe in (old, new)):
@@ -246,7 +260,8 @@ class _Validation:
         if self._best is None or scores["psnr"] > self._best:
             self._best = scores["psnr"]
             _export(self._config, self._experiment, generators, state, "_best")
-        if self._config.lr_policy != "plateau":
+        # Not after the last step too, so that a run that goes on past it is the run that had more epochs.
+        if self._config.lr_policy != "plateau" or step % self._config.val_freq:
             return None
         # The root mean square error that the PSNR means, in units of the range: a loss, as the rule wants it.
         self._plateau, falls = self._plateau.after(10.0 ** (-scores["psnr"] / 20.0))

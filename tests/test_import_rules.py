@@ -35,7 +35,7 @@ ALLOWED = {
     "gan_jax/progress.py": {"rich"},
     "gan_jax/flags.py": {
         "optax", "tyro",
-        "gan_jax.incumbent", "gan_jax.parallel", "gan_jax.schedules", "gan_jax.data.transforms",
+        "gan_jax.generator", "gan_jax.incumbent", "gan_jax.parallel", "gan_jax.schedules", "gan_jax.data.transforms",
     },
     "gan_jax/incumbent.py": set(),
     "gan_jax/schedules.py": {"jax"},

@@ -71,7 +71,7 @@ def test_replicas_draw_noise_of_their_own():
 
 def test_what_replicas_cannot_compute_is_refused():
     mesh, batch_norm = parallel.data_mesh(), {"norm": "batch", "statistics_batch": None}
-    with pytest.raises(ValueError, match="the whole batch share the critic's batch norm statistics"):
+    with pytest.raises(ValueError, match="the critic's batch norm has statistics of the whole batch, and a device"):
         parallel.require_replicable(16, mesh, {"critic": batch_norm})
     with pytest.raises(ValueError, match="give a --statistics_batch that divides 2"):
         parallel.require_replicable(16, mesh, {"critic": {**batch_norm, "statistics_batch": 4}})

@@ -83,6 +83,16 @@ def read(path: Path, channels: int) -> np.ndarray:
     return as_array(read_picture(path), channels)
 
 
+def pad(image_u8: np.ndarray, multiple: int) -> np.ndarray:
+    """[H, W, C] with reflections below and on the right, up to the next multiples of `multiple`."""
+    height, width = image_u8.shape[:2]
+    edges = ((0, -height % multiple), (0, -width % multiple), (0, 0))
+    if not any(after for _, after in edges):
+        return image_u8
+    # A single row or column has nothing to reflect.
+    return np.pad(image_u8, edges, mode="reflect" if min(height, width) > 1 else "edge")
+
+
 def save(path: Path, image_u8: np.ndarray) -> None:
     """Write uint8 [H, W, 1 or 3] in the format that the extension names, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
