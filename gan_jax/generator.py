@@ -127,10 +127,13 @@ def _read_spec(path: Path) -> GeneratorSpec:
         with safetensors.safe_open(path, framework="numpy") as file:
             text = (file.metadata() or {}).get(_KEY)
     except (safetensors.SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is not a whole .safetensors file ({error}); copy or write it anew, or name another.") from None
+        raise ValueError(
+            f"{path} is not a whole .safetensors file ({error}); copy or write it anew, or name another."
+        ) from None
     if text is None:
         raise ValueError(
-            f"{path} was not written by gan_jax: it lacks the metadata that says what it is; name a file that a run wrote."
+            f"{path} was not written by gan_jax: it lacks the metadata that says what it is; "
+            "name a file that a run wrote."
         )
     try:
         fields = json.loads(text)

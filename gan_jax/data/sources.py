@@ -140,7 +140,8 @@ def open_pairs(
     channels = (source_channels, target_channels)
     if not set(channels) <= {1, 3}:
         raise ValueError(
-            f"pictures of {source_channels} and {target_channels} channels are asked for; files have 1 (grey) or 3 (RGB)."
+            f"pictures of {source_channels} and {target_channels} channels are asked for; "
+            "files have 1 (grey) or 3 (RGB)."
         )
     if derive and direction == "BtoA":
         raise ValueError(f"direction BtoA does not go with derive {derive}, which makes A from B; use direction AtoB.")
