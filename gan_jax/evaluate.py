@@ -84,12 +84,12 @@ def evaluate(outputs: Path, references: Path, protocol: Protocol) -> Evaluation:
             failures.append(f"{alone} has no partner of its name; add the partner or remove it.")
             continue
         try:
-            image, reference = _read_pair(output_files[stem], reference_files[stem])
+            pair = _read_pair(output_files[stem], reference_files[stem])
         except (ValueError, OSError) as error:
             failures.append(str(error))
             continue
         try:
-            scores.append(score(stem, image, reference))
+            scores.append(score(stem, *pair))
         except ValueError as error:
             failures.append(f"{output_files[stem]}: {error}")
     return Evaluation(protocol, scores, failures)

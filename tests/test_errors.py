@@ -255,7 +255,7 @@ CASES: dict[str, list[Case]] = {
         Case(
             "A and B side by side in an odd width",
             "pix2pix",
-            f"{ONE} is 65x32; A and B side by side need an even width.",
+            f"{ONE} is 65x32; A and B side by side need an even width: crop or remove it.",
             picture(ONE, width=65),
         ),
         Case(
@@ -303,7 +303,7 @@ CASES: dict[str, list[Case]] = {
         Case(
             "two pictures that cannot be used",
             "pix2pix",
-            "data/train/train_0001.png is 65x32; A and B side by side need an even width. 1 more cannot be used.",
+            "data/train/train_0001.png is 65x32; A and B side by side need an even width: crop or remove it. 1 more cannot be used.",
             both(picture("data/train/train_0001.png", width=65), text(ONE, "")),
         ),
         Case(
@@ -329,6 +329,14 @@ CASES: dict[str, list[Case]] = {
             "pix2pix --preprocess crop --crop_size 64",
             "data/train/train_0000.png is 32x32 for A and B each; wanted at least 64 pixels on each side: "
             "enlarge or remove it. 15 more cannot be used.",
+        ),
+        Case(
+            "pictures of several sizes with `--preprocess none`",
+            "pix2pix --preprocess none --netG unet_32",
+            "source pictures of one batch have different shapes, (32, 32, 3) and (64, 64, 3); use a preprocess that "
+            "makes them equal, or batch_size 1.",
+            both(*(picture(f"data/train/large_{i}.png", 128, 64) for i in range(8))),
+            writes="runs/new/",
         ),
         Case(
             "a test picture of 10 x 10 pixels",
@@ -1095,7 +1103,7 @@ def table() -> str:
         "",
         "The sentence goes to stderr after `error: `, and nothing is written. For an unknown flag or a wrong choice it",
         "is a box; … stands for what is left out of it here. Exit codes: 0 done; 1 some pictures failed, each with a",
-        "sentence, and the rest is done; 2 wrong use or input; 130 Ctrl-C; 143 SIGTERM. Whatever stops a run on its way",
+        "sentence, and the rest is done; 2 wrong use or input; 130 Ctrl-C; 143 SIGTERM. What stops a run on its way",
         "leaves its last checkpoint, and the same command goes on to the same result.",
     ]
     for title, cases in CATALOGUE.items():

@@ -232,7 +232,9 @@ def _problems(source: PictureFiles, i: int, row: tuple[Header | str, ...], small
     width, height = sizes[0]
     side_by_side = isinstance(source, Pairs) and len(row) == 1
     if side_by_side and width % 2:
-        return [f"{source.paths(i)[0]} is {width}x{height}; A and B side by side need an even width."]
+        return [
+            f"{source.paths(i)[0]} is {width}x{height}; A and B side by side need an even width: crop or remove it."
+        ]
     if sizes[0] != sizes[-1]:
         named = [f"{path} is {w}x{h}" for path, (w, h) in zip(source.paths(i), sizes, strict=True)]
         return [f"{' but '.join(named)}; give both pictures of a pair one size."]
