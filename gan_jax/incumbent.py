@@ -41,6 +41,7 @@ _NAME = "write the whole name into --name."
 TRAIN = (
     Row("--dataroot --name --checkpoints_dir --direction --input_nc --output_nc", ANY, "same"),
     Row("--netG --netD --ngf --ndf --n_layers_D", ANY, "same"),
+    Row("--max_dataset_size", "inf", "mapped", "all pictures are used."),
     Row("--preprocess --load_size --crop_size --max_dataset_size --batch_size --num_threads", ANY, "same"),
     Row("--n_epochs --n_epochs_decay --lr --beta1 --lambda_L1 --lr_decay_iters", ANY, "same"),
     Row("--print_freq --save_latest_freq", ANY, "same"),
@@ -116,6 +117,7 @@ TRAIN = (
 )
 
 TEST = (
+    Row("--num_test --how_many --ntest --max_dataset_size", "inf", "mapped", "all pictures are used."),
     Row("--dataroot --name --checkpoints_dir --results_dir --phase --direction --num_test", ANY, "same"),
     Row("--preprocess --load_size --crop_size", ANY, "same"),
     Row("--eval --no_dropout", None, "same"),

@@ -50,6 +50,9 @@ _METRICS = {
     "label/per_pixel": _Metric("label pixels", "↑", 3),
     "label/per_class": _Metric("label classes", "↑", 3),
     "label/iou": _Metric("label IoU", "↑", 3),
+    "histogram/L": _Metric("L histogram", "↑", 3),  # in common with the targets'
+    "histogram/a": _Metric("a histogram", "↑", 3),
+    "histogram/b": _Metric("b histogram", "↑", 3),
     "sharpness": _Metric("sharpness", "→ 1", 3),  # relative to the targets' own
 }
 

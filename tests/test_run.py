@@ -335,3 +335,28 @@ def test_pictures_of_different_sizes_are_validated_and_tested_one_by_one(tiny_fl
     outputs = sorted((tmp_path / "tiny" / "results" / "output").iterdir())
     assert [pictures.read(path, 3).shape[:2] for path in outputs] == [(32, 32), (41, 41)]
     assert pictures.read(tmp_path / "tiny" / "samples" / "target.png", 3).shape[:2] == (41, 73)
+
+
+def test_what_a_user_can_cause_is_a_sentence_and_an_exit_code(finished_run, tiny_flags, capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    def out_of_memory():
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 1 bytes.")
+
+    def broken():
+        raise FloatingPointError("loss is nan")
+
+    assert run.guarded(lambda: run.execute(*experiment.build(tiny_flags(finished_run.parent)))) == 0
+    capsys.readouterr()
+    for call, code, words in (
+        (interrupted, 130, "the same command goes on"),
+        (out_of_memory, 2, "take a smaller --batch_size or --crop_size"),
+        (broken, 2, "loss is nan"),
+    ):
+        assert run.guarded(call) == code
+        error = capsys.readouterr().err
+        assert words in error
+        assert error.count("\n") == 1
+    with pytest.raises(jax.errors.JaxRuntimeError):  # a defect of the program stays one
+        run.guarded(lambda: (_ for _ in ()).throw(jax.errors.JaxRuntimeError("INTERNAL: no")))

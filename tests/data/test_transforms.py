@@ -284,3 +284,7 @@ def test_mosaic_is_the_mean_of_blocks_short_ones_included():
             block = np.s_[top : top + 8, left : left + 8]
             mean = np.rint(photo[block].mean((0, 1)))
             np.testing.assert_array_equal(out[block], np.broadcast_to(mean, out[block].shape))
+
+
+def test_sizes_are_shown_as_they_are_typed():
+    assert (transforms.shown(256), transforms.shown((256, 512))) == ("256", "256x512")
