@@ -303,7 +303,8 @@ CASES: dict[str, list[Case]] = {
         Case(
             "two pictures that cannot be used",
             "pix2pix",
-            "data/train/train_0001.png is 65x32; A and B side by side need an even width: crop or remove it. 1 more cannot be used.",
+            "data/train/train_0001.png is 65x32; A and B side by side need an even width: crop or remove it. "
+            "1 more cannot be used.",
             both(picture("data/train/train_0001.png", width=65), text(ONE, "")),
         ),
         Case(
