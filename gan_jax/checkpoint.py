@@ -4,9 +4,13 @@ Orbax commits a step by renaming its folder, but reads a flipped bit without com
 sealed by a file of digests, and a step that is not sealed or does not match its seal is never restored.
 """
 
+import errno
 import hashlib
 import json
-from collections.abc import Callable
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -16,6 +20,7 @@ import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
 _SEAL = "digests.json"
+_REFUSALS = [os.strerror(n) for n in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EIO)]
 
 
 class Restored(NamedTuple):
@@ -45,10 +50,24 @@ class Checkpoints:
         self._manager.close()
 
     def save(self, step: int, state: Any, extra: dict[str, Any]) -> None:
-        """Writes the state and `extra` as `step`, and returns when both are on disk and sealed."""
+        """Writes the state and `extra` as `step`, and returns when both are on disk and sealed.
+
+        Raises OSError where the system refuses, for want of room for instance; the checkpoints before stay.
+        """
         items = ocp.args.Composite(state=ocp.args.StandardSave(state), extra=ocp.args.JsonSave(extra))
-        self._manager.save(step, args=items, force=True)
-        self._seal(step)
+        try:
+            with _quiet():
+                self._manager.save(step, args=items, force=True)
+                self._seal(step)
+        except (ValueError, OSError) as error:
+            # TensorStore's errors are ValueErrors that hold the system's words in pages of others.
+            cause = next((words for words in _REFUSALS if words in str(error)), None)
+            if cause is None:
+                raise
+            raise OSError(
+                f"the checkpoint of step {step} cannot be written to {self.folder} ({cause}); make room or allow it, "
+                "and the same command goes on from the last checkpoint."
+            ) from None
 
     def restore(self, abstract_state: Any, warn: Callable[[str], None]) -> Restored | None:
         """The newest whole checkpoint, on the shardings of `abstract_state`; None if there is none.
@@ -72,6 +91,20 @@ class Checkpoints:
         unfinished = folder / (_SEAL + ".tmp")
         unfinished.write_text(json.dumps(_digests(folder), indent=1, sort_keys=True))
         unfinished.replace(folder / _SEAL)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences Orbax's threads, each of which logs a traceback where the disk is full.
+
+    After an error they stay silent: some threads end, and some tasks are collected, later.
+    """
+    levels = {logger: logger.level for logger in map(logging.getLogger, ("absl", "asyncio"))}
+    for logger in levels:
+        logger.setLevel(logging.CRITICAL)
+    yield
+    for logger, level in levels.items():
+        logger.setLevel(level)
 
 
 def latest_step(folder: Path) -> int | None:

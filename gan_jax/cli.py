@@ -1,12 +1,31 @@
 """The `gan-jax` command. Nothing heavy is imported before the arguments are parsed."""
 
 import dataclasses
+import errno
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 from tyro.conf import Positional, arg, subcommand
+
+_REMEDIES = {
+    errno.ENOSPC: "make room, then give the same command again",
+    errno.EDQUOT: "make room, then give the same command again",
+    errno.ENOTDIR: "move the file away that stands where a folder should be, or choose another place",
+    errno.EEXIST: "move the file away that stands where a folder should be, or choose another place",
+    errno.EISDIR: "name a file, not a folder",
+    errno.ENOENT: "see that its folder exists",
+}
+
+
+def in_words(error: Exception) -> str:
+    """What an error says; that of the system with its file, its cause and a remedy."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    where = f"{error.filename}: " if error.filename else ""
+    remedy = _REMEDIES.get(error.errno or 0, "allow it, or choose another place")
+    return f"{where}{error.strerror}; {remedy}."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +58,7 @@ class Translate:
         from gan_jax import generator, infer
 
         if len(self.paths) < 2:
-            raise ValueError("give at least one input and, last, an output: gan-jax translate RUN in/ out/")
+            raise ValueError("give at least one input and, last, an output: gan-jax translate RUN in/ out/.")
         for name in ("limit", "batch_size", "samples"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -48,7 +67,11 @@ class Translate:
             raise ValueError(f"--seed is {self.seed}; wanted at least 0 and less than 2**32.")
         *inputs, output = self.paths
         dropout = None if self.dropout is None else self.dropout == "on"
-        model = infer.with_options(generator.load(self.generator), dropout=dropout, norm=self.norm)
+        model = generator.load(self.generator)
+        try:
+            model = infer.with_options(model, dropout=dropout, norm=self.norm)
+        except ValueError as error:  # it knows no file
+            raise ValueError(f"{self.generator}: {error}") from None
         jobs = infer.plan(inputs, output, samples=self.samples)[: self.limit]
         if self.skip_existing:
             jobs = [job for job in jobs if not all(path.exists() for path in infer.outputs(job, samples=self.samples))]
@@ -168,7 +191,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except (ValueError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {in_words(error)}", file=sys.stderr)
         return 2
 
 

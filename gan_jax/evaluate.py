@@ -63,12 +63,14 @@ def score(name: str, image_u8: np.ndarray, reference_u8: np.ndarray) -> Score:
 def evaluate(outputs: Path, references: Path, protocol: Protocol) -> Evaluation:
     """Scores every picture of one file or folder tree that has a reference of its path, extensions apart.
 
-    Raises FileNotFoundError where a side has no pictures, ValueError where no two match.
+    Raises FileNotFoundError where a side has no pictures, ValueError where no two match or both sides are one.
     """
     output_files, reference_files = by_stem(outputs), by_stem(references)
     if outputs.is_file() and references.is_file():
         (output,), (reference,) = output_files.values(), reference_files.values()
         output_files, reference_files = {reference.stem: output}, {reference.stem: reference}
+    if outputs.resolve() == references.resolve():
+        raise ValueError(f"{outputs} and {references} are the same; give the outputs, then their references.")
     common = sorted(output_files.keys() & reference_files.keys())
     if not common:
         raise ValueError(
@@ -79,11 +81,16 @@ def evaluate(outputs: Path, references: Path, protocol: Protocol) -> Evaluation:
     for stem in sorted(output_files.keys() | reference_files.keys()):
         if stem not in common:
             alone = output_files.get(stem) or reference_files[stem]
-            failures.append(f"{alone} has no partner of its name")
+            failures.append(f"{alone} has no partner of its name; add the partner or remove it.")
             continue
         try:
-            scores.append(score(stem, *_read_pair(output_files[stem], reference_files[stem])))
+            pair = _read_pair(output_files[stem], reference_files[stem])
         except (ValueError, OSError) as error:
+            failures.append(str(error))
+            continue
+        try:
+            scores.append(score(stem, *pair))
+        except ValueError as error:
             failures.append(f"{output_files[stem]}: {error}")
     return Evaluation(protocol, scores, failures)
 
@@ -152,7 +159,7 @@ def _read_pair(output: Path, reference: Path) -> tuple[np.ndarray, np.ndarray]:
     both = [pictures.read_picture(path) for path in (output, reference)]
     if both[0].size != both[1].size:
         sizes = [f"{width}x{height}" for width, height in (picture.size for picture in both)]
-        raise ValueError(f"is {sizes[0]} and its reference {sizes[1]}; they must be of one size")
+        raise ValueError(f"{output} is {sizes[0]} and {reference} is {sizes[1]}; make them one size.")
     channels = 1 if all(picture.mode == "L" for picture in both) else 3
     image, wanted = (pictures.as_array(picture, channels) for picture in both)
     return image, wanted

@@ -71,8 +71,11 @@ def save(path: Path, generator: Generator) -> None:
     }
     content = safetensors.numpy.save(arrays, {_KEY: json.dumps(metadata, sort_keys=True)})
     unfinished = path.with_name(path.name + ".tmp")
-    unfinished.write_bytes(content)
-    os.replace(unfinished, path)
+    try:
+        unfinished.write_bytes(content)
+        os.replace(unfinished, path)
+    finally:  # on a full disk it would take the room of another
+        unfinished.unlink(missing_ok=True)
 
 
 def load(path: str | Path) -> Generator:
@@ -125,11 +128,13 @@ def _read_spec(path: Path) -> GeneratorSpec:
         with safetensors.safe_open(path, framework="numpy") as file:
             text = (file.metadata() or {}).get(_KEY)
     except (safetensors.SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is not a whole .safetensors file ({error}); copy it again.") from None
+        raise ValueError(
+            f"{path} is not a whole .safetensors file ({error}); copy or write it anew, or name another."
+        ) from None
     if text is None:
         raise ValueError(
             f"{path} was not written by gan_jax: it lacks the metadata that says what it is; "
-            "`gan-jax convert` reads the files of other programs."
+            "name a file that a run wrote."
         )
     try:
         fields = json.loads(text)

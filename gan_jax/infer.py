@@ -77,7 +77,8 @@ def plan(inputs: Sequence[Path], output: Path, *, samples: int | None = None) ->
     """What to read and where to write: PNGs below the folder `output`, relative paths kept.
 
     One picture may also be written to a file that `output` names. Raises FileNotFoundError for an input without
-    pictures, and ValueError where two outputs would have one name or an output would replace an input.
+    pictures, and ValueError where two outputs would have one name, an output would replace an input, or `output` is a
+    file that should be a folder.
     """
     jobs = _jobs(inputs, output)
     originals = {job.input.resolve() for job in jobs}
@@ -102,6 +103,8 @@ def outputs(job: Job, *, samples: int | None = None) -> list[Path]:
 def _jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
     if len(inputs) == 1 and inputs[0].is_file() and output.suffix.lower() in pictures.EXTENSIONS:
         return [Job(inputs[0], output)]
+    if output.is_file():
+        raise ValueError(f"{output} is a file; wanted a folder to write to, or one .png for one picture.")
     jobs: dict[Path, Job] = {}
     for root in inputs:
         if not root.exists():
@@ -151,7 +154,8 @@ def translate_files(
             try:
                 written.result()
             except (ValueError, OSError) as error:
-                failures.setdefault(job, f"{path} cannot be written: {error}")
+                cause = getattr(error, "strerror", None) or error
+                failures.setdefault(job, f"{path} cannot be written ({cause}); make room, or write to another folder.")
 
     def compute(bucket: list[tuple[Job, np.ndarray]]) -> None:
         images = [picture for _, picture in bucket]
@@ -167,7 +171,7 @@ def translate_files(
             if "RESOURCE_EXHAUSTED" not in str(error):
                 raise
             for job, _ in bucket:
-                failures.setdefault(job, f"{job.input} does not fit into the device's memory; scale it down")
+                failures.setdefault(job, f"{job.input} does not fit into the device's memory; scale it down.")
 
     with ThreadPoolExecutor(2) as pool:
         for job, reading in _ahead(pool, jobs, generator.spec.in_channels):
@@ -220,7 +224,7 @@ def _require_noise(generator: Generator, count: int) -> None:
     if not _has_dropout_layers(generator):
         raise ValueError("the generator has no dropout layers, so that all samples would be equal; ask for no samples.")
     if not generator.spec.dropout:
-        raise ValueError("dropout is off, so that all samples would be equal; turn it on or ask for no samples.")
+        raise ValueError("dropout is off, so that all samples would be equal; turn dropout on, or ask for no samples.")
 
 
 def on_device(generator: Generator) -> Generator:

@@ -43,6 +43,23 @@ def test_a_state_comes_back_bit_for_bit_with_its_key_and_what_was_saved_beside_i
     jax.tree.map(np.testing.assert_array_equal, plain(restored.state), plain(state))
 
 
+def test_a_full_disk_is_said_in_a_sentence_and_keeps_what_was_there(saved, monkeypatch):
+    folder, state, abstract = saved
+    text = "RESOURCE_EXHAUSTED: pages of words: No space left on device [os_error_code='28']"
+    for error, kind, words in (
+        (ValueError(text), OSError, r"step 3 cannot be written to .* \(No space left on device\); make room"),
+        (ValueError("another shape"), ValueError, "another shape"),
+    ):
+
+        def refuse(*_, error=error, **__):
+            raise error
+
+        monkeypatch.setattr(checkpoint.ocp.CheckpointManager, "save", refuse)
+        with Checkpoints(folder) as checkpoints, pytest.raises(kind, match=words):
+            checkpoints.save(3, state, {})
+    assert restore(folder, abstract)[0].step == 2
+
+
 def test_an_empty_folder_restores_nothing(saved, tmp_path_factory):
     _, _, abstract = saved
     assert restore(tmp_path_factory.mktemp("empty"), abstract) == (None, [])

@@ -147,7 +147,7 @@ def test_a_folder_that_cannot_be_written_to_is_named_for_every_picture(folder, c
     assert gan_jax("translate", folder / "g.safetensors", folder / "in", folder / "file" / "out") == 1
     said = capsys.readouterr()
     assert said.out == "wrote 0 of 3\n"
-    assert said.err.count("cannot be written: [Errno 20]") == said.err.count("\n") == 3
+    assert said.err.count("cannot be written (Not a directory); make room") == said.err.count("\n") == 3
 
 
 def test_a_full_disk_is_said_once_a_picture(folder, monkeypatch, capsys):
@@ -159,7 +159,7 @@ def test_a_full_disk_is_said_once_a_picture(folder, monkeypatch, capsys):
         assert gan_jax("translate", folder / "g.safetensors", folder / "in", folder / "out", *flags) == 1
         said = capsys.readouterr()
         assert said.out.startswith("wrote 0 of 3\n")
-        assert said.err.count("cannot be written: [Errno 28] No space left") == said.err.count("\n") == 3
+        assert said.err.count("cannot be written (No space left on device); make room") == said.err.count("\n") == 3
     assert not list((folder / "out").rglob("*.*"))
 
 
@@ -326,6 +326,15 @@ def test_wrong_usage_exits_with_2_and_names_what_is_right(capsys, arguments, wor
         gan_jax(*arguments)
     assert stopped.value.code == 2
     assert words in capsys.readouterr().err
+
+
+def test_an_error_of_the_system_gets_its_cause_and_a_remedy():
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert cli.in_words(full) == "No space left on device; make room, then give the same command again."
+    assert cli.in_words(PermissionError(errno.EACCES, os.strerror(errno.EACCES), "a.png")) == (
+        "a.png: Permission denied; allow it, or choose another place."
+    )
+    assert cli.in_words(FileNotFoundError("no folder a; make one.")) == "no folder a; make one."
 
 
 def test_help_needs_no_heavy_import():

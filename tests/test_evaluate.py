@@ -62,7 +62,7 @@ def test_pictures_without_partner_or_of_another_size_are_failures(folders):
     result = evaluate.evaluate(outputs, references, RGB)
     assert len(result.scores) == 2
     assert any("alone.png has no partner" in failure for failure in result.failures)
-    assert any("is 20x20 and its reference 121x101" in failure for failure in result.failures)
+    assert any("shift.bmp is 121x101; make them one size" in failure for failure in result.failures)
 
 
 def test_two_files_are_compared_whatever_their_names(folders):
@@ -80,6 +80,8 @@ def test_nothing_in_common_and_nothing_there_are_said(folders, tmp_path):
         evaluate.evaluate(tmp_path / "nowhere", references, RGB)
     with pytest.raises(FileNotFoundError, match="no pictures in"):
         evaluate.evaluate(tmp_path / "empty", references, RGB)
+    with pytest.raises(ValueError, match="are the same; give the outputs, then their references"):
+        evaluate.evaluate(outputs, outputs / ".", RGB)
     with pytest.raises(ValueError, match="give two folders whose pictures have the same names"):
         evaluate.evaluate(outputs / "sub", references, RGB)
 

@@ -248,9 +248,11 @@ def test_unreadable_inputs_are_named_and_the_rest_is_done(folder, tiny_generator
 
 
 def test_outputs_that_cannot_be_written_are_named(folder, tiny_generator):
-    (folder / "out").write_text("a file where the folder should be")
+    (folder / "file").write_text("a file where the folder should be")
+    with pytest.raises(ValueError, match="file is a file; wanted a folder"):
+        infer.plan([folder / "in"], folder / "file")
     for samples in (None, 2):
-        jobs = infer.plan([folder / "in"], folder / "out", samples=samples)
+        jobs = infer.plan([folder / "in"], folder / "file" / "out", samples=samples)
         failures = infer.translate_files(tiny_generator(), jobs, samples=samples)
         assert len(failures) == 4
         assert "cannot be written" in failures[0]

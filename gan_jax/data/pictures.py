@@ -12,8 +12,11 @@ EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm",
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")  # at most 8 bits a channel
 
 
-def list_pictures(folder: Path) -> list[str]:
-    """Sorted paths of the pictures below a folder, hidden ones apart; FileNotFoundError if there are none."""
+def list_pictures(folder: Path, *, instead: str = "") -> list[str]:
+    """Sorted paths of the pictures below a folder, hidden ones apart; FileNotFoundError if there are none.
+
+    `instead` ends that error's sentence: what else would do.
+    """
     found = []
     for parent, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -21,10 +24,8 @@ def list_pictures(folder: Path) -> list[str]:
         files = [name for name in files if name.lower().endswith(EXTENSIONS) and not name.startswith(".")]
         found += [(below / name).as_posix() for name in files]
     if not found:
-        raise FileNotFoundError(
-            f"no pictures in {folder}; wanted files that end in {' '.join(EXTENSIONS)}, "
-            "or split folders: train, trainA and trainB, or A/train and B/train."
-        )
+        got = "no pictures in" if folder.is_dir() else "no folder"
+        raise FileNotFoundError(f"{got} {folder}; wanted files there that end in {' '.join(EXTENSIONS)}{instead}.")
     return sorted(found)
 
 
@@ -46,9 +47,11 @@ def opened(path: str | Path) -> Iterator[Image.Image]:
         limit = f"{Image.MAX_IMAGE_PIXELS} pixels, Pillow's limit"
         raise _RefusedError(f"{path} has more than {limit}; scale it down or cut it up.") from None
     except Exception as error:
-        # With a number it is the system's: no such file, permission denied.
-        if isinstance(error, _RefusedError) or getattr(error, "errno", None) is not None:
+        if isinstance(error, _RefusedError):
             raise
+        # With a number it is the system's: no such file, permission denied.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise type(error)(f"{path} cannot be read; see that it exists and may be read, or remove it.") from None
         # Damaged files make decoders raise nearly anything: SyntaxError, struct.error, IndexError.
         raise _RefusedError(f"{path} is damaged or not a picture; replace or remove it.") from error
 
@@ -94,9 +97,15 @@ def pad(image_u8: np.ndarray, multiple: int) -> np.ndarray:
 
 
 def save(path: Path, image_u8: np.ndarray) -> None:
-    """Write uint8 [H, W, 1 or 3] in the format that the extension names, whole or not at all."""
+    """Write uint8 [H, W, 1 or 3] in the format that the extension names, whole or not at all.
+
+    Raises OSError where the system refuses: no room, no permission, a file in place of a folder.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     picture = Image.fromarray(image_u8[..., 0] if image_u8.shape[-1] == 1 else image_u8)
     unfinished = path.with_name(f".{path.stem}.part{path.suffix}")
-    picture.save(unfinished)
-    unfinished.replace(path)
+    try:
+        picture.save(unfinished)
+        unfinished.replace(path)
+    finally:  # on a full disk it would take the room of another
+        unfinished.unlink(missing_ok=True)

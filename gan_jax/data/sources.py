@@ -18,6 +18,7 @@ import numpy as np
 from gan_jax.data import pictures, transforms
 from gan_jax.data.headers import Header, read_headers
 
+_SPLIT_FOLDERS = ", or split folders: train, trainA and trainB, or A/train and B/train"
 STAND_INS = {"train": ("train",), "val": ("val", "test"), "test": ("test", "val")}
 
 
@@ -138,9 +139,12 @@ def open_pairs(
     """
     channels = (source_channels, target_channels)
     if not set(channels) <= {1, 3}:
-        raise ValueError(f"got {source_channels} and {target_channels} channels; use 1 (grey) or 3 (RGB).")
+        raise ValueError(
+            f"pictures of {source_channels} and {target_channels} channels are asked for; "
+            "files have 1 (grey) or 3 (RGB)."
+        )
     if derive and direction == "BtoA":
-        raise ValueError(f"direction BtoA got derive={derive}, which makes A from B; use AtoB.")
+        raise ValueError(f"direction BtoA does not go with derive {derive}, which makes A from B; use direction AtoB.")
     if limit is not None and limit < 1:
         raise ValueError(f"limit is {limit}, which leaves no pictures; use at least 1, or none to read all.")
     if not root.is_dir():
@@ -155,7 +159,7 @@ def open_pairs(
         files = _matched(folders)
     else:
         folders = at("")
-        files = _held_out(_matched(folders), split)
+        files = _held_out(_matched(folders, instead=_SPLIT_FOLDERS), split)
         if not files:
             return None
     files = files[:limit]
@@ -183,8 +187,8 @@ def _stem(file: str) -> str:
     return os.path.splitext(file)[0]
 
 
-def _matched(folders: tuple[Path, ...]) -> list[tuple[str, ...]]:
-    listed = [pictures.list_pictures(folder) for folder in folders]
+def _matched(folders: tuple[Path, ...], *, instead: str = "") -> list[tuple[str, ...]]:
+    listed = [pictures.list_pictures(folder, instead=instead) for folder in folders]
     by_stems = [{_stem(file): file for file in files} for files in listed]
     for folder, files, by_stem in zip(folders, listed, by_stems, strict=True):
         twice = [str(folder / file) for file in files if by_stem[_stem(file)] != file]
@@ -196,8 +200,8 @@ def _matched(folders: tuple[Path, ...]) -> list[tuple[str, ...]]:
     alone = [str(folders[0] / a[stem]) for stem in a if stem not in b]
     alone += [str(folders[1] / b[stem]) for stem in b if stem not in a]
     if alone:
-        shown = ", ".join(alone[:3]) + (", ..." if len(alone) > 3 else "")
-        raise ValueError(f"{len(alone)} pictures have no partner of their name, add or remove some: {shown}.")
+        shown = ", ".join(alone[:3]) + (f", ... ({len(alone)} in all)" if len(alone) > 3 else "")
+        raise ValueError(f"no partner of the same name for {shown}; add the partners, or remove these pictures.")
     return [(a[stem], b[stem]) for stem in a]
 
 
@@ -228,7 +232,9 @@ def _problems(source: PictureFiles, i: int, row: tuple[Header | str, ...], small
     width, height = sizes[0]
     side_by_side = isinstance(source, Pairs) and len(row) == 1
     if side_by_side and width % 2:
-        return [f"{source.paths(i)[0]} is {width}x{height}; A and B side by side need an even width."]
+        return [
+            f"{source.paths(i)[0]} is {width}x{height}; A and B side by side need an even width: crop or remove it."
+        ]
     if sizes[0] != sizes[-1]:
         named = [f"{path} is {w}x{h}" for path, (w, h) in zip(source.paths(i), sizes, strict=True)]
         return [f"{' but '.join(named)}; give both pictures of a pair one size."]

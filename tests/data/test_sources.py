@@ -160,7 +160,7 @@ def test_names_without_a_partner_are_counted_and_three_are_named(tmp_path):
         paint(tmp_path / "trainA" / f"{name}.png")
     for name in "cdef":
         paint(tmp_path / "trainB" / f"{name}.png")
-    with pytest.raises(ValueError, match=r"5 pictures have no partner.*A/a\.png, \S*A/b\.png, \S*B/d\.png, \.\.\."):
+    with pytest.raises(ValueError, match=r"no partner .* \S*A/a\.png, \S*A/b\.png, \S*B/d\.png, \.\.\. \(5 in all\)"):
         open_rgb(tmp_path)
 
 
@@ -175,21 +175,21 @@ def test_missing_and_empty_folders_say_what_was_looked_for(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no folder .*/none; wanted one with pictures"):
         open_rgb(tmp_path / "none")
     paint(tmp_path / "halved" / "trainA" / "a.png")
-    with pytest.raises(FileNotFoundError, match=r"no pictures in .*/halved/trainB; wanted"):
+    with pytest.raises(FileNotFoundError, match=r"no folder .*/halved/trainB; wanted"):
         open_rgb(tmp_path / "halved")
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match=r"no pictures in .*; wanted .*\.png \.jpg.*trainA"):
         open_rgb(tmp_path / "empty")
     paint_halves(tmp_path / "test" / "1.png")
-    with pytest.raises(FileNotFoundError, match=r"no pictures in .*/train; wanted"):
+    with pytest.raises(FileNotFoundError, match=r"no folder .*/train; wanted"):
         open_rgb(tmp_path)
 
 
 def test_settings_that_cannot_be_met_are_refused(tmp_path):
     paint_halves(tmp_path / "train" / "1.png")
-    with pytest.raises(ValueError, match=r"got 4 and 3 channels; use 1 \(grey\) or 3 \(RGB\)"):
+    with pytest.raises(ValueError, match=r"4 and 3 channels are asked for; files have 1 \(grey\) or 3 \(RGB\)"):
         open_rgb(tmp_path, source_channels=4)
-    with pytest.raises(ValueError, match=r"direction BtoA.*derive=edges.*use AtoB"):
+    with pytest.raises(ValueError, match=r"direction BtoA.*derive edges.*use direction AtoB"):
         open_rgb(tmp_path, derive="edges", direction="BtoA")
     with pytest.raises(
         ValueError, match=r"^limit is 0, which leaves no pictures; use at least 1, or none to read all\.$"
@@ -380,7 +380,7 @@ def test_unreadable_picture_is_named_with_a_remedy(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(ValueError, match=r"a\.png cannot be read; see that it exists and may be read, or remove it\.$"):
         sources.check_headers(source)
-    with pytest.raises(PermissionError, match=r"Permission denied: '\S*a\.png'"):
+    with pytest.raises(PermissionError, match=r"a\.png cannot be read; see that it exists"):
         source[0]
 
 

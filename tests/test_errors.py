@@ -1,0 +1,1123 @@
+"""The catalogue of errors: what was done, what was said, the exit code. docs/errors.md is made of these cases:
+
+    python -m tests.test_errors > docs/errors.md
+
+Every case runs in a folder of its own that holds `data`, pairs side by side, and `runs/tiny`, a finished run of them.
+"""
+
+import dataclasses
+import errno
+import itertools
+import json
+import math
+import os
+import runpy
+import shlex
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+import safetensors.numpy
+from PIL import Image
+
+from experiments import pix2pix, testing
+from gan_jax import cli, generator, progress, train
+from gan_jax.data import pictures
+
+ROOT = Path(__file__).parents[1]
+Patch = pytest.MonkeyPatch
+Prepare = Callable[[Patch], object]
+
+# What the short command lines of the cases leave out.
+TRAIN = "--batch_size 8 --n_epochs 1 --n_epochs_decay 1 --load_size 36 --crop_size 32 --ngf 2 --ndf 2 --n_layers_D 1 "
+TRAIN += "--print_freq 1 --val_freq 2 --save_latest_freq 2 --dataroot data --checkpoints_dir runs --name new"
+TEST = "--dataroot data --checkpoints_dir runs --name tiny --results_dir results"
+
+
+class Case(NamedTuple):
+    """A command line, what was done in words, and what came of it."""
+
+    done: str
+    line: str
+    said: str  # the sentence on stderr, or parts of the box of a wrong flag, with … between them
+    prepare: Prepare = lambda patch: None
+    code: int = 2
+    writes: str = ""  # what may be new or changed, as the beginning of a path
+
+
+def call(line: str) -> int | str | None:
+    """The exit code of a program, called as the shell calls it."""
+    program, *arguments = shlex.split(line)
+    try:
+        if program == "pix2pix":
+            return pix2pix.main([*shlex.split(TRAIN), *arguments] if "--bare" not in arguments else arguments[1:])
+        if program == "test.py":
+            return testing.main([*shlex.split(TEST), *arguments])
+        if program == "train.py":
+            return runpy.run_path(str(ROOT / "train.py"))["main"](arguments)
+        assert program == "gan-jax"
+        return cli.main(arguments)
+    except SystemExit as stopped:
+        return stopped.code
+
+
+# What cases do beforehand
+
+
+def both(*steps: Prepare) -> Prepare:
+    return lambda patch: [step(patch) for step in steps]
+
+
+def text(path: str, content: str = "x") -> Prepare:
+    def prepare(patch: Patch) -> None:
+        remove(path)(patch)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(content)
+
+    return prepare
+
+
+def folder(path: str) -> Prepare:
+    return lambda patch: (remove(path)(patch), Path(path).mkdir(parents=True))
+
+
+def remove(path: str) -> Prepare:
+    return lambda patch: shutil.rmtree(path) if Path(path).is_dir() else Path(path).unlink(missing_ok=True)
+
+
+def copy(source: str, target: str) -> Prepare:
+    return lambda patch: (shutil.copytree if Path(source).is_dir() else shutil.copy)(source, target)
+
+
+def link(path: str, target: str) -> Prepare:
+    return lambda patch: Path(path).symlink_to(target)
+
+
+def edit(path: str, old: str, new: str) -> Prepare:
+    return lambda patch: Path(path).write_text(Path(path).read_text().replace(old, new))
+
+
+def cut(path: str, share: float) -> Prepare:
+    """Leaves the first part of a file."""
+    return lambda patch: Path(path).write_bytes(Path(path).read_bytes()[: int(Path(path).stat().st_size * share)])
+
+
+def spoil(path: str) -> Prepare:
+    """Makes the second half of a file zeros; its size stays."""
+
+    def prepare(patch: Patch) -> None:
+        content = Path(path).read_bytes()
+        half = len(content) // 2
+        Path(path).write_bytes(content[:half] + bytes(len(content) - half))
+
+    return prepare
+
+
+def picture(path: str, width: int = 64, height: int = 32, dtype: type = np.uint8) -> Prepare:
+    def prepare(patch: Patch) -> None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((height, width), dtype)).save(path)
+
+    return prepare
+
+
+def pairs(*names: str) -> Prepare:
+    """A data folder of these pictures alone."""
+    return both(remove("data"), *(picture(f"data/{name}") for name in names))
+
+
+def bomb(path: str) -> Prepare:
+    """The beginning of a PNG of 900 megapixels, without them."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", 30000, 30000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    return lambda patch: Path(path).write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + bytes(4) + b"IDAT")
+
+
+def forbidden(path: str) -> Prepare:
+    """A picture that may not be read. Not by chmod: tests may run as root, who may read everything."""
+
+    def prepare(patch: Patch) -> None:
+        opening = Image.open
+
+        def refuse(file: str | Path, *rest: object) -> Image.Image:
+            if Path(file) == Path(path):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+            return opening(file, *rest)
+
+        patch.setattr(Image, "open", refuse)
+
+    return prepare
+
+
+def specified(path: str, **fields: object) -> Prepare:
+    """The run's generator in another file, with a spec that differs in some fields."""
+
+    def prepare(patch: Patch) -> None:
+        model = generator.load("runs/tiny")
+        generator.save(Path(path), model._replace(spec=dataclasses.replace(model.spec, **fields)))
+
+    return prepare
+
+
+def foreign(path: str, **metadata: str) -> Prepare:
+    return lambda patch: Path(path).write_bytes(safetensors.numpy.save({"x": np.zeros(2)}, metadata))
+
+
+def newer(path: str) -> Prepare:
+    return foreign(path, gan_jax=json.dumps({"format": generator.FORMAT_VERSION + 1}))
+
+
+def refusing(holder: object, name: str, number: int = errno.ENOSPC) -> Prepare:
+    """The system refuses where `holder.name` writes."""
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return lambda patch: patch.setattr(holder, name, refuse)
+
+
+ENDINGS = " ".join(pictures.EXTENSIONS)
+SPLITS = ", or split folders: train, trainA and trainB, or A/train and B/train"
+ONE = "data/train/train_0003.png"
+PRESETS = "demo, ablate, facades, cityscapes, maps, edges2shoes, edges2handbags, day2night, colorize"
+DIFFERENT = "Give the old values to go on, or another --name to begin anew."
+
+CASES: dict[str, list[Case]] = {
+    "Pictures to train on": [
+        Case(
+            "no `--dataroot` and no preset",
+            "pix2pix --bare",
+            f"no training pictures: give --dataroot FOLDER, or a preset ({PRESETS}).",
+        ),
+        Case(
+            "a folder that does not exist",
+            "pix2pix --dataroot nowhere",
+            "no folder nowhere; wanted one with pictures in it or in split folders.",
+        ),
+        Case(
+            "a file in place of the folder",
+            "pix2pix --dataroot data/train/train_0003.png",
+            f"no folder {ONE}; wanted one with pictures in it or in split folders.",
+        ),
+        Case(
+            "an empty folder",
+            "pix2pix",
+            f"no pictures in data; wanted files there that end in {ENDINGS}{SPLITS}.",
+            folder("data"),
+        ),
+        Case(
+            "a folder of other files only",
+            "pix2pix",
+            f"no pictures in data; wanted files there that end in {ENDINGS}{SPLITS}.",
+            both(folder("data"), text("data/notes.txt")),
+        ),
+        Case(
+            "a folder with `test`, without `train`",
+            "pix2pix",
+            f"no folder data/train; wanted files there that end in {ENDINGS}.",
+            remove("data/train"),
+        ),
+        Case(
+            "an empty `train`",
+            "pix2pix",
+            f"no pictures in data/train; wanted files there that end in {ENDINGS}.",
+            folder("data/train"),
+        ),
+        Case(
+            "`trainA` without `trainB`",
+            "pix2pix",
+            f"no folder data/trainB; wanted files there that end in {ENDINGS}.",
+            pairs("trainA/a.png"),
+        ),
+        Case(
+            "names in `trainA` and `trainB` that do not match",
+            "pix2pix",
+            "no partner of the same name for data/trainA/a.png, data/trainB/b.png; "
+            "add the partners, or remove these pictures.",
+            pairs("trainA/a.png", "trainB/b.png"),
+        ),
+        Case(
+            "two pictures of one name",
+            "pix2pix",
+            "data/train/train_0003.jpg differs from another picture in its extension only; remove one.",
+            picture("data/train/train_0003.jpg"),
+        ),
+        Case(
+            "A and B side by side in an odd width",
+            "pix2pix",
+            f"{ONE} is 65x32; A and B side by side need an even width: crop or remove it.",
+            picture(ONE, width=65),
+        ),
+        Case(
+            "A and B of different sizes",
+            "pix2pix",
+            "data/trainA/a.png is 64x32 but data/trainB/a.png is 62x32; give both pictures of a pair one size.",
+            both(pairs("trainA/a.png"), picture("data/trainB/a.png", width=62)),
+        ),
+        Case(
+            "a picture of no bytes",
+            "pix2pix",
+            f"{ONE} is damaged or not a picture; replace or remove it.",
+            text(ONE, ""),
+        ),
+        Case(
+            "a text that is called .png",
+            "pix2pix",
+            f"{ONE} is damaged or not a picture; replace or remove it.",
+            text(ONE, "no picture"),
+        ),
+        Case(
+            "a picture cut short within its header",
+            "pix2pix",
+            f"{ONE} is damaged or not a picture; replace or remove it.",
+            cut(ONE, 0.01),
+        ),
+        Case(
+            "a picture of 900 megapixels",
+            "pix2pix",
+            f"{ONE} has more than 89478485 pixels, Pillow's limit; scale it down or cut it up.",
+            bomb(ONE),
+        ),
+        Case(
+            "a picture of 16 bits a channel",
+            "pix2pix",
+            f"{ONE} has more than 8 bits a channel; convert it to 8 bits.",
+            picture(ONE, dtype=np.uint16),
+        ),
+        Case(
+            "a picture of floating point",
+            "pix2pix",
+            "data/train/float.tif has mode F; convert it to 8 bits, grey or RGB.",
+            picture("data/train/float.tif", dtype=np.float32),
+        ),
+        Case(
+            "two pictures that cannot be used",
+            "pix2pix",
+            "data/train/train_0001.png is 65x32; A and B side by side need an even width: crop or remove it. "
+            "1 more cannot be used.",
+            both(picture("data/train/train_0001.png", width=65), text(ONE, "")),
+        ),
+        Case(
+            "a damaged picture among those for validation",
+            "pix2pix",
+            "data/val/val_0000.png is damaged or not a picture; replace or remove it.",
+            text("data/val/val_0000.png", ""),
+        ),
+        Case(
+            "a link to nowhere",
+            "pix2pix",
+            "data/train/link.png cannot be read; see that it exists and may be read, or remove it.",
+            link("data/train/link.png", "nowhere.png"),
+        ),
+        Case(
+            "a picture that may not be read",
+            "pix2pix",
+            f"{ONE} cannot be read; see that it exists and may be read, or remove it.",
+            forbidden(ONE),
+        ),
+        Case(
+            "a crop larger than the pictures",
+            "pix2pix --preprocess crop --crop_size 64",
+            "data/train/train_0000.png is 32x32 for A and B each; wanted at least 64 pixels on each side: "
+            "enlarge or remove it. 15 more cannot be used.",
+        ),
+        Case(
+            "pictures of several sizes with `--preprocess none`",
+            "pix2pix --preprocess none --netG unet_32",
+            "source pictures of one batch have different shapes, (32, 32, 3) and (64, 64, 3); use a preprocess that "
+            "makes them equal, or batch_size 1.",
+            both(*(picture(f"data/train/large_{i}.png", 128, 64) for i in range(8))),
+            writes="runs/new/",
+        ),
+        Case(
+            "a test picture of 10 x 10 pixels",
+            "pix2pix",
+            "data/test/small.png is 10x10 for A and B each; wanted at least 11 pixels on each side: "
+            "enlarge or remove it.",
+            picture("data/test/small.png", 20, 10),
+        ),
+    ],
+    "Flags of training": [
+        Case(
+            "`--lambda_l1 3`",
+            "pix2pix --lambda_l1 3",
+            "Unrecognized options: --lambda_l1, 3 … Perhaps you meant: --lambda_L1 FLOAT",
+        ),
+        Case(
+            "`--btach_size 8`",
+            "pix2pix --btach_size 8",
+            "Unrecognized options: --btach_size, 8 … Perhaps you meant: --batch_size INT",
+        ),
+        Case(
+            "`--batch_size 8.5`",
+            "pix2pix --batch_size 8.5",
+            "Error parsing --batch_size: invalid literal for int() with base 10: '8.5' … --batch_size INT",
+        ),
+        Case("`--batch_size` without a value", "pix2pix --batch_size", "--batch_size wants a value."),
+        Case("`--batch_size -8`", "pix2pix --batch_size -8", "--batch_size is -8; wanted at least 1."),
+        Case(
+            "`--batch_size 3` on 8 devices",
+            "pix2pix --batch_size 3",
+            "batch_size 3 does not split evenly over 8 devices; the nearest that does is 8. "
+            "Fewer devices can be chosen too, by CUDA_VISIBLE_DEVICES for instance.",
+        ),
+        Case(
+            "`--statistics_batch 3` with `--batch_size 8`",
+            "pix2pix --statistics_batch 3",
+            "--statistics_batch is 3; wanted a divisor of --batch_size 8.",
+        ),
+        Case(
+            "`--parallel pmap` where the whole batch shares statistics",
+            "pix2pix --parallel pmap",
+            "--parallel pmap: the whole batch share the generator's batch norm statistics, and a device has 1 of 8 "
+            "images; give a --statistics_batch that divides 1, or use --parallel jit.",
+        ),
+        Case(
+            "`--parallel pmap --gan_mode relativistic`",
+            "pix2pix --parallel pmap --gan_mode relativistic --statistics_batch 1",
+            "--parallel pmap cannot be right with --gan_mode relativistic, which looks at the whole batch; use jit.",
+        ),
+        Case(
+            "`--gan_mode wgangp`",
+            "pix2pix --gan_mode wgangp",
+            "--gan_mode wgangp: the gradient penalty is not part of this version; use --gan_mode lsgan or "
+            "--gan_mode vanilla.",
+        ),
+        Case(
+            "`--gan_mode lsgn`",
+            "pix2pix --gan_mode lsgn",
+            "invalid choice 'lsgn' for argument '--gan_mode'. Expected one of ( … 'lsgan'",
+        ),
+        Case(
+            "`--model cycle_gan`",
+            "pix2pix --model cycle_gan",
+            "--model cycle_gan: CycleGAN is not part of this version; --model pix2pix trains on pairs.",
+        ),
+        Case(
+            "`python train.py` without `--model`",
+            "train.py --dataroot data",
+            "no --model: give --model pix2pix, the one that this version trains.",
+        ),
+        Case(
+            "`--results_dir out`, a flag of `test.py`",
+            "pix2pix --results_dir out",
+            "--results_dir out: it is test.py's.",
+        ),
+        Case(
+            "`--direction AtoC`",
+            "pix2pix --direction AtoC",
+            "invalid choice 'AtoC' for argument '--direction'. Expected one of ( … 'BtoA'",
+        ),
+        Case(
+            "`--derive grey --direction BtoA`",
+            "pix2pix --derive grey --direction BtoA",
+            "direction BtoA does not go with derive grey, which makes A from B; use direction AtoB.",
+        ),
+        Case(
+            "`demo --input_nc 1`",
+            "pix2pix --bare demo --input_nc 1",
+            "the embedded facades are pairs in RGB: leave out --derive, --input_nc and --output_nc.",
+        ),
+        Case(
+            "`--output_nc 4`",
+            "pix2pix --output_nc 4",
+            "invalid choice '4' for argument '--output_nc'. Expected one of ( … '3'",
+        ),
+        Case(
+            "a preset that is not there",
+            "pix2pix dmeo",
+            f"no preset is called dmeo; there is {PRESETS}.",
+        ),
+        Case(
+            "`--crop_size 64x`",
+            "pix2pix --crop_size 64x",
+            "Error parsing --crop_size: … --crop_size N|HEIGHTxWIDTH",
+        ),
+        Case("`--crop_size 0`", "pix2pix --crop_size 0", "--crop_size is 0; wanted at least 1."),
+        Case("`--load_size -1`", "pix2pix --load_size -1", "--load_size is -1; wanted at least 1."),
+        Case(
+            "`--crop_size 100`",
+            "pix2pix --crop_size 100 --load_size 100",
+            "crop_size 100 is not a multiple of 32; the nearest is 96.",
+        ),
+        Case(
+            "`--crop_size 320 --load_size 286`",
+            "pix2pix --crop_size 320 --load_size 286",
+            "crop_size 320 is larger than load_size 286, the size to crop from; use a load_size of at least 320.",
+        ),
+        Case(
+            "`--preprocess scale_width_and_crop --crop_size 64 --load_size 36`",
+            "pix2pix --preprocess scale_width_and_crop --crop_size 64",
+            "crop_size 64 is larger than load_size 36, the width to crop from; use a load_size of at least 64.",
+        ),
+        Case(
+            "`--preprocess scale_width --load_size 32x64`",
+            "pix2pix --preprocess scale_width --load_size 32x64",
+            "load_size 32x64 has two sides, and the preprocesses that scale the width take one; use load_size 64.",
+        ),
+        Case(
+            "`--netG unet_256 --crop_size 100`",
+            "pix2pix --netG unet_256 --crop_size 100 --load_size 100",
+            "images are 100x100; a U-Net of depth 8 wants sides that are multiples of 256: crop or pad them, or take "
+            "a smaller depth.",
+        ),
+        Case(
+            "`--n_layers_D 5` on crops of 32",
+            "pix2pix --n_layers_D 5",
+            "images are 32x32; a PatchGAN of 5 layers wants 96 or more on a side: take a larger crop or fewer layers.",
+        ),
+        Case("`--n_layers_D 0`", "pix2pix --n_layers_D 0", "--n_layers_D is 0; wanted at least 1."),
+        Case(
+            "`--netD pixel --n_layers_D 5`",
+            "pix2pix --netD pixel --n_layers_D 5",
+            "--netD pixel takes no --n_layers_D; leave it out, or take --netD n_layers.",
+        ),
+        Case(
+            "`--netG resnet_9blocks --no_skips`",
+            "pix2pix --netG resnet_9blocks --no_skips",
+            "--netG resnet_9blocks has no skips to leave out; leave out --no_skips, or take a U-Net.",
+        ),
+        Case("`--ngf -64`", "pix2pix --ngf -64", "--ngf is -64; wanted at least 1."),
+        Case(
+            "`--lambda_L1 nan`",
+            "pix2pix --lambda_L1 nan",
+            "--lambda_L1 is nan; wanted a finite number of at least 0.",
+        ),
+        Case("`--lr inf`", "pix2pix --lr inf", "--lr is inf; wanted a finite number above 0."),
+        Case("`--beta1 1`", "pix2pix --beta1 1", "--beta1 is 1.0; wanted at least 0 and less than 1."),
+        Case("`--ema_decay 1`", "pix2pix --ema_decay 1", "--ema_decay is 1.0; wanted at least 0 and less than 1."),
+        Case(
+            "`--gan_mode none --lambda_L1 0`",
+            "pix2pix --gan_mode none --lambda_L1 0",
+            "--gan_mode none with --lambda_L1 0 and --lambda_L2 0 leaves no loss; give one of them.",
+        ),
+        Case("`--max_dataset_size 0`", "pix2pix --max_dataset_size 0", "--max_dataset_size is 0; wanted at least 1."),
+        Case(
+            "`--n_epochs 0 --n_epochs_decay 0`",
+            "pix2pix --n_epochs 0 --n_epochs_decay 0",
+            "--n_epochs and --n_epochs_decay are both 0; wanted at least one epoch.",
+        ),
+        Case("`--seed -1`", "pix2pix --seed -1", "--seed is -1; wanted at least 0."),
+        Case("`--num_threads 0`", "pix2pix --num_threads 0", "--num_threads is 0; wanted at least 1."),
+        Case(
+            "`--name a/b`",
+            "pix2pix --name a/b",
+            "--name is 'a/b'; wanted the name of one folder, without separators and not ending in _best or _critic.",
+        ),
+    ],
+    "The folder of a run": [
+        Case(
+            "the name of a run that was begun by another recipe",
+            "pix2pix --name tiny --lr 1e-3",
+            f"the run runs/tiny was begun differently: --lr was 0.0002 and is 0.001. {DIFFERENT}",
+        ),
+        Case(
+            "the name of a run of another method",
+            "pix2pix --name tiny",
+            f"the run runs/tiny was begun differently: the method was other and is pix2pix. {DIFFERENT}",
+            edit("runs/tiny/config.json", '"method": "pix2pix"', '"method": "other"'),
+        ),
+        Case(
+            "the name of a run on other pictures",
+            "pix2pix --name tiny",
+            "the run runs/tiny was begun differently: the pictures of train changed (16 before, 17 now). " + DIFFERENT,
+            copy(ONE, "data/train/new.png"),
+        ),
+        Case(
+            "a folder of other files as the run's",
+            "pix2pix --name tiny",
+            "runs/tiny holds files but no config.json, so it is no run; take another --name.",
+            remove("runs/tiny/config.json"),
+        ),
+        Case(
+            "a damaged config.json",
+            "pix2pix --name tiny",
+            "runs/tiny/config.json is damaged; take another --name, or remove runs/tiny.",
+            text("runs/tiny/config.json", "{"),
+        ),
+        Case(
+            "a damaged log.jsonl",
+            "pix2pix --name tiny",
+            "line 1 of runs/tiny/log.jsonl is damaged; remove that line.",
+            both(remove("runs/tiny/checkpoints/4"), edit("runs/tiny/log.jsonl", '{"kind": "train", "step": 1', "{")),
+            writes="runs/tiny/",
+        ),
+        Case(
+            "a `--checkpoints_dir` that is a file",
+            "pix2pix",
+            "[Errno 20] Not a directory: 'runs/new'",
+            text("runs"),
+        ),
+        Case(
+            "a `--checkpoints_dir` that may not be written to",
+            "pix2pix",
+            "[Errno 13] Permission denied",
+            refusing(Path, "mkdir", errno.EACCES),
+        ),
+    ],
+    "Generators and critics to start from": [
+        Case(
+            "`--init_generator` with a file that does not exist",
+            "pix2pix --init_generator g.safetensors",
+            "g.safetensors does not exist; name a .safetensors file or a run's folder.",
+        ),
+        Case(
+            "`--init_generator` with a critic",
+            "pix2pix --init_generator runs/tiny/tiny_critic.safetensors",
+            "--init_generator runs/tiny/tiny_critic.safetensors holds a critic, PatchGAN; wanted a generator, UNet.",
+        ),
+        Case(
+            "`--init_critic` with a generator",
+            "pix2pix --init_critic runs/tiny",
+            "--init_critic runs/tiny holds a generator, UNet; wanted a critic, PatchGAN.",
+        ),
+        Case(
+            "`--init_generator` of another architecture",
+            "pix2pix --init_generator runs/tiny --netG resnet_6blocks",
+            "--init_generator runs/tiny holds a generator, UNet; wanted a generator, ResNet.",
+        ),
+        Case(
+            "`--init_generator` of another width",
+            "pix2pix --init_generator runs/tiny --ngf 3",
+            "the given weights do not fit this network: [0]['down1']['kernel'] has shape (4, 4, 3, 2), "
+            "wanted (4, 4, 3, 3); give weights of the same architecture and fields.",
+        ),
+        Case(
+            "`--init_generator` of other channels",
+            "pix2pix --init_generator runs/tiny --input_nc 1",
+            "the given weights do not fit this network: [0]['down1']['kernel'] has shape (4, 4, 3, 2), "
+            "wanted (4, 4, 1, 2); give weights of the same architecture and fields.",
+        ),
+        Case(
+            "a generator's file that is cut short",
+            "pix2pix --init_generator g.safetensors",
+            "g.safetensors is not a whole .safetensors file (Error while deserializing header: incomplete metadata, "
+            "file not fully covered); copy or write it anew, or name another.",
+            both(copy("runs/tiny/tiny.safetensors", "g.safetensors"), cut("g.safetensors", 0.9)),
+        ),
+        Case(
+            "a .safetensors file of another program",
+            "pix2pix --init_generator g.safetensors",
+            "g.safetensors was not written by gan_jax: it lacks the metadata that says what it is; name a file that a "
+            "run wrote.",
+            foreign("g.safetensors"),
+        ),
+        Case(
+            "a generator's file from a newer gan_jax",
+            "pix2pix --init_generator g.safetensors",
+            "g.safetensors has format 2 and this gan_jax reads up to 1; install a newer gan_jax.",
+            newer("g.safetensors"),
+        ),
+    ],
+    "gan-jax translate": [
+        Case(
+            "a run that does not exist",
+            "gan-jax translate nowhere data/test out",
+            "nowhere does not exist; name a .safetensors file or a run's folder.",
+        ),
+        Case(
+            "a folder without a generator",
+            "gan-jax translate data data/test out",
+            "data holds no generator (*.safetensors); a run writes one when it saves.",
+        ),
+        Case(
+            "a folder of two generators",
+            "gan-jax translate runs/tiny data/test out",
+            "runs/tiny holds several generators (a.safetensors, tiny.safetensors); name one of the files.",
+            copy("runs/tiny/tiny.safetensors", "runs/tiny/a.safetensors"),
+        ),
+        Case(
+            "a critic in place of a generator",
+            "gan-jax translate runs/tiny/tiny_critic.safetensors data/test out",
+            "runs/tiny/tiny_critic.safetensors: the file holds a critic; wanted a generator: name its file or the run.",
+        ),
+        Case(
+            "a picture in place of a generator",
+            f"gan-jax translate {ONE} data/test out",
+            f"{ONE} is not a whole .safetensors file (Error while deserializing header: header too large); "
+            "copy or write it anew, or name another.",
+        ),
+        Case(
+            "a generator's file from a newer gan_jax",
+            "gan-jax translate g.safetensors data/test out",
+            "g.safetensors has format 2 and this gan_jax reads up to 1; install a newer gan_jax.",
+            newer("g.safetensors"),
+        ),
+        Case(
+            "a generator of channels that no picture has",
+            "gan-jax translate g.safetensors data/test out",
+            "the generator turns 2 channels into 3 and picture files have 1 or 3; give it arrays, from Python.",
+            specified("g.safetensors", in_channels=2),
+        ),
+        Case(
+            "no output",
+            "gan-jax translate runs/tiny data/test",
+            "give at least one input and, last, an output: gan-jax translate RUN in/ out/.",
+        ),
+        Case(
+            "an input that does not exist",
+            "gan-jax translate runs/tiny nowhere out",
+            "nowhere does not exist; name a picture or a folder of pictures.",
+        ),
+        Case(
+            "a folder without pictures",
+            "gan-jax translate runs/tiny empty out",
+            f"no pictures in empty; wanted files there that end in {ENDINGS}.",
+            folder("empty"),
+        ),
+        Case(
+            "the folder of the inputs as that of the outputs",
+            "gan-jax translate runs/tiny data/test data/test",
+            "data/test/test_0000.png is one of the inputs and would be overwritten; write to another folder.",
+        ),
+        Case(
+            "two inputs of one name",
+            "gan-jax translate runs/tiny data/test more out",
+            "data/test/test_0000.png and more/test_0000.png would both be written to out/test_0000.png; rename one, "
+            "or translate them into two folders.",
+            picture("more/test_0000.png"),
+        ),
+        Case(
+            "a file in place of the folder to write to",
+            "gan-jax translate runs/tiny data/test out",
+            "out is a file; wanted a folder to write to, or one .png for one picture.",
+            text("out"),
+        ),
+        Case(
+            "a damaged picture; the others are translated",
+            "gan-jax translate runs/tiny data/test out",
+            "data/test/damaged.png is damaged or not a picture; replace or remove it.",
+            text("data/test/damaged.png"),
+            code=1,
+            writes="out/",
+        ),
+        Case(
+            "a picture of 900 megapixels; the others are translated",
+            "gan-jax translate runs/tiny data/test out",
+            "data/test/bomb.png has more than 89478485 pixels, Pillow's limit; scale it down or cut it up.",
+            bomb("data/test/bomb.png"),
+            code=1,
+            writes="out/",
+        ),
+        Case(
+            "a link to nowhere; the others are translated",
+            "gan-jax translate runs/tiny data/test out",
+            "data/test/link.png cannot be read; see that it exists and may be read, or remove it.",
+            link("data/test/link.png", "nowhere.png"),
+            code=1,
+            writes="out/",
+        ),
+        Case(
+            "a full disk",
+            "gan-jax translate runs/tiny data/test/test_0000.png out",
+            "out/test_0000.png cannot be written (No space left on device); make room, or write to another folder.",
+            refusing(Image.Image, "save"),
+            code=1,
+            writes="out/",
+        ),
+        Case(
+            "`--samples 2 --dropout off`",
+            "gan-jax translate runs/tiny data/test out --samples 2 --dropout off",
+            "dropout is off, so that all samples would be equal; turn dropout on, or ask for no samples.",
+        ),
+        Case(
+            "`--batch_size 0`",
+            "gan-jax translate runs/tiny data/test out --batch_size 0",
+            "--batch_size is 0; wanted at least 1.",
+        ),
+        Case(
+            "`--sampels 2`",
+            "gan-jax translate runs/tiny data/test out --sampels 2",
+            "Unrecognized options: --sampels, 2 … Perhaps you meant: --samples",
+        ),
+        Case(
+            "`gan-jax translat`",
+            "gan-jax translat",
+            "Unrecognized options: translat … Available subcommands: translate, evaluate",
+        ),
+    ],
+    "gan-jax evaluate": [
+        Case(
+            "references that do not exist",
+            "gan-jax evaluate data/test nowhere",
+            "nowhere does not exist; name a picture or a folder of pictures.",
+        ),
+        Case(
+            "a folder without pictures",
+            "gan-jax evaluate data/test empty",
+            f"no pictures in empty; wanted files there that end in {ENDINGS}.",
+            folder("empty"),
+        ),
+        Case(
+            "the same folder twice",
+            "gan-jax evaluate data/test data/test",
+            "data/test and data/test are the same; give the outputs, then their references.",
+        ),
+        Case(
+            "folders without a name in common",
+            "gan-jax evaluate data/test data/val",
+            "no picture in data/test has the path of one in data/val (extensions apart); give two folders whose "
+            "pictures have the same names.",
+        ),
+        Case(
+            "a picture without a partner; the others are scored",
+            "gan-jax evaluate data/test other",
+            "data/test/test_0001.png has no partner of its name; add the partner or remove it.",
+            both(copy("data/test", "other"), remove("other/test_0001.png")),
+            code=1,
+        ),
+        Case(
+            "a picture of another size than its reference; the others are scored",
+            "gan-jax evaluate data/test other",
+            "data/test/test_0001.png is 64x32 and other/test_0001.png is 60x32; make them one size.",
+            both(copy("data/test", "other"), picture("other/test_0001.png", width=60)),
+            code=1,
+        ),
+        Case(
+            "a damaged reference; the others are scored",
+            "gan-jax evaluate data/test other",
+            "other/test_0001.png is damaged or not a picture; replace or remove it.",
+            both(copy("data/test", "other"), text("other/test_0001.png", "")),
+            code=1,
+        ),
+        Case(
+            "pictures of 8 x 8 pixels",
+            "gan-jax evaluate a.png b.png",
+            "a.png: images are 8x8; SSIM's window wants sides of 11 or more.",
+            both(picture("a.png", 8, 8), picture("b.png", 8, 8)),
+            code=1,
+        ),
+        Case(
+            "two references of one name",
+            "gan-jax evaluate data/test other",
+            "other/test_0001.jpg and other/test_0001.png have one name; keep one of them.",
+            both(copy("data/test", "other"), picture("other/test_0001.jpg")),
+        ),
+        Case(
+            "`--json` into a folder that does not exist",
+            "gan-jax evaluate data/test other --json nowhere/scores.json",
+            "nowhere/scores.json: No such file or directory; see that its folder exists.",
+            copy("data/test", "other"),
+        ),
+        Case(
+            "`--csv` with a folder",
+            "gan-jax evaluate data/test other --csv data",
+            "data: Is a directory; name a file, not a folder.",
+            copy("data/test", "other"),
+        ),
+        Case(
+            "`--json` on a full disk",
+            "gan-jax evaluate data/test other --json scores.json",
+            "No space left on device; make room, then give the same command again.",
+            both(copy("data/test", "other"), refusing(Path, "write_text")),
+        ),
+        Case(
+            "`--protocol lab`",
+            "gan-jax evaluate data/test other --protocol lab",
+            "invalid choice 'lab' for argument '--protocol'. Expected one of ('rgb',).",
+        ),
+    ],
+    "gan-jax inspect, report and data": [
+        Case("inspect what does not exist", "gan-jax inspect nowhere", "nowhere does not exist."),
+        Case(
+            "inspect a folder of pictures",
+            "gan-jax inspect data",
+            "data is no run's folder (it has no config.json) and no checkpoint.",
+        ),
+        Case(
+            "inspect a run with a damaged config.json",
+            "gan-jax inspect runs/tiny",
+            "runs/tiny/config.json is damaged; the run cannot be described.",
+            text("runs/tiny/config.json", "[]"),
+        ),
+        Case(
+            "report on a folder of pictures",
+            "gan-jax report data",
+            "data is not a run's folder (it has no config.json); name that of one run.",
+        ),
+        Case(
+            "report on a run with a damaged log",
+            "gan-jax report runs/tiny",
+            "runs/tiny/log.jsonl, line 1 is b'x', wanted a JSON object with a kind and a step; remove the line.",
+            text("runs/tiny/log.jsonl", "x\n" * 2),
+        ),
+        Case(
+            "report on a full disk",
+            "gan-jax report runs/tiny",
+            "No space left on device; make room, then give the same command again.",
+            refusing(Path, "write_bytes"),
+        ),
+        Case(
+            "prepare photographs into a file",
+            "gan-jax data prepare photos out",
+            "out/train: Not a directory; move the file away that stands where a folder should be, or choose another "
+            "place.",
+            text("out"),
+        ),
+    ],
+    "python test.py": [
+        Case(
+            "a run that does not exist",
+            "test.py --name nobody",
+            "runs/nobody does not exist; name a .safetensors file or a run's folder.",
+        ),
+        Case(
+            "a folder without pictures to test on",
+            "test.py",
+            "data holds no pictures to test on; --phase train takes those that it has.",
+            both(remove("data/test"), remove("data/val")),
+        ),
+        Case(
+            "`--epoch best` of a run that never validated",
+            "test.py --epoch best",
+            "runs/tiny/tiny_best.safetensors does not exist; a run writes it when it validates: use --epoch latest.",
+            remove("runs/tiny/tiny_best.safetensors"),
+        ),
+        Case(
+            "a damaged config.json",
+            "test.py",
+            "runs/tiny/config.json is damaged; the run cannot be tested.",
+            text("runs/tiny/config.json", "{"),
+        ),
+        Case(
+            "`--epoch 100`",
+            "test.py --epoch 100",
+            "--epoch 100: a run keeps its last and its best generator; use --epoch latest or --epoch best.",
+        ),
+        Case(
+            "`--num_tset 3`",
+            "test.py --num_tset 3",
+            "Unrecognized options: --num_tset, 3 … Perhaps you meant: --num_test",
+        ),
+        Case("`--num_test 0`", "test.py --num_test 0", "--num_test is 0; wanted at least 1."),
+        Case(
+            "a picture that cannot be decoded; the others are translated",
+            "test.py",
+            "data/test/test_0001.png is damaged or not a picture; replace or remove it.",
+            cut("data/test/test_0001.png", 0.6),
+            code=1,
+            writes="results/",
+        ),
+    ],
+}
+
+
+# What stops a run on its way: each of these the same run, which has a checkpoint of step 2 of 4.
+
+
+def out_of_memory(patch: Patch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+
+    patch.setattr(train.parallel, "global_batch", refuse)
+
+
+def not_a_number(patch: Patch) -> None:
+    patch.setattr(train.jax, "device_get", lambda metrics: dict.fromkeys(metrics, math.nan))
+
+
+def full_disk_under_orbax(patch: Patch) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise ValueError("RESOURCE_EXHAUSTED: Error writing x: No space left on device [os_error_code='28'] and more")
+
+    patch.setattr(ocp.CheckpointManager, "save", refuse)
+
+
+def interrupt(times: int) -> Prepare:
+    def prepare(patch: Patch) -> None:
+        going_on = train.parallel.global_batch
+
+        def interrupted(*arguments: object) -> object:
+            for _ in range(times):
+                os.kill(os.getpid(), signal.SIGINT)
+            return going_on(*arguments)
+
+        patch.setattr(train.parallel, "global_batch", interrupted)
+
+    return prepare
+
+
+GOES_ON = [
+    Case(
+        "a picture that is damaged after its header, found when it is read",
+        "pix2pix --name tiny",
+        f"{ONE} is damaged or not a picture; replace or remove it.",
+        spoil(ONE),
+    ),
+    Case(
+        "a loss that is not a number",
+        "pix2pix --name tiny",
+        "loss/critic is nan at step 3; training stops, the last checkpoint is kept. Lower the learning rate, or look "
+        "at the pictures of this step's batch.",
+        not_a_number,
+    ),
+    Case(
+        "too little memory on the device",
+        "pix2pix --name tiny",
+        "the device's memory is too small; take a smaller --batch_size or --crop_size.",
+        out_of_memory,
+    ),
+    Case(
+        "a disk that is full when the log is written",
+        "pix2pix --name tiny",
+        "[Errno 28] No space left on device",
+        refusing(progress.Log, "write"),
+    ),
+    Case(
+        "a disk that is full when a sample is written",
+        "pix2pix --name tiny",
+        "[Errno 28] No space left on device",
+        refusing(Image.Image, "save"),
+    ),
+    Case(
+        "a disk that is full when the generator is written",
+        "pix2pix --name tiny",
+        "[Errno 28] No space left on device",
+        refusing(generator.os, "replace"),
+    ),
+    Case(
+        "a disk that is full when a checkpoint is written",
+        "pix2pix --name tiny",
+        "the checkpoint of step 4 cannot be written to runs/tiny/checkpoints (No space left on device); make room or "
+        "allow it, and the same command goes on from the last checkpoint.",
+        full_disk_under_orbax,
+    ),
+    Case(
+        "Ctrl-C twice",
+        "pix2pix --name tiny",
+        "interrupted; the same command goes on from the last checkpoint.",
+        interrupt(2),
+        code=130,
+    ),
+    Case(
+        "Ctrl-C",
+        "pix2pix --name tiny",
+        "stopped by Ctrl-C; the same command goes on where it stopped.",
+        interrupt(1),
+        code=130,
+    ),
+]
+CATALOGUE = {**CASES, "While a run trains": GOES_ON}
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, facades_folder, finished_run):
+    """The folder that a case runs in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    shutil.copytree(facades_folder, "data")
+    shutil.copytree(finished_run, "runs/tiny")
+    return tmp_path
+
+
+def everything():
+    """Path -> content, of all files, and of folders None."""
+    return {
+        path.as_posix(): path.read_bytes() if path.is_file() else None
+        for path in Path().rglob("*")
+        if not path.is_symlink()
+    }
+
+
+def words(box):
+    """What a box says, without its border."""
+    return " ".join(word for word in box.split() if set(word) - set("╭╮╰╯│─|+-"))
+
+
+def check(case, code, said, here):
+    """A sentence and no more or, for the wrong use of a flag, a box that holds the parts."""
+    assert code == case.code
+    if case.said.startswith(("Unrecognized options", "invalid choice", "Error parsing")):
+        shown, at = words(said), 0
+        for part in case.said.split(" … "):
+            at = shown.find(part, at)
+            assert at >= 0, f"{part} is not in {shown}"
+    else:
+        assert said.replace(f"{here}/", "") == ("" if code == 130 else "error: ") + case.said + "\n"
+
+
+@pytest.mark.parametrize("case", list(itertools.chain(*CASES.values())), ids=lambda case: f"{case.line}: {case.done}")
+def test_what_a_user_can_do_wrong_is_said_in_a_sentence(case, here, capsys):
+    with pytest.MonkeyPatch.context() as patch:
+        case.prepare(patch)
+        before = everything()
+        code = call(case.line)
+    check(case, code, capsys.readouterr().err, here)
+    after = everything()
+    touched = {path for path in before.keys() | after.keys() if before.get(path, "") != after.get(path, "")}
+    assert all(case.writes and f"{path}/".startswith(case.writes) for path in touched), touched
+
+
+def test_what_stops_a_run_leaves_it_to_go_on(here, capsys, finished_run):
+    shutil.rmtree("runs/tiny/checkpoints/4")
+    kept, whole = everything(), Path(ONE).read_bytes()
+    for case in GOES_ON:
+        with pytest.MonkeyPatch.context() as patch:
+            case.prepare(patch)
+            code = call(case.line)
+        said = capsys.readouterr()
+        check(case, code, said.err or said.out.splitlines()[-1] + "\n", here)
+        Path(ONE).write_bytes(whole)
+        now = everything()
+        assert all(now[path] == kept[path] for path in kept if path.startswith("runs/tiny/checkpoints/2"))
+        assert not [path for path in now if ".part" in path or path.endswith(".safetensors.tmp")]
+    assert call(GOES_ON[0].line) == 0
+    for name in ("tiny.safetensors", "tiny_best.safetensors"):
+        assert (here / "runs" / "tiny" / name).read_bytes() == (finished_run / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ([sys.executable, "-m", "experiments.pix2pix", "--dataroot", "nowhere"], "error: no folder nowhere; wanted"),
+        ([sys.executable, "train.py", "--dataroot", "nowhere"], "error: no --model: give --model pix2pix"),
+        ([Path(sys.executable).with_name("gan-jax"), "inspect", "nowhere"], "error: nowhere does not exist."),
+    ],
+    ids=["experiments.pix2pix", "train.py", "gan-jax"],
+)
+def test_the_shell_gets_the_same(program, said):
+    # An installed script does not look into the working folder by itself.
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(program, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(said)
+    assert done.stderr.count("\n") == 1
+
+
+def table() -> str:
+    """The catalogue as a Markdown document."""
+    lines = [
+        "# Errors",
+        "",
+        "What a user can do wrong, what is said, and the exit code. Every row is a test, by command line, of",
+        "`tests/test_errors.py`; this document is made of its cases by `python -m tests.test_errors > docs/errors.md`.",
+        "",
+        "The sentence goes to stderr after `error: `, and nothing is written. For an unknown flag or a wrong choice it",
+        "is a box; … stands for what is left out of it here. Exit codes: 0 done; 1 some pictures failed, each with a",
+        "sentence, and the rest is done; 2 wrong use or input; 130 Ctrl-C; 143 SIGTERM. What stops a run on its way",
+        "leaves its last checkpoint, and the same command goes on to the same result.",
+    ]
+    for title, cases in CATALOGUE.items():
+        lines += ["", f"## {title}", "", "| Done | Said | Exit code |", "|---|---|---|"]
+        for case in cases:
+            said = case.said.replace("|", r"\|")
+            lines.append(f"| {case.done} | `{said}` | {case.code} |")
+    return "\n".join(lines) + "\n"
+
+
+def test_the_document_is_made_of_the_cases():
+    assert (ROOT / "docs" / "errors.md").read_text() == table(), "run python -m tests.test_errors > docs/errors.md"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(table())
