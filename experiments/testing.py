@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
-import jax
 import numpy as np
 import tyro
 
-from gan_jax import evaluate, flags, generator, incumbent, infer
+from gan_jax import errors, evaluate, flags, generator, incumbent, infer, run
 from gan_jax.data import pictures, sources, transforms
 from gan_jax.generator import Generator
 
@@ -90,28 +89,17 @@ class _Singles:
 
 def main(arguments: list[str] | None = None) -> int:
     """Reads a command line of the incumbent's test.py and tests. Exit codes as those of `gan-jax`."""
-    try:
-        arguments, lines = incumbent.read(sys.argv[1:] if arguments is None else arguments, incumbent.TEST)
-        config = tyro.cli(
-            Config,
-            args=arguments,
-            description=__doc__,
-            config=(tyro.conf.FlagCreatePairsOff,),
-            use_underscores=True,
-        )
-        print(*lines, sep="\n", end="\n" if lines else "")
-        return _test(config)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    except jax.errors.JaxRuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error):
-            raise
-        print("error: the device's memory is too small; scale the pictures down.", file=sys.stderr)
-        return 2
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return run.guarded(lambda: _test(_read(arguments)))
+
+
+def _read(arguments: list[str] | None) -> Config:
+    """The configuration that a command line means; what becomes of the incumbent's other flags is printed."""
+    arguments, lines = incumbent.read(sys.argv[1:] if arguments is None else arguments, incumbent.TEST)
+    config = tyro.cli(
+        Config, args=arguments, description=__doc__, config=(tyro.conf.FlagCreatePairsOff,), use_underscores=True
+    )
+    print(*lines, sep="\n", end="\n" if lines else "")
+    return config
 
 
 def _test(config: Config) -> int:
@@ -120,6 +108,8 @@ def _test(config: Config) -> int:
         value = getattr(config, name)
         if value is not None and min(transforms.height_width(value)) < 1:
             raise ValueError(f"--{name} is {transforms.shown(value)}; wanted at least 1.")
+    if config.results_dir.exists() and not config.results_dir.is_dir():
+        raise ValueError(f"--results_dir {config.results_dir} is a file; wanted a folder.")
     run_folder = config.checkpoints_dir / config.name
     model, recipe = _load(config, run_folder), _recipe(run_folder)
     folder = config.results_dir / config.name / f"{config.phase}_{config.epoch}"
@@ -136,8 +126,8 @@ def _test(config: Config) -> int:
             pair = whole(source[i], np.random.default_rng(0))
             results.append(_result(source.name(i), pair, infer.translate(model, pair["source"]), config.model, folder))
         except (ValueError, OSError) as error:
-            failures.append(str(error))
-            print(f"error: {error}", file=sys.stderr)
+            failures.append(errors.in_words(error))
+            print(f"error: {failures[-1]}", file=sys.stderr)
     scores = [result.score for result in results if result.score is not None]
     summary = f"{config.name}, {config.phase}, {config.epoch} ({model.spec.step} steps): {len(results)} pictures"
     if scores:

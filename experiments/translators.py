@@ -62,7 +62,9 @@ def generator_module(config: Config) -> Any:
     depth = UNET_DEPTHS[config.netG] if config.netG else _deepest(config)
     _require_multiple(config, depth)
     if config.dropout_layers == "port" and depth < 6 and dropout:
-        raise ValueError(f"--dropout_layers port has no layer in a U-Net of {depth} levels; take paper or --no_dropout.")
+        raise ValueError(
+            f"--dropout_layers port has no layer in a U-Net of {depth} levels; take paper or --no_dropout."
+        )
     return networks.UNet(
         config.output_nc,
         depth,

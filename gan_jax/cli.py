@@ -1,31 +1,12 @@
 """The `gan-jax` command. Nothing heavy is imported before the arguments are parsed."""
 
 import dataclasses
-import errno
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 from tyro.conf import Positional, arg, subcommand
-
-_REMEDIES = {
-    errno.ENOSPC: "make room, then give the same command again",
-    errno.EDQUOT: "make room, then give the same command again",
-    errno.ENOTDIR: "move the file away that stands where a folder should be, or choose another place",
-    errno.EEXIST: "move the file away that stands where a folder should be, or choose another place",
-    errno.EISDIR: "name a file, not a folder",
-    errno.ENOENT: "see that its folder exists",
-}
-
-
-def in_words(error: Exception) -> str:
-    """What an error says; that of the system with its file, its cause and a remedy."""
-    if not isinstance(error, OSError) or error.strerror is None:
-        return str(error)
-    where = f"{error.filename}: " if error.filename else ""
-    remedy = _REMEDIES.get(error.errno or 0, "allow it, or choose another place")
-    return f"{where}{error.strerror}; {remedy}."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,13 +166,15 @@ def main(arguments: list[str] | None = None) -> int:
         config=(tyro.conf.FlagCreatePairsOff,),
         use_underscores=True,
     )
+    from gan_jax import errors
+
     try:
         return verb.run()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
     except (ValueError, OSError, ImportError) as error:
-        print(f"error: {in_words(error)}", file=sys.stderr)
+        print(f"error: {errors.in_words(error)}", file=sys.stderr)
         return 2
 
 

@@ -17,9 +17,12 @@ Preset = Annotated[str | None, tyro.conf.Positional]
 
 
 def _read_size(words: list[str]) -> transforms.Size:
-    sides = [int(side) if side.lstrip("-").isdecimal() else None for side in words[0].lower().split("x")]
-    if len(sides) > 2 or None in sides:
-        raise ValueError(f"got {words[0]}; wanted a whole number, or HEIGHTxWIDTH")
+    try:
+        sides = [int(side) for side in words[0].lower().split("x")]
+    except ValueError:
+        sides = []
+    if len(sides) not in (1, 2):
+        raise ValueError(f"got {words[0]}; wanted one whole number, or HEIGHTxWIDTH.")
     return sides[0] if len(sides) == 1 else (sides[0], sides[1])
 
 

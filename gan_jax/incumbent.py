@@ -111,9 +111,12 @@ TRAIN = (
     Row("--verbose", None, "ignored", "--dry_run shows the networks and their sizes."),
     Row("--pool_size --identity --lambda_identity --lambda_B", ANY, "ignored", _CYCLEGAN),
     Row(
-        "--results_dir --num_test --how_many --ntest --aspect_ratio --model_suffix", ANY, "refused", "it is test.py's."
+        "--results_dir --num_test --how_many --ntest --aspect_ratio --model_suffix",
+        ANY,
+        "refused",
+        "it is test.py's; leave it out.",
     ),
-    Row("--eval", None, "refused", "it is test.py's."),
+    Row("--eval", None, "refused", "it is test.py's; leave it out."),
 )
 
 TEST = (

@@ -263,7 +263,7 @@ def _translate_each(generator: Generator, images: Sequence[np.ndarray], noise: j
     """Outputs for images [H, W, C] that have one padded size."""
     spec = generator.spec
     key = noise if spec.dropout else None
-    batch = np.stack([_pad(picture, spec.size_multiple) for picture in images])
+    batch = np.stack([pictures.pad(picture, spec.size_multiple) for picture in images])
     made = np.asarray(_forward(generator.module, spec.norm == "image", generator.variables, batch, key))
     return [
         output[: picture.shape[0] * spec.scale, : picture.shape[1] * spec.scale]
@@ -301,14 +301,6 @@ def _rounded(levels: Any) -> np.ndarray:
 def _padded_size(height: int, width: int, multiple: int) -> tuple[int, int]:
     """The sides that an image is padded to: the next multiples."""
     return -(-height // multiple) * multiple, -(-width // multiple) * multiple
-
-
-def _pad(picture: np.ndarray, multiple: int) -> np.ndarray:
-    height, width = picture.shape[:2]
-    below, right = np.subtract(_padded_size(height, width, multiple), (height, width))
-    # A single row or column has nothing to reflect.
-    mode: Literal["reflect", "edge"] = "reflect" if min(height, width) > 1 else "edge"
-    return np.pad(picture, ((0, below), (0, right), (0, 0)), mode=mode)
 
 
 # The module is a frozen dataclass, so that the program compiled for one shape serves every later call.

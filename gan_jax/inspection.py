@@ -17,7 +17,10 @@ def describe(path: Path) -> str:
         return _checkpoint(path)
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist.")
-    raise ValueError(f"{path} is no run's folder (it has no config.json) and no checkpoint.")
+    raise ValueError(
+        f"{path} is no run's folder (it has no config.json) and no checkpoint; "
+        "name one of those, or a .safetensors file."
+    )
 
 
 def _generator(path: Path) -> str:

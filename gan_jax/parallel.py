@@ -126,7 +126,9 @@ def require_replicable(
     if mesh.size == 1:
         return
     for reason in whole_batch:
-        raise ValueError(f"--parallel pmap cannot be right with {reason}, which looks at the whole batch; use jit.")
+        raise ValueError(
+            f"--parallel pmap cannot be right with {reason}, which looks at the whole batch; use --parallel jit."
+        )
     share = batch_size // mesh.size
     for name, fields in networks.items():
         if "statistics_batch" not in fields or fields.get("norm", "batch") != "batch":

@@ -41,7 +41,7 @@ def score(
 
 def _histograms(images_u8: Iterable[np.ndarray]) -> np.ndarray:
     """Counts [3, bins] of L, a and b over all pixels of images of any sizes."""
-    return sum((np.asarray(metrics.lab_histograms(picture[None]), np.int64) for picture in images_u8), np.int64(0))
+    return np.sum([np.asarray(metrics.lab_histograms(picture[None]), np.int64) for picture in images_u8], axis=0)
 
 
 def _score_one(output_u8: np.ndarray, target_u8: np.ndarray) -> tuple[float, float, float, float]:
@@ -89,13 +89,16 @@ def score_test(folder: Path, model: Generator, experiment: Experiment) -> dict[s
         for path, picture in zip(files[-1].values(), made, strict=True):
             pictures.save(path, picture)
     channels = dict(zip(shown, (picture.shape[-1] for picture in made), strict=True))
+
     # Read back one by one, not held: a test split may be larger than the memory.
-    sources, outputs, targets = (
-        _Made(len(files), lambda i, kind=kind: pictures.read(files[i][kind], channels[kind])) for kind in shown
-    )
-    painted = {"generator": outputs}
-    for name, paint in experiment.baselines.items():
-        painted[name] = _Made(len(files), lambda i, paint=paint: paint(sources[i]))
+    def written(kind: str) -> _Made:
+        return _Made(len(files), lambda i: pictures.read(files[i][kind], channels[kind]))
+
+    def baseline(paint: Callable[[np.ndarray], np.ndarray]) -> _Made:
+        return _Made(len(files), lambda i: paint(sources[i]))
+
+    sources, outputs, targets = (written(kind) for kind in shown)
+    painted = {"generator": outputs, **{name: baseline(paint) for name, paint in experiment.baselines.items()}}
     if experiment.label_scores is not None:
         painted["ground truth"] = targets
     table = []

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from gan_jax import checkpoint, evaluate, generator, infer, parallel, report, results, schedules, train
+from gan_jax import checkpoint, errors, evaluate, generator, infer, parallel, report, results, schedules, train
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.data import pictures, pipeline
 from gan_jax.experiment import Experiment, fingerprint
@@ -63,7 +63,7 @@ def guarded(call: Callable[[], int]) -> int:
         print("error: the device's memory is too small; take a smaller --batch_size or --crop_size.", file=sys.stderr)
         return 2
     except (ValueError, OSError, FloatingPointError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {errors.in_words(error)}", file=sys.stderr)
         return 2
 
 
@@ -166,13 +166,16 @@ def _open_folder(config: Config, description: dict[str, Any]) -> None:
                 f"the run {config.folder} was begun differently: {'; '.join(changes)}. "
                 "Give the old values to go on, or another --name to begin anew."
             )
-    elif not path.exists() and config.folder.exists() and any(file.name != "config.json.tmp" for file in config.folder.iterdir()):
+    elif (
+        not path.exists()
+        and config.folder.exists()
+        and any(file.name != "config.json.tmp" for file in config.folder.iterdir())
+    ):
         raise ValueError(f"{config.folder} holds files but no config.json, so it is no run; take another --name.")
     # config.json comes first: with it the folder is a run, whatever a kill leaves undone.
-    try:
-        config.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OSError(f"{config.folder} cannot be made ({error.strerror}); give another --checkpoints_dir.") from None
+    if config.checkpoints_dir.exists() and not config.checkpoints_dir.is_dir():
+        raise ValueError(f"--checkpoints_dir {config.checkpoints_dir} is a file; wanted a folder.")
+    config.folder.mkdir(parents=True, exist_ok=True)
     results.write_json(path, description)
     (config.folder / "samples").mkdir(exist_ok=True)
 

@@ -15,7 +15,7 @@ import pytest
 import safetensors.numpy
 from PIL import Image
 
-from gan_jax import checkpoint, cli, generator, infer, networks
+from gan_jax import checkpoint, cli, errors, generator, infer, networks
 from gan_jax.data import pictures
 
 
@@ -330,11 +330,11 @@ def test_wrong_usage_exits_with_2_and_names_what_is_right(capsys, arguments, wor
 
 def test_an_error_of_the_system_gets_its_cause_and_a_remedy():
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    assert cli.in_words(full) == "No space left on device; make room, then give the same command again."
-    assert cli.in_words(PermissionError(errno.EACCES, os.strerror(errno.EACCES), "a.png")) == (
+    assert errors.in_words(full) == "No space left on device; make room, then give the same command again."
+    assert errors.in_words(PermissionError(errno.EACCES, os.strerror(errno.EACCES), "a.png")) == (
         "a.png: Permission denied; allow it, or choose another place."
     )
-    assert cli.in_words(FileNotFoundError("no folder a; make one.")) == "no folder a; make one."
+    assert errors.in_words(FileNotFoundError("no folder a; make one.")) == "no folder a; make one."
 
 
 def test_help_needs_no_heavy_import():

@@ -96,6 +96,6 @@ def _stack(pairs: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         if len(shapes) > 1:
             raise ValueError(
                 f"{name} pictures of one batch have different shapes, {shapes[0]} and {shapes[1]}; "
-                "use a preprocess that makes them equal, or batch_size 1."
+                "use a --preprocess that makes them equal, or --batch_size 1."
             )
     return {name: np.stack([pair[name] for pair in pairs]) for name in pairs[0]}

@@ -10,6 +10,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from PIL import Image
 
+from gan_jax.data import pictures
+
 Pair = Mapping[str, Any]
 Transform = Callable[[Pair, np.random.Generator], dict[str, np.ndarray]]
 Size = int | tuple[int, int]  # the side of a square, or (height, width)
@@ -146,28 +148,35 @@ PREPROCESS: Mapping[str, Callable[..., Preprocess]] = {
     "scale_width_and_crop": scale_width_and_crop,
     "none": none,
 }
+_ROUNDING = 4  # the multiple that pytorch-CycleGAN-and-pix2pix resizes whole pictures to
 _UNCROPPED = {"crop": "none", "scale_width_and_crop": "scale_width"}
 
 
 def jitter(preprocess: str, *, load_size: Size, crop_size: Size, flip: bool = True, multiple: int = 1) -> Transform:
     """The training transform named in PREPROCESS: one random crop and mirror for both pictures of a pair.
 
-    Raises ValueError for sizes that exclude each other and, when it is called, for a picture that is too small.
+    Sides that are no `multiple` are padded by reflection, as a generator pads what it translates. Raises ValueError
+    for sizes that exclude each other and, when it is called, for a picture that is too small.
     """
-    plan = PREPROCESS[preprocess](load_size=load_size, crop_size=crop_size, multiple=multiple)
-    return _transform(plan, lambda rng: draw(rng, flip=flip))
+    rounding = _ROUNDING if multiple % _ROUNDING == 0 else 1
+    plan = PREPROCESS[preprocess](load_size=load_size, crop_size=crop_size, multiple=rounding)
+    transform = _transform(plan, lambda rng: draw(rng, flip=flip))
+
+    def padded(pair: Pair, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        return {name: pictures.pad(picture, multiple) for name, picture in transform(pair, rng).items()}
+
+    return padded
 
 
-def centre(preprocess: str, *, load_size: Size, crop_size: Size, multiple: int = 1) -> Transform:
+def centre(preprocess: str, *, load_size: Size, crop_size: Size) -> Transform:
     """The validation transform: as `jitter` with the crop in the middle; resize_and_crop squeezes to crop_size."""
     load_size = crop_size if preprocess == "resize_and_crop" else load_size
-    plan = PREPROCESS[preprocess](load_size=load_size, crop_size=crop_size, multiple=multiple)
-    return _transform(plan, lambda rng: CENTRE)
+    return _transform(PREPROCESS[preprocess](load_size=load_size, crop_size=crop_size), lambda rng: CENTRE)
 
 
 def whole(preprocess: str, *, load_size: Size, crop_size: Size) -> Transform:
     """The transform of scored pictures: as `centre`, but nothing is cropped and no side is rounded."""
-    return centre(_UNCROPPED.get(preprocess, preprocess), load_size=load_size, crop_size=crop_size, multiple=1)
+    return centre(_UNCROPPED.get(preprocess, preprocess), load_size=load_size, crop_size=crop_size)
 
 
 def _transform(plan: Preprocess, place: Callable[[np.random.Generator], Draw]) -> Transform:

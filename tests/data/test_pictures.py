@@ -46,3 +46,14 @@ def test_a_failed_save_leaves_the_old_file(tmp_path):
     with pytest.raises((ValueError, TypeError, KeyError)):
         pictures.save(tmp_path / "a.png", np.zeros((4, 6, 7), np.uint8))
     np.testing.assert_array_equal(pictures.read(tmp_path / "a.png", 3), colours())
+
+
+def test_pad_reflects_to_the_next_multiple():
+    picture = np.arange(3 * 4 * 1, dtype=np.uint8).reshape(3, 4, 1)
+    padded = pictures.pad(picture, 5)
+    assert padded.shape == (5, 5, 1)
+    np.testing.assert_array_equal(padded[:3, :4], picture)
+    np.testing.assert_array_equal(padded[3, :4], picture[1])
+    np.testing.assert_array_equal(padded[:3, 4], picture[:, 2])
+    assert pictures.pad(picture, 1) is picture
+    np.testing.assert_array_equal(pictures.pad(picture[:1], 2), np.repeat(picture[:1], 2, axis=0))
