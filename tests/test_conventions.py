@@ -170,6 +170,7 @@ CASES = {
     "image.imresize": Case(functools.partial(image.imresize, scale=0.5), (SMALL,)),
     "metrics.psnr": Case(metrics.psnr, pair(2, 4, 6, 3, scale=255.0), flat=False),
     "metrics.ssim": Case(metrics.ssim, pair(2, 12, 13, 3, scale=255.0)),
+    # Structure that is positive: where it is negative, the value is 0 and the gradient NaN.
     "metrics.ms_ssim": Case(two_scales, (PHOTO, 0.8 * PHOTO)),
     "metrics.lpips": Case(
         lambda x, y, weights: metrics.lpips({"a": x}, {"a": y}, {"a": weights}), (*pair(2, 4, 6, 3), floats(3))
@@ -186,7 +187,7 @@ TRACED = [name for name, case in CASES.items() if case.traced]
 SMOOTH = [
     name
     for name in TRACED
-    if all(array.dtype == np.float32 for array in CASES[name].arrays) and name != "image.to_uint8"
+    if all(array.dtype == np.float32 for array in CASES[name].arrays) and name != "image.to_uint8"  # which rounds
 ]
 PURE_MEMBERS = [member for member in MEMBERS if member.__module__ in PURE]
 
