@@ -2,6 +2,8 @@
 
 Images are [..., H, W, C] with any leading axes; floats are in [-1, 1] unless a docstring says otherwise. Colours and
 `imresize` take integers as they are and return float32.
+
+The examples assume `import jax.numpy as jnp` and `from gan_jax import image`.
 """
 
 import math
@@ -34,6 +36,9 @@ def to_float(images_u8: ArrayLike) -> jax.Array:
     """Images as floats in [-1, 1]: uint8 [..., H, W, C] is rescaled, a floating array passes unchanged.
 
     Raises TypeError for any other dtype.
+
+    >>> image.to_float(jnp.uint8([[[0, 255]]])).tolist()
+    [[[-1.0, 1.0]]]
     """
     images = jnp.asarray(images_u8)
     if jnp.issubdtype(images.dtype, jnp.floating):
@@ -44,7 +49,11 @@ def to_float(images_u8: ArrayLike) -> jax.Array:
 
 
 def to_uint8(images: ArrayLike) -> jax.Array:
-    """Float images in [-1, 1] as uint8: clipped, and rounded by floor(x + 0.5)."""
+    """Float images in [-1, 1] as uint8: clipped, and rounded by floor(x + 0.5).
+
+    >>> image.to_uint8(jnp.array([[[-1.0, 0.0, 3.0]]])).tolist()
+    [[[0, 128, 255]]]
+    """
     levels_255 = (jnp.clip(jnp.asarray(images), -1.0, 1.0) + 1.0) * 127.5
     return jnp.floor(levels_255 + 0.5).astype(jnp.uint8)
 
@@ -53,6 +62,9 @@ def full_range_luma(rgb: ArrayLike) -> jax.Array:
     """BT.601 luma [..., H, W, 1] of RGB [..., H, W, 3], in the range of the input; [..., H, W, 1] passes.
 
     Raises ValueError for other channel counts.
+
+    >>> round(image.full_range_luma(jnp.array([[[255.0, 0.0, 0.0]]])).item(), 3)
+    76.245
     """
     images = _as_float(rgb)
     if _is_grey(images):
@@ -65,6 +77,9 @@ def luma(rgb: ArrayLike, *, max_value: float = 255.0) -> jax.Array:
 
     The Y of super-resolution papers: black is 16/255 and white 235/255 of `max_value`. As MATLAB's rgb2ycbcr of
     floats: not rounded. Raises ValueError for other channel counts. ITU-R BT.601-7, section 2.5.
+
+    >>> [round(image.luma(jnp.full((1, 1, 3), grey)).item(), 3) for grey in (0.0, 255.0)]
+    [16.0, 235.0]
     """
     images = _as_float(rgb)
     if _is_grey(images):
@@ -77,6 +92,9 @@ def rgb_to_ycbcr(rgb: ArrayLike, *, max_value: float = 255.0) -> jax.Array:
 
     Y is in 16..235 and Cb and Cr in 16..240 of 255, times max_value / 255, as MATLAB's rgb2ycbcr of floats. Raises
     ValueError for other channel counts. ITU-R BT.601-7, section 2.5.
+
+    >>> image.rgb_to_ycbcr(jnp.array([[[0.0, 0.0, 255.0]]])).round().astype(int).tolist()
+    [[[41, 240, 110]]]
     """
     images = _as_float(rgb)
     _require_colours(images)
@@ -85,7 +103,12 @@ def rgb_to_ycbcr(rgb: ArrayLike, *, max_value: float = 255.0) -> jax.Array:
 
 
 def ycbcr_to_rgb(ycbcr: ArrayLike, *, max_value: float = 255.0) -> jax.Array:
-    """RGB [..., 3] of BT.601 Y, Cb, Cr [..., 3]: the inverse of `rgb_to_ycbcr`, neither clipped nor rounded."""
+    """RGB [..., 3] of BT.601 Y, Cb, Cr [..., 3]: the inverse of `rgb_to_ycbcr`, neither clipped nor rounded.
+
+    >>> blue = jnp.array([[[0.0, 0.0, 255.0]]])
+    >>> bool(jnp.allclose(image.ycbcr_to_rgb(image.rgb_to_ycbcr(blue)), blue, atol=1e-3))
+    True
+    """
     images = _as_float(ycbcr)
     _require_colours(images)
     offsets = jnp.asarray(_YCBCR_OFFSETS, images.dtype)
@@ -97,6 +120,9 @@ def rgb_to_lab(rgb: ArrayLike, *, max_value: float = 255.0) -> jax.Array:
 
     White, black and greys have a = b = 0. Integers become float32. Raises ValueError for other channel counts.
     CIE 15:2004, section 8.2.1, and IEC 61966-2-1.
+
+    >>> image.rgb_to_lab(jnp.uint8([[[255, 0, 0]]])).round().astype(int).tolist()
+    [[[53, 80, 67]]]
     """
     encoded = _as_float(rgb) / max_value
     _require_colours(encoded)
@@ -114,6 +140,9 @@ def crop_border(images: ArrayLike, border: int) -> jax.Array:
     """The images [..., H, W, C] without `border` pixels on each side: [..., H - 2 border, W - 2 border, C].
 
     Raises ValueError where nothing would be left.
+
+    >>> image.crop_border(jnp.zeros((2, 20, 30, 3)), 4).shape
+    (2, 12, 22, 3)
     """
     array = jnp.asarray(images)
     height, width = _sides(array)
@@ -126,6 +155,9 @@ def mod_crop(images: ArrayLike, factor: int) -> jax.Array:
     """The upper left part of the images [..., H, W, C] whose sides are the largest multiples of `factor`.
 
     Raises ValueError where a side is smaller than the factor.
+
+    >>> image.mod_crop(jnp.zeros((2, 21, 30, 3)), 4).shape
+    (2, 20, 28, 3)
     """
     array = jnp.asarray(images)
     height, width = _sides(array)
@@ -140,6 +172,9 @@ def pixel_shuffle(x: ArrayLike, factor: int) -> jax.Array:
     Channel c factor^2 + i factor + j becomes row i and column j of each block of channel c, the order of PyTorch's
     pixel_shuffle. Raises ValueError where factor^2 does not divide the channels. Shi et al. 2016, "Real-Time Single
     Image and Video Super-Resolution Using an Efficient Sub-Pixel Convolutional Neural Network", eq. 4.
+
+    >>> image.pixel_shuffle(jnp.arange(4).reshape(1, 1, 4), 2)[..., 0].tolist()
+    [[0, 1], [2, 3]]
     """
     array = jnp.asarray(x)
     height, width = _sides(array)
@@ -155,6 +190,9 @@ def pixel_unshuffle(x: ArrayLike, factor: int) -> jax.Array:
     """Pixels to channels: [..., H factor, W factor, C] to [..., H, W, C factor^2], the inverse of `pixel_shuffle`.
 
     Raises ValueError where the factor does not divide the sides.
+
+    >>> image.pixel_unshuffle(jnp.arange(4).reshape(2, 2, 1), 2).tolist()
+    [[[0, 1, 2, 3]]]
     """
     array = jnp.asarray(x)
     height, width = _sides(array)
@@ -169,6 +207,9 @@ def grid(images: ArrayLike, columns: int, *, gap: int = 2) -> jax.Array:
     """A contact sheet [H', W', C] of images [N, H, W, C], row by row, with white gaps between them and no frame.
 
     White is 255 in uint8 and 1 in floats. Raises ValueError for another rank, no images, or no columns.
+
+    >>> image.grid(jnp.zeros((5, 8, 8, 3)), 3).shape  # two rows of three
+    (18, 28, 3)
     """
     array = jnp.asarray(images)
     if array.ndim != 4 or len(array) == 0 or columns < 1:
@@ -202,6 +243,10 @@ def imresize(
 
     Raises ValueError for another method, for scale and shape together or neither, and for sides under 1. Keys 1981,
     "Cubic Convolution Interpolation for Digital Image Processing", eq. 15.
+
+    >>> images = jnp.ones((2, 9, 12, 3))
+    >>> image.imresize(images, scale=0.5).shape, image.imresize(images, shape=(18, 24), method="lanczos").shape
+    ((2, 5, 6, 3), (2, 18, 24, 3))
     """
     array = _as_float(images)
     sides = _sides(array)

@@ -10,6 +10,8 @@ Distances           l1 l2 charbonnier cycle_consistency identity content
 Smoothness          total_variation
 Optimal transport   sinkhorn sinkhorn_divergence
 An objective        weighted_sum
+
+The examples assume `import jax.numpy as jnp` and `from gan_jax import losses`.
 """
 
 from collections.abc import Callable, Mapping
@@ -41,6 +43,10 @@ class AdversarialLoss(NamedTuple):
     receives the real logits too because relativistic losses compare with them; under `jit` a half that ignores them
     does not compute them. Values and gradients are finite at logits of +-1e4. All but relativistic_average are sums
     of means over samples, so that averaging over shares of a batch gives the loss of the batch.
+
+    >>> real_logits, fake_logits = jnp.array([2.0, 0.5]), jnp.array([-1.0])
+    >>> float(losses.hinge.critic(real_logits, fake_logits)), float(losses.hinge.generator(real_logits, fake_logits))
+    (0.25, 1.0)
     """
 
     critic: Callable[[ArrayLike, ArrayLike], jax.Array]
@@ -100,6 +106,10 @@ def label_smoothing(game: AdversarialLoss, *, real_label: float = 0.9, fake_labe
     with the label t) or `least_squares` ((logits - t)^2). Raises ValueError for the others, which have no labels, and
     for labels out of range. Salimans et al. 2016, "Improved Techniques for Training GANs", section 3.4: one-sided,
     0.9 and 0, because a fake label above 0 rewards what the generator does already.
+
+    >>> smoothed = losses.label_smoothing(losses.least_squares)
+    >>> float(smoothed.critic(jnp.array([1.4]), jnp.array([0.0])))  # (1.4 - 0.9)^2 + 0^2
+    0.25
     """
     if game not in (minimax, non_saturating, least_squares):
         raise ValueError("this game's critic has no labels to smooth; use minimax, non_saturating or least_squares.")
@@ -142,6 +152,13 @@ def gradient_penalty(
     Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", eq. 3. One-sided: Petzka et al. 2018, "On the
     Regularization of Wasserstein GANs". Zero-centred: Thanh-Tung et al. 2019, "Improving Generalization and Stability
     of Generative Adversarial Networks".
+
+    >>> real, fake, epsilon = jnp.ones((2, 4, 4, 3)), jnp.zeros((2, 4, 4, 3)), jnp.array([0.25, 0.75])
+    >>> def critic(images):  # its gradient is 1/4 at each of the 48 pixels: its norm is the root of 3
+    ...     return images.sum(axis=(1, 2, 3)) / 4.0
+    >>> penalty = losses.gradient_penalty(critic, real, fake, epsilon=epsilon)
+    >>> round(float(penalty), 4)  # (3^0.5 - 1)^2
+    0.5359
     """
     _require_equal_shapes(real=real, fake=fake)
     real, fake = _floats(real), _floats(fake)
@@ -166,6 +183,9 @@ def r1_penalty(critic: Callable[[jax.Array], jax.Array], real: ArrayLike) -> jax
 
     As for `gradient_penalty`, the critic must take each sample on its own, and several logits a sample are summed
     before differentiating. Mescheder et al. 2018, "Which Training Methods for GANs do actually Converge?", eq. 9.
+
+    >>> float(losses.r1_penalty(lambda images: 2.0 * images.sum(axis=(1, 2, 3)), jnp.ones((2, 4, 4, 3))))  # 48 * 2^2
+    192.0
     """
     return _squared_gradient_norms(critic, _floats(real)).mean()
 
@@ -180,6 +200,9 @@ def l1(prediction: ArrayLike, target: ArrayLike) -> jax.Array:
     """Mean absolute error over every element; gradient 0 where both agree. Raises ValueError where shapes differ.
 
     Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks", eq. 3.
+
+    >>> float(losses.l1(jnp.array([0.0, 2.0]), jnp.array([1.0, 5.0])))
+    2.0
     """
     _require_equal_shapes(prediction=prediction, target=target)
     return _magnitude(_floats(prediction) - _floats(target)).mean()
@@ -189,6 +212,9 @@ def l2(prediction: ArrayLike, target: ArrayLike) -> jax.Array:
     """Mean squared error over every element, without a factor 1/2. Raises ValueError where shapes differ.
 
     Ledig et al. 2017, "Photo-Realistic Single Image Super-Resolution Using a GAN" (SRGAN), eq. 4.
+
+    >>> float(losses.l2(jnp.array([0.0, 2.0]), jnp.array([1.0, 5.0])))
+    5.0
     """
     _require_equal_shapes(prediction=prediction, target=target)
     return jnp.square(_floats(prediction) - _floats(target)).mean()
@@ -199,6 +225,9 @@ def charbonnier(prediction: ArrayLike, target: ArrayLike, *, eps: float = 1e-12)
 
     `eps` is added as it is, not squared: BasicSR's 1e-12 is the default, and LapSRN's epsilon of 1e-3 is eps=1e-6.
     Raises ValueError where shapes differ. Lai et al. 2017, "Deep Laplacian Pyramid Networks" (LapSRN), section 3.
+
+    >>> float(losses.charbonnier(jnp.array([0.0, 2.0]), jnp.array([0.0, 5.0]), eps=16.0))  # 4 and the root of 9 + 16
+    4.5
     """
     _require_equal_shapes(prediction=prediction, target=target)
     return jnp.sqrt(jnp.square(_floats(prediction) - _floats(target)) + eps).mean()
@@ -209,6 +238,10 @@ def cycle_consistency(reconstruction: ArrayLike, original: ArrayLike) -> jax.Arr
 
     The paper adds both directions, each weighted by 10. Raises ValueError where shapes differ. Zhu et al. 2017,
     "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", eq. 2.
+
+    >>> photos = jnp.ones((1, 4, 4, 3))
+    >>> float(losses.cycle_consistency(0.5 * photos, photos))
+    0.5
     """
     return l1(reconstruction, original)
 
@@ -218,6 +251,10 @@ def identity(output: ArrayLike, original: ArrayLike) -> jax.Array:
 
     The paper weights it by half the cycle's weight. Raises ValueError where shapes differ. Zhu et al. 2017,
     section 5.2, "Photo generation from paintings".
+
+    >>> paintings = jnp.ones((1, 4, 4, 3))
+    >>> float(losses.identity(0.75 * paintings, paintings))
+    0.25
     """
     return l1(output, original)
 
@@ -238,6 +275,10 @@ def content(
     Johnson et al. 2016, "Perceptual Losses for Real-Time Style Transfer and Super-Resolution", eq. 2. SRGAN's VGG loss
     (Ledig et al. 2017, eq. 5), with features rescaled by 1/12.75, is
     `content({"relu5_4": f}, {"relu5_4": t}, weights={"relu5_4": 1 / 12.75**2})`.
+
+    >>> features, targets = {"relu5_4": jnp.full((1, 2, 2, 8), 3.0)}, {"relu5_4": jnp.ones((1, 2, 2, 8))}
+    >>> float(losses.content(features, targets)), float(losses.content(features, targets, weights={"relu5_4": 0.5}))
+    (4.0, 2.0)
     """
     distances = {"l1": l1, "l2": l2}
     if distance not in distances:
@@ -261,6 +302,9 @@ def total_variation(images: ArrayLike) -> jax.Array:
 
     Each mean is over its own count of steps between neighbours, as in BasicSR, so the value does not grow with the
     image. Raises ValueError for a side under 2. Rudin et al. 1992, "Nonlinear total variation based noise removal".
+
+    >>> float(losses.total_variation(jnp.arange(4.0).reshape(2, 2, 1)))  # 2 a row, 1 a column
+    3.0
     """
     x = _floats(images)
     if x.ndim < 3 or min(x.shape[-3:-1]) < 2:
@@ -288,6 +332,10 @@ def sinkhorn(x: ArrayLike, y: ArrayLike, *, epsilon: float, iterations: int | No
     iterations < 1. Cuturi 2013, "Sinkhorn Distances", algorithm 1; on logarithms: Peyre and Cuturi 2019,
     "Computational Optimal Transport", section 4.4; its gradient: Luise et al. 2018, "Differential Properties of
     Sinkhorn Approximation for Learning with Wasserstein Distance".
+
+    >>> x, y = jnp.array([[0.0], [10.0]]), jnp.array([[11.0], [1.0]])
+    >>> float(losses.sinkhorn(x, y, epsilon=1.0, iterations=None))  # each point moves by 1
+    1.0
     """
     x, y = _floats(x), _floats(y)
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
@@ -330,6 +378,12 @@ def sinkhorn_divergence(x: ArrayLike, y: ArrayLike, *, epsilon: float, iteration
 
     Arguments and errors are those of `sinkhorn`. Half of the loss of Genevay et al. 2018, "Learning Generative Models
     with Sinkhorn Divergences", which is 2W(x, y) - W(x, x) - W(y, y).
+
+    >>> x = jnp.array([[0.0], [1.0]])
+    >>> float(losses.sinkhorn_divergence(x, x, epsilon=1.0, iterations=20))
+    0.0
+    >>> round(float(losses.sinkhorn_divergence(x, x + 2.0, epsilon=1.0, iterations=None)), 3)
+    4.0
     """
     transport = partial(sinkhorn, epsilon=epsilon, iterations=iterations)
     return transport(x, y) - 0.5 * (transport(x, x) + transport(y, y))
@@ -367,6 +421,10 @@ def weighted_sum(terms: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> tuple[jax.
     The logged terms are as they came, without their weights. The pair is what `jax.value_and_grad(loss, has_aux=True)`
     wants of a loss: `return losses.weighted_sum({"gan": (1.0, gan), "l1": (100.0, losses.l1(fake, target))})`.
     Raises ValueError for a term that is not a scalar.
+
+    >>> total, terms = losses.weighted_sum({"gan": (1.0, jnp.float32(0.5)), "l1": (100.0, jnp.float32(0.25))})
+    >>> float(total), float(terms["l1"])
+    (25.5, 0.25)
     """
     total = jnp.zeros(())
     for name, (weight, term) in terms.items():

@@ -3,6 +3,8 @@
 Metrics of pairs give one value an image; averaging happens once, in the caller, who also drops the values of images
 that only fill up a batch. Images are [N, H, W, C] of one shape, in [0, max_value]; uint8 is the usual case. For the Y
 channel of super-resolution papers, give them `image.luma` of both sides.
+
+The examples assume `import jax`, `import jax.numpy as jnp` and `from gan_jax import metrics`.
 """
 
 from collections.abc import Mapping
@@ -26,6 +28,10 @@ def psnr(images: ArrayLike, references: ArrayLike, *, max_value: float = 255.0) 
 
     Errors of uint8 images are added up in integers, exactly for images of any size. Raises ValueError where shapes
     differ.
+
+    >>> black = jnp.zeros((2, 8, 8, 3), jnp.uint8)
+    >>> metrics.psnr(black.at[0].set(255), black).tolist()
+    [0.0, inf]
     """
     x, y = jnp.asarray(images), jnp.asarray(references)
     if x.dtype == y.dtype == jnp.uint8:
@@ -43,6 +49,10 @@ def ssim(images: ArrayLike, references: ArrayLike, *, max_value: float = 255.0) 
 
     11x11 Gaussian window, sigma 1.5, K1 0.01, K2 0.03, population moments. Raises ValueError where shapes differ or
     a side is under 11. Wang et al. 2004, "Image Quality Assessment", eq. 13 to 16.
+
+    >>> images = jnp.tile(jnp.arange(0.0, 256.0, 16.0), (1, 16, 1))[..., None]
+    >>> metrics.ssim(images, images).tolist(), bool(metrics.ssim(images, images[:, :, ::-1])[0] < 0)
+    ([1.0], True)
     """
     x, y = _as_pair(images, references)
     if min(x.shape[1:3]) < _SSIM_WINDOW:
@@ -57,6 +67,10 @@ def ms_ssim(images: ArrayLike, references: ArrayLike, *, max_value: float = 255.
     The windows of `ssim`; an odd side has its last pixels doubled before it is halved. A channel's scales are
     multiplied, negative ones as 0, and then channels averaged. Raises ValueError where shapes differ or a side is
     under 161. Wang et al. 2003, "Multi-Scale Structural Similarity for Image Quality Assessment", eq. 7.
+
+    >>> images = jnp.ones((1, 161, 161, 1))
+    >>> jax.jit(metrics.ms_ssim)(images, images).tolist()
+    [1.0]
     """
     x, y = _as_pair(images, references)
     smallest = (_SSIM_WINDOW - 1) * 2 ** (len(_MS_SSIM_WEIGHTS) - 1) + 1
@@ -80,6 +94,11 @@ def lpips(
     Each pixel's features are brought to unit length; their squared differences are weighted, averaged over the pixels
     and added up over the layers. Raises ValueError where layers or shapes differ. Zhang et al. 2018, "The Unreasonable
     Effectiveness of Deep Features as a Perceptual Metric", eq. 1; the weights are the published ones, the paper's w^2.
+
+    >>> right, up = jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0])
+    >>> a, b = ({"relu1": jnp.tile(direction, (1, 4, 4, 1))} for direction in (right, up))
+    >>> metrics.lpips(a, b, {"relu1": jnp.array([0.5, 0.25])}).tolist()
+    [0.75]
     """
     if not features.keys() == reference_features.keys() == weights.keys():
         layers = [sorted(given) for given in (features, reference_features, weights)]
@@ -96,6 +115,10 @@ def frechet_distance(features: ArrayLike, reference_features: ArrayLike) -> floa
     FID, where the features are Inception's. Biased upwards in small sets: compare at equal counts. Computed on the
     host in float64, because the distance is a small difference of large numbers. Raises ValueError where the widths
     differ or a set has under two rows. Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule", eq. 6.
+
+    >>> x = jnp.array([[0.0, 0.0], [0.0, 1.0], [2.0, 0.0]])
+    >>> round(metrics.frechet_distance(x, x + 3.0), 4)  # the shift alone: 3^2 + 3^2
+    18.0
     """
     x, y = _as_feature_sets(features, reference_features)
     shift = x.mean(axis=0) - y.mean(axis=0)
@@ -113,6 +136,10 @@ def kernel_distance(features: ArrayLike, reference_features: ArrayLike) -> float
     KID, where the features are Inception's and the caller averages over subsets (of 1000, in most papers). May be
     negative; the expectation does not depend on the counts. Computed on the host in float64. Raises ValueError where
     the widths differ or a set has under two rows. Bińkowski et al. 2018, "Demystifying MMD GANs", section 3.
+
+    >>> x, y = jnp.array([[0.0], [0.0]]), jnp.array([[1.0], [1.0]])
+    >>> metrics.kernel_distance(x, y)  # 1 + 2^3 - 2 * 1
+    7.0
     """
     x, y = _as_feature_sets(features, reference_features)
 
@@ -130,6 +157,9 @@ def laplacian_energy(images: ArrayLike) -> jax.Array:
     """Sharpness of each image [N]: mean square of the 4-neighbour Laplacian of its BT.601 luma, in levels squared.
 
     Raises ValueError for images under 3x3 or with channels other than 1 or 3.
+
+    >>> metrics.laplacian_energy(jnp.zeros((1, 3, 3, 1)).at[0, 1, 1, 0].set(2.0)).tolist()  # (4 * 2)^2
+    [64.0]
     """
     luma = image.full_range_luma(jnp.asarray(images).astype(jnp.float32))[..., 0]
     if min(luma.shape[1:3]) < 3:
@@ -146,6 +176,10 @@ def colour_histogram_intersection(images: ArrayLike, references: ArrayLike) -> j
     and centred on the integers, so that rounding cannot scatter greys over two bins. Raises ValueError where shapes
     differ, TypeError for other dtypes. Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial
     Networks", table 5, which leaves its bins unsaid.
+
+    >>> white = jnp.full((1, 4, 4, 3), 255, jnp.uint8)
+    >>> metrics.colour_histogram_intersection(white, jnp.zeros_like(white)).tolist()  # neither has a colour
+    [0.0, 1.0, 1.0]
     """
     x, y = jnp.asarray(images), jnp.asarray(references)
     _require_equal_shapes(x, y)
@@ -163,6 +197,10 @@ def label_map_scores(labels: ArrayLike, references: ArrayLike, classes: int) -> 
     class (void, usually 255) are left out altogether; a label that is no class is wrong. Without a pixel, all are nan.
     Raises ValueError where shapes differ, TypeError for labels that are no integers. Long et al. 2015, "Fully
     Convolutional Networks for Semantic Segmentation", section 5.
+
+    >>> scores = metrics.label_map_scores(jnp.array([0, 0, 1, 1]), jnp.array([0, 0, 0, 1]), 2)
+    >>> {name: round(float(score), 3) for name, score in scores.items()}
+    {'per_pixel': 0.75, 'per_class': 0.833, 'iou': 0.583}
     """
     found, wanted = jnp.asarray(labels), jnp.asarray(references)
     _require_equal_shapes(found, wanted)

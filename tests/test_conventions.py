@@ -1,14 +1,28 @@
-"""What every public function promises: a docstring, `key` for randomness, options by keyword, a test."""
+"""What every public function promises: a docstring, `key` for randomness, options by keyword, a test.
+
+Those of the pure modules (`image`, `losses`, `metrics`) promise more: an example that runs, jit and vmap, finite
+gradients, and no broadcasting. `CASES` has a line for each of them, and one without a line fails.
+"""
 
 import ast
+import doctest
+import functools
 import importlib
 import inspect
 import pkgutil
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
+from unittest import mock
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import gan_jax
+from gan_jax import image, losses, metrics
 
 MODULES = [importlib.import_module(module.name) for module in pkgutil.walk_packages(gan_jax.__path__, "gan_jax.")]
 PURE = ("gan_jax.image", "gan_jax.losses", "gan_jax.metrics")
@@ -84,3 +98,155 @@ def test_importing_the_package_or_its_losses_stays_light():
         "assert not {'flax', 'grain', 'orbax', 'PIL', 'tyro'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+class Case(NamedTuple):
+    """A public function as one of arrays alone, and arrays that it takes."""
+
+    call: Callable
+    arrays: tuple[np.ndarray, ...]
+    free: tuple[int, ...] = ()  # axes along which the arrays may differ: counts of samples
+    traced: bool = True  # False: computed on the host in float64, so neither compiled nor differentiated
+    flat: bool = True  # False: the value is infinite where all is zero, and its gradient not finite
+
+
+def floats(*shape, scale=1.0):
+    return scale * np.random.default_rng(sum(shape)).uniform(0.0, 1.0, shape).astype(np.float32)
+
+
+def pair(*shape, scale=1.0):
+    first, second = floats(2, *shape, scale=scale)
+    return first, second
+
+
+def half_critic(images):
+    return jnp.tanh(images).sum(axis=(1, 2, 3)) / 2.0
+
+
+def two_scales(images, references):
+    """MS-SSIM with two of its five scales: five take half a minute to compile with their gradients."""
+    with mock.patch.object(metrics, "_MS_SSIM_WEIGHTS", (0.3, 0.7)):
+        return metrics.ms_ssim(images, references)
+
+
+SMALL = floats(2, 4, 6, 3)
+PHOTO = floats(2, 22, 23, 2, scale=255.0)
+LEVELS = np.uint8(floats(2, 4, 6, 3, scale=255.0))
+GAMES = {name: game for name, game in vars(losses).items() if isinstance(game, losses.AdversarialLoss)}
+SINKHORN = {"epsilon": 0.5, "iterations": 10}
+CASES = {
+    **{f"losses.{name}.critic": Case(game.critic, pair(6), free=(0,)) for name, game in GAMES.items()},
+    **{f"losses.{name}.generator": Case(game.generator, pair(6), free=(0,)) for name, game in GAMES.items()},
+    "losses.label_smoothing": Case(losses.label_smoothing(losses.least_squares).critic, pair(6), free=(0,)),
+    "losses.gradient_penalty": Case(
+        lambda real, fake, epsilon: losses.gradient_penalty(half_critic, real, fake, epsilon=epsilon),
+        (*pair(2, 4, 6, 3), floats(2)),
+    ),
+    "losses.r1_penalty": Case(lambda real: losses.r1_penalty(half_critic, real), (SMALL,)),
+    "losses.l1": Case(losses.l1, pair(2, 4, 6, 3)),
+    "losses.l2": Case(losses.l2, pair(2, 4, 6, 3)),
+    "losses.charbonnier": Case(losses.charbonnier, pair(2, 4, 6, 3)),
+    "losses.cycle_consistency": Case(losses.cycle_consistency, pair(2, 4, 6, 3)),
+    "losses.identity": Case(losses.identity, pair(2, 4, 6, 3)),
+    "losses.content": Case(lambda x, y: losses.content({"a": x}, {"a": y}), pair(2, 4, 6, 3)),
+    "losses.total_variation": Case(losses.total_variation, (SMALL,)),
+    "losses.sinkhorn": Case(functools.partial(losses.sinkhorn, **SINKHORN), pair(5, 2), free=(0,)),
+    "losses.sinkhorn_divergence": Case(
+        functools.partial(losses.sinkhorn_divergence, **SINKHORN), pair(5, 2), free=(0,)
+    ),
+    "losses.weighted_sum": Case(lambda x: losses.weighted_sum({"a": (2.0, x.mean())}), (SMALL,)),
+    "image.to_float": Case(image.to_float, (LEVELS,)),
+    "image.to_uint8": Case(image.to_uint8, (SMALL,)),
+    "image.full_range_luma": Case(image.full_range_luma, (SMALL,)),
+    "image.luma": Case(image.luma, (SMALL,)),
+    "image.rgb_to_ycbcr": Case(image.rgb_to_ycbcr, (SMALL,)),
+    "image.ycbcr_to_rgb": Case(image.ycbcr_to_rgb, (SMALL,)),
+    "image.rgb_to_lab": Case(functools.partial(image.rgb_to_lab, max_value=1.0), (SMALL,)),
+    "image.crop_border": Case(lambda x: image.crop_border(x, 1), (SMALL,)),
+    "image.mod_crop": Case(lambda x: image.mod_crop(x, 4), (SMALL,)),
+    "image.pixel_shuffle": Case(lambda x: image.pixel_shuffle(x, 2), (floats(2, 3, 3, 8),)),
+    "image.pixel_unshuffle": Case(lambda x: image.pixel_unshuffle(x, 2), (SMALL,)),
+    "image.grid": Case(lambda x: image.grid(x, 2), (SMALL,)),
+    "image.imresize": Case(functools.partial(image.imresize, scale=0.5), (SMALL,)),
+    "metrics.psnr": Case(metrics.psnr, pair(2, 4, 6, 3, scale=255.0), flat=False),
+    "metrics.ssim": Case(metrics.ssim, pair(2, 12, 13, 3, scale=255.0)),
+    # Structure that is positive: where it is negative, the value is 0 and the gradient NaN.
+    "metrics.ms_ssim": Case(two_scales, (PHOTO, 0.8 * PHOTO)),
+    "metrics.lpips": Case(
+        lambda x, y, weights: metrics.lpips({"a": x}, {"a": y}, {"a": weights}), (*pair(2, 4, 6, 3), floats(3))
+    ),
+    "metrics.frechet_distance": Case(metrics.frechet_distance, pair(5, 3), free=(0,), traced=False),
+    "metrics.kernel_distance": Case(metrics.kernel_distance, pair(5, 3), free=(0,), traced=False),
+    "metrics.laplacian_energy": Case(metrics.laplacian_energy, (SMALL,)),
+    "metrics.colour_histogram_intersection": Case(metrics.colour_histogram_intersection, (LEVELS, LEVELS[::-1])),
+    "metrics.label_map_scores": Case(
+        lambda x, y: metrics.label_map_scores(x, y, 3), (LEVELS[..., 0] % 3, LEVELS[..., 1] % 3)
+    ),
+}
+TRACED = [name for name, case in CASES.items() if case.traced]
+SMOOTH = [
+    name
+    for name in TRACED
+    if all(array.dtype == np.float32 for array in CASES[name].arrays) and name != "image.to_uint8"  # which rounds
+]
+PURE_MEMBERS = [member for member in MEMBERS if member.__module__ in PURE]
+
+
+def test_the_table_of_cases_has_every_public_function():
+    functions = {label(member).removeprefix("gan_jax.") for member in PURE_MEMBERS if inspect.isfunction(member)}
+    halves = {f"losses.{name}.{half}" for name in GAMES for half in losses.AdversarialLoss._fields}
+    assert CASES.keys() == functions | halves
+    assert len(GAMES) == 6
+
+
+@pytest.mark.parametrize("member", PURE_MEMBERS, ids=label)
+def test_the_example_in_the_docstring_runs(member):
+    module = sys.modules[member.__module__]
+    names = {
+        "jax": jax,
+        "jnp": jnp,
+        module.__name__.removeprefix("gan_jax."): module,
+    }  # which the module's docstring promises
+    (example,) = doctest.DocTestFinder(recurse=False).find(member, label(member), module, globs=names)
+    assert example.examples
+    said = []
+    assert doctest.DocTestRunner(verbose=False).run(example, out=said.append).failed == 0, "".join(said)
+
+
+@pytest.mark.parametrize("name", TRACED)
+def test_pure_functions_work_under_jit_and_vmap(name):
+    call, arrays, *_ = CASES[name]
+    others = [(array / 2).astype(array.dtype) for array in arrays]
+    together = jax.jit(jax.vmap(call))(*map(np.stack, zip(arrays, others, strict=True)))
+    for index, alone in enumerate((arrays, others)):
+        ours, expected = (jax.tree.leaves(tree) for tree in (together, jax.jit(call)(*alone)))
+        for x, y in zip(ours, expected, strict=True):
+            np.testing.assert_allclose(x[index], y, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_gradients_of_pure_functions_are_finite(name):
+    call, arrays, *_, flat = CASES[name]
+
+    @jax.jit
+    @functools.partial(jax.grad, argnums=tuple(range(len(arrays))))
+    def gradients(*arrays):
+        return sum(leaf.sum() for leaf in jax.tree.leaves(call(*arrays)))
+
+    found = gradients(*arrays)
+    assert all(jnp.isfinite(gradient).all() for gradient in found)
+    assert any((gradient != 0).any() for gradient in found)
+    if flat:  # where roots, norms and ratios have their traps
+        assert all(jnp.isfinite(gradient).all() for gradient in gradients(*map(np.zeros_like, arrays)))
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if len(case.arrays) > 1])
+def test_pure_functions_refuse_to_broadcast(name):
+    call, arrays, free, traced, _ = CASES[name]
+    for index, array in enumerate(arrays):
+        for axis in set(range(array.ndim)) - set(free):
+            others = list(arrays)
+            others[index] = array.take([0], axis)
+            if others[index].shape != array.shape:
+                with pytest.raises(ValueError, match=r"shape|wanted"):
+                    jax.eval_shape(call, *others) if traced else call(*others)

@@ -15,6 +15,7 @@ ALLOWED = {
     "gan_jax/image.py": {"jax", "numpy"},
     "gan_jax/losses.py": {"jax", "optax"},
     "gan_jax/metrics.py": {"jax", "numpy", "gan_jax.image"},
+    "gan_jax/perceptual.py": {"jax", "numpy", "gan_jax.image", "gan_jax.metrics", "gan_jax.networks"},
     "gan_jax/method.py": {"jax", "optax", "flax.struct", "gan_jax.networks.network"},
     "gan_jax/methods/": {
         "jax", "optax", "flax.struct",

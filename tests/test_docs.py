@@ -1,0 +1,49 @@
+"""The code on the pages runs, and docs/losses.md uses every loss."""
+
+import inspect
+import re
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+
+from gan_jax import losses
+
+PAGE = Path(__file__).parents[1] / "docs" / "losses.md"
+TEXT = PAGE.read_text()
+
+
+def test_every_loss_is_used_in_foreign_code():
+    blocks = "\n".join(match[1] for match in re.finditer(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL))
+    names = {
+        name
+        for name, member in vars(losses).items()
+        if isinstance(member, losses.AdversarialLoss)
+        or (inspect.isfunction(member) and member.__module__ == losses.__name__ and not name.startswith("_"))
+    }
+    assert {"hinge", "l1", "sinkhorn"} < names
+    assert names - set(re.findall(r"losses\.(\w+)", blocks)) == set()
+    # And the table at the top lists all of them.
+    assert names - set(re.findall(r"`(\w+)`", TEXT)) == set()
+
+
+def test_the_training_steps_train():
+    names, logs = {"__name__": "page"}, []
+    for match in re.finditer(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL):
+        # Lines are counted as on the page, for tracebacks.
+        code = "\n" * TEXT.count("\n", 0, match.start(1)) + match[1]
+        exec(compile(code, PAGE.name, "exec"), names)
+        if log := names.pop("log", None):
+            logs.append(log)
+    assert len(logs) == 4
+    for log in logs:
+        assert all(jnp.isfinite(term) for terms in log for term in jax.tree.leaves(terms))
+    plain, cycle, penalised, transport = logs
+    for log, name in ((plain, "l1"), (plain, "content"), (cycle, "cycle_a"), (cycle, "identity_b")):
+        assert log[-1][name] < 0.9 * log[0][name]
+    assert transport[-1]["distance"] < 0.9 * transport[0]["distance"]
+    wgan_gp, hinge_r1 = penalised[:5], penalised[5:]
+    for log in (wgan_gp, hinge_r1):
+        assert log[-1]["critic"] != log[0]["critic"]
+        assert log[-1]["penalty"] != log[0]["penalty"]
+    assert all(jnp.isfinite(value) for value in jax.tree.leaves((names["distances"], names["players"])))
