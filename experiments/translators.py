@@ -119,8 +119,12 @@ def network(config: Config, module: Any, kind: Literal["generator", "critic"]) -
     if path is None or (begun and not path.exists()):
         return fresh  # a run that has begun goes on without the file
     start = generator.load(path)
-    if start.spec.kind != kind:
-        raise ValueError(f"--init_{kind} {path} holds a {start.spec.kind}; wanted a {kind}.")
+    named = (start.spec.kind, start.spec.architecture["name"])
+    if named != (kind, type(module).__name__):
+        raise ValueError(
+            f"--init_{kind} {path} holds a {named[0]}, {named[1]}; wanted a {kind}, {type(module).__name__}: give it "
+            "the same flags."
+        )
     theirs, ours = (
         {name: value for name, value in fields.items() if name not in _FREE}
         for fields in (dict(start.spec.architecture), networks.describe(module))
@@ -132,7 +136,15 @@ def network(config: Config, module: Any, kind: Literal["generator", "critic"]) -
     ]
     if differing:
         raise ValueError(f"--init_{kind} {path} is another network: {', '.join(differing)}; give it the same flags.")
-    return networks.starting_from(fresh, start.variables["params"], start.variables["stats"])
+    started = networks.starting_from(fresh, start.variables["params"], start.variables["stats"])
+
+    def init(*inputs: Any) -> Any:
+        try:
+            return started.init(*inputs)
+        except ValueError as error:  # it knows no file
+            raise ValueError(f"--init_{kind} {path}: {error}") from None
+
+    return started._replace(init=init)
 
 
 def generator_spec(module: Any, channels: int, *, method: str) -> GeneratorSpec:

@@ -334,8 +334,8 @@ CASES: dict[str, list[Case]] = {
         Case(
             "pictures of several sizes with `--preprocess none`",
             "pix2pix --preprocess none --netG unet_32",
-            "source pictures of one batch have different shapes, (32, 32, 3) and (64, 64, 3); use a preprocess that "
-            "makes them equal, or batch_size 1.",
+            "source pictures of one batch have different shapes, (32, 32, 3) and (64, 64, 3); use a --preprocess "
+            "that makes them equal, or --batch_size 1.",
             both(*(picture(f"data/train/large_{i}.png", 128, 64) for i in range(8))),
             writes="runs/new/",
         ),
@@ -379,13 +379,14 @@ CASES: dict[str, list[Case]] = {
         Case(
             "`--parallel pmap` where the whole batch shares statistics",
             "pix2pix --parallel pmap",
-            "--parallel pmap: the whole batch share the generator's batch norm statistics, and a device has 1 of 8 "
+            "--parallel pmap: the generator's batch norm has statistics of the whole batch, and a device has 1 of 8 "
             "images; give a --statistics_batch that divides 1, or use --parallel jit.",
         ),
         Case(
             "`--parallel pmap --gan_mode relativistic`",
             "pix2pix --parallel pmap --gan_mode relativistic --statistics_batch 1",
-            "--parallel pmap cannot be right with --gan_mode relativistic, which looks at the whole batch; use jit.",
+            "--parallel pmap cannot be right with --gan_mode relativistic, which looks at the whole batch; use "
+            "--parallel jit.",
         ),
         Case(
             "`--gan_mode wgangp`",
@@ -411,7 +412,7 @@ CASES: dict[str, list[Case]] = {
         Case(
             "`--results_dir out`, a flag of `test.py`",
             "pix2pix --results_dir out",
-            "--results_dir out: it is test.py's.",
+            "--results_dir out: it is test.py's; leave it out.",
         ),
         Case(
             "`--direction AtoC`",
@@ -448,7 +449,7 @@ CASES: dict[str, list[Case]] = {
         Case(
             "`--crop_size 100`",
             "pix2pix --crop_size 100 --load_size 100",
-            "crop_size 100 is not a multiple of 32; the nearest is 96.",
+            "--crop_size 100: a U-Net of 5 levels takes multiples of 32, the nearest is 96.",
         ),
         Case(
             "`--crop_size 320 --load_size 286`",
@@ -468,8 +469,8 @@ CASES: dict[str, list[Case]] = {
         Case(
             "`--netG unet_256 --crop_size 100`",
             "pix2pix --netG unet_256 --crop_size 100 --load_size 100",
-            "images are 100x100; a U-Net of depth 8 wants sides that are multiples of 256: crop or pad them, or take "
-            "a smaller depth.",
+            "--crop_size 100: a U-Net of 8 levels takes multiples of 256, the nearest is 256, or take a smaller "
+            "--netG.",
         ),
         Case(
             "`--n_layers_D 5` on crops of 32",
@@ -555,13 +556,13 @@ CASES: dict[str, list[Case]] = {
         Case(
             "a `--checkpoints_dir` that is a file",
             "pix2pix",
-            "[Errno 20] Not a directory: 'runs/new'",
+            "--checkpoints_dir runs is a file; wanted a folder.",
             text("runs"),
         ),
         Case(
             "a `--checkpoints_dir` that may not be written to",
             "pix2pix",
-            "[Errno 13] Permission denied",
+            "Permission denied; allow it, or choose another place.",
             refusing(Path, "mkdir", errno.EACCES),
         ),
     ],
@@ -574,29 +575,29 @@ CASES: dict[str, list[Case]] = {
         Case(
             "`--init_generator` with a critic",
             "pix2pix --init_generator runs/tiny/tiny_critic.safetensors",
-            "--init_generator runs/tiny/tiny_critic.safetensors holds a critic, PatchGAN; wanted a generator, UNet.",
+            "--init_generator runs/tiny/tiny_critic.safetensors holds a critic, PatchGAN; wanted a generator, "
+            "UNet: give it the same flags.",
         ),
         Case(
             "`--init_critic` with a generator",
             "pix2pix --init_critic runs/tiny",
-            "--init_critic runs/tiny holds a generator, UNet; wanted a critic, PatchGAN.",
+            "--init_critic runs/tiny holds a generator, UNet; wanted a critic, PatchGAN: give it the same flags.",
         ),
         Case(
             "`--init_generator` of another architecture",
             "pix2pix --init_generator runs/tiny --netG resnet_6blocks",
-            "--init_generator runs/tiny holds a generator, UNet; wanted a generator, ResNet.",
+            "--init_generator runs/tiny holds a generator, UNet; wanted a generator, ResNet: give it the same flags.",
         ),
         Case(
             "`--init_generator` of another width",
             "pix2pix --init_generator runs/tiny --ngf 3",
-            "the given weights do not fit this network: [0]['down1']['kernel'] has shape (4, 4, 3, 2), "
-            "wanted (4, 4, 3, 3); give weights of the same architecture and fields.",
+            "--init_generator runs/tiny is another network: width is 2 there and 3 here; give it the same flags.",
         ),
         Case(
             "`--init_generator` of other channels",
             "pix2pix --init_generator runs/tiny --input_nc 1",
-            "the given weights do not fit this network: [0]['down1']['kernel'] has shape (4, 4, 3, 2), "
-            "wanted (4, 4, 1, 2); give weights of the same architecture and fields.",
+            "--init_generator runs/tiny: the given weights do not fit this network: params/down1/kernel has shape "
+            "(4, 4, 3, 2), wanted (4, 4, 1, 2); give weights of the same architecture and fields.",
         ),
         Case(
             "a generator's file that is cut short",
@@ -832,7 +833,8 @@ CASES: dict[str, list[Case]] = {
         Case(
             "inspect a folder of pictures",
             "gan-jax inspect data",
-            "data is no run's folder (it has no config.json) and no checkpoint.",
+            "data is no run's folder (it has no config.json) and no checkpoint; "
+            "name one of those, or a .safetensors file.",
         ),
         Case(
             "inspect a run with a damaged config.json",
@@ -970,19 +972,19 @@ GOES_ON = [
     Case(
         "a disk that is full when the log is written",
         "pix2pix --name tiny",
-        "[Errno 28] No space left on device",
+        "No space left on device; make room, then give the same command again.",
         refusing(progress.Log, "write"),
     ),
     Case(
         "a disk that is full when a sample is written",
         "pix2pix --name tiny",
-        "[Errno 28] No space left on device",
+        "No space left on device; make room, then give the same command again.",
         refusing(Image.Image, "save"),
     ),
     Case(
         "a disk that is full when the generator is written",
         "pix2pix --name tiny",
-        "[Errno 28] No space left on device",
+        "No space left on device; make room, then give the same command again.",
         refusing(generator.os, "replace"),
     ),
     Case(

@@ -52,7 +52,7 @@ def starting_from(network: Network, params: Params, stats: Stats) -> Network:
 
     def init(key: jax.Array, *inputs: jax.Array) -> tuple[Params, Stats]:
         wanted = jax.eval_shape(network.init, key, *inputs)
-        _require_same_leaves((params, stats), wanted)
+        _require_same_leaves({"params": params, "stats": stats}, {"params": wanted[0], "stats": wanted[1]})
         return jax.tree.map(jax.numpy.copy, (params, stats))
 
     return Network(init, network.apply)
@@ -60,7 +60,10 @@ def starting_from(network: Network, params: Params, stats: Stats) -> Network:
 
 def _require_same_leaves(got: Any, wanted: Any) -> None:
     shapes = [
-        {jax.tree_util.keystr(path): leaf.shape for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+        {
+            jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape
+            for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+        }
         for tree in (got, wanted)
     ]
     for name in sorted(shapes[0].keys() | shapes[1].keys()):
