@@ -441,16 +441,14 @@ def _cropped(
     """Both without the border; ValueError for pairs that the metrics cannot score."""
     if output.shape != reference.shape or output.dtype != reference.dtype:
         found = [f"{side.dtype}{list(side.shape)}" for side in (output, reference)]
-        raise ValueError(f"it is {found[0]} and its reference {found[1]}; they must be alike.")
+        raise ValueError(f"the picture is {found[0]} and its reference {found[1]}; they must be alike.")
     border, (height, width) = protocol.border, output.shape[:2]
-    smallest = max(_SMALLEST[name] for name in metric_names)
-    if min(height, width) < smallest + 2 * border:
-        names = ", ".join(metric_names)
-        raise ValueError(
-            f"it is {width}x{height}; with a border of {border}, {names} want sides of {smallest + 2 * border} or more."
-        )
+    smallest = max(_SMALLEST[name] for name in metric_names) + 2 * border
+    if min(height, width) < smallest:
+        asks = f"{', '.join(metric_names)} with a border of {border}"
+        raise ValueError(f"the picture is {width}x{height}; {asks} want sides of {smallest} or more.")
     if "lpips" in metric_names and output.dtype != np.uint8:
-        raise ValueError("it has 16 bits a channel; LPIPS wants 8: convert the pictures or leave lpips out.")
+        raise ValueError("the picture has 16 bits a channel; LPIPS wants 8: convert the pictures or leave lpips out.")
     kept = np.s_[border : height - border, border : width - border]
     return output[kept], reference[kept]
 
