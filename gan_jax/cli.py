@@ -65,9 +65,9 @@ class Translate:
 class Evaluate:
     """Score pictures against references under a named protocol; they are paired by relative path, extensions apart."""
 
-    outputs: Positional[Path]
+    outputs: Annotated[Positional[Path], arg(metavar="OUTPUTS")]
     """Pictures to score: a folder tree or one file."""
-    references: Positional[Path]
+    references: Annotated[Positional[Path], arg(metavar="REFERENCES")]
     """What they should be: a folder tree or one file."""
     protocol: Literal["rgb", "basicsr-rgb", "basicsr-y", "srgan", "matlab-y"] = "rgb"
     """What exactly is compared; printed beside the numbers. docs/protocols.md has the definitions."""

@@ -214,21 +214,16 @@ def evaluate(
             *candidates, reference = _read(partners[name], protocol)
             if self_check:
                 candidates.append(_bicubic(reference, protocol.scale))
-            for candidate in candidates:
-                _cropped(candidate, reference, protocol, metric_names)
-            scores = []
-            if not failed.is_set():
-                scores = [
-                    score(name, candidate, reference, protocol, metric_names=metric_names, lpips=lpips)
-                    for candidate in candidates
-                ]
+            _cropped(candidates[0], reference, protocol, metric_names)
+            scores = [
+                score(name, candidate, reference, protocol, metric_names=metric_names, lpips=lpips)
+                for candidate in candidates
+                if not failed.is_set()
+            ]
             return 8 * reference.itemsize, scores
-        except _UnusableError as error:
-            found = list(error.args)
         except (ValueError, OSError) as error:
-            found = [f"{partners[name][0]}: {error}"]
-        failed.set()
-        return found
+            failed.set()
+            return list(error.args) if isinstance(error, _UnusableError) else [f"{partners[name][0]}: {error}"]
 
     names_by_bits: dict[int, list[str]] = {}
     scored = []
@@ -245,13 +240,12 @@ def evaluate(
         failures.append(f"there are pictures {depths}; score each depth alone.")
     if failures:
         return Evaluation(protocol, [], failures)
-    protocol = protocol._replace(bits=min(names_by_bits))
-    columns = list(zip(*scored, strict=True))
+    sets = list(zip(*scored, strict=True))
     return Evaluation(
-        protocol,
-        columns[0],
-        bicubic=columns[-1] if self_check else (),
-        other=columns[1] if other else (),
+        protocol._replace(bits=min(names_by_bits)),
+        scores=sets[0],
+        other=sets[1] if other else (),
+        bicubic=sets[-1] if self_check else (),
     )
 
 
@@ -394,8 +388,9 @@ def _pair(sides: Sequence[Path], references: Path) -> tuple[dict[str, list[Path]
         files = [{references.stem: folder} for folder in folders]
     common = sorted(set.intersection(*(set(side) for side in files)))
     if not common:
+        strangers = [side for side, there in zip(sides, files, strict=False) if not there.keys() & files[-1].keys()]
         raise ValueError(
-            f"no picture in {sides[-1]} has the path of one in {references} (extensions apart); "
+            f"no picture in {(strangers or sides)[0]} has the path of one in {references} (extensions apart); "
             "give folders whose pictures have the same names."
         )
     failures = []

@@ -205,6 +205,8 @@ def test_nothing_in_common_and_nothing_there_are_said(folders, tmp_path):
         evaluate.evaluate(tmp_path / "empty", references, RGB)
     with pytest.raises(ValueError, match="give folders whose pictures have the same names"):
         evaluate.evaluate(outputs / "sub", references, RGB)
+    with pytest.raises(ValueError, match=f"no picture in {outputs / 'sub'} has the path of one in {references}"):
+        evaluate.evaluate(outputs, references, RGB, other=outputs / "sub")
 
 
 def test_two_pictures_of_one_name_cannot_be_paired(folders):
