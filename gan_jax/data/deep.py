@@ -10,7 +10,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from gan_jax.data import pictures
 
 _GREY_16 = ("I;16", "I;16L", "I;16B")
-_BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262  # tags of TIFF 6.0
+_PHOTOMETRIC = 262  # tag of TIFF 6.0
 
 
 def read(path: Path) -> np.ndarray:
@@ -46,9 +46,7 @@ def _header(path: Path) -> _Header | None:
     """What a picture of 16 bits a channel is; None for any other file. Raises ValueError for odd ones."""
     try:
         with Image.open(path) as image:
-            # Of planes that a TIFF stores apart only the tag tells the depth.
-            bits = image.tag_v2.get(_BITS_PER_SAMPLE, ()) if isinstance(image, TiffImageFile) else ()
-            if not (image.mode in _GREY_16 or pictures._deep(image) or 16 in np.atleast_1d(bits)):
+            if not (image.mode in _GREY_16 or pictures.is_deep(image)):
                 return None
             found = _Header(str(image.format), image.mode)
             # Not image.getexif(), which decodes a whole PNG to find a late chunk.
