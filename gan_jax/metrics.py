@@ -81,7 +81,9 @@ def ms_ssim(images: ArrayLike, references: ArrayLike, *, max_value: float = 255.
         luminance, structure = _similarities(x, y, max_value)
         last = scale == len(_MS_SSIM_WEIGHTS)
         similarity = _mean_of_windows(luminance * structure if last else structure)
-        product *= jnp.maximum(similarity, 0.0) ** weight
+        # The slope of the power at 0 is infinite, and infinity times the inner gradient's 0 would be NaN.
+        positive = similarity > 0.0
+        product *= jnp.where(positive, jnp.where(positive, similarity, 1.0) ** weight, 0.0)
         x, y = _halve(x), _halve(y)
     return product.mean(axis=1)
 

@@ -170,8 +170,8 @@ CASES = {
     "image.imresize": Case(functools.partial(image.imresize, scale=0.5), (SMALL,)),
     "metrics.psnr": Case(metrics.psnr, pair(2, 4, 6, 3, scale=255.0), flat=False),
     "metrics.ssim": Case(metrics.ssim, pair(2, 12, 13, 3, scale=255.0)),
-    # Structure that is positive: where it is negative, the value is 0 and the gradient NaN.
-    "metrics.ms_ssim": Case(two_scales, (PHOTO, 0.8 * PHOTO)),
+    # The second image's structure is negative, so that its value and its gradient are 0.
+    "metrics.ms_ssim": Case(two_scales, (PHOTO, np.stack([0.8 * PHOTO[0], 255 - PHOTO[1]]))),
     "metrics.lpips": Case(
         lambda x, y, weights: metrics.lpips({"a": x}, {"a": y}, {"a": weights}), (*pair(2, 4, 6, 3), floats(3))
     ),
