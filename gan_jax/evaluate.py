@@ -481,17 +481,17 @@ def _psnr(x: np.ndarray, y: np.ndarray, peak: float) -> float:
 
 def _ssim(x: np.ndarray, y: np.ndarray, peak: float) -> float:
     """`metrics.ssim`, tile by tile."""
-    return float(_similarities(x, y, peak)[0].mean())
+    return float(_window_means(x, y, peak)[0].mean())
 
 
 def _ms_ssim(x: np.ndarray, y: np.ndarray, peak: float) -> float:
     """`metrics.ms_ssim`, tile by tile."""
     product = np.ones(x.shape[2])
-    *weights, last = metrics._MS_SSIM_WEIGHTS
+    *weights, last = metrics.MS_SSIM_WEIGHTS
     for weight in weights:
-        product *= np.maximum(_similarities(x, y, peak)[1], 0.0) ** weight
+        product *= np.maximum(_window_means(x, y, peak)[1], 0.0) ** weight
         x, y = _halve(x), _halve(y)
-    product *= np.maximum(_similarities(x, y, peak)[0], 0.0) ** last
+    product *= np.maximum(_window_means(x, y, peak)[0], 0.0) ** last
     return float(product.mean())
 
 
@@ -502,14 +502,14 @@ def _halve(picture: np.ndarray) -> np.ndarray:
     return (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / 4.0
 
 
-def _similarities(x: np.ndarray, y: np.ndarray, peak: float) -> np.ndarray:
+def _window_means(x: np.ndarray, y: np.ndarray, peak: float) -> np.ndarray:
     """Means over the windows [2, C] of SSIM and of its second factor, contrast with structure."""
     rows, columns = x.shape[0] - _MARGIN, x.shape[1] - _MARGIN
     total = np.zeros((2, x.shape[2]))
     for top in range(0, rows, _TILE):
         for left in range(0, columns, _TILE):
             tile_x, tile_y = (_tile(side, top, left) for side in (x, y))
-            factors = metrics._similarities(tile_x, tile_y, peak)  # type: ignore[arg-type]
+            factors = metrics.ssim_factors(tile_x, tile_y, max_value=peak)
             luminance, structure = (np.asarray(factor)[0, : rows - top, : columns - left] for factor in factors)
             total += [part.sum(axis=(0, 1), dtype=np.float64) for part in (luminance * structure, structure)]
     return total / (rows * columns)
