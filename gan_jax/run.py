@@ -151,33 +151,30 @@ def _plain(value: Any) -> Any:
 
 
 def _open_folder(config: Config, description: dict[str, Any]) -> None:
-    """Makes the run's folder, or checks that what it holds was begun by the same recipe on the same data."""
-    path = config.folder / "config.json"
-    begun = checkpoint.latest_step(config.folder / "checkpoints") is not None or any(
-        config.folder.glob("*.safetensors")
-    )
-    if path.exists() and begun:
+    """Makes the run's folder, or checks that what it holds was begun by the same recipe on the same data.
+
+    A run that has saved nothing yet may begin anew, otherwise than before.
+    """
+    folder, path = config.folder, config.folder / "config.json"
+    if path.exists():
         try:
             changes = _changes(json.loads(path.read_text()), description, type(config))
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise ValueError(f"{path} is damaged; take another --name, or remove {config.folder}.") from None
-        if changes:
+            raise ValueError(f"{path} is damaged; take another --name, or remove {folder}.") from None
+        saved = checkpoint.latest_step(folder / "checkpoints") is not None or any(folder.glob("*.safetensors"))
+        if changes and saved:
             raise ValueError(
-                f"the run {config.folder} was begun differently: {'; '.join(changes)}. "
+                f"the run {folder} was begun differently: {'; '.join(changes)}. "
                 "Give the old values to go on, or another --name to begin anew."
             )
-    elif (
-        not path.exists()
-        and config.folder.exists()
-        and any(file.name != "config.json.tmp" for file in config.folder.iterdir())
-    ):
-        raise ValueError(f"{config.folder} holds files but no config.json, so it is no run; take another --name.")
-    # config.json comes first: with it the folder is a run, whatever a kill leaves undone.
+    elif folder.exists() and any(file.name != "config.json.tmp" for file in folder.iterdir()):
+        raise ValueError(f"{folder} holds files but no config.json, so it is no run; take another --name.")
     if config.checkpoints_dir.exists() and not config.checkpoints_dir.is_dir():
         raise ValueError(f"--checkpoints_dir {config.checkpoints_dir} is a file; wanted a folder.")
-    config.folder.mkdir(parents=True, exist_ok=True)
+    # config.json comes first: with it the folder is a run, whatever a kill leaves undone.
+    folder.mkdir(parents=True, exist_ok=True)
     results.write_json(path, description)
-    (config.folder / "samples").mkdir(exist_ok=True)
+    (folder / "samples").mkdir(exist_ok=True)
 
 
 def _changes(before: dict[str, Any], now: dict[str, Any], flags: type[Config]) -> list[str]:

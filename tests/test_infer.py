@@ -320,3 +320,11 @@ def test_a_critic_is_not_a_generator(tiny_generator):
 def test_long_arrays_are_computed_in_parts(tiny_generator):
     model, images = tiny_generator(), pictures(11)
     assert_same(infer.translate(model, images)[10], infer.translate(model, images[10]))
+
+
+def test_a_generator_on_the_device_translates_as_before(tiny_generator):
+    model = tiny_generator()
+    picture = np.random.default_rng(0).integers(0, 256, (9, 12, 3), dtype=np.uint8)
+    moved = infer.on_device(model)
+    assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(moved.variables))
+    np.testing.assert_array_equal(infer.translate(moved, picture), infer.translate(model, picture))

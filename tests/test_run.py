@@ -360,3 +360,18 @@ def test_what_a_user_can_cause_is_a_sentence_and_an_exit_code(finished_run, tiny
         assert error.count("\n") == 1
     with pytest.raises(jax.errors.JaxRuntimeError):  # a defect of the program stays one
         run.guarded(lambda: (_ for _ in ()).throw(jax.errors.JaxRuntimeError("INTERNAL: no")))
+
+
+def test_a_run_that_saved_nothing_begins_anew_otherwise(tiny_flags, tmp_path):
+    """Kill -9 before the first checkpoint, and a mistake seen: the name is free again."""
+    config, parts = experiment.build([str(flag) for flag in tiny_flags(tmp_path, "--lr", "0.1")])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "_train", lambda *_: "Ctrl-C")
+        assert run.execute(config, parts) == 130
+        assert start(tiny_flags(tmp_path)) == 130
+    assert json.loads((tmp_path / "tiny" / "config.json").read_text())["recipe"]["lr"] == 0.0002
+
+
+def test_one_image_a_step_runs_on_one_of_many_devices(tiny_flags, tmp_path, capsys):
+    assert start(tiny_flags(tmp_path, "--batch_size", "1", "--dry_run")) == 0
+    assert "nothing was written" in capsys.readouterr().out

@@ -121,7 +121,10 @@ def test_the_embedded_set_scores_labels_and_a_rival(monkeypatch, tmp_path):
         ([], "give --dataroot FOLDER, or a preset (demo, ablate, facades"),
         (["dmeo"], "no preset is called dmeo; there is demo, ablate, facades"),
         (["--dataroot", "nowhere"], "no folder nowhere"),
-        (["--dataroot", "embedded", "--crop_size", "100"], "crop_size 100 is not a multiple of 32; the nearest is 96"),
+        (
+            ["--dataroot", "embedded", "--crop_size", "100"],
+            "--crop_size 100: a U-Net of 5 levels takes multiples of 32, the nearest is 96",
+        ),
         (["demo", "--crop_size", "256"], "crop_size 256 is larger than load_size 128"),
         (["demo", "--netG", "unet_256"], "multiples of 256"),
         (["demo", "--derive", "grey"], "leave out --derive, --input_nc and --output_nc"),
