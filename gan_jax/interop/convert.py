@@ -8,6 +8,7 @@ import dataclasses
 import json
 import math
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -93,7 +94,7 @@ class Converted(NamedTuple):
 
 def _unet_names(module: Any) -> dict[str, str]:
     """The reference nests its levels: level k + 1 lies inside level k."""
-    prefix, names = "model.model.", {}
+    prefix, names = "model.model.", dict[str, str]()
     for level in range(1, module.depth + 1):
         innermost = level == module.depth
         down, up = ("0", "3") if level == 1 else ("1", "3") if innermost else ("1", "5")
@@ -277,7 +278,7 @@ def _msrresnet(block: str, up: str, architecture: type = MSRResNet) -> dict[str,
 
 
 def _vggstyle_names(module: Any) -> dict[str, str]:
-    names = {}
+    names: dict[str, str] = {}
     for place in (f"{pair}_{index}" for pair in range(module.size.bit_length() - 3) for index in range(2)):
         names |= {f"conv{place}": f"conv{place}", f"conv{place}_norm": f"bn{place}"}
     return {**names, "dense0": "linear1", "dense1": "linear2"}
@@ -471,11 +472,14 @@ def from_torch(
     """Our module for a state_dict of arrays, and its variables {"params": ..., "stats": ...}, float32.
 
     `architecture` settles what the arrays cannot show: a name of `networks.catalogue()`, or fields such as
-    {"padding": "replicate"}, as `networks.describe` writes them. `file` also tells what had to be assumed.
-    Raises ValueError where no architecture or several fit, naming leftovers and shapes that do not.
+    {"padding": "replicate"}, as `networks.describe` writes them. `read` also tells what had to be assumed.
+    Warns of arrays that have no use here, such as instance norm's running statistics. Raises ValueError where no
+    architecture or several fit, naming what is missing, left over or of another shape.
     """
-    converted = _convert(*_choose(_states(state_dict), None), architecture)
-    return converted.module, converted.variables
+    network = _convert(*_choose(_states(state_dict), None), architecture)
+    for note in network.lost:
+        warnings.warn(note, stacklevel=2)
+    return network.module, network.variables
 
 
 def to_torch(module: Any, variables: Mapping[str, Any], project: str | None = None) -> dict[str, np.ndarray]:
@@ -488,12 +492,8 @@ def to_torch(module: Any, variables: Mapping[str, Any], project: str | None = No
     layouts = [layout for layout in layouts if project in (None, layout.project)]
     for layout in layouts:
         state = _write(layout, module, variables)
-        fields = _shown(layout, {name: array.shape for name, array in state.items()})
-        if (
-            fields is not None
-            and not getattr(module, "classes", 0)
-            and _same(layout.architecture(**fields), module, fields)
-        ):
+        shown = _shown(layout, {name: array.shape for name, array in state.items()})
+        if shown is not None and _same(layout.architecture(**shown), module, shown):
             return state
     known = ", ".join(sorted({layout.project for layout in LAYOUTS if isinstance(module, layout.architecture)}))
     raise ValueError(
@@ -502,7 +502,7 @@ def to_torch(module: Any, variables: Mapping[str, Any], project: str | None = No
     )
 
 
-def file(
+def read(
     path: str | Path,
     *,
     entry: str | None = None,
@@ -539,7 +539,7 @@ def file(
         output_range=output_range or use.output_range,
         kind=use.kind,
     )
-    notes = list(network.notes)
+    notes = [*network.notes, *network.lost]
     if use.kind == "generator":
         source = use.why or layout.project
         notes.append(
@@ -556,8 +556,8 @@ def file(
 
 
 def generator(path: str | Path, **options: Any) -> Generator:
-    """What is in a file of another program, ready for `infer.translate`; options and errors are those of `file`."""
-    return file(path, **options).generator
+    """What is in a file of another program, ready for `infer.translate`; options and errors are those of `read`."""
+    return read(path, **options).generator
 
 
 def describe(path: str | Path) -> str:
@@ -572,7 +572,7 @@ def describe(path: str | Path) -> str:
             lines.append(f"  {error}")
             continue
         lines.append(f"  {_in_words(network.module)}, named as in {network.layout.project}")
-        lines += [f"  {note}" for note in network.notes]
+        lines += [f"  {note}" for note in [*network.notes, *network.lost]]
         lines.append(f"  gan-jax convert {path} OUT.safetensors{f' --entry {entry}' if entry else ''} makes it ours")
     return "\n".join(lines)
 
@@ -684,8 +684,9 @@ class _Network(NamedTuple):
     variables: dict[str, Any]
     in_channels: int
     out_channels: int
-    notes: list[str]
-    problems: list[str]
+    notes: list[str]  # what the file does not show
+    lost: list[str]  # arrays that have no use here
+    problems: list[str]  # why it is not this network
 
 
 def _convert(state: State, note: str | None, architecture: str | Mapping[str, Any] | None) -> _Network:
@@ -694,9 +695,6 @@ def _convert(state: State, note: str | None, architecture: str | Mapping[str, An
     if name is not None and name not in networks.catalogue():
         raise ValueError(f"no architecture is called {name!r}; there are {_list(networks.catalogue())}.")
     shapes = {key: array.shape for key, array in state.items()}
-    for key, (whose, reason) in _WITHOUT_COUNTERPART.items():
-        if key in shapes:
-            raise ValueError(f"it is {whose}, which {reason}; it cannot be converted.")
     tried, reasons = [], []
     for layout in LAYOUTS:
         if name is not None and layout.architecture is not networks.catalogue()[name]:
@@ -715,6 +713,9 @@ def _convert(state: State, note: str | None, architecture: str | Mapping[str, An
         raise ValueError(f"several networks fit ({names}); choose one with --architecture.")
     if fitting:
         return fitting[0]._replace(notes=[*([note] if note else []), *fitting[0].notes])
+    for key, (whose, reason) in _WITHOUT_COUNTERPART.items():
+        if key in shapes:
+            raise ValueError(f"it is {whose}, which {reason}; it cannot be converted.")
     if tried:
         nearest = min(tried, key=lambda network: len(network.problems))
         raise ValueError(
@@ -742,7 +743,7 @@ def _fit(layout: Layout, module: Any, state: State, wanted: Mapping[str, Any]) -
         in_channels = first.shape[0 if layout.architecture is DCGANGenerator else 1]
         tree, out_channels = _shapes(module, in_channels)
     except (LookupError, ValueError, TypeError) as error:
-        return _Network(layout, module, {}, 0, 0, [], [f"it cannot be built: {error}".rstrip(".")])
+        return _Network(layout, module, {}, 0, 0, [], [], [f"it cannot be built: {error}".rstrip(".")])
 
     used: set[str] = set()
     problems: list[str] = []
@@ -787,22 +788,23 @@ def _fit(layout: Layout, module: Any, state: State, wanted: Mapping[str, Any]) -
         notes.append("norm instance: biases and no arrays of a norm (--set norm=none if there is none)")
     if zeros:
         notes.append(f"no biases in the file, zeros here: {_list(zeros, 3)}")
+    lost = []
     rest = [key for key in state if key not in used and not key.endswith(_COUNTS)]
     running = [key for key in rest if re.search(r"\.running_(mean|var)$", key) and _norm_is_bare(key, state)]
     if running and getattr(module, "norm", "") == "instance":
-        notes.append(
+        lost.append(
             "instance norm's running statistics, which old PyTorch stored and instance norm never uses, are left out: "
             + _list(running, 3)
         )
         rest = [key for key in rest if key not in running]
     unused = [key for key in rest if re.match(layout.unused, key)]
     if unused:
-        notes.append(f"layers behind the last that {type(module).__name__} has are left out: {_list(unused, 3)}")
+        lost.append(f"layers behind the last that {type(module).__name__} has are left out: {_list(unused, 3)}")
     lower = sorted({str(array.dtype) for key, array in state.items() if key in used} - {"float32"})
     if lower:
         notes.append(f"{', '.join(lower)} in the file, float32 here")
     problems += [f"{key} has no place" for key in rest if key not in unused]
-    return _Network(layout, module, variables, in_channels, out_channels, notes, problems)
+    return _Network(layout, module, variables, in_channels, out_channels, notes, lost, problems)
 
 
 def _norm_is_bare(key: str, state: State) -> bool:
@@ -811,7 +813,7 @@ def _norm_is_bare(key: str, state: State) -> bool:
 
 def _write(layout: Layout, module: Any, variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Our arrays in a project's names."""
-    names, state = layout.names(module), {}
+    names, state = layout.names(module), dict[str, np.ndarray]()
     tree = {"params": variables["params"], "stats": variables["stats"]}
     leaves = dict(_leaves(tree))
     for (layer, leaf, _), array in leaves.items():
@@ -901,10 +903,10 @@ def _leaves(tree: Any) -> list[tuple[tuple[str, str, bool], Any]]:
     return [(_place(path), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)]
 
 
-def _same(read: Any, module: Any, fields: Iterable[str]) -> bool:
-    return all(getattr(read, field) == getattr(module, field) for field in fields) and (
-        getattr(read, "head", None) == getattr(module, "head", None)
-    )
+def _same(read: Any, module: Any, shown: Iterable[str]) -> bool:
+    """Whether a written network would be read as what it is; VGG's layers are a choice among the same arrays."""
+    deciding = {*shown, *({"head", "classes"} & networks.describe(module).keys())} - {"layers"}
+    return all(getattr(read, field) == getattr(module, field) for field in deciding)
 
 
 def _in_words(module: Any) -> str:

@@ -45,8 +45,8 @@ _TORCH_DTYPES = (
 
 # What else than our own complaints can come out of the parsers when the bytes they read are wrong.
 _DAMAGE = (
-    ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, StopIteration, TypeError,
-    ValueError, safetensors.SafetensorError, struct.error, zipfile.BadZipFile, zlib.error,
+    ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, StopIteration,
+    TypeError, ValueError, safetensors.SafetensorError, struct.error, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 
 
@@ -330,6 +330,7 @@ def _run(file: IO[bytes], storage: Callable[[np.dtype, str, int], _Storage]) -> 
         del stack[len(stack) - count :]
         return values
 
+    argument: Any
     for opcode, argument, _ in pickletools.genops(file):
         name = opcode.name
         if name in ("PROTO", "FRAME"):
@@ -372,7 +373,7 @@ def _run(file: IO[bytes], storage: Callable[[np.dtype, str, int], _Storage]) -> 
             pop(1)  # a state_dict's _metadata: versions of modules
             top((dict, np.dtype))  # type: ignore[arg-type]
         elif name == "BINPERSID":
-            stack.append(_storage_of(*pop(1), storage))
+            stack.append(_storage_of(pop(1)[0], storage))
         elif name == "POP":
             stack.pop()
         elif name == "POP_MARK":

@@ -1,4 +1,7 @@
-"""PyTorch's files without torch. tests/golden/networks/*/weights.pth were written by torch 2.13, weights.npz by numpy."""
+"""PyTorch's files without torch.
+
+tests/golden/networks/*/weights.pth were written by torch 2.13, weights.npz, the same arrays, by numpy.
+"""
 
 import io
 import tracemalloc
@@ -147,7 +150,9 @@ BOMBS = {
     "a negative size": geometry(0, (-1, -4), (1, 1)),
     "many axes": geometry(0, (1,) * 40, (1,) * 40),
     "fewer strides than sides": geometry(0, (2, 2), (1,)),
-    "a huge storage": w.zip_file(w.dict_of({"a": w.tensor(w.storage("Float", "0", 2**60), 0, (1,), (1,))}), {"0": np.zeros(1)}),
+    "a huge storage": w.zip_file(
+        w.dict_of({"a": w.tensor(w.storage("Float", "0", 2**60), 0, (1,), (1,))}), {"0": np.zeros(1, np.float32)}
+    ),
     "a huge legacy storage": w.legacy_file(
         w.dict_of({"a": w.tensor(w.storage("Float", "0", 2**60, True), 0, (1,), (1,))}), {"0": np.zeros(1, np.float32)}
     ),
@@ -249,8 +254,7 @@ def outcome(path, content):
     try:
         loaded = torch_file.load(path)
     except torch_file.TorchFileError as error:
-        assert "\n" not in str(error)
-        return "refused"
+        return "refused" if "\n" not in str(error) else "refused at length"
     return "read" if loaded else "empty"
 
 
