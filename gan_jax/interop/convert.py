@@ -904,8 +904,10 @@ def _leaves(tree: Any) -> list[tuple[tuple[str, str, bool], Any]]:
 
 
 def _same(read: Any, module: Any, shown: Iterable[str]) -> bool:
-    """Whether a written network would be read as what it is; VGG's layers are a choice among the same arrays."""
-    deciding = {*shown, *({"head", "classes"} & networks.describe(module).keys())} - {"layers"}
+    """Whether a written network would be read as what it is."""
+    deciding = {*shown, *({"head", "classes"} & networks.describe(module).keys())}
+    if isinstance(module, VGG):
+        deciding -= {"layers", "depth"}  # a choice among the same arrays; VGG16 and VGG19 begin alike
     return all(getattr(read, field) == getattr(module, field) for field in deciding)
 
 
