@@ -350,22 +350,25 @@ def _vgg_places(depth: int) -> dict[str, int]:
     return places
 
 
-def _vgg_names(module: Any) -> dict[str, str]:
-    return {ours: f"features.{place}" for ours, place in _vgg_places(module.depth).items()}
+def _vgg(name: Callable[[str, int], str]) -> dict[str, Any]:
+    """A VGG whose convolution `conv5_4` at place 34 has the name name("conv5_4", 34)."""
 
+    def names(module: Any) -> dict[str, str]:
+        return {ours: name(ours, place) for ours, place in _vgg_places(module.depth).items()}
 
-def _vgg_fields(shapes: Shapes) -> Fields | None:
-    if shapes["features.0.weight"][2:] != (3, 3) or "features.2.bias" not in shapes:
+    def fields(shapes: Shapes) -> Fields | None:
+        kernels = {key.removesuffix(".weight") for key, shape in shapes.items() if shape[2:] == (3, 3)}
+        for depth in _VGG_BLOCKS:
+            ours = list(_vgg_places(depth))[: len(kernels)]
+            if ours and kernels == {name(layer, _vgg_places(depth)[layer]) for layer in ours}:
+                deepest = ours[-1].replace("conv", "relu")
+                width = shapes[f"{name(ours[0], 0)}.weight"][0]
+                return {"depth": depth, "layers": (deepest,), "width": width}
+        if f"{name('', 0)}.weight" in shapes and "features.1.running_var" in shapes:
+            raise ValueError("it is a VGG with batch norm, and the one here has none")
         return None
-    found = {int(key.split(".")[1]) for key in shapes if re.fullmatch(r"features\.\d+\.weight", key)}
-    for depth in _VGG_BLOCKS:
-        places = _vgg_places(depth)
-        if found == set(sorted(places.values())[: len(found)]):
-            deepest = max((place, name) for name, place in places.items() if place in found)[1]
-            return {"depth": depth, "layers": (deepest.replace("conv", "relu"),), "width": _first(shapes)}
-    if "features.1.running_var" in shapes:
-        raise ValueError("it is a VGG with batch norm, and the one here has none")
-    return None
+
+    return {"architecture": VGG, "names": names, "fields": fields}
 
 
 def _alexnet_names(module: Any) -> dict[str, str]:
@@ -373,11 +376,8 @@ def _alexnet_names(module: Any) -> dict[str, str]:
 
 
 def _alexnet_fields(shapes: Shapes) -> Fields | None:
-    return {"width": _first(shapes)} if shapes["features.0.weight"][2:] == (11, 11) else None
-
-
-def _first(shapes: Shapes) -> int:
-    return shapes["features.0.weight"][0]
+    width, _, *kernel = shapes["features.0.weight"]
+    return {"width": width} if kernel == [11, 11] else None
 
 
 def _norm(shapes: Shapes, bias: str) -> str:
@@ -429,8 +429,10 @@ LAYOUTS = (
     Layout("pytorch/examples", DCGANGenerator, _dcgan_generator_fields, _dcgan_generator_names,
            Use("generator", "dcgan")),
     Layout("pytorch/examples", DCGANCritic, _dcgan_critic_fields, _dcgan_critic_names, Use("critic", "dcgan")),
-    Layout("torchvision", VGG, _vgg_fields, _vgg_names, Use("features", "imagenet"), {"range_norm": True},
-           unused=r"(features|classifier)\."),
+    Layout("torchvision", **_vgg(lambda name, place: f"features.{place}"), use=Use("features", "imagenet"),
+           assumed={"range_norm": True}, unused=r"(features|classifier)\."),
+    Layout("BasicSR", **_vgg(lambda name, place: f"vgg_net.{name}"), use=Use("features", "imagenet"),
+           assumed={"range_norm": True}, unused=r"vgg_net\.|mean$|std$"),
     Layout("torchvision", AlexNet, _alexnet_fields, _alexnet_names, Use("features", "imagenet"), {"range_norm": True},
            unused=r"classifier\."),
     Layout("Hi-king/superresolution_gan", SRResNet, _hi_king_fields, _HI_KING.names,
@@ -799,7 +801,7 @@ def _fit(layout: Layout, module: Any, state: State, wanted: Mapping[str, Any]) -
         rest = [key for key in rest if key not in running]
     unused = [key for key in rest if re.match(layout.unused, key)]
     if unused:
-        lost.append(f"layers behind the last that {type(module).__name__} has are left out: {_list(unused, 3)}")
+        lost.append(f"not part of {_in_words(module)} and left out: {_list(unused, 3)}")
     lower = sorted({str(array.dtype) for key, array in state.items() if key in used} - {"float32"})
     if lower:
         notes.append(f"{', '.join(lower)} in the file, float32 here")

@@ -279,6 +279,19 @@ def test_vggs_dense_layers_are_left_out_and_named():
         shallow, variables = convert.from_torch(state, {"layers": ("relu2_2",)})
     assert shallow.layers == ("relu2_2",)
     assert set(variables["params"]) == {"conv1_1", "conv1_2", "conv2_1", "conv2_2"}
+    assert "a VGG with batch norm" in error(
+        {**state, "features.1.running_var": np.ones(2), "features.3.weight": state["features.2.weight"]}
+    )
+
+
+def test_basicsrs_names_of_vggs_layers():
+    module, wanted = VGG(19, ("relu3_2",), width=2), filled(VGG(19, ("relu3_2",), width=2))
+    state = {**convert.to_torch(module, wanted, "BasicSR"), "mean": np.zeros(3), "std": np.ones(3)}
+    with pytest.warns(UserWarning, match="left out: mean, std"):
+        got, variables = convert.from_torch(state)
+    assert {"vgg_net.conv3_2.weight", "vgg_net.conv1_1.bias"} < state.keys()
+    assert (got.width, got.layers) == (2, ("relu3_2",))
+    assert_equal_trees(variables, wanted)
 
 
 @pytest.mark.parametrize(
