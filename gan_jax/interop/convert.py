@@ -630,17 +630,19 @@ def _torch_names(arrays: Mapping[str, np.ndarray | None]) -> dict[str, Any]:
     return content
 
 
-def _states(content: Any, entry: str = "") -> dict[str, State]:
+def _states(content: Any, entry: str = "", seen: set[int] | None = None) -> dict[str, State]:
     """Every state_dict in what a file held, by its place in it: {"": ...} where the file is one."""
-    if not isinstance(content, Mapping):
+    seen = set() if seen is None else seen
+    if not isinstance(content, Mapping) or id(content) in seen:
         return {}
+    seen.add(id(content))  # a file may name one dict many times over
     arrays = {key: value for key, value in content.items() if isinstance(value, np.ndarray)}
     if any(isinstance(key, str) and "." in key for key in arrays):
         return _parts(arrays, entry)
     found: dict[str, State] = {}
     for key, value in content.items():
         if isinstance(key, str) and entry.count("/") < 3:
-            found |= _states(value, f"{entry}/{key}" if entry else key)
+            found |= _states(value, f"{entry}/{key}" if entry else key, seen)
     return found
 
 
@@ -725,8 +727,7 @@ def _convert(state: State, note: str | None, architecture: str | Mapping[str, An
         )
     if reasons:
         raise ValueError(reasons[0])
-    known = _list({f"{layout.architecture.__name__} of {layout.project}" for layout in LAYOUTS}, 99)
-    raise ValueError(f"its names ({_list(state, 4)}) are no known network's; known are {known}.")
+    raise ValueError(f"its names ({_list(state, 4)}) are no known network's; docs/converting.md lists those that are.")
 
 
 def _shown(layout: Layout, shapes: Shapes) -> Fields | None:
@@ -744,8 +745,9 @@ def _fit(layout: Layout, module: Any, state: State, wanted: Mapping[str, Any]) -
         first = state[f"{next(iter(names.values()))}.weight"]
         in_channels = first.shape[0 if layout.architecture is DCGANGenerator else 1]
         tree, out_channels = _shapes(module, in_channels)
-    except (LookupError, ValueError, TypeError) as error:
-        return _Network(layout, module, {}, 0, 0, [], [], [f"it cannot be built: {error}".rstrip(".")])
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        reason = f"{error}".split("\n")[0].rstrip(".")
+        return _Network(layout, module, {}, 0, 0, [], [], [f"it cannot be built: {reason}"])
 
     used: set[str] = set()
     problems: list[str] = []
@@ -759,26 +761,29 @@ def _fit(layout: Layout, module: Any, state: State, wanted: Mapping[str, Any]) -
         key = f"{names[layer]}.{_LEAVES[leaf]}"
         used.add(key)
         if key not in state:
-            if leaf == "slope" and layout.slope is not None:
-                return np.full(wanted_shape, layout.slope, np.float32)
             biasless = layout.biasless or getattr(module, "norm", "") == "none"
+            if leaf == "slope" and layout.slope is not None:
+                return np.broadcast_to(np.float32(layout.slope), wanted_shape)
             if leaf == "bias" and biasless and f"{names[layer]}.weight" in state:
                 zeros.append(key)
-                return np.zeros(wanted_shape, np.float32)
-            problems.append(f"{key} is missing")
-            return np.zeros(wanted_shape, np.float32)
-        array = _from_theirs(layout, module, layer, state[key].astype(np.float32))
-        if leaf == "mean" and f"{folded.get(layer)}.bias" in state:
-            used.add(f"{folded[layer]}.bias")
-            array = array - state[f"{folded[layer]}.bias"].astype(np.float32)
-        if leaf == "var":
-            array = array + np.float32(layout.eps - NORM_EPS)
+            else:
+                problems.append(f"{key} is missing")
+            return np.broadcast_to(np.float32(0), wanted_shape)
+        array = _from_theirs(module, layer, state[key])
         if array.shape != wanted_shape:
             problems.append(f"{key} has the shape {state[key].shape}, which does not fit")
-            return np.zeros(wanted_shape, np.float32)
-        return np.ascontiguousarray(array)
+        elif leaf == "mean" and (bias := f"{folded.get(layer)}.bias") in state:
+            used.add(bias)
+            if state[bias].shape == wanted_shape:
+                return array.astype(np.float32) - state[bias].astype(np.float32)
+            problems.append(f"{bias} has the shape {state[bias].shape}, which does not fit")
+        elif leaf == "var":
+            return array.astype(np.float32) + np.float32(layout.eps - NORM_EPS)
+        return array
 
     arrays = {place: load(place, leaf.shape) for place, leaf in leaves.items()}
+    if not problems:  # nothing is copied before all shapes are known to fit
+        arrays = {place: np.ascontiguousarray(array, np.float32) for place, array in arrays.items()}
     variables = jax.tree_util.tree_map_with_path(lambda path, leaf: arrays[_place(path)], tree)
 
     notes = [
@@ -839,7 +844,7 @@ def _folded(names: Mapping[str, str], with_bias: set[str]) -> dict[str, str]:
     return folded
 
 
-def _from_theirs(layout: Layout, module: Any, layer: str, array: np.ndarray) -> np.ndarray:
+def _from_theirs(module: Any, layer: str, array: np.ndarray) -> np.ndarray:
     """(out, in, h, w), of a transposed convolution (in, out, h, w), as HWIO; (out, in) as IO, a map's pixels as HWC."""
     if layer.startswith("dense") and array.ndim == 4 and array.shape[2:] == (1, 1):
         array = array[:, :, 0, 0]
