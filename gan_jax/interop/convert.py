@@ -393,24 +393,23 @@ def _count(pattern: str, shapes: Shapes) -> int:
 
 
 _J = "pytorch-CycleGAN-and-pix2pix"
-_TEST_PY = f"{_J}'s test.py without --eval"
 _UNIT: Any = {"input_range": (0.0, 1.0), "output_range": (0.0, 1.0)}
 _SRGAN_CRITIC = Use("critic", "srgan")
 
 LAYOUTS = (
     Layout(
-        _J, UNet, _unet_fields, _unet_names, Use("generator", "pix2pix", "image", why=_TEST_PY),
+        _J, UNet, _unet_fields, _unet_names, Use("generator", "pix2pix", "image", why=f"{_J}'s test.py without --eval"),
         assumed={"dropout": 0.5, "dropout_layers": "port"},
     ),
     Layout(
-        _J, ResNet, _resnet_fields, _resnet_names, Use("generator", "cyclegan", "image", why=_TEST_PY),
-        assumed={"padding": "reflect"},
+        _J, ResNet, _resnet_fields, _resnet_names,
+        Use("generator", "cyclegan", "image", why=f"{_J}'s test.py without --eval"), assumed={"padding": "reflect"},
     ),
     Layout(_J, PatchGAN, _patchgan_fields, _patchgan_names, Use("critic", "pix2pix", "image")),
     Layout(_J, PixelGAN, _pixelgan_fields, _pixelgan_names, Use("critic", "pix2pix", "image")),
     Layout(
         "the paper's figure", SRResNet, _PAPER.fields, _PAPER.names,
-        Use("generator", "srresnet", input_range=(0.0, 1.0), why="the paper, 3.2"), biased=True,
+        Use("generator", "srresnet", input_range=(0.0, 1.0)), biased=True,
     ),
     Layout("Lornatang/SRGAN-PyTorch", SRResNet, _LORNATANG.fields, _LORNATANG.names,
            Use("generator", "srresnet", **_UNIT)),
@@ -463,6 +462,7 @@ _WITHOUT_COUNTERPART = {
     ),
 }
 
+_NO_STATES = "it holds no state_dict: no arrays with names like 'model.1.weight'."
 _WRAPPERS = ("module.", "_orig_mod.")  # of DataParallel and torch.compile
 _PARTS = ("generator", "generator_ema", "discriminator", "netG", "netD", "net_g", "net_d")  # of one flat state_dict
 _COUNTS = "num_batches_tracked"  # batch norm's, of use with another momentum than a constant one
@@ -471,7 +471,9 @@ _COUNTS = "num_batches_tracked"  # batch norm's, of use with another momentum th
 def from_torch(
     state_dict: Mapping[str, Any], architecture: str | Mapping[str, Any] | None = None
 ) -> tuple[Any, dict[str, Any]]:
-    """Our module for a state_dict of arrays, and its variables {"params": ..., "stats": ...}, float32.
+    """Our module for a state_dict, and its variables {"params": ..., "stats": ...}, float32 arrays.
+
+    The state_dict holds arrays (or tensors in memory), and may lie inside other dicts, as `torch_file.load` returns it.
 
     `architecture` settles what the arrays cannot show: a name of `networks.catalogue()`, or fields such as
     {"padding": "replicate"}, as `networks.describe` writes them. `read` also tells what had to be assumed.
@@ -521,20 +523,24 @@ def read(
     """
     try:
         network = _convert(*_choose(_states(_load(Path(path))), entry), architecture)
-    except torch_file.TorchFileError:
-        raise
+    except (torch_file.TorchFileError, chainer_file.ChainerFileError):
+        raise  # they name the file themselves
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     layout, module = network.layout, network.module
     use = layout.use
-    has_statistics = bool(network.variables["stats"])
+    has_statistics, has_dropout = bool(network.variables["stats"]), bool(getattr(module, "dropout", 0))
+    if norm == "running" and not has_statistics:
+        raise ValueError(f'{path}: norm cannot be "running": this network has no running statistics.')
+    if dropout and not has_dropout:
+        raise ValueError(f"{path}: dropout cannot be on: this network has no dropout layers.")
     spec = GeneratorSpec(
         architecture=networks.describe(module),
         in_channels=network.in_channels,
         out_channels=network.out_channels,
         method=use.method,
         norm=norm or (use.norm if has_statistics else "image"),
-        dropout=use.norm == "image" and bool(getattr(module, "dropout", 0)) if dropout is None else dropout,
+        dropout=use.norm == "image" and has_dropout if dropout is None else dropout,
         size_multiple=getattr(module, "size_multiple", 1),
         scale=getattr(module, "scale", 1),
         input_range=input_range or use.input_range,
@@ -543,16 +549,15 @@ def read(
     )
     notes = [*network.notes, *network.lost]
     if use.kind == "generator":
-        source = use.why or layout.project
-        notes.append(
-            f"images in {list(spec.input_range)} -> {list(spec.output_range)}, as in {source} "
-            "(--input_range, --output_range)"
-        )
-        if has_statistics or spec.dropout:
+        if None in (input_range, output_range):
+            ranges = f"{list(spec.input_range)} -> {list(spec.output_range)}"
+            notes.append(f"images in {ranges}, as in {layout.project} (--input_range, --output_range)")
+        if norm is None and has_statistics:
             statistics = "each image's own statistics" if spec.norm == "image" else "running statistics"
+            notes.append(f"{statistics} at test time, as in {use.why or layout.project} (--norm)")
+        if dropout is None and has_dropout:
             notes.append(
-                f"at test time {statistics}, dropout {'on' if spec.dropout else 'off'}, as in {source} "
-                "(--norm, --dropout)"
+                f"dropout {'on' if spec.dropout else 'off'} at test time, as in {use.why or layout.project} (--dropout)"
             )
     return Converted(Generator(spec, network.variables), layout, tuple(notes))
 
@@ -564,8 +569,11 @@ def generator(path: str | Path, **options: Any) -> Generator:
 
 def describe(path: str | Path) -> str:
     """What a file of another program is, in several lines. Raises FileNotFoundError, and ValueError for any other."""
+    states = _states(_load(Path(path)))
+    if not states:
+        raise ValueError(f"{path}: {_NO_STATES}")
     lines = []
-    for entry, state in _states(_load(Path(path))).items():
+    for entry, state in states.items():
         count = sum(array.size for array in state.values())
         lines.append(f"{path}{f' [{entry}]' if entry else ''}: {len(state)} arrays, {count:,} numbers")
         try:
@@ -636,7 +644,7 @@ def _states(content: Any, entry: str = "", seen: set[int] | None = None) -> dict
     if not isinstance(content, Mapping) or id(content) in seen:
         return {}
     seen.add(id(content))  # a file may name one dict many times over
-    arrays = {key: value for key, value in content.items() if isinstance(value, np.ndarray)}
+    arrays = {key: np.asarray(value) for key, value in content.items() if hasattr(value, "__array__")}
     if any(isinstance(key, str) and "." in key for key in arrays):
         return _parts(arrays, entry)
     found: dict[str, State] = {}
@@ -664,7 +672,7 @@ def _parts(state: Mapping[Any, np.ndarray], entry: str) -> dict[str, State]:
 def _choose(states: Mapping[str, State], entry: str | None) -> tuple[State, str | None]:
     """The state_dict to convert, and a note where there was a choice."""
     if not states:
-        raise ValueError("it holds no state_dict: no arrays with names like 'model.1.weight'.")
+        raise ValueError(_NO_STATES)
     if entry is not None:
         if entry not in states:
             raise ValueError(f"it has no entry {entry!r}; its state_dicts are {_list(states)}.")
@@ -717,14 +725,14 @@ def _convert(state: State, note: str | None, architecture: str | Mapping[str, An
         raise ValueError(f"several networks fit ({names}); choose one with --architecture.")
     if fitting:
         return fitting[0]._replace(notes=[*([note] if note else []), *fitting[0].notes])
-    for key, (whose, reason) in _WITHOUT_COUNTERPART.items():
-        if key in shapes:
-            raise ValueError(f"it is {whose}, which {reason}; it cannot be converted.")
     if tried:
         nearest = min(tried, key=lambda network: len(network.problems))
         raise ValueError(
             f"it looks like {nearest.layout.project}'s {_in_words(nearest.module)}, but {_list(nearest.problems, 6)}."
         )
+    for key, (whose, reason) in _WITHOUT_COUNTERPART.items():
+        if key in shapes:
+            raise ValueError(f"it is {whose}, which {reason}; it cannot be converted.")
     if reasons:
         raise ValueError(reasons[0])
     raise ValueError(f"its names ({_list(state, 4)}) are no known network's; docs/converting.md lists those that are.")

@@ -252,7 +252,11 @@ _KNOWN: dict[tuple[str, str], Any] = {
     ("_codecs", "encode"): _Called(lambda text, encoding: text.encode("latin-1")),
     ("numpy", "dtype"): _Called(_numpy_dtype),
     **{(f"numpy.{core}.multiarray", "scalar"): _Called(_numpy_scalar) for core in ("core", "_core")},
-    **{("torch", f"{name}Storage"): _StorageType(dtype) for name, dtype in _DTYPES.items()},
+    **{
+        (module, f"{name}Storage"): _StorageType(dtype)
+        for name, dtype in _DTYPES.items()
+        for module in ("torch", "torch.cuda")
+    },
     **{("torch", name): _Word(f"torch.{name}") for name in _TORCH_DTYPES},
 }
 _KNOWN |= {("__builtin__", name): _KNOWN["builtins", name] for name in ("dict", "set")}

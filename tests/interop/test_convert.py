@@ -270,6 +270,22 @@ def test_blocks_that_pad_with_zeros_are_refused():
     assert "its blocks pad with zeros" in error(state)
 
 
+def test_pytorch_gans_critic_says_why_and_a_resnet_with_a_gap_is_not_taken_for_it():
+    theirs = {f"model.{place}.weight": np.zeros((2, 2, 3, 3)) for place in (0, 2, 23)}
+    assert "PyTorch-GAN's SRGAN critic" in error(theirs)
+    state = golden("resnet_6blocks")
+    del state["model.4.bias"]
+    assert "ResNet(out_channels=3, blocks=6" in error(state)
+
+
+def test_arrays_of_other_libraries_are_taken():
+    state = golden("pixel_batch")
+    module, variables = convert.from_torch({key: jax.numpy.asarray(array) for key, array in state.items()})
+    assert_equal_trees(variables, convert.from_torch(state)[1])
+    assert {type(leaf) for leaf in jax.tree.leaves(variables)} == {np.ndarray}
+    assert module == PixelGAN(8)
+
+
 def test_vggs_dense_layers_are_left_out_and_named():
     state = {**golden("vgg19_features"), "classifier.0.weight": np.zeros((4, 4)), "classifier.0.bias": np.zeros(4)}
     with pytest.warns(UserWarning, match=r"left out: classifier\.0\.bias, classifier\.0\.weight"):
@@ -312,7 +328,10 @@ def test_a_file_brings_its_use(tmp_path, case, options, spec):
     got = converted.generator.spec
     assert {name: getattr(got, name) for name in spec} == spec
     if got.kind == "generator":
-        assert any("--input_range, --output_range" in note for note in converted.notes)
+        flags = {"input_range": "--input_range", "norm": "(--norm)", "dropout": "(--dropout)"}
+        told = {name for name, flag in flags.items() if any(flag in note for note in converted.notes)}
+        assert "input_range" in told
+        assert not told & options.keys()
     assumed = {name for note in converted.notes for name in ("dropout_layers", "padding") if note.startswith(name)}
     wanted = {"unet": {"dropout_layers"}, "resn": {"padding"}}
     assert assumed == wanted.get(case[:4], set())
@@ -356,6 +375,8 @@ def test_inspection_in_words(tmp_path):
     assert "gan-jax convert" in words
     unknown = convert.describe(save(tmp_path / "other.pth", {"encoder.weight": np.zeros(3, np.float32)}))
     assert "no known network's" in unknown
+    with pytest.raises(ValueError, match=r"list\.pth: it holds no state_dict"):
+        convert.describe(save(tmp_path / "list.pth", {"a": np.zeros(3, np.float32)}))
 
 
 def test_errors_of_files_name_them(tmp_path):
@@ -364,6 +385,11 @@ def test_errors_of_files_name_them(tmp_path):
         convert.read(path)
     with pytest.raises(ValueError, match="it has no entry 'netG'"):
         convert.read(path, entry="netG")
+    plain = save(tmp_path / "plain.pth", golden("msrresnet_x2"))
+    with pytest.raises(ValueError, match="no running statistics"):
+        convert.read(plain, norm="running")
+    with pytest.raises(ValueError, match="no dropout layers"):
+        convert.read(plain, dropout=True)
 
 
 def test_absurd_shapes_are_refused_before_memory_is_taken():
