@@ -21,6 +21,17 @@ class ChainerFileError(ValueError):
     """A file that cannot be read as a snapshot; the message is one sentence."""
 
 
+def is_snapshot(path: str | Path) -> bool:
+    """Whether a file is a zip archive of arrays: a trainer's snapshot_iter_1000 has no extension to tell it by."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(".npy") for name in archive.namelist())
+    except FileNotFoundError:
+        raise
+    except _DAMAGE:
+        return False
+
+
 def load(path: str | Path) -> dict[str, np.ndarray | None]:
     """{"layer/W": array, ...} of a .npz file; None for a parameter that never got its shape.
 

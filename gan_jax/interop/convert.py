@@ -614,7 +614,7 @@ def fields(settings: Iterable[str]) -> dict[str, Any]:
 
 
 def _load(path: Path) -> Any:
-    if path.suffix == ".npz":
+    if path.suffix == ".npz" or chainer_file.is_snapshot(path):
         return _torch_names(chainer_file.load(path))
     return torch_file.load(path)
 

@@ -113,6 +113,9 @@ def test_a_trainers_snapshot_holds_models_by_name(tmp_path):
     path = write(tmp_path / "snapshot_iter_7.npz", arrays | others)
     assert convert.generator(path).module == SRResNet(3, 4, 2, WIDTH)
     assert "[gen]" in convert.describe(path)
+    bare = path.rename(tmp_path / "snapshot_iter_7")  # as the trainer names it
+    assert chainer_file.is_snapshot(bare)
+    assert convert.generator(bare).module == SRResNet(3, 4, 2, WIDTH)
 
 
 @pytest.mark.parametrize(
