@@ -791,7 +791,7 @@ def _fit(layout: Layout, module: Any, state: State, wanted: Mapping[str, Any]) -
 
     arrays = {place: load(place, leaf.shape) for place, leaf in leaves.items()}
     if not problems:  # nothing is copied before all shapes are known to fit
-        arrays = {place: np.ascontiguousarray(array, np.float32) for place, array in arrays.items()}
+        arrays = {place: np.array(array, np.float32, order="C") for place, array in arrays.items()}
     variables = jax.tree_util.tree_map_with_path(lambda path, leaf: arrays[_place(path)], tree)
 
     notes = [
