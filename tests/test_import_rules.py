@@ -27,6 +27,10 @@ ALLOWED = {
         "gan_jax.image", "gan_jax.data",
     },
     "gan_jax/generator.py": {"jax", "numpy", "safetensors", "gan_jax.networks"},
+    "gan_jax/interop/": {
+        "jax", "numpy", "safetensors", "ml_dtypes",
+        "gan_jax.networks", "gan_jax.generator", "gan_jax.interop",
+    },
     "gan_jax/parallel.py": {"jax", "numpy", "optax", "gan_jax.method"},
     "gan_jax/checkpoint.py": {"jax", "orbax", "gan_jax.parallel"},
     "gan_jax/train.py": {"jax", "numpy", "grain", "gan_jax.method", "gan_jax.parallel", "gan_jax.checkpoint"},
