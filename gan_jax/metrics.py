@@ -19,8 +19,8 @@ from gan_jax import image
 
 _SSIM_WINDOW, _SSIM_SIGMA = 11, 1.5
 _SSIM_K1, _SSIM_K2 = 0.01, 0.03
-_MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _LPIPS_EPS = 1e-10
+MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # exponents of MS-SSIM's scales, the finest first
 
 
 def psnr(images: ArrayLike, references: ArrayLike, *, max_value: float = 255.0) -> jax.Array:
@@ -54,11 +54,32 @@ def ssim(images: ArrayLike, references: ArrayLike, *, max_value: float = 255.0) 
     >>> metrics.ssim(images, images).tolist(), bool(metrics.ssim(images, images[:, :, ::-1])[0] < 0)
     ([1.0], True)
     """
+    luminance, structure = ssim_factors(images, references, max_value=max_value)
+    return _mean_of_windows(luminance * structure).mean(axis=1)
+
+
+def ssim_factors(images: ArrayLike, references: ArrayLike, *, max_value: float = 255.0) -> tuple[jax.Array, jax.Array]:
+    """SSIM's two factors at each valid window [N, H - 10, W - 10, C]: luminance, and contrast with structure.
+
+    Their product is the SSIM map, which `ssim` averages. Raises ValueError as `ssim` does. Wang et al. 2004, "Image
+    Quality Assessment", eq. 13 is the product.
+
+    >>> images = jnp.tile(jnp.arange(0.0, 256.0, 16.0), (1, 16, 1))[..., None]
+    >>> luminance, structure = metrics.ssim_factors(images, images[:, :, ::-1])
+    >>> luminance.shape, bool((luminance > 0).all()), bool((structure < 0).all())
+    ((1, 6, 6, 1), True, True)
+    """
     x, y = _as_pair(images, references)
     if min(x.shape[1:3]) < _SSIM_WINDOW:
         raise ValueError(f"images are {x.shape[1]}x{x.shape[2]}; SSIM's window wants sides of {_SSIM_WINDOW} or more.")
-    luminance, structure = _similarities(x, y, max_value)
-    return _mean_of_windows(luminance * structure).mean(axis=1)
+    # The moments of sum s and difference d say all: 2 (vx + vy) = vs + vd and 4 cov = vs - vd, and so for the means.
+    both = jnp.concatenate([x + y, x - y])
+    mean, variance = _weigh(*_weigh(both, jnp.zeros_like(both), axis=1), axis=2)
+    (mean_s, mean_d), (variance_s, variance_d) = jnp.split(mean, 2), jnp.split(variance, 2)
+    c1, c2 = (_SSIM_K1 * max_value) ** 2, (_SSIM_K2 * max_value) ** 2
+    luminance = (mean_s**2 - mean_d**2 + 2 * c1) / (mean_s**2 + mean_d**2 + 2 * c1)
+    structure = (variance_s - variance_d + 2 * c2) / (variance_s + variance_d + 2 * c2)
+    return luminance, structure
 
 
 def ms_ssim(images: ArrayLike, references: ArrayLike, *, max_value: float = 255.0) -> jax.Array:
@@ -73,15 +94,17 @@ def ms_ssim(images: ArrayLike, references: ArrayLike, *, max_value: float = 255.
     [1.0]
     """
     x, y = _as_pair(images, references)
-    smallest = (_SSIM_WINDOW - 1) * 2 ** (len(_MS_SSIM_WEIGHTS) - 1) + 1
+    smallest = (_SSIM_WINDOW - 1) * 2 ** (len(MS_SSIM_WEIGHTS) - 1) + 1
     if min(x.shape[1:3]) < smallest:
         raise ValueError(f"images are {x.shape[1]}x{x.shape[2]}; MS-SSIM's scales want sides of {smallest} or more.")
     product = jnp.ones((x.shape[0], x.shape[3]))
-    for scale, weight in enumerate(_MS_SSIM_WEIGHTS, start=1):
-        luminance, structure = _similarities(x, y, max_value)
-        last = scale == len(_MS_SSIM_WEIGHTS)
+    for scale, weight in enumerate(MS_SSIM_WEIGHTS, start=1):
+        luminance, structure = ssim_factors(x, y, max_value=max_value)
+        last = scale == len(MS_SSIM_WEIGHTS)
         similarity = _mean_of_windows(luminance * structure if last else structure)
-        product *= jnp.maximum(similarity, 0.0) ** weight
+        # The slope of the power at 0 is infinite, and infinity times the inner gradient's 0 would be NaN.
+        positive = similarity > 0.0
+        product *= jnp.where(positive, jnp.where(positive, similarity, 1.0) ** weight, 0.0)
         x, y = _halve(x), _halve(y)
     return product.mean(axis=1)
 
@@ -263,18 +286,6 @@ def _mean_squared_error_u8(x: jax.Array, y: jax.Array) -> jax.Array:
     chunks = jnp.pad(squares, ((0, 0), (0, -count % chunk))).reshape(len(x), -1, chunk).sum(axis=2, dtype=jnp.uint32)
     high, low = (half.sum(axis=1, dtype=jnp.uint32).astype(jnp.float32) for half in (chunks >> 16, chunks & 0xFFFF))
     return (high * 65536.0 + low) / count
-
-
-def _similarities(x: jax.Array, y: jax.Array, max_value: float) -> tuple[jax.Array, jax.Array]:
-    """SSIM's two factors for each window: luminance, and contrast with structure."""
-    # The moments of sum s and difference d say all: 2 (vx + vy) = vs + vd and 4 cov = vs - vd, and so for the means.
-    both = jnp.concatenate([x + y, x - y])
-    mean, variance = _weigh(*_weigh(both, jnp.zeros_like(both), axis=1), axis=2)
-    (mean_s, mean_d), (variance_s, variance_d) = jnp.split(mean, 2), jnp.split(variance, 2)
-    c1, c2 = (_SSIM_K1 * max_value) ** 2, (_SSIM_K2 * max_value) ** 2
-    luminance = (mean_s**2 - mean_d**2 + 2 * c1) / (mean_s**2 + mean_d**2 + 2 * c1)
-    structure = (variance_s - variance_d + 2 * c2) / (variance_s + variance_d + 2 * c2)
-    return luminance, structure
 
 
 def _mean_of_windows(similarity: jax.Array) -> jax.Array:

@@ -223,7 +223,7 @@ def test_evaluate_prints_scores_and_writes_json_and_csv(folder, capsys):
     assert json.loads((folder / "s.json").read_text())["count"] == 3
     assert (folder / "s.csv").read_text().count("\n") == 4
     (folder / "ref" / "a.png").unlink()
-    assert gan_jax("evaluate", folder / "in", folder / "ref") == 1
+    assert gan_jax("evaluate", folder / "in", folder / "ref") == 2
     assert "a.png has no partner of its name" in capsys.readouterr().err
 
 

@@ -125,7 +125,7 @@ def half_critic(images):
 
 def two_scales(images, references):
     """MS-SSIM with two of its five scales: five take half a minute to compile with their gradients."""
-    with mock.patch.object(metrics, "_MS_SSIM_WEIGHTS", (0.3, 0.7)):
+    with mock.patch.object(metrics, "MS_SSIM_WEIGHTS", (0.3, 0.7)):
         return metrics.ms_ssim(images, references)
 
 
@@ -170,8 +170,9 @@ CASES = {
     "image.imresize": Case(functools.partial(image.imresize, scale=0.5), (SMALL,)),
     "metrics.psnr": Case(metrics.psnr, pair(2, 4, 6, 3, scale=255.0), flat=False),
     "metrics.ssim": Case(metrics.ssim, pair(2, 12, 13, 3, scale=255.0)),
-    # Structure that is positive: where it is negative, the value is 0 and the gradient NaN.
-    "metrics.ms_ssim": Case(two_scales, (PHOTO, 0.8 * PHOTO)),
+    "metrics.ssim_factors": Case(metrics.ssim_factors, pair(2, 12, 13, 3, scale=255.0)),
+    # The second image's structure is negative, so that its value and its gradient are 0.
+    "metrics.ms_ssim": Case(two_scales, (PHOTO, np.stack([0.8 * PHOTO[0], 255 - PHOTO[1]]))),
     "metrics.lpips": Case(
         lambda x, y, weights: metrics.lpips({"a": x}, {"a": y}, {"a": weights}), (*pair(2, 4, 6, 3), floats(3))
     ),

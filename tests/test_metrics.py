@@ -117,6 +117,15 @@ def test_ssim_keeps_its_digits(x, y):
     np.testing.assert_allclose(metrics.ssim(unit_x, unit_y, max_value=1.0), expected, atol=1e-6)
 
 
+def test_ssim_factors_are_those_of_the_paper_at_each_window():
+    x, y = levels(2, 13, 12, 2), levels(2, 13, 12, 2, seed=1)
+    for found, expected in zip(metrics.ssim_factors(x, y), similarities_f64(x, y), strict=True):
+        assert found.shape == (2, 3, 2, 2)
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    with pytest.raises(ValueError, match="sides of 11 or more"):
+        metrics.ssim_factors(x[:, :10], y[:, :10])
+
+
 def test_ssim_can_be_trained_on():
     x, y = (levels(1, 12, 12, 1, seed=seed).astype(np.float32) for seed in (0, 1))
     value, gradient = jax.value_and_grad(lambda x: metrics.ssim(x, y).sum())(x)

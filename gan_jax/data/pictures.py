@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import TiffImageFile
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".gif")
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")  # at most 8 bits a channel
+_BITS_PER_SAMPLE = 258  # tag of TIFF 6.0
 
 
 def list_pictures(folder: Path, *, instead: str = "") -> list[str]:
@@ -38,7 +40,7 @@ def opened(path: str | Path) -> Iterator[Image.Image]:
     """Open a picture of at most 8 bits a channel; _RefusedError for another, or if the block fails."""
     try:
         with Image.open(path) as image:
-            if _deep(image):
+            if is_deep(image):
                 raise _RefusedError(f"{path} has more than 8 bits a channel; convert it to 8 bits.")
             if image.mode not in MODES:
                 raise _RefusedError(f"{path} has mode {image.mode}; convert it to 8 bits, grey or RGB.")
@@ -56,8 +58,12 @@ def opened(path: str | Path) -> Iterator[Image.Image]:
         raise _RefusedError(f"{path} is damaged or not a picture; replace or remove it.") from error
 
 
-def _deep(image: Image.Image) -> bool:
-    # Pillow cuts 16-bit colour to 8 bits in silence; its decoder's settings tell: "RGB;16B", a PPM's maximum.
+def is_deep(image: Image.Image) -> bool:
+    """Whether an opened file, not yet decoded, has 16 bits a channel, which Pillow would cut to 8 in silence."""
+    # Of planes that a TIFF stores apart only the tag tells the depth.
+    if isinstance(image, TiffImageFile) and 16 in np.atleast_1d(image.tag_v2.get(_BITS_PER_SAMPLE, ())):
+        return True
+    # Else the decoder's settings do: "RGB;16B", a PPM's maximum.
     tiles = getattr(image, "tile", ())
     return any(";16" in str(tile.args) or (tile.codec_name == "ppm" and tile.args[1] > 255) for tile in tiles)
 

@@ -35,6 +35,24 @@ def test_opened_names_what_fails_inside_it(tmp_path):
         picture.crop("no box")
 
 
+def test_16_bits_a_channel_are_refused_not_cut(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    deep = colours().astype(np.uint16) * 257
+    tifffile.imwrite(tmp_path / "mixed.tif", deep, photometric="rgb")
+    tifffile.imwrite(tmp_path / "apart.tif", np.moveaxis(deep, -1, 0), photometric="rgb", planarconfig="separate")
+    Image.fromarray(deep[..., 0]).save(tmp_path / "grey.png")
+    (tmp_path / "colour.ppm").write_bytes(b"P6 6 4 65535\n" + deep.astype(">u2").tobytes())
+    for name in ("mixed.tif", "apart.tif", "grey.png", "colour.ppm"):
+        with Image.open(tmp_path / name) as picture:
+            assert pictures.is_deep(picture), name
+        with pytest.raises(ValueError, match="has more than 8 bits a channel; convert it to 8 bits"):
+            pictures.read(tmp_path / name, 3)
+    tifffile.imwrite(
+        tmp_path / "shallow.tif", np.moveaxis(colours(), -1, 0), photometric="rgb", planarconfig="separate"
+    )
+    np.testing.assert_array_equal(pictures.read(tmp_path / "shallow.tif", 3), colours())
+
+
 def test_alpha_lies_over_white(tmp_path):
     rgba = np.dstack([colours(), np.full((4, 6), 0, np.uint8)])
     Image.fromarray(rgba).save(tmp_path / "clear.png")

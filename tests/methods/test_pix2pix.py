@@ -10,53 +10,12 @@ import optax
 import pytest
 
 from gan_jax import losses
+from gan_jax.interop import convert
 from gan_jax.method import scale_rates, train_step
 from gan_jax.methods.pix2pix import Draws, pix2pix
 from gan_jax.networks import PatchGAN, UNet, from_linen, starting_from
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "training" / "pix2pix_vanilla"
-DEPTH = 6
-
-
-def torch_names() -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
-    """Our layers' names -> the reference's, for the generator's convolutions, its norms, and the critic's layers."""
-    convs: dict[str, str] = {}
-    norms: dict[str, str] = {}
-    prefix = "model.model"
-    for level in range(1, DEPTH + 1):
-        down, up = f"down{level}", f"up{DEPTH + 1 - level}"
-        innermost = level == DEPTH
-        if level == 1:
-            convs |= {down: f"{prefix}.0", up: f"{prefix}.3"}
-            prefix += ".1.model"
-            continue
-        convs |= {down: f"{prefix}.1", up: f"{prefix}.{3 if innermost else 5}"}
-        norms |= {f"{up}_norm": f"{prefix}.{4 if innermost else 6}"}
-        if not innermost:
-            norms |= {f"{down}_norm": f"{prefix}.2"}
-        prefix += ".3.model"
-    critic = {f"conv{i}": f"model.{k}" for i, k in enumerate((0, 2, 5, 8, 11))}
-    return convs, norms, critic | {f"conv{i}_norm": f"model.{k}" for i, k in ((1, 3), (2, 6), (3, 9))}
-
-
-def variables(net: str, arrays: dict[str, np.ndarray]) -> tuple[dict, dict]:
-    """A state_dict of the reference -> (params, stats)."""
-    convs, norms, critic = torch_names()
-    names = critic if net == "D" else convs | norms
-    params: dict = {}
-    stats: dict = {"batch_stats": {}}
-    for ours, theirs in names.items():
-        weight = arrays[f"{theirs}.weight"]
-        bias = {"bias": arrays[f"{theirs}.bias"]} if f"{theirs}.bias" in arrays else {}
-        if ours.endswith("_norm"):
-            params[ours] = {"batch": {"scale": weight, **bias}}
-            running = {"mean": arrays[f"{theirs}.running_mean"], "var": arrays[f"{theirs}.running_var"]}
-            stats["batch_stats"][ours] = {"batch": running}
-        else:
-            # torch: (out, in, h, w), and (in, out, h, w) where transposed; ours is (h, w, in, out).
-            order = (2, 3, 0, 1) if ours.startswith("up") else (2, 3, 1, 0)
-            params[ours] = {"kernel": weight.transpose(order), **bias}
-    return params, stats
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +28,15 @@ def reference():
 def replayed(reference):
     """The reference's five steps through `update`: the final state, every step's metrics, and the networks."""
     data, _ = reference
-    generator = from_linen(UNet(depth=DEPTH, width=8, dropout=0.0))
-    critic = from_linen(PatchGAN(width=8))
+    # The reference's dropout modules were set to 0.
+    unet, generator_variables = convert.from_torch(data["init_G"], {"dropout": 0.0, "dropout_layers": "paper"})
+    patchgan, critic_variables = convert.from_torch(data["init_D"])
+    assert (unet, patchgan) == (UNet(depth=6, width=8, dropout=0.0), PatchGAN(width=8))
+    generator, critic = from_linen(unet), from_linen(patchgan)
     tx = optax.adam(2e-4, b1=0.5, b2=0.999, eps=1e-8)
     method = pix2pix(
-        starting_from(generator, *variables("G", data["init_G"])),
-        starting_from(critic, *variables("D", data["init_D"])),
+        starting_from(generator, generator_variables["params"], generator_variables["stats"]),
+        starting_from(critic, critic_variables["params"], critic_variables["stats"]),
         generator_tx=tx,
         critic_tx=tx,
     )
@@ -119,28 +81,15 @@ def test_networks_after_five_steps_equal_the_references(reference, replayed):
 def test_small_parameters_and_running_statistics_after_five_steps(reference, replayed):
     data, expected = reference
     state, _, _, _ = replayed
-    convs, norms, critic = torch_names()
-    compared = 0
-    for net, names, ours in (("G", convs | norms, state.generator), ("D", critic, state.critic)):
-        for name, theirs in names.items():
-            for key in ("weight", "bias"):
-                wanted = data["io"].get(f"final_{net}:{theirs}.{key}")
-                if wanted is None:
-                    continue
-                layer = ours.params[name]
-                kernel = "scale" if name.endswith("_norm") else "kernel"
-                got = layer.get("batch", layer)[kernel if key == "weight" else "bias"]
-                if wanted.ndim == 4:
-                    order = (2, 3, 0, 1) if name.startswith("up") else (2, 3, 1, 0)
-                    wanted = wanted.transpose(order)
-                np.testing.assert_allclose(got, wanted, atol=10 * expected["max_abs_gap_f32_f64"]["params"])
+    unet, patchgan = UNet(depth=6, width=8), PatchGAN(width=8)
+    gap, compared = 10 * expected["max_abs_gap_f32_f64"]["params"], 0
+    for net, module, ours in (("G", unet, state.generator), ("D", patchgan, state.critic)):
+        got = convert.to_torch(module, {"params": ours.params, "stats": ours.stats})
+        for name, wanted in data["io"].items():
+            if name.startswith(f"final_{net}:"):
+                tolerance = {"rtol": 1e-5, "atol": 1e-5} if "running" in name else {"atol": gap}
+                np.testing.assert_allclose(got[name.partition(":")[2]], wanted, **tolerance, err_msg=name)
                 compared += 1
-            for key, field in {"running_mean": "mean", "running_var": "var"}.items():
-                wanted = data["io"].get(f"final_{net}:{theirs}.{key}")
-                if wanted is not None:
-                    got = ours.stats["batch_stats"][name]["batch"][field]
-                    np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
-                    compared += 1
     assert compared == sum(name.startswith("final_") and ":" in name for name in data["io"])
 
 

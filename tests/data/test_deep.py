@@ -1,0 +1,123 @@
+import struct
+import sys
+import types
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_jax.data import deep, pictures
+
+RNG = np.random.default_rng(0)
+RGB = RNG.integers(0, 2**16, (12, 14, 3), dtype=np.uint16)
+
+
+def write_png(path, array):
+    """A 16-bit PNG of 1 to 4 channels, which Pillow cannot write in colour: unfiltered rows, PNG specification."""
+    height, width, channels = array.shape
+    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)
+    chunks = {
+        b"IHDR": struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0),
+        b"IDAT": zlib.compress(rows),
+        b"IEND": b"",
+    }
+    with path.open("wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n")
+        for name, data in chunks.items():
+            file.write(struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)))
+
+
+def test_pictures_of_8_bits_are_read_as_everywhere(tmp_path):
+    array = RNG.integers(0, 256, (12, 14, 3), dtype=np.uint8)
+    for name, picture in (
+        ("rgb.png", array),
+        ("grey.tif", array[..., :1]),
+        ("rgb.tif", array),
+        ("grey.pgm", array[..., :1]),
+    ):
+        pictures.save(tmp_path / name, picture)
+        read = deep.read(tmp_path / name)
+        assert read.dtype == np.uint8
+        np.testing.assert_array_equal(read, picture)
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.tif"])
+def test_16_bit_grey_needs_no_extra(tmp_path, monkeypatch, name):
+    for package in ("tifffile", "imagecodecs"):
+        monkeypatch.setitem(sys.modules, package, None)
+    Image.fromarray(RGB[..., 0]).save(tmp_path / name)
+    read = deep.read(tmp_path / name)
+    assert read.dtype == np.uint16
+    np.testing.assert_array_equal(read, RGB[..., :1])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"byteorder": ">"}, {"compression": "zlib"}, {"planarconfig": "separate"}],
+    ids=["plain", "big-endian", "deflated", "planes apart"],
+)
+def test_16_bit_colour_of_tiff_is_never_cut_to_8_bits(tmp_path, monkeypatch, options):
+    tifffile = pytest.importorskip("tifffile")
+    stored = np.moveaxis(RGB, -1, 0) if "planarconfig" in options else RGB
+    tifffile.imwrite(tmp_path / "x.tif", stored, photometric="rgb", **options)
+    np.testing.assert_array_equal(deep.read(tmp_path / "x.tif"), RGB)
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    with pytest.raises(ImportError, match=r"x.tif has 16 bits a channel; pip install 'gan_jax\[deep\]'"):
+        deep.read(tmp_path / "x.tif")
+
+
+def test_16_bit_colour_of_png_is_refused_without_the_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    for channels in (2, 3, 4):
+        write_png(tmp_path / "x.png", np.resize(RGB, (12, 14, channels)))
+        with pytest.raises(ImportError, match=r"x.png has 16 bits a channel; pip install 'gan_jax\[deep\]'"):
+            deep.read(tmp_path / "x.png")
+
+
+def test_16_bit_colour_of_png_is_read_with_the_extra(tmp_path):
+    pytest.importorskip("imagecodecs")
+    write_png(tmp_path / "x.png", RGB)
+    np.testing.assert_array_equal(deep.read(tmp_path / "x.png"), RGB)
+
+
+def test_alpha_is_laid_over_white(tmp_path, monkeypatch):
+    pixels = np.array([[[1000, 65535], [1000, 0], [1000, 32768]]], np.uint16)
+    codecs = types.SimpleNamespace(png_decode=lambda data: pixels)
+    monkeypatch.setitem(sys.modules, "imagecodecs", codecs)
+    write_png(tmp_path / "x.png", pixels)
+    half = 1000 * 32768 / 65535 + 65535 - 32768
+    np.testing.assert_array_equal(deep.read(tmp_path / "x.png")[0, :, 0], [1000, 65535, np.floor(half + 0.5)])
+
+
+def test_what_cannot_be_read_in_its_own_depth_is_refused(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    Image.fromarray(RGB[..., 0]).save(tmp_path / "x.pgm")
+    tifffile.imwrite(tmp_path / "signed.tif", RGB[..., 0].astype(np.int16))
+    tifffile.imwrite(tmp_path / "cmyk.tif", np.resize(RGB, (12, 14, 4)), photometric="separated")
+    tifffile.imwrite(tmp_path / "negative.tif", RGB[..., 0], photometric="miniswhite")
+    tifffile.imwrite(tmp_path / "float.tif", RGB[..., 0].astype(np.float32))
+    tifffile.imwrite(tmp_path / "cut.tif", RGB, photometric="rgb")
+    (tmp_path / "cut.tif").write_bytes((tmp_path / "cut.tif").read_bytes()[:-50])
+    write_png(tmp_path / "cut.png", RGB[..., :1])
+    (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:-50])
+    picture = Image.fromarray(RGB[..., 0])
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    picture.save(tmp_path / "turned.png", exif=exif)
+    for name, words in {
+        "x.pgm": "wanted PNG or TIFF",
+        "signed.tif": "mode I; wanted PNG or TIFF, grey or RGB",
+        "cmyk.tif": "mode CMYK; wanted PNG or TIFF, grey or RGB",
+        "negative.tif": "0 as white",
+        "turned.png": "turned by its EXIF orientation",
+        "float.tif": "mode F",
+        "cut.tif": "is damaged",
+        "cut.png": "is damaged",
+    }.items():
+        with pytest.raises(ValueError, match=words) as refused:
+            deep.read(tmp_path / name)
+        assert str(refused.value).startswith(str(tmp_path / name))
+    with pytest.raises(FileNotFoundError):
+        deep.read(tmp_path / "nowhere.png")

@@ -1,0 +1,407 @@
+"""Recognition, the way back, and what is said of what a file does not show. Outputs: tests/networks/test_parity.py."""
+
+from pathlib import Path
+
+import jax
+import ml_dtypes
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from gan_jax import generator as generators
+from gan_jax import infer, networks
+from gan_jax.interop import convert, torch_file
+from gan_jax.networks import (
+    VGG,
+    AlexNet,
+    DCGANCritic,
+    DCGANGenerator,
+    MSRResNet,
+    PatchGAN,
+    PixelGAN,
+    ResNet,
+    SRGANCritic,
+    SRResNet,
+    UNet,
+    VGGStyleCritic,
+)
+from tests.interop import torch_writer as w
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "networks"
+EXACT = [path.parent.name for path in sorted(GOLDEN.glob("*/weights.npz")) if "srresnet_paper" not in path.parent.name]
+
+
+def golden(case):
+    return dict(np.load(GOLDEN / case / "weights.npz"))
+
+
+def filled(module, channels=3, seed=0):
+    """Variables of a module with every number different from its neighbours; no pass through the network."""
+    shape = (1, 64, 64, channels) if not hasattr(module, "size") else (1, module.size, module.size, channels)
+    if isinstance(module, DCGANGenerator):
+        shape = (1, channels)
+    init = networks.from_linen(module).init
+    params, stats = jax.eval_shape(init, jax.random.key(0), jax.ShapeDtypeStruct(shape, np.float32))
+    rng = np.random.default_rng(seed)
+    tree = {"params": params, "stats": stats}
+    return jax.tree.map(lambda leaf: rng.uniform(0.1, 1.0, leaf.shape).astype(np.float32), tree)
+
+
+def assert_equal_trees(got, wanted):
+    jax.tree.map(np.testing.assert_array_equal, got, wanted)
+
+
+def error(state, architecture=None):
+    with pytest.raises(ValueError, match=r"\.$") as caught:
+        convert.from_torch(state, architecture)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("case", EXACT)
+def test_there_and_back_is_bit_equal(case):
+    """The PyTorch references' state_dicts."""
+    state = golden(case)
+    back = convert.to_torch(*convert.from_torch(state))
+    assert back.keys() == state.keys()
+    for key, array in state.items():
+        assert back[key].dtype == array.dtype
+        np.testing.assert_array_equal(back[key], array, err_msg=key)
+
+
+def test_biases_in_front_of_batch_norm_go_into_its_mean_and_come_back_as_zeros():
+    state = golden("srresnet_paper")
+    back = convert.to_torch(*convert.from_torch(state))
+    assert back.keys() == state.keys()
+    moved = {"body.0.0.bias", "body.0.1.running_mean"}
+    np.testing.assert_array_equal(back["body.0.0.bias"], 0)
+    wanted = state["body.0.1.running_mean"] - state["body.0.0.bias"]
+    np.testing.assert_array_equal(back["body.0.1.running_mean"], wanted)
+    changed = {key for key in state if not np.array_equal(back[key], state[key])}
+    assert moved <= changed
+    assert all(key.endswith((".bias", ".running_mean")) for key in changed)
+
+
+# Each architecture in other fields than the references': (module, channels, project or the first).
+MODULES = [
+    (UNet(2, 5, 3, "batch", skips=False, dropout_layers="port"), 4, None),
+    (UNet(3, 2, 3, "instance", dropout_layers="port"), 3, None),
+    (ResNet(1, 3, 2), 3, None),
+    (PatchGAN(2, 3, "instance"), 6, None),
+    (PixelGAN(3, "instance"), 6, None),
+    (SRResNet(1, 3, 1, 4, "channel"), 3, "Lornatang/SRGAN-PyTorch"),
+    (SRResNet(3, 8, 3, 4), 3, "Lornatang/SRGAN-PyTorch of 2022"),
+    (SRResNet(3, 2, 2, 4), 3, "the paper's figure"),
+    (MSRResNet(8, 1, 4), 3, None),
+    (MSRResNet(3, 2, 4), 3, "mmagic"),
+    (SRGANCritic(96, 2, 5), 3, "Lornatang/SRGAN-PyTorch"),
+    (SRGANCritic(96, 2, 5, "pool"), 3, "leftthomas/SRGAN"),
+    (VGGStyleCritic(64, 2), 3, None),
+    (DCGANGenerator(1, 32, 2), 7, None),
+    (DCGANCritic(32, 2), 3, None),
+    (VGG(16, ("relu5_3",), width=2), 3, None),
+    (VGG(16, ("relu2_2",), width=2), 3, None),
+    (AlexNet(("relu5",), width=2), 3, None),
+]
+
+
+@pytest.mark.parametrize(("module", "channels", "project"), MODULES, ids=lambda value: type(value).__name__)
+def test_ours_is_written_and_recognised(module, channels, project):
+    variables = filled(module, channels)
+    read, got = convert.from_torch(convert.to_torch(module, variables, project))
+    shown = {name: value for name, value in networks.describe(module).items() if name not in ("dropout", "layers")}
+    assert networks.describe(read).items() >= shown.items()
+    assert_equal_trees(got, variables)
+
+
+def test_what_no_project_has_is_not_written():
+    for module in (DCGANGenerator(3, 32, 2), PatchGAN(3, 2, "instance")):
+        other = module.clone(**({"classes": 10} if isinstance(module, DCGANGenerator) else {"norm": "none"}))
+        with pytest.raises(ValueError, match="no PyTorch network"):
+            convert.to_torch(other, filled(module))
+    with pytest.raises(ValueError, match="of BasicSR is this UNet"):
+        convert.to_torch(UNet(3, 5, 2), filled(UNet(3, 5, 2)), "BasicSR")
+
+
+def test_wrappers_and_nesting_do_not_matter():
+    state = golden("pixel_batch")
+    wanted = convert.from_torch(state)
+    for wrapped in (
+        {f"module.{key}": array for key, array in state.items()},
+        {"state_dict": state, "epoch": 3},
+        {"params": {f"module._orig_mod.{key}": array for key, array in state.items()}},
+        {"net": {"weights": state}, "optimizer": {"state": {0: {"exp_avg": np.zeros(3)}}}},
+    ):
+        module, variables = convert.from_torch(wrapped)
+        assert module == wanted[0]
+        assert_equal_trees(variables, wanted[1])
+
+
+def test_the_moving_average_is_preferred_and_said(tmp_path):
+    state = golden("msrresnet_x2")
+    averaged = {key: 2 * array for key, array in state.items()}
+    path = tmp_path / "msrresnet.pth"
+    converted = convert.read(save(path, {f"params.{k}": a for k, a in state.items()}, split="params", ema=averaged))
+    kernel = converted.generator.variables["params"]["head"]["kernel"]
+    np.testing.assert_array_equal(kernel, 2 * state["conv_first.weight"].transpose(2, 3, 1, 0))
+    assert any("params_ema, the moving average" in note for note in converted.notes)
+    first = convert.generator(path, entry="params").variables["params"]["head"]["kernel"]
+    np.testing.assert_array_equal(first, kernel / 2)
+
+
+def save(path, state, split=None, ema=None):
+    """A .pth file: a state_dict, or {split: state_dict, split_ema: ...}."""
+    if split is None:
+        path.write_bytes(w.state_dict(state))
+        return path
+    groups = {split: {key.removeprefix(f"{split}."): array for key, array in state.items()}, f"{split}_ema": ema}
+    storages, items = {}, {}
+    for group, arrays in groups.items():
+        inside = {}
+        for key, array in arrays.items():
+            storages[str(len(storages))] = array
+            inside[key] = w.whole(array, str(len(storages) - 1))
+        items[group] = w.dict_of(inside)
+    path.write_bytes(w.zip_file(w.dict_of(items), storages))
+    return path
+
+
+def test_several_networks_are_listed_with_the_flag_that_chooses():
+    both = {"netG": golden("unet_64_instance"), "netD": golden("patchgan_n1_batch")}
+    assert error(both) == "it holds several state_dicts (netD, netG); choose one with --entry."
+    flat = {f"{part}.{key}": array for part, state in both.items() for key, array in state.items()}
+    assert "(netD, netG)" in error(flat)
+    assert convert.from_torch({"netD.model.0.weight": 0, **{f"netD.{k}": a for k, a in both["netD"].items()}})
+
+
+def test_old_running_statistics_of_instance_norm_are_left_out_and_named():
+    state = golden("patchgan_n3_instance")
+    old = {**state, "model.3.running_mean": np.zeros(16), "model.3.running_var": np.ones(16)}
+    with pytest.warns(UserWarning, match=r"instance norm's running statistics.*model\.3\.running_mean"):
+        module, variables = convert.from_torch(old)
+    assert_equal_trees(variables, convert.from_torch(state)[1])
+    assert module.norm == "instance"
+
+
+def test_leftovers_gaps_and_shapes_are_named():
+    state = golden("patchgan_n3_batch")
+    assert "model.12.weight has no place" in error({**state, "model.12.weight": np.zeros(3)})
+    assert "model.6.running_var is missing" in error({k: a for k, a in state.items() if k != "model.6.running_var"})
+    wrong = error({**state, "model.3.bias": np.zeros(3, np.float32)})
+    assert "model.3.bias has the shape (3,)" in wrong
+    assert "pytorch-CycleGAN-and-pix2pix's PatchGAN(layers=3, width=8" in wrong
+    assert "are no known network's" in error({"encoder.0.weight": np.zeros(3)})
+    assert "no state_dict" in error({"a": np.zeros(3)})
+
+
+def test_fields_override_what_nothing_shows_and_nothing_else():
+    state = golden("unet_64_instance")
+    module, _ = convert.from_torch(state)
+    assert (module.dropout, module.dropout_layers) == (0.5, "port")
+    module, _ = convert.from_torch(state, {"name": "UNet", "dropout": 0.0, "norm": "none"})
+    assert (module.dropout, module.norm) == (0.0, "none")
+    assert "does not fit" in error(state, {"width": 4})
+    assert "no architecture is called 'Unet'" in error(state, "Unet")
+    assert "no known network's" in error(state, "PatchGAN")
+    assert "unexpected" in error(state, {"colour": 1})
+
+
+def test_fields_from_text():
+    settings = ["padding=replicate", "dropout=0", 'layers=["relu2_2"]']
+    assert convert.fields(settings) == {"padding": "replicate", "dropout": 0, "layers": ["relu2_2"]}
+    with pytest.raises(ValueError, match="write FIELD=VALUE"):
+        convert.fields(["dropout"])
+
+
+def test_without_a_norm_biases_are_zero():
+    """The port leaves out the norm and the biases of the layers that would have had one."""
+    state = golden("patchgan_n3_instance")
+    bare = {key: array for key, array in state.items() if key in ("model.0.bias", "model.11.bias") or "weight" in key}
+    module, variables = convert.from_torch(bare)
+    assert module.norm == "none"
+    np.testing.assert_array_equal(variables["params"]["conv1"]["bias"], 0)
+
+
+def test_lower_precision_is_read_as_float32(tmp_path):
+    for dtype in (np.float16, ml_dtypes.bfloat16):
+        state = {key: array.astype(dtype) for key, array in golden("msrresnet_x2").items()}
+        converted = convert.read(save(tmp_path / "half.pth", state))
+        leaves = jax.tree.leaves(converted.generator.variables)
+        assert {leaf.dtype for leaf in leaves} == {np.dtype(np.float32)}
+        np.testing.assert_array_equal(leaves[0], state["body.0.conv1.bias"].astype(np.float32))
+        assert f"{np.dtype(dtype)} in the file, float32 here" in converted.notes
+
+
+def test_relu_and_leaky_relu_are_prelu_with_that_slope():
+    """twtygqyy/pytorch-SRResNet: leaky ReLU 0.2, and no biases outside the norms."""
+    module = SRResNet(3, 4, 2, 4)
+    variables = filled(module)
+    layout = next(layout for layout in convert.LAYOUTS if layout.project == "twtygqyy/pytorch-SRResNet")
+    theirs = {}
+    for key, array in convert.to_torch(module, variables).items():
+        ours = next(name for name, layer in convert.LAYOUTS[4].names(module).items() if layer == key.rsplit(".", 1)[0])
+        is_norm = "norm" in ours
+        if "prelu" not in ours and (is_norm or key.endswith("weight")):
+            theirs[f"{layout.names(module)[ours]}.{key.rsplit('.', 1)[1]}"] = array
+    read, got = convert.from_torch(theirs)
+    assert read == module
+    slopes = [leaf for path, leaf in jax.tree_util.tree_leaves_with_path(got["params"]) if "slope" in str(path)]
+    assert len(slopes) == 5
+    np.testing.assert_array_equal(np.concatenate(slopes), np.float32(0.2))
+    np.testing.assert_array_equal(got["params"]["tail"]["bias"], 0)
+    np.testing.assert_array_equal(got["params"]["tail"]["kernel"], variables["params"]["tail"]["kernel"])
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("block8.0.conv.weight", "leftthomas/SRGAN's generator, which ends in tanh"),
+        ("res_blocks.0.conv_block.0.weight", "batch norm in its upsampling layers"),
+        ("dc4.weight", "Chainer's DCGAN generator"),
+    ],
+)
+def test_known_networks_without_a_counterpart_say_why(name, words):
+    assert words in error({name: np.zeros((3, 3, 3, 3)), "model.0.bias": np.zeros(3)})
+
+
+def test_blocks_that_pad_with_zeros_are_refused():
+    state = golden("resnet_2blocks_batch_dropout")
+    state["model.10.conv_block.0.weight"] = state.pop("model.10.conv_block.1.weight")
+    assert "its blocks pad with zeros" in error(state)
+
+
+def test_pytorch_gans_critic_says_why_and_a_resnet_with_a_gap_is_not_taken_for_it():
+    theirs = {f"model.{place}.weight": np.zeros((2, 2, 3, 3)) for place in (0, 2, 23)}
+    assert "PyTorch-GAN's SRGAN critic" in error(theirs)
+    state = golden("resnet_6blocks")
+    del state["model.4.bias"]
+    assert "ResNet(out_channels=3, blocks=6" in error(state)
+
+
+def test_arrays_of_other_libraries_are_taken():
+    state = golden("pixel_batch")
+    module, variables = convert.from_torch({key: jax.numpy.asarray(array) for key, array in state.items()})
+    assert_equal_trees(variables, convert.from_torch(state)[1])
+    assert {type(leaf) for leaf in jax.tree.leaves(variables)} == {np.ndarray}
+    assert module == PixelGAN(8)
+
+
+def test_vggs_dense_layers_are_left_out_and_named():
+    state = {**golden("vgg19_features"), "classifier.0.weight": np.zeros((4, 4)), "classifier.0.bias": np.zeros(4)}
+    with pytest.warns(UserWarning, match=r"left out: classifier\.0\.bias, classifier\.0\.weight"):
+        module, _ = convert.from_torch(state)
+    assert module == VGG(19, ("relu5_4",), width=2)
+    with pytest.warns(UserWarning, match="left out"):
+        shallow, variables = convert.from_torch(state, {"layers": ("relu2_2",)})
+    assert shallow.layers == ("relu2_2",)
+    assert set(variables["params"]) == {"conv1_1", "conv1_2", "conv2_1", "conv2_2"}
+    assert "a VGG with batch norm" in error(
+        {**state, "features.1.running_var": np.ones(2), "features.3.weight": state["features.2.weight"]}
+    )
+
+
+def test_basicsrs_names_of_vggs_layers():
+    module, wanted = VGG(19, ("relu3_2",), width=2), filled(VGG(19, ("relu3_2",), width=2))
+    state = {**convert.to_torch(module, wanted, "BasicSR"), "mean": np.zeros(3), "std": np.ones(3)}
+    with pytest.warns(UserWarning, match="left out: mean, std"):
+        got, variables = convert.from_torch(state)
+    assert {"vgg_net.conv3_2.weight", "vgg_net.conv1_1.bias"} < state.keys()
+    assert (got.width, got.layers) == (2, ("relu3_2",))
+    assert_equal_trees(variables, wanted)
+
+
+@pytest.mark.parametrize(
+    ("case", "options", "spec"),
+    [
+        ("unet_64_instance", {}, {"method": "pix2pix", "norm": "image", "dropout": True, "size_multiple": 64}),
+        ("resnet_6blocks", {}, {"method": "cyclegan", "norm": "image", "dropout": False, "size_multiple": 4}),
+        ("resnet_2blocks_batch_dropout", {"norm": "running", "dropout": False}, {"norm": "running", "dropout": False}),
+        ("msrresnet_x3", {}, {"input_range": (0.0, 1.0), "output_range": (0.0, 1.0), "scale": 3, "dropout": False}),
+        ("srresnet_paper", {}, {"input_range": (0.0, 1.0), "output_range": (-1.0, 1.0), "norm": "running", "scale": 4}),
+        ("srresnet_paper", {"output_range": (0.0, 1.0)}, {"output_range": (0.0, 1.0)}),
+        ("patchgan_n3_batch", {}, {"kind": "critic", "in_channels": 6, "out_channels": 1}),
+        ("dcgan_generator", {}, {"method": "dcgan", "in_channels": 32, "out_channels": 3}),
+    ],
+)
+def test_a_file_brings_its_use(tmp_path, case, options, spec):
+    converted = convert.read(save(tmp_path / "weights.pth", golden(case)), **options)
+    got = converted.generator.spec
+    assert {name: getattr(got, name) for name in spec} == spec
+    if got.kind == "generator":
+        flags = {"input_range": "--input_range", "norm": "(--norm)", "dropout": "(--dropout)"}
+        told = {name for name, flag in flags.items() if any(flag in note for note in converted.notes)}
+        assert "input_range" in told
+        assert not told & options.keys()
+    assumed = {name for note in converted.notes for name in ("dropout_layers", "padding") if note.startswith(name)}
+    wanted = {"unet": {"dropout_layers"}, "resn": {"padding"}}
+    assert assumed == wanted.get(case[:4], set())
+    generators.save(tmp_path / "ours.safetensors", converted.generator)
+    again = generators.load(tmp_path / "ours.safetensors")
+    assert again.spec == got
+    assert_equal_trees(again.variables, converted.generator.variables)
+
+
+def test_a_converted_file_translates_pictures_as_its_network_computes():
+    """PyTorch's own file, its recorded output with running statistics, and the picture: equal to the last level."""
+    folder = GOLDEN / "resnet_2blocks_batch_dropout"
+    model = convert.generator(
+        folder / "weights.pth", architecture={"padding": "replicate"}, norm="running", dropout=False
+    )
+    picture = np.random.default_rng(0).integers(0, 256, (1, 16, 24, 3), dtype=np.uint8)
+    params, stats = model.variables["params"], model.variables["stats"]
+    x = picture.astype(np.float32) / 127.5 - 1.0
+    output, _ = networks.from_linen(model.module).apply(params, stats, x, train=False)
+    wanted = np.floor((np.asarray(output, np.float64) + 1.0) * 127.5 + 0.5)
+    translated = infer.translate(model, picture)
+    assert np.abs(translated - wanted).max() <= 1  # where rounding falls between two levels
+    assert (translated != wanted).mean() < 1e-3
+
+
+def test_safetensors_of_another_program_and_back(tmp_path):
+    state = golden("patchgan_n1_batch")
+    (tmp_path / "theirs.safetensors").write_bytes(safetensors.numpy.save(state))
+    critic = convert.generator(tmp_path / "theirs.safetensors")
+    convert.write_torch(tmp_path / "back.safetensors", critic)
+    back = torch_file.load(tmp_path / "back.safetensors")
+    assert back.keys() == state.keys()
+    for key, array in state.items():
+        np.testing.assert_array_equal(back[key], array)
+
+
+def test_inspection_in_words(tmp_path):
+    words = convert.describe(GOLDEN / "pixel_batch" / "weights.pth")
+    assert "9 arrays, 265 numbers" in words
+    assert "PixelGAN(width=8, norm='batch'), named as in pytorch-CycleGAN-and-pix2pix" in words
+    assert "gan-jax convert" in words
+    unknown = convert.describe(save(tmp_path / "other.pth", {"encoder.weight": np.zeros(3, np.float32)}))
+    assert "no known network's" in unknown
+    with pytest.raises(ValueError, match=r"list\.pth: it holds no state_dict"):
+        convert.describe(save(tmp_path / "list.pth", {"a": np.zeros(3, np.float32)}))
+
+
+def test_errors_of_files_name_them(tmp_path):
+    path = save(tmp_path / "other.pth", {"encoder.weight": np.zeros(3, np.float32)})
+    with pytest.raises(ValueError, match=r"other\.pth: its names \(encoder\.weight\)"):
+        convert.read(path)
+    with pytest.raises(ValueError, match="it has no entry 'netG'"):
+        convert.read(path, entry="netG")
+    plain = save(tmp_path / "plain.pth", golden("msrresnet_x2"))
+    with pytest.raises(ValueError, match="no running statistics"):
+        convert.read(plain, norm="running")
+    with pytest.raises(ValueError, match="no dropout layers"):
+        convert.read(plain, dropout=True)
+
+
+def test_absurd_shapes_are_refused_before_memory_is_taken():
+    """Empty arrays may have any side: a width of a billion would be a kernel of exabytes."""
+    for case in ("unet_64_instance", "resnet_6blocks", "patchgan_n1_batch", "srresnet_paper", "dcgan_discriminator"):
+        state = golden(case)
+        first = min(key for key, array in state.items() if array.ndim == 4)
+        assert error({**state, first: np.zeros((10**9, 0, 4, 4), np.float32)})
+
+
+def test_a_dict_named_many_times_is_looked_at_once():
+    inner = {str(index): {} for index in range(300)}
+    for _ in range(4):
+        inner = {str(index): inner for index in range(300)}
+    assert "no state_dict" in error(inner)
