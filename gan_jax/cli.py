@@ -3,7 +3,7 @@
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from tyro.conf import Positional, arg, subcommand
@@ -133,7 +133,7 @@ class Evaluate:
 
 @dataclasses.dataclass(frozen=True)
 class Inspect:
-    """Say what a generator file, a run's folder or a checkpoint is."""
+    """Say what a generator file, a run's folder, a checkpoint, or a PyTorch or Chainer file is."""
 
     path: Positional[Path]
     """The file or folder."""
@@ -143,6 +143,69 @@ class Inspect:
         from gan_jax import inspection
 
         print(inspection.describe(self.path))
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Convert:
+    """Make a PyTorch or Chainer file (.pth, .pt, .safetensors, .npz) a file of this program, or with --to_torch the
+    other way; what the file cannot show is taken from the project that its names are of, and printed."""
+
+    source: Positional[Path]
+    """The file to read."""
+    target: Positional[Path]
+    """The .safetensors file to write."""
+    to_torch: bool = False
+    """Write the weights of a file of ours under PyTorch names."""
+    entry: str | None = None
+    """Which of the networks in a file that holds several."""
+    architecture: str | None = None
+    """Read the file as this architecture alone, UNet for instance."""
+    set: tuple[str, ...] = ()
+    """FIELD=VALUE of the architecture that no file shows, padding=replicate for instance."""
+    input_range: tuple[float, float] | None = None
+    """Values of black and white in the network's input."""
+    output_range: tuple[float, float] | None = None
+    """Values of black and white in its output."""
+    norm: Literal["image", "running"] | None = None
+    """Statistics at test time: each image's own, or the running ones."""
+    dropout: Literal["on", "off"] | None = None
+    """Dropout at test time."""
+
+    def run(self) -> int:
+        """Returns the exit code."""
+        from gan_jax import generator
+        from gan_jax.interop import convert
+
+        if self.target.suffix != ".safetensors":
+            raise ValueError(f"{self.target}: what is written is .safetensors; give it that name.")
+        if self.target.resolve() == self.source.resolve():
+            raise ValueError(f"{self.source} would be overwritten; write to another file.")
+        if self.to_torch:
+            convert.write_torch(self.target, generator.load(self.source))
+            print(f"wrote {self.target} under PyTorch names")
+            return 0
+        fields = convert.fields(self.set)
+        architecture: Any = self.architecture
+        if fields:
+            architecture = {**({"name": self.architecture} if self.architecture else {}), **fields}
+        converted = convert.read(
+            self.source,
+            entry=self.entry,
+            architecture=architecture,
+            input_range=self.input_range,
+            output_range=self.output_range,
+            norm=self.norm,
+            dropout=None if self.dropout is None else self.dropout == "on",
+        )
+        for note in converted.notes:
+            print(f"  {note}")
+        generator.save(self.target, converted.generator)
+        spec = converted.generator.spec
+        print(
+            f"wrote {self.target}: {spec.kind}, {spec.architecture['name']}, "
+            f"{converted.generator.parameter_count:,} parameters"
+        )
         return 0
 
 
@@ -184,6 +247,7 @@ class Data:
 Verb = (
     Annotated[Translate, subcommand("translate")]
     | Annotated[Evaluate, subcommand("evaluate")]
+    | Annotated[Convert, subcommand("convert")]
     | Annotated[Inspect, subcommand("inspect")]
     | Annotated[Data, subcommand("data")]
     | Annotated[Report, subcommand("report")]

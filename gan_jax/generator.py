@@ -117,6 +117,17 @@ def find(path: Path) -> Path:
     return files[0]
 
 
+def is_foreign(path: Path) -> bool:
+    """Whether a file is another program's: no .safetensors, or a whole one without the metadata that ours have."""
+    if path.suffix != ".safetensors":
+        return True
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            return _KEY not in (file.metadata() or {})
+    except (safetensors.SafetensorError, OSError):
+        return False
+
+
 def _for_use(architecture: Mapping[str, Any]) -> dict[str, Any]:
     """An architecture without its groups of images that share statistics: they bind the size of a batch."""
     return {**architecture, "statistics_batch": None} if "statistics_batch" in architecture else dict(architecture)

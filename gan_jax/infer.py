@@ -264,7 +264,8 @@ def _translate_each(generator: Generator, images: Sequence[np.ndarray], noise: j
     spec = generator.spec
     key = noise if spec.dropout else None
     batch = np.stack([pictures.pad(picture, spec.size_multiple) for picture in images])
-    made = np.asarray(_forward(generator.module, spec.norm == "image", generator.variables, batch, key))
+    ranges = (spec.input_range, spec.output_range)
+    made = np.asarray(_forward(generator.module, spec.norm == "image", ranges, generator.variables, batch, key))
     return [
         output[: picture.shape[0] * spec.scale, : picture.shape[1] * spec.scale]
         for output, picture in zip(made, images, strict=True)
@@ -304,15 +305,26 @@ def _padded_size(height: int, width: int, multiple: int) -> tuple[int, int]:
 
 
 # The module is a frozen dataclass, so that the program compiled for one shape serves every later call.
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _forward(
-    module: Any, own_statistics: bool, variables: dict, images_u8: jax.Array, key: jax.Array | None
+    module: Any,
+    own_statistics: bool,
+    ranges: tuple[tuple[float, float], tuple[float, float]],
+    variables: dict,
+    images_u8: jax.Array,
+    key: jax.Array | None,
 ) -> jax.Array:
     network = networks.from_linen(module)
+    ours = (-1.0, 1.0)
 
     def one(picture: jax.Array) -> jax.Array:
-        batch = image.to_float(picture)[None]
+        batch = _moved(image.to_float(picture)[None], ours, ranges[0])
         output, _ = network.apply(variables["params"], variables["stats"], batch, train=own_statistics, key=key)
-        return image.to_uint8(output[0])
+        return image.to_uint8(_moved(output[0], ranges[1], ours))
 
     return jax.vmap(one)(images_u8)
+
+
+def _moved(x: jax.Array, old: tuple[float, float], new: tuple[float, float]) -> jax.Array:
+    """Values of one range in another."""
+    return x if old == new else new[0] + (x - old[0]) * ((new[1] - new[0]) / (old[1] - old[0]))

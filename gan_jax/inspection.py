@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from gan_jax import checkpoint, generator
+from gan_jax.interop import convert
 
 
 def describe(path: Path) -> str:
     """Several lines of text. Raises FileNotFoundError or ValueError for anything else."""
     if path.is_file():
-        return _generator(path)
+        return convert.describe(path) if generator.is_foreign(path) else _generator(path)
     if (path / "config.json").is_file():
         return _run(path)
     if checkpoint.is_checkpoint(path):
