@@ -28,7 +28,7 @@ _REPORT = "the run's report.html shows curves and samples; gan-jax report RUN wr
 _GOES_ON = "the same command goes on where a run stopped, its epoch included."
 _SAVES = "a run keeps its last checkpoint, written every --save_latest_freq steps, and its best generator."
 _CPU = "set JAX_PLATFORMS=cpu in the environment to compute on the CPU."
-_GPUS = "all devices take part; CUDA_VISIBLE_DEVICES in the environment chooses among them."
+_GPUS = "CUDA_VISIBLE_DEVICES in the environment chooses the devices; a batch of 1 runs on one of them."
 _CYCLEGAN = "pix2pix has no such part; it is CycleGAN's."
 _PARTS = "the generator's file says which architecture it is."
 _ONE_BY_ONE = "test pictures are read in order, one by one, and never mirrored."

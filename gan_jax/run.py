@@ -69,7 +69,7 @@ def guarded(call: Callable[[], int]) -> int:
 
 def execute(config: Config, experiment: Experiment) -> int:
     """Trains, or goes on training, then scores and reports; returns the exit code."""
-    # The incumbents' default of one image a step is for one device, however many there are.
+    # The incumbent's default of one image a step is for one device, however many there are.
     mesh = parallel.data_mesh(jax.devices()[:1] if config.batch_size == 1 else None)
     parallel.require_divisible(config.batch_size, mesh)
     if config.lr_policy == "plateau" and experiment.val is None:
