@@ -3,10 +3,11 @@
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from gan_jax import flags, metrics
+from gan_jax import flags, metrics, results
 from gan_jax.data import sources, synthetic, transforms
 from gan_jax.data.pipeline import Source
 
@@ -58,6 +59,21 @@ def open_split(config: flags.ImageConfig, split: str) -> Source | None:
     return pairs
 
 
+def task(config: flags.ImageConfig, train: Source, val: Source | None, test: Source | None) -> results.Task:
+    """What the generator translates, what scores it and whom it competes with."""
+    sizes: dict[str, Any] = {"load_size": config.load_size, "crop_size": config.crop_size}
+    labels = label_scores(config)
+    return results.Task(
+        val=val,
+        test=test,
+        still=transforms.centre(config.preprocess, **sizes),
+        whole=transforms.whole(config.preprocess, **sizes),
+        score=functools.partial(results.score, label_scores=labels),
+        rivals=baselines(config, train),
+        scores_truth=labels is not None,
+    )
+
+
 def baselines(config: flags.ImageConfig, train: Source) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     """What the generator must beat, where there is something."""
     if config.derive:
@@ -74,7 +90,7 @@ def _with_channels(picture: np.ndarray, channels: int) -> np.ndarray:
     return np.repeat(picture[..., :1], channels, axis=-1) if channels == 3 else transforms.grey(picture)
 
 
-def label_scores(config: flags.ImageConfig) -> Callable[[np.ndarray, np.ndarray, np.ndarray], dict[str, float]] | None:
+def label_scores(config: flags.ImageConfig) -> results.LabelScores | None:
     """Classes read back from painted photos, or from painted label maps, against the true label maps."""
     if config.dataroot != "embedded":
         return None

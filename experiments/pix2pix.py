@@ -16,7 +16,7 @@ import sys
 from typing import Any, Literal
 
 from experiments import pairs, pix2pix_ablation, translators
-from gan_jax import flags, losses, networks, run
+from gan_jax import flags, losses, networks, results, run
 from gan_jax.data import transforms
 from gan_jax.experiment import Experiment
 from gan_jax.methods.pix2pix import pix2pix
@@ -129,13 +129,8 @@ def experiment(config: Config) -> Experiment:
         },
         specs=specs,
         train=train,
-        val=val,
-        test=test,
         jitter=transforms.jitter(config.preprocess, **sizes, flip=not config.no_flip, multiple=painter.size_multiple),
-        still=transforms.centre(config.preprocess, **sizes),
-        whole=transforms.whole(config.preprocess, **sizes),
-        baselines=pairs.baselines(config, train),
-        label_scores=pairs.label_scores(config),
+        exam=results.Translations({"generator": pairs.task(config, train, val, test)}),
         needs_whole_batch=["--gan_mode relativistic"] if config.gan_mode == "relativistic" else [],
     )
 

@@ -1,14 +1,39 @@
 """What an experiment hands to `run.main`: the parts that it chose, and nothing that all runs have in common."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from gan_jax.data.pipeline import Source
 from gan_jax.data.transforms import Transform
-from gan_jax.generator import GeneratorSpec
+from gan_jax.generator import Generator, GeneratorSpec
 from gan_jax.method import Method
+
+
+class Exam(Protocol):
+    """What a run asks of its generators, by name: pictures and scores while it trains, and a table at its end."""
+
+    @property
+    def splits(self) -> Mapping[str, Source | None]:
+        """The pictures that it uses, by name; those of names that begin with "test" only at the end."""
+
+    @property
+    def validates(self) -> bool:
+        """Whether there is anything to ask while it trains."""
+
+    def shown(self) -> dict[str, np.ndarray]:
+        """What is shown beside the generators' pictures, uint8 [H, W, C] by name: "input", "target"."""
+
+    def validate(self, generators: Mapping[str, Generator]) -> tuple[dict[str, float], np.ndarray]:
+        """Scores, and one uint8 picture [H, W, C] of what the generators make."""
+
+    def loss(self, scores: Mapping[str, float]) -> float | None:
+        """What makes a generator the best so far: the lower the better. None where no score does."""
+
+    def test(self, generators: Mapping[str, Generator], folder: Path) -> dict[str, Any] | None:
+        """The table of the generators and their rivals, whose pictures go to `folder`; None without a test split."""
 
 
 class Experiment(NamedTuple):
@@ -19,13 +44,8 @@ class Experiment(NamedTuple):
     networks: Mapping[str, Mapping[str, Any]]  # descriptions, by the names of the state's NetStates
     specs: Mapping[str, GeneratorSpec]  # by the names that Method.generators uses; critics by those of their NetStates
     train: Source
-    val: Source | None
-    test: Source | None
     jitter: Transform  # of training pictures
-    still: Transform  # of validation pictures
-    whole: Transform  # of test pictures
-    baselines: Mapping[str, Callable[[np.ndarray], np.ndarray]]  # rivals in the score table: source -> image
-    label_scores: Callable[[np.ndarray, np.ndarray, np.ndarray], dict[str, float]] | None  # outputs, targets, sources
+    exam: Exam
     needs_whole_batch: Sequence[str] = ()  # what replicas with a share of the batch each cannot compute, in words
 
 

@@ -90,6 +90,10 @@ class Config:
         """The run's folder."""
         return self.checkpoints_dir / self.name
 
+    def steps(self, steps_per_epoch: int) -> int:
+        """Training steps of the whole run."""
+        return steps_per_epoch * (self.n_epochs + self.n_epochs_decay)
+
     def check(self) -> None:
         """Raises ValueError where a flag holds what no run can have."""
         for name in ("batch_size", "print_freq", "val_freq", "save_latest_freq", "num_threads", "lr_decay_iters"):

@@ -1,5 +1,7 @@
-"""Scores of a run's generator: on the fixed validation batch while it trains, and on the test split at its end."""
+"""Exams of generators that translate pictures: scores of a validation batch, and of a test split at a run's end."""
 
+import dataclasses
+import functools
 import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,16 +11,20 @@ from typing import Any
 import numpy as np
 
 from gan_jax import evaluate, infer, metrics
-from gan_jax.data import pictures
-from gan_jax.experiment import Experiment, fingerprint
+from gan_jax.data import pictures, pipeline
+from gan_jax.data.pipeline import Source
+from gan_jax.data.transforms import Transform
+from gan_jax.experiment import fingerprint
 from gan_jax.generator import Generator
+
+_SHOWN, _VALIDATION_IMAGES = 8, 32
+
+Images = Sequence[np.ndarray]  # uint8 [H, W, C] each
+LabelScores = Callable[[np.ndarray, np.ndarray, np.ndarray], dict[str, float]]  # outputs, targets, sources [N, H, W, C]
 
 
 def score(
-    experiment: Experiment,
-    outputs_u8: Sequence[np.ndarray],
-    targets_u8: Sequence[np.ndarray],
-    sources_u8: Sequence[np.ndarray],
+    outputs_u8: Images, targets_u8: Images, sources_u8: Images, *, label_scores: LabelScores | None = None
 ) -> dict[str, float]:
     """Scores of images [H, W, C] of any sizes: mean PSNR and SSIM, sharpness, and label scores where there are some.
 
@@ -32,10 +38,9 @@ def score(
         found, wanted = (_histograms(images) for images in (outputs_u8, targets_u8))
         common = np.minimum(found, wanted).sum(axis=1) / wanted.sum(axis=1)
         scores |= {f"histogram/{name}": float(value) for name, value in zip("Lab", common, strict=True)}
-    if experiment.label_scores is not None:
+    if label_scores is not None:
         stacks = (np.stack(list(images)) for images in (outputs_u8, targets_u8, sources_u8))
-        labels = experiment.label_scores(*stacks)
-        scores |= {f"label/{name}": value for name, value in labels.items()}
+        scores |= {f"label/{name}": value for name, value in label_scores(*stacks).items()}
     return scores
 
 
@@ -67,59 +72,157 @@ class _Made(Sequence):
         return self._make(i)
 
 
-def score_test(folder: Path, model: Generator, experiment: Experiment) -> dict[str, Any]:
-    """Translates and scores the test split: pictures to `folder`, and the table of the generator and its rivals.
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What one generator translates, what its pictures should be where that is known, and whom it competes with."""
 
-    A table that is there already, for the same generator and pictures, is returned as it is.
-    """
-    assert experiment.test is not None
-    made_of = {"step": model.spec.step, "fingerprint": fingerprint(experiment.test)}
-    before = read_scores(folder)
-    if before is not None and made_of.items() <= before.items():
-        return before
-    shutil.rmtree(folder, ignore_errors=True)
-    model = infer.on_device(model)
-    shown = ("input", "output", "target")
-    files: list[dict[str, Path]] = []
-    for index in range(len(experiment.test)):
-        item = experiment.test[index]
-        pair = experiment.whole(item, np.random.default_rng(0))
-        made = (pair["source"], infer.translate(model, pair["source"]), pair["target"])
-        files.append({kind: folder / kind / f"{item['name']}.png" for kind in shown})
-        for path, picture in zip(files[-1].values(), made, strict=True):
-            pictures.save(path, picture)
-    channels = dict(zip(shown, (picture.shape[-1] for picture in made), strict=True))
+    val: Source | None
+    test: Source | None
+    still: Transform  # of validation pictures
+    whole: Transform  # of test pictures
+    source: str = "source"  # keys of what the transforms make
+    target: str | None = "target"
+    score: Callable[[Images, Images, Images], dict[str, float]] = score  # outputs, targets, sources
+    rivals: Mapping[str, Callable[[np.ndarray], np.ndarray]] = dataclasses.field(
+        default_factory=dict
+    )  # source -> image
+    scores_truth: bool = False  # whether targets do not all score alike
 
-    # Read back one by one, not held: a test split may be larger than the memory.
-    def written(kind: str) -> _Made:
-        return _Made(len(files), lambda i: pictures.read(files[i][kind], channels[kind]))
+    @functools.cached_property
+    def batch(self) -> list[dict[str, np.ndarray]]:
+        """The fixed validation pictures."""
+        return [] if self.val is None else pipeline.chosen(self.val, _VALIDATION_IMAGES, self.still)
 
-    def baseline(paint: Callable[[np.ndarray], np.ndarray]) -> _Made:
-        return _Made(len(files), lambda i: paint(sources[i]))
 
-    sources, outputs, targets = (written(kind) for kind in shown)
-    painted = {"generator": outputs, **{name: baseline(paint) for name, paint in experiment.baselines.items()}}
-    if experiment.label_scores is not None:
-        painted["ground truth"] = targets
-    table = []
-    for name, images in painted.items():
-        scores = score(experiment, images, targets, sources)
-        table.append({"name": name, **{key: evaluate.json_number(value) for key, value in scores.items()}})
-    protocol = evaluate.PROTOCOLS["rgb"]
-    result = {
-        "split": "test",
-        "pictures": repr(experiment.test),
-        "count": len(experiment.test),
-        "protocol": f"{protocol.name}: {protocol.description}",
-        "rows": table,
-        **made_of,
-    }
-    write_json(folder / "scores.json", result)
-    return result
+@dataclasses.dataclass(frozen=True)
+class Translations:
+    """The `Exam` of generators from image to image, each with its task."""
+
+    tasks: Mapping[str, Task]  # by the generators' names
+    protocol: str = f"{evaluate.PROTOCOLS['rgb'].name}: {evaluate.PROTOCOLS['rgb'].description}"
+
+    @property
+    def splits(self) -> dict[str, Source | None]:
+        """ "val" and "test", followed by the generator's name where there are several."""
+        return {
+            " ".join([split, *self._prefix(name)]): getattr(task, split)
+            for split in ("val", "test")
+            for name, task in self.tasks.items()
+        }
+
+    @property
+    def validates(self) -> bool:
+        """Whether there are validation pictures."""
+        return all(task.val is not None for task in self.tasks.values())
+
+    def shown(self) -> dict[str, np.ndarray]:
+        """The inputs and, where they are known, the targets of the validation batch, a row a generator."""
+        inputs = [[item[task.source] for item in task.batch] for task in self.tasks.values()]
+        targets = [[item[task.target] for item in task.batch] for task in self.tasks.values() if task.target]
+        return {name: _rows(images) for name, images in (("input", inputs), ("target", targets)) if images}
+
+    def validate(self, generators: Mapping[str, Generator]) -> tuple[dict[str, float], np.ndarray]:
+        """The mean scores of each generator over its validation batch, and a row of its pictures."""
+        scores: dict[str, float] = {}
+        made = []
+        for name, task in self.tasks.items():
+            sources = [item[task.source] for item in task.batch]
+            outputs = [infer.translate(generators[name], source) for source in sources]
+            made.append(outputs)
+            if task.target:
+                targets = [item[task.target] for item in task.batch]
+                found = task.score(outputs, targets, sources)
+                scores |= {"/".join([*self._prefix(name), key]): value for key, value in found.items()}
+        return scores, _rows(made)
+
+    def loss(self, scores: Mapping[str, float]) -> float | None:
+        """The root mean square error that the PSNR means, in units of the range; the mean over the generators."""
+        errors = [10.0 ** (-value / 20.0) for name, value in scores.items() if name.split("/")[-1] == "psnr"]
+        return float(np.mean(errors)) if errors else None
+
+    def test(self, generators: Mapping[str, Generator], folder: Path) -> dict[str, Any] | None:
+        """Translates and scores the test splits: pictures to `folder`, and the table of generators and rivals.
+
+        A table that is there already, for the same generators and pictures, is returned as it is.
+        """
+        tested = {name: task for name, task in self.tasks.items() if task.test is not None}
+        if not tested:
+            return None
+        made_of = {
+            "step": max(generators[name].spec.step for name in tested),
+            "fingerprint": ", ".join(fingerprint(task.test) for task in tested.values()),
+        }
+        before = read_scores(folder)
+        if before is not None and made_of.items() <= before.items():
+            return before
+        shutil.rmtree(folder, ignore_errors=True)
+        rows = [row for name, task in tested.items() for row in self._test_rows(name, task, generators[name], folder)]
+        result = {
+            "split": "test",
+            "pictures": ", ".join(repr(task.test) for task in tested.values()),
+            "count": sum(len(task.test) for task in tested.values() if task.test is not None),
+            "protocol": self.protocol,
+            "rows": rows,
+            **made_of,
+        }
+        write_json(folder / "scores.json", result)
+        return result
+
+    def _prefix(self, name: str) -> list[str]:
+        return [name] if len(self.tasks) > 1 else []
+
+    def _test_rows(self, name: str, task: Task, model: Generator, folder: Path) -> list[dict[str, Any]]:
+        """Writes a generator's test pictures, and returns its lines of the table; none without targets."""
+        assert task.test is not None
+        model = infer.on_device(model)
+        files: list[dict[str, Path]] = []
+        for index in range(len(task.test)):
+            item = task.test[index]
+            pair = task.whole(item, np.random.default_rng(0))
+            made = {"input": pair[task.source], "output": infer.translate(model, pair[task.source])}
+            if task.target:
+                made["target"] = pair[task.target]
+            files.append({kind: Path(folder, kind, *self._prefix(name), f"{item['name']}.png") for kind in made})
+            for kind, picture in made.items():
+                pictures.save(files[-1][kind], picture)
+        if not task.target:
+            return []
+        channels = {kind: picture.shape[-1] for kind, picture in made.items()}
+
+        # Read back one by one, not held: a test split may be larger than the memory.
+        def written(kind: str) -> _Made:
+            return _Made(len(files), lambda i: pictures.read(files[i][kind], channels[kind]))
+
+        def painted(rival: Callable[[np.ndarray], np.ndarray]) -> _Made:
+            return _Made(len(files), lambda i: rival(sources[i]))
+
+        sources, outputs, targets = (written(kind) for kind in ("input", "output", "target"))
+        images = {"": outputs, **{rival: painted(paint) for rival, paint in task.rivals.items()}}
+        if task.scores_truth:
+            images["ground truth"] = targets
+        return [
+            {
+                "name": ": ".join(part for part in (*self._prefix(name), rival) if part) or name,
+                **{key: evaluate.json_number(value) for key, value in task.score(made, targets, sources).items()},
+            }
+            for rival, made in images.items()
+        ]
+
+
+def _rows(rows_u8: Sequence[Images]) -> np.ndarray:
+    """The first pictures of each row side by side and the rows one above the other, on white where they are smaller."""
+    rows = []
+    for images in rows_u8:
+        shown = images[:_SHOWN]
+        height = max(picture.shape[0] for picture in shown)
+        filled = [np.pad(p, ((0, height - p.shape[0]), (0, 0), (0, 0)), constant_values=255) for p in shown]
+        rows.append(np.concatenate(filled, axis=1))
+    width = max(row.shape[1] for row in rows)
+    return np.concatenate([np.pad(r, ((0, 0), (0, width - r.shape[1]), (0, 0)), constant_values=255) for r in rows])
 
 
 def read_scores(folder: Path) -> dict[str, Any] | None:
-    """The table that `score_test` wrote to a folder; None if there is none."""
+    """The table that an exam wrote to a folder; None if there is none."""
     try:
         scores = json.loads((folder / "scores.json").read_text())
     except (OSError, ValueError):
@@ -129,12 +232,15 @@ def read_scores(folder: Path) -> dict[str, Any] | None:
 
 def score_table(scores: Mapping[str, Any]) -> str:
     """The score table for a terminal."""
-    columns = [name for name in scores["rows"][0] if name != "name"]
+    if not scores["rows"]:
+        return f"{scores['count']} pictures of the {scores['split']} split; nothing says what they should be."
+    columns = list(dict.fromkeys(name for row in scores["rows"] for name in row if name != "name"))
     width = max(len(row["name"]) for row in scores["rows"])
     lines = [f"{scores['count']} pictures of the {scores['split']} split; {scores['protocol']}"]
     lines.append(" " * width + "".join(f"{name.removeprefix('label/'):>12}" for name in columns))
     for row in scores["rows"]:
-        cells = [row[name] if isinstance(row[name], str) else f"{row[name]:.4f}" for name in columns]
+        found = [row.get(name, "") for name in columns]
+        cells = [value if isinstance(value, str) else f"{value:.4f}" for value in found]
         lines.append(f"{row['name']:<{width}}" + "".join(f"{cell:>12}" for cell in cells))
     return "\n".join(lines)
 

@@ -5,23 +5,23 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from gan_jax import checkpoint, errors, evaluate, generator, infer, parallel, report, results, schedules, train
+from gan_jax import checkpoint, errors, evaluate, generator, parallel, report, results, schedules, train
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.data import pictures, pipeline
+from gan_jax.data.pipeline import Source
 from gan_jax.experiment import Experiment, fingerprint
 from gan_jax.flags import Config
 from gan_jax.generator import Generator
 from gan_jax.method import NetState, State, scale_rates
 from gan_jax.progress import Log, Meter
-
-_SAMPLES, _VALIDATION_IMAGES = 8, 32
 
 # Flags that decide what a run says, where it is and when it saves, but not what it computes. Whether dataroot holds
 # the same pictures is told by their fingerprint.
@@ -72,14 +72,14 @@ def execute(config: Config, experiment: Experiment) -> int:
     # The incumbent's default of one image a step is for one device, however many there are.
     mesh = parallel.data_mesh(jax.devices()[:1] if config.batch_size == 1 else None)
     parallel.require_divisible(config.batch_size, mesh)
-    if config.lr_policy == "plateau" and experiment.val is None:
+    if config.lr_policy == "plateau" and not experiment.exam.validates:
         raise ValueError("--lr_policy plateau watches validation pictures, and there are none; add a folder val.")
     if config.parallel == "pmap":
         parallel.require_replicable(
             config.batch_size, mesh, experiment.networks, whole_batch=experiment.needs_whole_batch
         )
     per_epoch = steps_per_epoch(config, len(experiment.train))
-    steps = per_epoch * (config.n_epochs + config.n_epochs_decay)
+    steps = config.steps(per_epoch)
     (pair,) = pipeline.chosen(experiment.train, 1, experiment.jitter)
     example = {name: np.stack([picture] * config.batch_size) for name, picture in pair.items()}
     shapes = parallel.abstract_state(experiment.method, example, mesh)
@@ -89,7 +89,7 @@ def execute(config: Config, experiment: Experiment) -> int:
 
     _open_folder(config, description)
     done = checkpoint.latest_step(config.folder / "checkpoints")
-    if done == steps and (config.folder / f"{config.name}.safetensors").exists():
+    if done == steps and all(path.exists() for path in _files(config, experiment).values()):
         print(f"{config.name} is finished: {steps} steps are done.")
     else:
         stopped = _train(config, experiment, steps, per_epoch, example, mesh)
@@ -102,14 +102,15 @@ def execute(config: Config, experiment: Experiment) -> int:
 
 def _finish(config: Config, experiment: Experiment) -> None:
     """Scores the test split with the last generator, writes the report, and says where everything is."""
-    scores = None
-    if experiment.test is not None:
-        scores = results.score_test(config.folder / "results", generator.load(config.folder), experiment)
+    files = _files(config, experiment)
+    generators = {name: generator.load(path) for name, path in files.items()}
+    scores = experiment.exam.test(generators, config.folder / "results")
     page = report.write(config.folder)
     if scores is not None:
         print(results.score_table(scores))
     print(f"report: {page}")
-    print(f"generator: {config.folder / config.name}.safetensors")
+    for path in files.values():
+        print(f"generator: {path}")
 
 
 # The run's folder
@@ -125,7 +126,7 @@ def _describe(
         if isinstance(net := getattr(shapes, field.name), NetState)
     }
     recipe = {name: _plain(value) for name, value in dataclasses.asdict(config).items()}
-    splits = {"train": experiment.train, "val": experiment.val, "test": experiment.test}
+    splits = _splits(experiment)
     devices = jax.devices()
     return {
         "name": config.name,
@@ -144,6 +145,10 @@ def _describe(
         },
         "device": f"{len(devices)} x {devices[0].device_kind}",
     }
+
+
+def _splits(experiment: Experiment) -> dict[str, Source | None]:
+    return {"train": experiment.train, **experiment.exam.splits}
 
 
 def _plain(value: Any) -> Any:
@@ -198,9 +203,9 @@ def _changes(before: dict[str, Any], now: dict[str, Any], flags: type[Config]) -
         changes.append(f"the method was {before['method']} and is {now['method']}")
     if not changes:
         changes += [
-            f"the pictures of {split} changed ({before['data'][split]} before, {now['data'][split]} now)"
-            for split in ("train", "val")
-            if before["data"]["fingerprints"][split] != now["data"]["fingerprints"][split]
+            f"the pictures of {split} changed ({before['data'].get(split)} before, {now['data'][split]} now)"
+            for split, fingerprints in now["data"]["fingerprints"].items()
+            if not split.startswith("test") and before["data"]["fingerprints"].get(split) != fingerprints
         ]
     return changes
 
@@ -232,50 +237,44 @@ def _dry_run(
 
 
 class _Validation:
-    """Scores and samples at intervals, the best generator so far, and the plateau rule."""
+    """Scores and samples at intervals, the best generators so far, and the plateau rule."""
 
     def __init__(self, config: Config, experiment: Experiment, log: Log, meter: Meter, before: Mapping[str, Any]):
-        assert experiment.val is not None
-        self._pairs = pipeline.chosen(experiment.val, _VALIDATION_IMAGES, experiment.still)
         self._config, self._experiment, self._log, self._meter = config, experiment, log, meter
-        self._best: float | None = before.get("best")
+        self._lowest: float | None = before.get("lowest_loss")
         self._plateau = schedules.Plateau(*before.get("plateau", ()))
-        for name, key in (("input", "source"), ("target", "target")):
-            self._save_strip(name, [pair[key] for pair in self._pairs])
+        for name, picture in experiment.exam.shown().items():
+            self._save(name, picture)
 
     @property
     def extra(self) -> dict[str, Any]:
         """What a checkpoint must know of earlier validations."""
-        return {"best": self._best, "plateau": list(self._plateau)}
+        return {"lowest_loss": self._lowest, "plateau": list(self._plateau)}
 
     def __call__(self, step: int, state: State) -> State | None:
         generators = _generators(self._experiment, state, step)
-        sources, targets = ([pair[key] for pair in self._pairs] for key in ("source", "target"))
-        outputs = [infer.translate(next(iter(generators.values())), source) for source in sources]
-        scores = results.score(self._experiment, outputs, targets, sources)
-        self._save_strip(f"step_{step:08d}", outputs)
+        scores, picture = self._experiment.exam.validate(generators)
+        self._save(f"step_{step:08d}", picture)
         self._log.write("validation", step, {name: evaluate.json_number(value) for name, value in scores.items()})
         words = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
-        self._meter.say(f"step {step} validation: {words}")
-        if self._best is None or scores["psnr"] > self._best:
-            self._best = scores["psnr"]
+        self._meter.say(f"step {step} validation: {words or 'samples'}")
+        loss = self._experiment.exam.loss(scores)
+        if loss is None:
+            return None
+        if self._lowest is None or loss < self._lowest:
+            self._lowest = loss
             _export(self._config, self._experiment, generators, state, "_best")
         # Not after the last step too, so that a run that goes on past it is the run that had more epochs.
         if self._config.lr_policy != "plateau" or step % self._config.val_freq:
             return None
-        # The root mean square error that the PSNR means, in units of the range: a loss, as the rule wants it.
-        self._plateau, falls = self._plateau.after(10.0 ** (-scores["psnr"] / 20.0))
+        self._plateau, falls = self._plateau.after(loss)
         if not falls:
             return None
         self._meter.say(f"step {step}: validation no longer improves; learning rates x {schedules.PLATEAU_FACTOR}")
         return scale_rates(state, schedules.PLATEAU_FACTOR)
 
-    def _save_strip(self, name: str, images_u8: Sequence[np.ndarray]) -> None:
-        """The first pictures side by side, on white where they are less high than the highest."""
-        shown = images_u8[:_SAMPLES]
-        height = max(picture.shape[0] for picture in shown)
-        filled = [np.pad(p, ((0, height - p.shape[0]), (0, 0), (0, 0)), constant_values=255) for p in shown]
-        pictures.save(self._config.folder / "samples" / f"{name}.png", np.concatenate(filled, axis=1))
+    def _save(self, name: str, picture: np.ndarray) -> None:
+        pictures.save(self._config.folder / "samples" / f"{name}.png", picture)
 
 
 def _train(
@@ -288,7 +287,7 @@ def _train(
 ) -> str | None:
     """Trains to the end or to a signal, which is returned."""
     print(f"training {config.name} for {steps} steps; its folder is {config.folder}")
-    for split, source in (("train", experiment.train), ("val", experiment.val), ("test", experiment.test)):
+    for split, source in _splits(experiment).items():
         print(f"  {split}: {source if source is not None else 'no pictures'}")
 
     def export(step: int, state: State) -> None:
@@ -322,7 +321,7 @@ def _train(
         # The generator is written before the checkpoint: a run whose last checkpoint is there has its generator.
         events = [train.Every(config.save_latest_freq, export)]
         validation = None
-        if experiment.val is not None:
+        if experiment.exam.validates:
             validation = _Validation(config, experiment, log, meter, begin.extra)
             events.insert(0, train.Every(config.val_freq, validation))
         with meter:
@@ -351,13 +350,19 @@ def _generators(experiment: Experiment, state: State, step: int) -> dict[str, Ge
     }
 
 
+def _files(config: Config, experiment: Experiment, suffix: str = "") -> dict[str, Path]:
+    """Where each generator is written."""
+    names = [name for name, spec in experiment.specs.items() if spec.kind == "generator"]
+    beside = {name: f"_{name}" if len(names) > 1 else "" for name in names}
+    return {name: config.folder / f"{config.name}{beside[name]}{suffix}.safetensors" for name in names}
+
+
 def _export(
     config: Config, experiment: Experiment, generators: Mapping[str, Generator], state: State, suffix: str
 ) -> None:
     """Writes the generators and, with the last ones, the critics, which `--init_critic` takes."""
-    for name, model in generators.items():
-        direction = f"_{name}" if len(generators) > 1 else ""
-        generator.save(config.folder / f"{config.name}{direction}{suffix}.safetensors", model)
+    for name, path in _files(config, experiment, suffix).items():
+        generator.save(path, generators[name])
     if suffix:
         return
     for name, spec in experiment.specs.items():

@@ -56,7 +56,7 @@ ALLOWED = {
     "gan_jax/results.py": {
         "numpy",
         "gan_jax.experiment", "gan_jax.evaluate", "gan_jax.generator", "gan_jax.infer", "gan_jax.metrics",
-        "gan_jax.data.pictures",
+        "gan_jax.data.pictures", "gan_jax.data.pipeline", "gan_jax.data.transforms",
     },
     "gan_jax/run.py": {"jax", "numpy", ANY_OF_OURS},
     "gan_jax/cli.py": {"tyro", ANY_OF_OURS},

@@ -14,11 +14,8 @@ def images(n=3, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (n, 12, 14, 3), dtype=np.uint8)
 
 
-NO_LABELS = SimpleNamespace(label_scores=None)
-
-
 def test_scores_of_the_truth():
-    scores = results.score(NO_LABELS, images(), images(), images())
+    scores = results.score(images(), images(), images())
     assert (scores["psnr"], scores["sharpness"]) == (np.inf, 1.0)
     assert [scores[f"histogram/{name}"] for name in "Lab"] == [1.0, 1.0, 1.0]
     np.testing.assert_allclose(scores["ssim"], 1.0, atol=1e-6)
@@ -27,28 +24,28 @@ def test_scores_of_the_truth():
 def test_sharpness_is_a_ratio_of_means_so_that_one_flat_picture_does_no_harm():
     targets = images()
     targets[1] = 100
-    scores = results.score(NO_LABELS, images(), targets, targets)
+    scores = results.score(images(), targets, targets)
     assert 1.0 < scores["sharpness"] < 3.0
     flat = np.full_like(targets, 9)
-    assert np.isnan(results.score(NO_LABELS, images(), flat, flat)["sharpness"])
+    assert np.isnan(results.score(images(), flat, flat)["sharpness"])
 
 
 def test_label_scores_see_outputs_targets_and_sources():
     def label_scores(outputs, targets, sources):
         return {"source": float((outputs == sources).mean()), "target": float((outputs == targets).mean())}
 
-    scores = results.score(SimpleNamespace(label_scores=label_scores), images(), images(seed=1), images())
+    scores = results.score(images(), images(seed=1), images(), label_scores=label_scores)
     assert scores["label/source"] == 1.0
     assert scores["label/target"] < 0.1
 
 
 def test_histograms_are_those_of_all_pixels_of_pictures_of_any_sizes():
     black, white = np.zeros((12, 14, 3), np.uint8), np.full((24, 14, 3), 255, np.uint8)
-    scores = results.score(NO_LABELS, [black, black[:, ::-1]], [black, black], [black, black])
+    scores = results.score([black, black[:, ::-1]], [black, black], [black, black])
     assert scores["histogram/L"] == 1.0
-    scores = results.score(NO_LABELS, [black, white], [black, np.zeros_like(white)], [black, white])
+    scores = results.score([black, white], [black, np.zeros_like(white)], [black, white])
     np.testing.assert_allclose(scores["histogram/L"], 1 / 3, rtol=1e-6)
-    grey = results.score(NO_LABELS, images()[..., :1], images()[..., :1], images())
+    grey = results.score(images()[..., :1], images()[..., :1], images())
     assert not any(name.startswith("histogram") for name in grey)
 
 
@@ -70,17 +67,55 @@ def test_json_is_written_whole_and_read_back(tmp_path):
     assert results.read_scores(tmp_path) is None
 
 
+def task(val=2, test=2, **fields):
+    sources = (None if count is None else Facades(split, count, 32) for split, count in (("val", val), ("test", test)))
+    return results.Task(*sources, still=lambda pair, rng: pair, whole=lambda pair, rng: pair, **fields)
+
+
 def test_a_table_of_the_same_generator_and_pictures_is_not_made_again(tmp_path, tiny_generator):
-    model = tiny_generator()
-    test = Facades("test", 2, 32)
-    experiment = SimpleNamespace(test=test, baselines={}, label_scores=None, whole=lambda pair, rng: pair)
-    first = results.score_test(tmp_path, model, experiment)
-    assert first["fingerprint"] == fingerprint(test)
+    models = {"generator": tiny_generator()}
+    exam = results.Translations({"generator": task()})
+    first = exam.test(models, tmp_path)
+    assert first["fingerprint"] == fingerprint(exam.splits["test"])
     (tmp_path / "output" / "test_0000.png").unlink()
-    assert results.score_test(tmp_path, model, experiment) == first
+    assert exam.test(models, tmp_path) == first
     assert not (tmp_path / "output" / "test_0000.png").exists()
-    experiment.test = Facades("test", 3, 32)
-    assert results.score_test(tmp_path, model, experiment)["count"] == 3
+    assert results.Translations({"generator": task(test=3)}).test(models, tmp_path)["count"] == 3
+
+
+def test_two_generators_have_a_task_each(tmp_path, tiny_generator):
+    back = task(source="target", target="source", rivals={"copy": lambda picture: picture}, scores_truth=True)
+    exam = results.Translations({"AtoB": task(), "BtoA": back})
+    models = dict.fromkeys(exam.tasks, tiny_generator())
+    assert set(exam.splits) == {"val AtoB", "val BtoA", "test AtoB", "test BtoA"}
+    scores, picture = exam.validate(models)
+    assert {name for name in scores if name.endswith("psnr")} == {"AtoB/psnr", "BtoA/psnr"}
+    assert picture.shape == exam.shown()["input"].shape == exam.shown()["target"].shape == (64, 64, 3)
+    np.testing.assert_array_equal(exam.shown()["input"][:32], exam.shown()["target"][32:])
+    errors = [10 ** (-scores[f"{name}/psnr"] / 20) for name in exam.tasks]
+    np.testing.assert_allclose(exam.loss(scores), np.mean(errors))
+    table = exam.test(models, tmp_path)
+    assert [row["name"] for row in table["rows"]] == ["AtoB", "BtoA", "BtoA: copy", "BtoA: ground truth"]
+    assert table["rows"][-1]["psnr"] == "inf"
+    assert (tmp_path / "output" / "BtoA" / "test_0001.png").exists()
+
+
+def test_without_targets_there_are_pictures_and_no_scores(tmp_path, tiny_generator):
+    exam = results.Translations({"generator": task(target=None)})
+    models = {"generator": tiny_generator()}
+    scores, picture = exam.validate(models)
+    assert (scores, exam.loss(scores), picture.shape) == ({}, None, (32, 64, 3))
+    assert set(exam.shown()) == {"input"}
+    table = exam.test(models, tmp_path)
+    assert table["rows"] == []
+    assert "nothing says" in results.score_table(table)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["input", "output", "scores.json"]
+
+
+def test_without_pictures_there_is_nothing_to_do(tmp_path):
+    exam = results.Translations({"generator": task(val=None, test=None)})
+    assert not exam.validates
+    assert exam.test({}, tmp_path) is None
 
 
 def test_a_fingerprint_is_the_sources_own_where_it_has_one():
