@@ -4,6 +4,7 @@ Orbax commits a step by renaming its folder, but reads a flipped bit without com
 sealed by a file of digests, and a step that is not sealed or does not match its seal is never restored.
 """
 
+import dataclasses
 import errno
 import hashlib
 import json
@@ -52,9 +53,10 @@ class Checkpoints:
     def save(self, step: int, state: Any, extra: dict[str, Any]) -> None:
         """Writes the state and `extra` as `step`, and returns when both are on disk and sealed.
 
+        What is `frozen` in the state, weights that training only reads, is left out.
         Raises OSError where the system refuses, for want of room for instance; the checkpoints before stay.
         """
-        items = ocp.args.Composite(state=ocp.args.StandardSave(state), extra=ocp.args.JsonSave(extra))
+        items = ocp.args.Composite(state=ocp.args.StandardSave(_learned(state)), extra=ocp.args.JsonSave(extra))
         try:
             with _quiet():
                 self._manager.save(step, args=items, force=True)
@@ -72,14 +74,17 @@ class Checkpoints:
     def restore(self, abstract_state: Any, warn: Callable[[str], None]) -> Restored | None:
         """The newest whole checkpoint, on the shardings of `abstract_state`; None if there is none.
 
-        A step that was cut short or damaged is named through `warn`, deleted, and the one before it is taken.
+        A step that was cut short or damaged is named through `warn`, deleted, and the one before it is taken. What is
+        `frozen` in the state is not in it: it comes back as `abstract_state` has it.
         """
         for step in sorted(self._manager.all_steps(), reverse=True):
             problem = damage(self.folder / str(step))
             if problem is None:
-                items = ocp.args.Composite(state=ocp.args.StandardRestore(abstract_state), extra=ocp.args.JsonRestore())
+                learned = ocp.args.StandardRestore(_learned(abstract_state))
+                items = ocp.args.Composite(state=learned, extra=ocp.args.JsonRestore())
                 restored = self._manager.restore(step, args=items)
-                return Restored(step, restored.state, restored.extra)
+                state = _with_frozen(restored.state, getattr(abstract_state, "frozen", None))
+                return Restored(step, state, restored.extra)
             warn(f"checkpoint {self.folder / str(step)} {problem}; it is deleted.")
             self._manager.delete(step)
             if not self._manager.all_steps():
@@ -105,6 +110,15 @@ def _quiet() -> Iterator[None]:
     yield
     for logger, level in levels.items():
         logger.setLevel(level)
+
+
+def _learned(state: Any) -> Any:
+    """The state without what training only reads, such as VGG's weights: that comes from its own file."""
+    return _with_frozen(state, None)
+
+
+def _with_frozen(state: Any, frozen: Any) -> Any:
+    return dataclasses.replace(state, frozen=frozen) if hasattr(state, "frozen") else state
 
 
 def latest_step(folder: Path) -> int | None:

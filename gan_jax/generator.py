@@ -14,7 +14,7 @@ import safetensors.numpy
 
 from gan_jax import networks
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1: as 2, without a degradation
 BESIDE = ("_best", "_critic")  # ends of the names of a run's files that are not its last generator
 _KEY = "gan_jax"
 
@@ -39,6 +39,7 @@ class GeneratorSpec:
     output_range: tuple[float, float] = (-1.0, 1.0)
     step: int = 0  # training steps behind it
     kind: Literal["generator", "critic", "features"] = "generator"
+    degradation: Mapping[str, Any] | None = None  # what made its training inputs, as degrade.describe writes it
 
 
 class Generator(NamedTuple):
@@ -65,6 +66,9 @@ def save(path: Path, generator: Generator) -> None:
     """
     spec = dataclasses.replace(generator.spec, architecture=_for_use(generator.spec.architecture))
     metadata = {"format": FORMAT_VERSION, **dataclasses.asdict(spec)}
+    if spec.degradation is None:  # as programs before format 2 wrote it, and can read it
+        del metadata["degradation"]
+        metadata["format"] = 1
     arrays = {
         jax.tree_util.keystr(place, simple=True, separator="/"): np.ascontiguousarray(leaf)
         for place, leaf in jax.tree_util.tree_leaves_with_path(generator.variables)

@@ -1,6 +1,7 @@
 """What a generator file, a run's folder or a checkpoint is, in words."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def _generator(path: Path) -> str:
     if spec.kind == "critic":
         return "\n".join([*lines, f"  {spec.in_channels} channels in {list(spec.input_range)} -> logits"])
     statistics = "each image's own statistics" if spec.norm == "image" else "running statistics"
+    learned_from = [] if spec.degradation is None else [f"  learned from {_degradation(spec.degradation)}"]
     return "\n".join(
         [
             *lines,
@@ -44,8 +46,14 @@ def _generator(path: Path) -> str:
             f"{spec.out_channels} channels in {list(spec.output_range)}, scale {spec.scale}",
             f"  any size; padded to multiples of {spec.size_multiple}",
             f"  at test time: {statistics}, dropout {'on' if spec.dropout else 'off'}",
+            *learned_from,
         ]
     )
+
+
+def _degradation(fields: Mapping[str, Any]) -> str:
+    parameters = ", ".join(f"{name} {value}" for name, value in sorted(fields.items()) if name != "name")
+    return f"{fields['name']} ({parameters})"
 
 
 def _run(path: Path) -> str:

@@ -4,7 +4,8 @@ Logits are a critic's unnormalised scores, of any shape (a PatchGAN gives one fo
 their elements. A critic's loss is the sum of its real and its fake half, never their average. Everything is computed
 in float32 at least. Every function works under `jit`, `grad` and `vmap`.
 
-Adversarial games   minimax non_saturating least_squares hinge wasserstein relativistic_average, label_smoothing
+Adversarial games   minimax non_saturating least_squares hinge wasserstein relativistic_average
+                    relativistic_average_basicsr, label_smoothing
 Penalties           gradient_penalty r1_penalty
 Distances           l1 l2 charbonnier cycle_consistency identity content
 Smoothness          total_variation
@@ -37,11 +38,13 @@ class AdversarialLoss(NamedTuple):
     wasserstein           [f] - [r]                                -[f]
     relativistic_average  the critic of non_saturating on          the same with r and f exchanged
                           r - [f] and f - [r]
+    relativistic_average  half of relativistic_average's   half of relativistic_average's
+      _basicsr
 
     `losses.hinge.critic(real_logits, fake_logits)` and `losses.hinge.generator(real_logits, fake_logits)` are the two
     losses of the hinge game. The two logits may differ in shape, as where the batches differ. The generator's half
     receives the real logits too because relativistic losses compare with them; under `jit` a half that ignores them
-    does not compute them. Values and gradients are finite at logits of +-1e4. All but relativistic_average are sums
+    does not compute them. Values and gradients are finite at logits of +-1e4. All but the relativistic ones are sums
     of means over samples, so that averaging over shares of a batch gives the loss of the batch.
 
     >>> real_logits, fake_logits = jnp.array([2.0, 0.5]), jnp.array([-1.0])
@@ -95,8 +98,20 @@ def _relativistic_average(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax
 
 
 # Jolicoeur-Martineau 2018, "The relativistic discriminator"; Wang et al. 2018, "ESRGAN", eq. 1 and 2. Gradients flow
-# through both means, as the papers write it. (BasicSR halves the sums, and its critic holds the means constant.)
+# through both means, as the papers write it.
 relativistic_average = AdversarialLoss(_relativistic_average, lambda real, fake: _relativistic_average(fake, real))
+
+
+def _relativistic_critic_basicsr(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
+    real, fake = _floats(real_logits), _floats(fake_logits)
+    constant = jax.lax.stop_gradient
+    return 0.5 * non_saturating.critic(real - constant(fake.mean()), fake - constant(real.mean()))
+
+
+# What BasicSR's ESRGANModel.optimize_parameters computes: the sums halved, and the means constant in the critic's half.
+relativistic_average_basicsr = AdversarialLoss(
+    _relativistic_critic_basicsr, lambda real, fake: 0.5 * _relativistic_average(fake, real)
+)
 
 
 def label_smoothing(game: AdversarialLoss, *, real_label: float = 0.9, fake_label: float = 0.0) -> AdversarialLoss:

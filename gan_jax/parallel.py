@@ -56,10 +56,22 @@ def global_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> Batch:
 
 def compile_init(method: Method, mesh: Mesh) -> Any:
     """The compiled `init`, (key, batch) -> state, the state on every device."""
+    return _compiled_once(method.init, mesh)
+
+
+def compile_frozen(method: Method, mesh: Mesh) -> Any:
+    """The compiled part of `init` that gives what a state holds `frozen`, (key, batch) -> it, on every device.
+
+    A checkpoint leaves it out, so a resumed run takes it from here; nothing else of the state is computed.
+    """
+    return _compiled_once(lambda key, batch: method.init(key, batch).frozen, mesh)
+
+
+def _compiled_once(init: Any, mesh: Mesh) -> Any:
     # It runs once: on CPU, optimizing the random number code takes 15 s and saves half a second.
     on_cpu = mesh.devices.flat[0].platform == "cpu"
     options = {"xla_backend_optimization_level": 0} if on_cpu else None
-    return jax.jit(method.init, out_shardings=_replicated(mesh), compiler_options=options)
+    return jax.jit(init, out_shardings=_replicated(mesh), compiler_options=options)
 
 
 def compile_step(method: Method, mesh: Mesh, *, how: How = "jit") -> Any:

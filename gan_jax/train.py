@@ -1,5 +1,6 @@
 """The loop: batches, steps, callbacks, checkpoints, stop signals. It knows no algorithm and no device."""
 
+import dataclasses
 import math
 import signal
 import time
@@ -67,10 +68,13 @@ def start(
 ) -> Restored:
     """The newest whole checkpoint's state, or a new one at step 0 made from `seed` and an example batch."""
     restored = checkpoints.restore(parallel.abstract_state(method, example, mesh), warn)
-    if restored is not None:
+    arguments = jax.random.key(seed), dict(example)
+    if restored is None:
+        return Restored(0, parallel.compile_init(method, mesh)(*arguments), {})
+    if not jax.tree.leaves(getattr(restored.state, "frozen", None)):
         return restored
-    state = parallel.compile_init(method, mesh)(jax.random.key(seed), dict(example))
-    return Restored(0, state, {})
+    frozen = parallel.compile_frozen(method, mesh)(*arguments)
+    return restored._replace(state=dataclasses.replace(restored.state, frozen=frozen))
 
 
 def train(

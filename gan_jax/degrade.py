@@ -1,0 +1,242 @@
+"""Degradations: the low-resolution images that super-resolution learns from, made of high-resolution ones.
+
+A model learns the downscaler that made its inputs, and does worse on those of another. So a degradation has a name and
+plain parameters, which go into the generator's file. All of it is JAX: it runs on the device, inside the step, under
+`jit` and `vmap`, and what is random in it follows from a key.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from gan_jax import image
+
+Kind = Literal["bicubic", "bilinear", "lanczos", "area", "nearest", "blur"]
+Subsampling = Literal["4:2:0", "4:4:4"]
+
+_RESAMPLED = ("bicubic", "bilinear", "lanczos", "area", "nearest")
+_HIGHEST = jax.lax.Precision.HIGHEST  # accelerators would multiply matrices in TF32 or bfloat16 by default
+
+
+@dataclasses.dataclass(frozen=True)
+class Degradation:
+    """A downscaler, then noise, then 8 bits, then JPEG; a function of (images, key).
+
+    By name: MATLAB's anti-aliased "bicubic", "bilinear" and "lanczos" (three lobes); "area", the mean of each
+    scale x scale block; "nearest", one pixel of each block, the later of the two about its middle; "blur", a Gaussian
+    and every scale-th pixel from the first on, as BasicSR does for DUF. Raises ValueError for fields that make no
+    sense.
+    """
+
+    name: Kind = "bicubic"
+    scale: int = 4
+    kernel_size: int | None = None  # of "blur": the side of its Gaussian in pixels, odd
+    sigma: float | None = None  # of "blur": the standard deviation in pixels
+    noise: float | tuple[float, float] = 0.0  # standard deviation in 8-bit levels; of a pair each image draws its own
+    jpeg: int | tuple[int, int] | None = None  # quality, 1 to 100; of a pair each image draws its own
+    subsampling: Subsampling = "4:2:0"  # of JPEG's colours
+
+    def __post_init__(self) -> None:
+        blurs = self.kernel_size is not None and self.sigma is not None
+        noise, quality = _range(self.noise), _range(1 if self.jpeg is None else self.jpeg)
+        for wrong, wanted in (
+            (self.name not in (*_RESAMPLED, "blur"), f"a name among {', '.join((*_RESAMPLED, 'blur'))}"),
+            (self.scale < 1, "a scale of 1 or more"),
+            (self.name == "blur" and not blurs, 'a kernel_size and a sigma for "blur"'),
+            (self.name != "blur" and (self.kernel_size, self.sigma) != (None, None), 'kernel_size and sigma of "blur"'),
+            (blurs and (self.kernel_size or 0) % 2 == 0, "an odd kernel_size"),
+            (blurs and (self.sigma or 0.0) <= 0.0, "a sigma above 0"),
+            (not 0.0 <= noise[0] <= noise[1], "noise of 0 or more, or (low, high)"),
+            (not 1 <= quality[0] <= quality[1] <= 100, "a JPEG quality of 1 to 100, or (low, high)"),
+            (self.subsampling not in ("4:2:0", "4:4:4"), 'subsampling "4:2:0" or "4:4:4"'),
+        ):
+            if wrong:
+                raise ValueError(f"the degradation is {dataclasses.asdict(self)}; wanted {wanted}.")
+
+    def __call__(self, images: ArrayLike, key: jax.Array) -> jax.Array:
+        """[..., H, W, C], uint8 or floats in [0, 255] -> uint8 [..., H / scale, W / scale, C].
+
+        Raises ValueError where the scale does not divide the sides.
+        """
+        x = jnp.asarray(images, jnp.float32)
+        *leading, height, width, _ = x.shape
+        if height % self.scale or width % self.scale:
+            raise ValueError(
+                f"images are {height}x{width}; a degradation of scale {self.scale} wants multiples of it: "
+                "image.mod_crop them."
+            )
+        level_key, noise_key, quality_key = jax.random.split(key, 3)
+        if self.name == "blur":
+            x = _blurred(x, self.kernel_size or 1, self.sigma or 1.0, self.scale)
+        else:
+            x = image.imresize(x, shape=(height // self.scale, width // self.scale), method=self.name)
+        if self.noise:
+            low, high = _range(self.noise)
+            level = jax.random.uniform(level_key, (*leading, 1, 1, 1), minval=low, maxval=high)
+            x += level * jax.random.normal(noise_key, x.shape)
+        levels_u8 = _rounded(x).astype(jnp.uint8)
+        if self.jpeg is None:
+            return levels_u8
+        low, high = _range(self.jpeg)
+        quality = jax.random.randint(quality_key, tuple(leading), low, high + 1)
+        return jpeg(levels_u8, quality, subsampling=self.subsampling)
+
+
+def describe(degradation: Degradation) -> dict[str, Any]:
+    """A degradation as plain data, fit for JSON: its name and the fields that have a part in it.
+
+    `build` is the way back.
+    """
+    fields = dataclasses.asdict(degradation)
+    idle = {"kernel_size": degradation.name != "blur", "sigma": degradation.name != "blur"}
+    idle["subsampling"] = degradation.jpeg is None
+    kept = {key: value for key, value in fields.items() if not idle.get(key)}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in kept.items()}
+
+
+def build(description: Mapping[str, Any]) -> Degradation:
+    """The degradation that `describe` wrote down. Raises ValueError for a field that is not known."""
+    fields: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in description.items()
+    }
+    try:
+        return Degradation(**fields)
+    except TypeError as error:
+        raise ValueError(f"no degradation can be built from {fields}: {error}.") from None
+
+
+def jpeg(images_u8: ArrayLike, quality: ArrayLike, *, subsampling: Subsampling = "4:2:0") -> jax.Array:
+    """Images [..., H, W, C] after JPEG's baseline coding, uint8 to uint8; C is 1 or 3.
+
+    `quality`, 1 to 100, is one number or one an image [...], and scales the standard's tables as libjpeg does.
+    "4:2:0" halves the colours' sides, by libjpeg's means and triangles. Not differentiable. Raises TypeError for other
+    dtypes, ValueError for other channel counts. ITU-T T.81, annexes A and K; JFIF 1.02 for the colours.
+    """
+    images = jnp.asarray(images_u8)
+    if images.dtype != jnp.uint8:
+        raise TypeError(f"images are {images.dtype}; wanted uint8.")
+    *leading, height, width, channels = images.shape
+    if channels not in (1, 3):
+        raise ValueError(f"images have {channels} channels; JPEG wants 1 or 3.")
+    quality = jnp.broadcast_to(jnp.asarray(quality, jnp.int32), leading)
+    planes = jnp.moveaxis(images, -1, 0).astype(jnp.float32)
+    if channels == 1:
+        return _coded(planes[0], _table(_LUMINANCE, quality))[..., None].astype(jnp.uint8)
+
+    luma, *colours = _rounded(_mixed(planes, _TO_YCBCR) + _CENTRES)
+    table = _table(_CHROMINANCE, quality)
+    decoded = [_coded(luma, _table(_LUMINANCE, quality))]
+    for colour in colours:
+        if subsampling == "4:4:4":
+            decoded.append(_coded(colour, table))
+        else:
+            decoded.append(_doubled(_coded(_halved(colour), table))[..., :height, :width])
+    rgb = _rounded(_mixed(jnp.stack(decoded) - _CENTRES, np.linalg.inv(_TO_YCBCR)))
+    return jnp.moveaxis(rgb, 0, -1).astype(jnp.uint8)
+
+
+# ITU-T T.81, tables K.1 and K.2.
+_LUMINANCE = (
+    (16, 11, 10, 16, 24, 40, 51, 61), (12, 12, 14, 19, 26, 58, 60, 55),
+    (14, 13, 16, 24, 40, 57, 69, 56), (14, 17, 22, 29, 51, 87, 80, 62),
+    (18, 22, 37, 56, 68, 109, 103, 77), (24, 35, 55, 64, 81, 104, 113, 92),
+    (49, 64, 78, 87, 103, 121, 120, 101), (72, 92, 95, 98, 112, 100, 103, 99),
+)  # fmt: skip
+_CHROMINANCE = (
+    (17, 18, 24, 47, 99, 99, 99, 99), (18, 21, 26, 66, 99, 99, 99, 99),
+    (24, 26, 56, 99, 99, 99, 99, 99), (47, 66, 99, 99, 99, 99, 99, 99),
+    *(((99,) * 8,) * 4),
+)  # fmt: skip
+
+# JFIF 1.02: full-range Y, Cb and Cr, the latter two about 128.
+_TO_YCBCR = np.array(
+    [
+        image.LUMA_WEIGHTS,
+        [-0.299 / 1.772, -0.587 / 1.772, 0.5],
+        [0.5, -0.587 / 1.402, -0.114 / 1.402],
+    ]
+)
+_CENTRES = np.array([[[0.0]], [[128.0]], [[128.0]]], np.float32)
+
+# The orthonormal DCT of 8 numbers (T.81, A.3.3, written as a matrix).
+_DCT = np.sqrt(2 / 8) * np.cos(np.pi / 8 * np.arange(8)[:, None] * (np.arange(8) + 0.5))
+_DCT[0] /= np.sqrt(2)
+
+
+def _table(base: tuple[tuple[int, ...], ...], quality: jax.Array) -> jax.Array:
+    """Steps of quantisation [..., 8, 8] for qualities [...], as libjpeg's jpeg_set_quality computes them."""
+    percent = jnp.where(quality < 50, 5000 // quality, 200 - 2 * quality)[..., None, None]
+    return jnp.clip((jnp.array(base) * percent + 50) // 100, 1, 255).astype(jnp.float32)
+
+
+def _coded(plane: jax.Array, table: jax.Array) -> jax.Array:
+    """Levels [..., H, W] after the quantisation of each 8x8 block's DCT; the last row and column fill up the blocks."""
+    height, width = plane.shape[-2:]
+    padded = _extended(plane, -height % 8, -width % 8)
+    blocks = padded.reshape(*plane.shape[:-2], padded.shape[-2] // 8, 8, padded.shape[-1] // 8, 8)
+    dct, steps = jnp.asarray(_DCT, jnp.float32), table[..., None, :, None, :]
+    coefficients = jnp.einsum("ui,...aibj,vj->...aubv", dct, blocks - 128.0, dct, precision=_HIGHEST)
+    # In eighths, as libjpeg has them: ties are common, and the last digits must not decide them.
+    eighths = jnp.round(8.0 * jnp.abs(coefficients))
+    quantised = jnp.sign(coefficients) * jnp.floor(eighths / (8.0 * steps) + 0.5)
+    back = jnp.einsum("ui,...aubv,vj->...aibj", dct, quantised * steps, dct, precision=_HIGHEST)
+    return _rounded(back.reshape(padded.shape)[..., :height, :width] + 128.0)
+
+
+def _halved(plane: jax.Array) -> jax.Array:
+    """Means of 2x2 pixels [..., ceil(H / 2), ceil(W / 2)], with libjpeg's rounding: down and up by turns."""
+    height, width = plane.shape[-2:]
+    x = _extended(plane, height % 2, width % 2)
+    sums = x[..., ::2, ::2] + x[..., ::2, 1::2] + x[..., 1::2, ::2] + x[..., 1::2, 1::2]
+    return jnp.floor((sums + 1.0 + jnp.arange(sums.shape[-1]) % 2) / 4.0)
+
+
+def _doubled(plane: jax.Array) -> jax.Array:
+    """[..., H, W] -> [..., 2 H, 2 W] by libjpeg's "fancy upsampling": 3/4 of the nearer pixel, 1/4 of the farther."""
+    for axis in (-2, -1):
+        widths = [(0, 0)] * plane.ndim
+        widths[axis] = (1, 1)
+        padded = jnp.pad(plane, widths, mode="edge")
+        count = plane.shape[axis]
+        before, after = (jax.lax.slice_in_dim(padded, i, i + count, axis=axis % plane.ndim) for i in (0, 2))
+        both = jnp.stack([3.0 * plane + before, 3.0 * plane + after], axis=plane.ndim if axis == -1 else -2)
+        plane = both.reshape(*plane.shape[:axis], 2 * count, *plane.shape[axis % plane.ndim + 1 :])
+    return jnp.floor((plane + 8.0 - jnp.arange(plane.shape[-1]) % 2) / 16.0)
+
+
+def _blurred(x: jax.Array, kernel_size: int, sigma: float, stride: int) -> jax.Array:
+    """Every `stride`-th pixel of [..., H, W, C] under a Gaussian that sums to 1; borders mirrored at the last pixel."""
+    offsets = np.arange(kernel_size) - kernel_size // 2
+    weights = np.exp(-0.5 * (offsets / sigma) ** 2)
+    weights /= weights.sum()
+    half = kernel_size // 2
+    for axis in (x.ndim - 3, x.ndim - 2):
+        widths = [(0, 0)] * x.ndim
+        widths[axis] = (half, half)
+        padded, count = jnp.pad(x, widths, mode="reflect"), x.shape[axis]
+        shifted = (jax.lax.slice_in_dim(padded, i, i + count, stride, axis) for i in range(kernel_size))
+        x = sum((float(weight) * part for weight, part in zip(weights, shifted, strict=True)), jnp.zeros(()))
+    return x
+
+
+def _extended(plane: jax.Array, rows: int, columns: int) -> jax.Array:
+    """[..., H, W] with its last row and its last column repeated so often."""
+    return jnp.pad(plane, [(0, 0)] * (plane.ndim - 2) + [(0, rows), (0, columns)], mode="edge")
+
+
+def _mixed(planes: jax.Array, weights: np.ndarray) -> jax.Array:
+    return jnp.einsum("kc,c...->k...", jnp.asarray(weights, jnp.float32), planes, precision=_HIGHEST)
+
+
+def _rounded(levels_255: jax.Array) -> jax.Array:
+    return jnp.clip(jnp.floor(levels_255 + 0.5), 0.0, 255.0)
+
+
+def _range(value: Any) -> tuple[Any, Any]:
+    """A number as the range from itself to itself."""
+    return value if isinstance(value, tuple) else (value, value)

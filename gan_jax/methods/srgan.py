@@ -1,0 +1,159 @@
+"""SRGAN: Ledig et al. 2017, "Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network".
+
+With a relativistic game it is the training of Wang et al. 2018, "ESRGAN: Enhanced Super-Resolution Generative
+Adversarial Networks".
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+from jax.typing import ArrayLike
+
+from gan_jax import losses
+from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables
+from gan_jax.methods.srresnet import Degrade, Draws, Range, pairs, psnr
+from gan_jax.networks.network import Network, Params, Stats
+
+
+@flax.struct.dataclass
+class State:
+    """What SRGAN carries from step to step."""
+
+    step: jax.Array  # int32: updates made so far
+    key: Key  # constant: each step folds its number in
+    generator: NetState
+    critic: NetState
+    ema: Params | None  # moving average of the generator's parameters, if wanted
+    frozen: Variables | None  # of the content network: only read, and left out of checkpoints
+
+
+def srgan(
+    generator: Network,
+    critic: Network,
+    *,
+    generator_tx: optax.GradientTransformation,
+    critic_tx: optax.GradientTransformation,
+    degrade: Degrade | None = None,
+    content: Network | None = None,
+    content_weight: float = 1.0,
+    content_distance: Literal["l1", "l2"] = "l2",
+    content_scale: float = 1.0 / 12.75,
+    layer_weights: Mapping[str, float] | None = None,
+    pixel_loss: Callable[[ArrayLike, ArrayLike], jax.Array] = losses.l2,
+    pixel_weight: float = 0.0,
+    tv_weight: float = 0.0,
+    adversarial: losses.AdversarialLoss | None = losses.non_saturating,
+    adversarial_weight: float = 1e-3,
+    input_range: Range = (0.0, 1.0),
+    output_range: Range = (-1.0, 1.0),
+    ema_decay: float | None = None,
+) -> Method:
+    """The perceptual loss (eq. 3): content (eq. 5), an adversarial term (eq. 6), pixels and total variation.
+
+    Batches and ranges are those of `srresnet`. `content` maps images in [-1, 1] to feature maps by layer and its
+    `init` returns trained weights, which `state.frozen` then holds: VGG19 to "relu5_4" in the paper, compared after
+    its features are multiplied by `content_scale`; BasicSR compares "conv5_4" by "l1" with a scale of 1. The critic
+    sees images in `output_range`. `adversarial` None leaves the critic as it was: the paper's SRResNet-VGG22. A
+    generator that starts from SRResNet's weights is `networks.starting_from`.
+
+    Both players step from the state before the step and see the same fake, as in BasicSR's optimize_parameters.
+    """
+
+    def features(network: Network, variables: Variables, images: jax.Array) -> Mapping[str, jax.Array]:
+        low, high = output_range
+        x = (images - low) * (2.0 / (high - low)) - 1.0
+        maps, _ = network.apply(variables["params"], variables["stats"], x, train=False)
+        return jax.tree.map(lambda feature: content_scale * feature, maps)
+
+    def init(key: Key, batch: Batch) -> State:
+        key, generator_key, critic_key, degradation_key, content_key = jax.random.split(key, 5)
+        source, target = pairs(batch, degradation_key, degrade, input_range, output_range)
+        generator_state = NetState.create(generator, generator_tx, generator_key, source)
+        frozen = None
+        if content is not None:
+            params, stats = content.init(content_key, target)
+            frozen = {"params": params, "stats": stats}
+        return State(
+            step=jnp.zeros((), jnp.int32),
+            key=key,
+            generator=generator_state,
+            critic=NetState.create(critic, critic_tx, critic_key, target),
+            # A copy: a donated state must not hold one buffer twice.
+            ema=None if ema_decay is None else jax.tree.map(jnp.copy, generator_state.params),
+            frozen=frozen,
+        )
+
+    def draw(key: Key, batch: Batch) -> Draws:
+        del batch
+        return Draws(degradation=key)
+
+    def update(state: State, batch: Batch, draws: Draws) -> tuple[State, Metrics]:
+        source, target = pairs(batch, draws.degradation, degrade, input_range, output_range)
+
+        def generate(params: Params) -> tuple[jax.Array, Stats]:
+            return generator.apply(params, state.generator.stats, source, train=True)
+
+        def judge(params: Params, stats: Stats, images: jax.Array) -> tuple[jax.Array, Stats]:
+            return critic.apply(params, stats, images, train=True)
+
+        def generator_loss(params: Params) -> tuple[jax.Array, tuple[Stats, Stats, Metrics]]:
+            fake, stats = generate(params)
+            terms, critic_stats = {}, state.critic.stats
+            if pixel_weight:
+                terms["loss/pixel"] = (pixel_weight, pixel_loss(fake, target))
+            if content is not None and state.frozen is not None:
+                seen, wanted = (features(content, state.frozen, images) for images in (fake, target))
+                distance = losses.content(seen, wanted, distance=content_distance, weights=layer_weights)
+                terms["loss/content"] = (content_weight, distance)
+            if tv_weight:
+                terms["loss/tv"] = (tv_weight, losses.total_variation(fake))
+            if adversarial is not None:
+                fake_logits, critic_stats = judge(state.critic.params, critic_stats, fake)
+                real_logits, _ = judge(state.critic.params, critic_stats, target)
+                terms["loss/gan"] = (adversarial_weight, adversarial.generator(real_logits, fake_logits))
+            total, metrics = losses.weighted_sum(terms)
+            return total, (stats, critic_stats, {**metrics, "psnr": psnr(fake, target, output_range)})
+
+        def critic_loss(
+            params: Params, stats: Stats, game: losses.AdversarialLoss
+        ) -> tuple[jax.Array, tuple[Stats, Metrics]]:
+            fake, _ = generate(state.generator.params)
+            real_logits, stats = judge(params, stats, target)
+            fake_logits, stats = judge(params, stats, fake)
+            means = {"logits/real": real_logits.mean(), "logits/fake": fake_logits.mean()}
+            return game.critic(real_logits, fake_logits), (stats, means)
+
+        gradient = jax.value_and_grad(generator_loss, has_aux=True)
+        (loss, (stats, critic_stats, metrics)), grads = gradient(state.generator.params)
+        new_generator = state.generator.descend(generator_tx, grads, stats)
+        metrics = {"loss/generator": loss, **metrics}
+
+        new_critic = state.critic
+        if adversarial is not None:
+            # From the statistics that the generator's pass moved already, as in the reference codes.
+            gradient = jax.value_and_grad(critic_loss, has_aux=True)
+            (loss, (critic_stats, means)), grads = gradient(state.critic.params, critic_stats, adversarial)
+            new_critic = state.critic.descend(critic_tx, grads, critic_stats)
+            metrics = {"loss/critic": loss, **metrics, **means}
+
+        new_state = State(
+            step=state.step + 1,
+            key=state.key,
+            generator=new_generator,
+            critic=new_critic,
+            ema=None
+            if ema_decay is None
+            else optax.incremental_update(new_generator.params, state.ema, 1.0 - ema_decay),
+            frozen=state.frozen,
+        )
+        return new_state, metrics
+
+    def generators(state: State) -> dict[str, Variables]:
+        params = state.generator.params if state.ema is None else state.ema
+        return {"generator": {"params": params, "stats": state.generator.stats}}
+
+    return Method(init, draw, update, generators)
