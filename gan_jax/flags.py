@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,6 +12,22 @@ import tyro
 
 from gan_jax import generator, incumbent, parallel, schedules
 from gan_jax.data import transforms
+
+# Flags that decide what a run says, where it is and when it saves, but not what it computes. Whether dataroot holds
+# the same pictures is told by their fingerprint.
+_FREE_TO_CHANGE = {
+    "checkpoints_dir",
+    "dataroot",
+    "dry_run",
+    "init_critic",
+    "init_generator",
+    "max_dataset_size",
+    "num_threads",
+    "preset",
+    "print_freq",
+    "save_latest_freq",
+    "val_freq",
+}
 
 Preset = Annotated[str | None, tyro.conf.Positional]
 
@@ -50,16 +66,8 @@ class Config:
     """Where the folders of runs are."""
     batch_size: int = 1
     """Images a step, over all devices together."""
-    n_epochs: int = 100
-    """Epochs at the full learning rate."""
-    n_epochs_decay: int = 100
-    """Epochs after those; with the linear policy the learning rate falls to zero in them."""
     lr: float = 2e-4
     """Learning rate of Adam."""
-    lr_policy: schedules.Policy = "linear"
-    """How the learning rate changes: plateau lowers it when validation no longer improves."""
-    lr_decay_iters: int = 50
-    """Epochs between the steps of the step policy."""
     beta1: float = 0.5
     """Adam's decay of the gradient's average."""
     ema_decay: float | None = None
@@ -92,21 +100,32 @@ class Config:
 
     def steps(self, steps_per_epoch: int) -> int:
         """Training steps of the whole run."""
-        return steps_per_epoch * (self.n_epochs + self.n_epochs_decay)
+        raise NotImplementedError
+
+    def schedule(self, steps_per_epoch: int) -> optax.Schedule:
+        """The learning rate by step."""
+        raise NotImplementedError
+
+    @property
+    def obeys_validation(self) -> bool:
+        """Whether the learning rate falls when validation no longer improves."""
+        return False
+
+    def free_to_change(self, begun: Mapping[str, Any]) -> set[str]:
+        """Flags in which a run that was `begun` with those may go on otherwise."""
+        del begun
+        return set(_FREE_TO_CHANGE)
 
     def check(self) -> None:
         """Raises ValueError where a flag holds what no run can have."""
-        for name in ("batch_size", "print_freq", "val_freq", "save_latest_freq", "num_threads", "lr_decay_iters"):
+        for name in ("batch_size", "print_freq", "val_freq", "save_latest_freq", "num_threads"):
             require_at_least(self, name, 1)
         for name in ("max_dataset_size", "statistics_batch"):
             if getattr(self, name) is not None:
                 require_at_least(self, name, 1)
-        for name in ("n_epochs", "n_epochs_decay", "seed"):
-            require_at_least(self, name, 0)
+        require_at_least(self, "seed", 0)
         if self.seed >= 2**32:
             raise ValueError(f"--seed is {self.seed}; wanted less than 2**32.")
-        if self.n_epochs + self.n_epochs_decay == 0:
-            raise ValueError("--n_epochs and --n_epochs_decay are both 0; wanted at least one epoch.")
         if not 0 < self.lr < math.inf:
             raise ValueError(f"--lr is {self.lr}; wanted a finite number above 0.")
         for name in ("beta1", "ema_decay"):
@@ -124,7 +143,108 @@ class Config:
 
 
 @dataclasses.dataclass(frozen=True)
-class ImageConfig(Config):
+class EpochConfig(Config):
+    """The flags of experiments that count epochs, as pytorch-CycleGAN-and-pix2pix does."""
+
+    n_epochs: int = 100
+    """Epochs at the full learning rate."""
+    n_epochs_decay: int = 100
+    """Epochs after those; with the linear policy the learning rate falls to zero in them."""
+    lr_policy: schedules.Policy = "linear"
+    """How the learning rate changes: plateau lowers it when validation no longer improves."""
+    lr_decay_iters: int = 50
+    """Epochs between the steps of the step policy."""
+
+    def steps(self, steps_per_epoch: int) -> int:
+        """Training steps of the whole run."""
+        return steps_per_epoch * (self.n_epochs + self.n_epochs_decay)
+
+    def schedule(self, steps_per_epoch: int) -> optax.Schedule:
+        """The learning rate by step."""
+        return schedules.learning_rate(
+            self.lr_policy,
+            lr=self.lr,
+            n_epochs=self.n_epochs,
+            n_epochs_decay=self.n_epochs_decay,
+            step_epochs=self.lr_decay_iters,
+            steps_per_epoch=steps_per_epoch,
+        )
+
+    @property
+    def obeys_validation(self) -> bool:
+        """Whether the learning rate falls when validation no longer improves."""
+        return self.lr_policy == "plateau"
+
+    def free_to_change(self, begun: Mapping[str, Any]) -> set[str]:
+        """Flags in which a run that was `begun` with those may go on otherwise; more epochs, where rates allow it."""
+        free = super().free_to_change(begun)
+        if begun["lr_policy"] == "plateau":
+            free.remove("val_freq")  # it says when the rate may fall
+        # Where the rate of an epoch does not depend on how many there are, their number says only where the run ends.
+        length, longer = begun["n_epochs"] + begun["n_epochs_decay"], self.n_epochs + self.n_epochs_decay
+        grows = schedules.grows(begun["lr_policy"], begun["n_epochs_decay"])
+        if longer > length and grows and schedules.grows(self.lr_policy, self.n_epochs_decay):
+            free |= {"n_epochs", "n_epochs_decay"}
+        return free
+
+    def check(self) -> None:
+        """Raises ValueError where a flag holds what no run can have."""
+        super().check()
+        require_at_least(self, "lr_decay_iters", 1)
+        for name in ("n_epochs", "n_epochs_decay"):
+            require_at_least(self, name, 0)
+        if self.n_epochs + self.n_epochs_decay == 0:
+            raise ValueError("--n_epochs and --n_epochs_decay are both 0; wanted at least one epoch.")
+
+
+@dataclasses.dataclass(frozen=True)
+class IterationConfig(Config):
+    """The flags of experiments that count iterations, as BasicSR does."""
+
+    total_iter: int = 100_000
+    """Training steps of the whole run."""
+    milestones: tuple[int, ...] = ()
+    """Steps after which the learning rate is multiplied by gamma."""
+    gamma: float = 0.5
+    """Factor of the milestones."""
+    periods: tuple[int, ...] = ()
+    """Steps of the cosine's periods; the rate starts anew with each. None: no cosine."""
+    eta_min: float = 1e-7
+    """Learning rate at the end of a period."""
+
+    def steps(self, steps_per_epoch: int) -> int:
+        """Training steps of the whole run."""
+        del steps_per_epoch
+        return self.total_iter
+
+    def schedule(self, steps_per_epoch: int) -> optax.Schedule:
+        """The learning rate by step."""
+        del steps_per_epoch
+        if self.periods:
+            return schedules.cosine_restarts(self.lr, self.eta_min, self.periods)
+        return schedules.multi_step(self.lr, self.milestones, self.gamma)
+
+    def free_to_change(self, begun: Mapping[str, Any]) -> set[str]:
+        """Flags in which a run that was `begun` with those may go on otherwise; more iterations among them."""
+        longer = self.total_iter > begun["total_iter"]
+        return super().free_to_change(begun) | ({"total_iter"} if longer else set())
+
+    def check(self) -> None:
+        """Raises ValueError where a flag holds what no run can have."""
+        super().check()
+        require_at_least(self, "total_iter", 1)
+        if self.periods and self.milestones:
+            raise ValueError("--periods and --milestones both say how the learning rate changes; give one of them.")
+        if any(step < 1 for step in self.periods) or sorted(set(self.milestones)) != list(self.milestones):
+            raise ValueError("--periods wants steps of at least 1, and --milestones steps that grow.")
+        if not 0 < self.gamma <= 1 or not 0 <= self.eta_min < self.lr:
+            raise ValueError(
+                f"--gamma is {self.gamma} and --eta_min {self.eta_min}; wanted more than 0 up to 1, and less than --lr."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageConfig(EpochConfig):
     """The flags of image-to-image experiments: which pictures, and what is done to them before the networks."""
 
     direction: Literal["AtoB", "BtoA"] = "AtoB"
@@ -186,19 +306,7 @@ def require_at_least(config: Config, name: str, least: int) -> None:
         raise ValueError(f"--{name} is {getattr(config, name)}; wanted at least {least}.")
 
 
-def schedule(config: Config, steps_per_epoch: int) -> optax.Schedule:
-    """The learning rate by step that the flags ask for."""
-    return schedules.learning_rate(
-        config.lr_policy,
-        lr=config.lr,
-        n_epochs=config.n_epochs,
-        n_epochs_decay=config.n_epochs_decay,
-        step_epochs=config.lr_decay_iters,
-        steps_per_epoch=steps_per_epoch,
-    )
-
-
 def adam(config: Config, steps_per_epoch: int) -> optax.GradientTransformation:
     """Adam as the flags ask for it, for one network."""
-    tx = optax.adam(schedule(config, steps_per_epoch), b1=config.beta1, b2=0.999, eps=1e-8)
+    tx = optax.adam(config.schedule(steps_per_epoch), b1=config.beta1, b2=0.999, eps=1e-8)
     return parallel.averaged(tx) if config.parallel == "pmap" else tx

@@ -23,22 +23,6 @@ from gan_jax.generator import Generator
 from gan_jax.method import NetState, State, scale_rates
 from gan_jax.progress import Log, Meter
 
-# Flags that decide what a run says, where it is and when it saves, but not what it computes. Whether dataroot holds
-# the same pictures is told by their fingerprint.
-_FREE_TO_CHANGE = {
-    "checkpoints_dir",
-    "dataroot",
-    "dry_run",
-    "init_critic",
-    "init_generator",
-    "max_dataset_size",
-    "num_threads",
-    "preset",
-    "print_freq",
-    "save_latest_freq",
-    "val_freq",
-}
-
 
 def steps_per_epoch(config: Config, pictures_in_training: int) -> int:
     """Steps until as many pictures were seen as there are."""
@@ -72,7 +56,7 @@ def execute(config: Config, experiment: Experiment) -> int:
     # The incumbent's default of one image a step is for one device, however many there are.
     mesh = parallel.data_mesh(jax.devices()[:1] if config.batch_size == 1 else None)
     parallel.require_divisible(config.batch_size, mesh)
-    if config.lr_policy == "plateau" and not experiment.exam.validates:
+    if config.obeys_validation and not experiment.exam.validates:
         raise ValueError("--lr_policy plateau watches validation pictures, and there are none; add a folder val.")
     if config.parallel == "pmap":
         parallel.require_replicable(
@@ -163,7 +147,7 @@ def _open_folder(config: Config, description: dict[str, Any]) -> None:
     folder, path = config.folder, config.folder / "config.json"
     if path.exists():
         try:
-            changes = _changes(json.loads(path.read_text()), description, type(config))
+            changes = _changes(json.loads(path.read_text()), description, config)
         except (ValueError, KeyError, TypeError, AttributeError):
             raise ValueError(f"{path} is damaged; take another --name, or remove {folder}.") from None
         saved = checkpoint.latest_step(folder / "checkpoints") is not None or any(folder.glob("*.safetensors"))
@@ -182,18 +166,12 @@ def _open_folder(config: Config, description: dict[str, Any]) -> None:
     (folder / "samples").mkdir(exist_ok=True)
 
 
-def _changes(before: dict[str, Any], now: dict[str, Any], flags: type[Config]) -> list[str]:
+def _changes(before: dict[str, Any], now: dict[str, Any], config: Config) -> list[str]:
     """In words, what would make a run that goes on inconsistent."""
     # A run of an older program lacks newer flags, whose defaults do what that program did.
-    defaults = {field.name: _plain(field.default) for field in dataclasses.fields(flags)}
+    defaults = {field.name: _plain(field.default) for field in dataclasses.fields(config)}
     old, new = {**defaults, **before["recipe"]}, json.loads(json.dumps(now["recipe"]))
-    free = set(_FREE_TO_CHANGE)
-    if old["lr_policy"] == "plateau":
-        free.remove("val_freq")  # it says when the rate may fall
-    # Where the rate of an epoch does not depend on how many there are, their number says only where the run ends.
-    length, longer = (recipe["n_epochs"] + recipe["n_epochs_decay"] for recipe in (old, new))
-    if longer > length and all(schedules.grows(recipe["lr_policy"], recipe["n_epochs_decay"]) for recipe in (old, new)):
-        free |= {"n_epochs", "n_epochs_decay"}
+    free = config.free_to_change(old)
     changes = [
         f"--{name} was {old.get(name)} and is {new.get(name)}"
         for name in sorted((old.keys() | new.keys()) - free)
@@ -265,7 +243,7 @@ class _Validation:
             self._lowest = loss
             _export(self._config, self._experiment, generators, state, "_best")
         # Not after the last step too, so that a run that goes on past it is the run that had more epochs.
-        if self._config.lr_policy != "plateau" or step % self._config.val_freq:
+        if not self._config.obeys_validation or step % self._config.val_freq:
             return None
         self._plateau, falls = self._plateau.after(loss)
         if not falls:

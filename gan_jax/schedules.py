@@ -1,11 +1,12 @@
 """Learning rates by step, and the plateau rule that validation drives; epochs are those of the training pictures."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 Policy = Literal["linear", "constant", "step", "cosine", "plateau"]
 
@@ -36,6 +37,26 @@ def learning_rate(
                 return jnp.ones(())
 
     return lambda count: lr * factor(count // steps_per_epoch)
+
+
+def multi_step(lr: float, milestones: Sequence[int], gamma: float) -> Callable[[jax.Array], jax.Array]:
+    """The learning rate by step: lr, multiplied by gamma after each of the milestones. torch's MultiStepLR."""
+    return lambda count: lr * gamma ** jnp.sum(count >= jnp.asarray(milestones, jnp.int32))
+
+
+def cosine_restarts(lr: float, eta_min: float, periods: Sequence[int]) -> Callable[[jax.Array], jax.Array]:
+    """The learning rate by step: half a cosine from lr to eta_min in each period, and eta_min after the last.
+
+    Loshchilov & Hutter 2017, "SGDR", eq. 5; BasicSR's CosineAnnealingRestartLR with weights of 1.
+    """
+    ends = np.cumsum(periods)
+
+    def rate(count: jax.Array) -> jax.Array:
+        k = jnp.minimum(jnp.sum(count >= ends), len(periods) - 1)
+        done = jnp.minimum((count - (jnp.asarray(ends) - jnp.asarray(periods))[k]) / jnp.asarray(periods)[k], 1.0)
+        return eta_min + 0.5 * (lr - eta_min) * (1.0 + jnp.cos(math.pi * done))
+
+    return rate
 
 
 def grows(policy: Policy, n_epochs_decay: int) -> bool:

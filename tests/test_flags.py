@@ -9,7 +9,7 @@ from gan_jax import flags
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(flags.Config):
+class Config(flags.EpochConfig):
     preset: flags.Preset = None
     lambda_L1: float = 100.0  # noqa: N815 - a flag of the incumbent
     no_flip: bool = False
@@ -80,7 +80,7 @@ def test_values_that_no_run_can_have_are_refused(values, words):
     with pytest.raises(ValueError, match=words):
         dataclasses.replace(flags.ImageConfig(), **values).check()
     flags.ImageConfig().check()
-    flags.require_at_least(flags.Config(), "batch_size", 1)
+    flags.require_at_least(flags.EpochConfig(), "batch_size", 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,16 +106,16 @@ def test_sizes_that_are_none(typed, capsys):
 
 def test_adam_follows_the_schedule_of_the_flags():
     """The first update of Adam is the rate itself: with the step policy a tenth of it in the second epoch."""
-    config = flags.Config(lr=0.5, lr_policy="step", lr_decay_iters=1)
-    assert [float(flags.schedule(config, 3)(step)) for step in (0, 2, 3)] == pytest.approx([0.5, 0.5, 0.05])
+    config = flags.EpochConfig(lr=0.5, lr_policy="step", lr_decay_iters=1)
+    assert [float(config.schedule(3)(step)) for step in (0, 2, 3)] == pytest.approx([0.5, 0.5, 0.05])
     tx = flags.adam(config, 3)
     updates, _ = tx.update({"w": jnp.ones(())}, tx.init({"w": jnp.zeros(())}))
     np.testing.assert_allclose(updates["w"], -0.5, rtol=1e-5)
 
 
 def test_under_pmap_adam_is_fed_with_the_mean_of_the_replicas():
-    replicated = flags.adam(flags.Config(parallel="pmap"), 1)
-    alone = flags.adam(flags.Config(), 1)
+    replicated = flags.adam(flags.EpochConfig(parallel="pmap"), 1)
+    alone = flags.adam(flags.EpochConfig(), 1)
     params = {"w": jnp.zeros(())}
     each = jnp.arange(8.0)
 
@@ -125,3 +125,33 @@ def test_under_pmap_adam_is_fed_with_the_mean_of_the_replicas():
     moments = jax.pmap(update, axis_name="replicas", out_axes=None)(each)
     wanted = alone.update({"w": each.mean()}, alone.init(params))[1]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), moments, wanted)
+
+
+def iterations(**fields):
+    return dataclasses.replace(flags.IterationConfig(lr=1e-4, total_iter=100), **fields)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"total_iter": 0}, "--total_iter is 0; wanted at least 1"),
+        ({"milestones": (3, 2)}, "--milestones steps that grow"),
+        ({"periods": (0,)}, "--periods wants steps of at least 1"),
+        ({"periods": (5,), "milestones": (3,)}, "give one of them"),
+        ({"gamma": 0.0}, "--gamma is 0.0"),
+        ({"eta_min": 1.0}, "--eta_min 1.0"),
+    ],
+)
+def test_iterations_that_no_run_can_have_are_refused(values, words):
+    with pytest.raises(ValueError, match=words):
+        iterations(**values).check()
+
+
+def test_iterations_are_the_steps_and_may_grow():
+    config = iterations(milestones=(2,))
+    config.check()
+    assert config.steps(7) == 100
+    assert [float(config.schedule(7)(step)) for step in (1, 2)] == pytest.approx([1e-4, 5e-5])
+    assert float(iterations(periods=(10,)).schedule(7)(10)) == pytest.approx(1e-7)
+    assert "total_iter" in config.free_to_change({"total_iter": 50})
+    assert "total_iter" not in config.free_to_change({"total_iter": 200})

@@ -128,7 +128,8 @@ def test_settings_that_change_no_number_may_change(finished_run, tiny_flags):
 
 
 def changes(before, now):
-    return run._changes(before, {**now, "recipe": {**defaults(), **now["recipe"]}}, experiment.Config)
+    config = dataclasses.replace(experiment.Config(), **now["recipe"])
+    return run._changes(before, {**now, "recipe": {**defaults(), **now["recipe"]}}, config)
 
 
 def defaults():

@@ -80,3 +80,17 @@ def test_runs_go_on_past_their_end_where_earlier_rates_stay(policy, decay, may):
     assert schedules.grows(policy, decay) is may
     longer, shorter = (rates(policy, 20, n_epochs=n, n_epochs_decay=decay) for n in (40, 20 - decay))
     assert np.array_equal(longer, shorter) is may
+
+
+def test_multi_step_falls_at_the_milestones():
+    schedule = schedules.multi_step(1e-4, (50, 100), 0.5)
+    np.testing.assert_allclose([schedule(step) for step in (0, 49, 50, 100, 999)], np.array([4, 4, 2, 1, 1]) * 2.5e-5)
+    assert float(schedules.multi_step(0.1, (), 0.5)(10)) == np.float32(0.1)
+
+
+def test_cosine_restarts_begin_each_period_anew():
+    """Against SGDR's formula, in periods of unequal length."""
+    schedule = jax.vmap(schedules.cosine_restarts(2e-4, 1e-7, (4, 10)))
+    phase = np.array([*np.arange(4) / 4, *np.arange(10) / 10, 1.0, 1.0])
+    wanted = 1e-7 + 0.5 * (2e-4 - 1e-7) * (1 + np.cos(np.pi * phase))
+    np.testing.assert_allclose(schedule(np.arange(16)), wanted, rtol=1e-5)

@@ -4,17 +4,15 @@ import json
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
 from gan_jax import losses
 from gan_jax.interop import convert
-from gan_jax.method import train_step
 from gan_jax.methods.srgan import srgan
 from gan_jax.methods.srresnet import Draws
-from gan_jax.networks import VGG, MSRResNet, SRGANCritic, SRResNet, VGGStyleCritic, from_linen, starting_from
+from gan_jax.networks import MSRResNet, SRGANCritic, SRResNet, VGGStyleCritic, from_linen, starting_from
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
