@@ -4,20 +4,24 @@ r"""pix2pix on a folder of pairs, on photographs, or on the embedded facades.
     python -m experiments.pix2pix --dataroot datasets/facades --name facades --direction BtoA
     python -m experiments.pix2pix --dataroot datasets/photos --derive grey --preprocess crop --crop_size 64
     python -m experiments.pix2pix ablate
+    python -m experiments.pix2pix upscale
 
 The defaults are those of pytorch-CycleGAN-and-pix2pix, whose command lines work as they stand. PRESET `demo` trains on
 the embedded data in minutes on two CPU cores; facades, edges2shoes, edges2handbags, maps, cityscapes, day2night and
-colorize are the paper's; `ablate` runs the paper's ablations at the demo's scale and prints its tables.
+colorize are the paper's; `ablate` runs the paper's ablations at the demo's scale and prints its tables; `upscale`
+compares pix2pix with bicubic, SRResNet and SRGAN as a super-resolver of photographs.
 """
 
 import dataclasses
 import math
 import sys
+from collections.abc import Callable
 from typing import Any, Literal
 
-from experiments import pairs, pix2pix_ablation, translators
+from experiments import pairs, pix2pix_ablation, pix2pix_upscale, translators
 from gan_jax import flags, losses, networks, results, run
 from gan_jax.data import transforms
+from gan_jax.data.pipeline import Source
 from gan_jax.experiment import Experiment
 from gan_jax.methods.pix2pix import pix2pix
 
@@ -36,7 +40,8 @@ class Config(translators.Config):
     """pix2pix's own flags."""
 
     preset: flags.Preset = None
-    """demo: the embedded facades, minutes on two CPU cores. ablate: the paper's tables. Or a data set of the paper."""
+    """demo: the embedded facades, minutes on two CPU cores. ablate: the paper's tables. upscale: pix2pix beside SRGAN.
+    Or a data set of the paper."""
     gan_mode: Literal["vanilla", "minimax", "lsgan", "hinge", "relativistic", "none"] = "vanilla"
     """Adversarial loss; none trains on the distances alone."""
     unconditional: bool = False
@@ -79,6 +84,21 @@ _DEMO = Config(
 PRESETS = {
     "demo": _DEMO,
     "ablate": dataclasses.replace(_DEMO, preset="ablate", name="ablation", n_epochs=1, n_epochs_decay=1),
+    "upscale": Config(
+        preset="upscale",
+        dataroot="photos",
+        name="upscale",
+        preprocess="crop",
+        crop_size=64,
+        batch_size=8,
+        ngf=32,
+        ndf=32,
+        no_dropout=True,
+        n_epochs=250,
+        n_epochs_decay=250,
+        val_freq=250,
+        save_latest_freq=250,
+    ),
     "facades": _paper("facades", direction="BtoA", n_epochs=200),
     "cityscapes": _paper("cityscapes", direction="BtoA", n_epochs=200),
     "maps": _paper("maps", n_epochs=200),
@@ -96,11 +116,11 @@ def _preset(name: str | None) -> Config:
     return PRESETS[name] if name else Config()
 
 
-def experiment(config: Config) -> Experiment:
-    """The experiment that a configuration means."""
+def experiment(config: Config, open_split: Callable[[Config, str], Source | None] = pairs.open_split) -> Experiment:
+    """The experiment that a configuration means, on the pairs that `open_split` opens."""
     if config.dataroot is None:
         raise ValueError(f"no training pictures: give --dataroot FOLDER, or a preset ({', '.join(PRESETS)}).")
-    train, val, test = (pairs.open_split(config, split) for split in ("train", "val", "test"))
+    train, val, test = (open_split(config, split) for split in ("train", "val", "test"))
     assert train is not None  # only val and test may be missing
     painter, critic = translators.generator_module(config), translators.critic_module(config)
     per_epoch = run.steps_per_epoch(config, len(train))
@@ -145,6 +165,8 @@ def _run(arguments: list[str] | None) -> int:
     config = flags.parse(_preset, arguments, __doc__ or "")
     if config.preset == "ablate":
         return pix2pix_ablation.ablate(config, experiment)
+    if config.preset == "upscale":
+        return pix2pix_upscale.upscale(config, experiment)
     return run.execute(config, experiment(config))
 
 

@@ -108,7 +108,7 @@ def critic_module(config: Config) -> Any:
     return networks.PatchGAN(config.n_layers_D, config.ndf, config.norm, config.statistics_batch)
 
 
-def network(config: Config, module: Any, kind: Literal["generator", "critic"]) -> networks.Network:
+def network(config: flags.Config, module: Any, kind: Literal["generator", "critic"]) -> networks.Network:
     """A module as a network, started from the file that --init_generator or --init_critic names, if any.
 
     Raises ValueError where the file holds something else.

@@ -306,7 +306,7 @@ def require_at_least(config: Config, name: str, least: int) -> None:
         raise ValueError(f"--{name} is {getattr(config, name)}; wanted at least {least}.")
 
 
-def adam(config: Config, steps_per_epoch: int) -> optax.GradientTransformation:
+def adam(config: Config, steps_per_epoch: int, *, beta2: float = 0.999) -> optax.GradientTransformation:
     """Adam as the flags ask for it, for one network."""
-    tx = optax.adam(config.schedule(steps_per_epoch), b1=config.beta1, b2=0.999, eps=1e-8)
+    tx = optax.adam(config.schedule(steps_per_epoch), b1=config.beta1, b2=beta2, eps=1e-8)
     return parallel.averaged(tx) if config.parallel == "pmap" else tx

@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -100,6 +100,7 @@ class Translations:
 
     tasks: Mapping[str, Task]  # by the generators' names
     protocol: str = f"{evaluate.PROTOCOLS['rgb'].name}: {evaluate.PROTOCOLS['rgb'].description}"
+    best: Literal["psnr", "lpips"] = "psnr"  # the score that tells which generator is the best
 
     @property
     def splits(self) -> dict[str, Source | None]:
@@ -136,8 +137,9 @@ class Translations:
         return scores, _rows(made)
 
     def loss(self, scores: Mapping[str, float]) -> float | None:
-        """The root mean square error that the PSNR means, in units of the range; the mean over the generators."""
-        errors = [10.0 ** (-value / 20.0) for name, value in scores.items() if name.split("/")[-1] == "psnr"]
+        """LPIPS, or the root mean square error that the PSNR means, in units of the range; the generators' mean."""
+        found = [value for name, value in scores.items() if name.split("/")[-1] == self.best]
+        errors = [10.0 ** (-value / 20.0) for value in found] if self.best == "psnr" else found
         return float(np.mean(errors)) if errors else None
 
     def test(self, generators: Mapping[str, Generator], folder: Path) -> dict[str, Any] | None:

@@ -121,7 +121,10 @@ def _describe(
             "fingerprints": {split: fingerprint(source) for split, source in splits.items()},
             "batch": {name: list(images.shape) for name, images in example.items()},
         },
-        "networks": {name: {**network, "parameters": counts[name]} for name, network in experiment.networks.items()},
+        "networks": {
+            name: {**network, **({"parameters": counts[name]} if name in counts else {})}
+            for name, network in experiment.networks.items()
+        },
         "steps": steps,
         "versions": {
             "python": platform.python_version(),

@@ -14,19 +14,24 @@ SPLITS = {
 SHORTEST_SIDE = 256  # so that a crop of 64 shows parts of things rather than texture
 
 
-def prepare(folder: Path) -> dict[str, int]:
-    """Write the colour photographs as PNG files below folder/train, val and test; the number in each.
-
-    Raises ModuleNotFoundError without scikit-image, the `photos` extra.
-    """
+def installed() -> Path:
+    """The folder of scikit-image's pictures. Raises ModuleNotFoundError without it, the `photos` extra."""
     spec = find_spec("skimage")
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError("the photographs come with scikit-image; pip install 'gan_jax[photos]'.")
-    installed = Path(spec.submodule_search_locations[0], "data")
+    return Path(spec.submodule_search_locations[0], "data")
+
+
+def prepare(folder: Path) -> dict[str, int]:
+    """Write the colour photographs as PNG files below folder/train, val and test; the number in each.
+
+    Raises ModuleNotFoundError as `installed` does.
+    """
+    source = installed()
     for split, files in SPLITS.items():
         (folder / split).mkdir(parents=True, exist_ok=True)
         for file in files:
-            with Image.open(installed / file) as photo:
+            with Image.open(source / file) as photo:
                 scale = SHORTEST_SIDE / min(photo.size)
                 size = (round(photo.width * scale), round(photo.height * scale))
                 small = photo.convert("RGB").resize(size, Image.Resampling.LANCZOS)

@@ -159,7 +159,7 @@ def open_pairs(
         files = _matched(folders)
     else:
         folders = at("")
-        files = _held_out(_matched(folders, instead=_SPLIT_FOLDERS), split)
+        files = held_out(_matched(folders, instead=_SPLIT_FOLDERS), split)
         if not files:
             return None
     files = files[:limit]
@@ -205,7 +205,8 @@ def _matched(folders: tuple[Path, ...], *, instead: str = "") -> list[tuple[str,
     return [(a[stem], b[stem]) for stem in a]
 
 
-def _held_out(files: list[tuple[str, ...]], split: str) -> list[tuple[str, ...]]:
+def held_out(files: list[tuple[str, ...]], split: str) -> list[tuple[str, ...]]:
+    """Nine tenths of the files for train, the others for val and test; the same ones on every machine."""
     # The order of the names' hashes is a shuffle that every machine and every later run agrees on.
     ranked = sorted(files, key=lambda names: hashlib.sha256(os.fsencode(names[0])).digest())
     train = len(files) - max(len(files) // 10, min(1, len(files) - 1))

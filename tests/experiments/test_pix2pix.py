@@ -56,7 +56,7 @@ def test_presets_of_the_paper(preset, facades_folder, tmp_path):
 
 
 def test_every_preset_is_tested():
-    assert set(experiment.PRESETS) == {"demo", "ablate", *PAPER}
+    assert set(experiment.PRESETS) == {"demo", "ablate", "upscale", *PAPER}
 
 
 @pytest.mark.parametrize("preset", ["facades", "maps", "edges2shoes", "edges2handbags", "day2night"])

@@ -1,0 +1,154 @@
+"""The pictures of super-resolution experiments, what makes low resolution of them, and what scores the result."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import jax
+import numpy as np
+
+from gan_jax import degrade, evaluate, flags, image, perceptual, results
+from gan_jax.data import resolution
+from gan_jax.data.pipeline import Source
+
+Scale = Literal[2, 3, 4, 8]
+PHOTOS = "photos"  # as a dataroot: the photographs of the extra of that name
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(flags.IterationConfig):
+    """The flags of super-resolution's pictures."""
+
+    dataroot_lq: Path | None = None
+    """Folder of the same pictures in low resolution; made of the others on the device unless given."""
+    scale: Scale = 4
+    """Side of high over side of low resolution."""
+    gt_size: int = 96
+    """Side of the training crops in high resolution."""
+    no_flip: bool = False
+    """Do not mirror and turn training pictures at random."""
+    color: Literal["rgb", "grey"] = "rgb"
+    """Channels of the pictures."""
+    downscale: degrade.Kind = "bicubic"
+    """What makes low resolution. A model learns its downscaler: use the one that your pictures have behind them."""
+    blur_sigma: float = 1.6
+    """Standard deviation in pixels of --downscale blur."""
+    noise: float = 0.0
+    """Standard deviation of the noise in low resolution, in 8-bit levels; each image draws its own up to this."""
+    jpeg: int | None = None
+    """Lowest JPEG quality of low resolution; each image draws its own up to 95."""
+
+    def check(self) -> None:
+        """Raises ValueError where a flag holds what no run can have."""
+        super().check()
+        if self.gt_size < self.scale or self.gt_size % self.scale:
+            raise ValueError(f"--gt_size is {self.gt_size}; wanted a multiple of --scale {self.scale}.")
+        if self.dataroot_lq is not None and degradation(self) != degrade.Degradation(scale=self.scale):
+            raise ValueError(
+                "--dataroot_lq gives low resolution as it is: leave out --downscale, --blur_sigma, --noise and --jpeg."
+            )
+        if not 0 <= self.noise < 256 or not 0 < self.blur_sigma < 100 or not (self.jpeg is None or 1 <= self.jpeg < 95):
+            raise ValueError(
+                f"--noise {self.noise}, --blur_sigma {self.blur_sigma}, --jpeg {self.jpeg}; wanted levels of 0 to 255, "
+                "pixels above 0, and a quality of 1 to 94."
+            )
+
+    @property
+    def channels(self) -> int:
+        """Channels of the pictures."""
+        return 3 if self.color == "rgb" else 1
+
+
+def degradation(config: Config) -> degrade.Degradation:
+    """What makes low resolution of high."""
+    blurs = config.downscale == "blur"
+    return degrade.Degradation(
+        config.downscale,
+        config.scale,
+        kernel_size=2 * round(3 * config.blur_sigma) + 1 if blurs else None,
+        sigma=config.blur_sigma if blurs else None,
+        noise=(0.0, config.noise) if config.noise else 0.0,
+        jpeg=None if config.jpeg is None else (config.jpeg, 95),
+    )
+
+
+def open_split(config: Config, split: str) -> Source | None:
+    """The photographs of a split, every header read; None where there is no such split.
+
+    Raises FileNotFoundError and ValueError for data that cannot be used.
+    """
+    if config.dataroot is None:
+        raise ValueError(f"no training pictures: give --dataroot FOLDER, or {PHOTOS}.")
+    if config.dataroot == PHOTOS:
+        if config.dataroot_lq is not None or config.color == "grey":
+            raise ValueError(f"--dataroot {PHOTOS} is in RGB and has no low resolution; leave out the other flag.")
+        return resolution.Installed(split, config.max_dataset_size)
+    photographs = resolution.open_split(
+        Path(config.dataroot),
+        split,
+        low_root=config.dataroot_lq,
+        scale=config.scale,
+        channels=config.channels,
+        limit=config.max_dataset_size,
+    )
+    if photographs is not None:
+        # 11 pixels are SSIM's window, beside the border that the protocol leaves out.
+        photographs.check(config.gt_size if split == "train" else 11 + 2 * config.scale)
+    return photographs
+
+
+def task(config: Config, val: Source | None, test: Source | None) -> results.Task:
+    """Enlarging whole photographs, against bicubic."""
+    whole = resolution.whole(config.scale, shrink(config))
+    return results.Task(
+        val=val,
+        test=test,
+        still=whole,
+        whole=whole,
+        score=scores(config.scale),
+        rivals={"bicubic": functools.partial(enlarge, scale=config.scale)},
+    )
+
+
+def shrink(config: Config) -> Callable[[np.ndarray], np.ndarray]:
+    """Low resolution of a photograph uint8 [H, W, C] whose sides are multiples of the scale."""
+    made = degradation(config)
+    return lambda photo: np.asarray(made(photo[None], jax.random.key(0))[0])
+
+
+def enlarge(picture: np.ndarray, scale: int) -> np.ndarray:
+    """A picture uint8 [H, W, C] enlarged by bicubic."""
+    levels = np.asarray(image.imresize(picture.astype(np.float32), scale=scale))
+    return np.floor(np.clip(levels, 0.0, 255.0) + 0.5).astype(np.uint8)
+
+
+def protocol(scale: int) -> evaluate.Protocol:
+    """How super-resolution is scored: on Y, without a border as wide as the scale."""
+    return evaluate.with_options(evaluate.PROTOCOLS["basicsr-y"], scale=scale)
+
+
+def scores(scale: int) -> Callable[[results.Images, results.Images, results.Images], dict[str, float]]:
+    """Mean PSNR and SSIM by the protocol; for RGB, with the `perceptual` extra, LPIPS of AlexNet."""
+    lpips = _lpips()
+
+    def score(outputs: results.Images, targets: results.Images, sources: results.Images) -> dict[str, float]:
+        del sources
+        coloured = lpips is not None and targets[0].shape[-1] == 3
+        names = ("psnr", "ssim", *(["lpips"] if coloured else []))
+        each = [
+            evaluate.score("", output, target, protocol(scale), metric_names=names, lpips=lpips).values
+            for output, target in zip(outputs, targets, strict=True)
+        ]
+        return {name: evaluate.mean([values[name] for values in each]) for name in names}
+
+    return score
+
+
+@functools.cache
+def _lpips() -> evaluate.Lpips | None:
+    try:
+        return perceptual.lpips("alex")
+    except ImportError:
+        return None

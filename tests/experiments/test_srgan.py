@@ -1,0 +1,158 @@
+"""The super-resolution recipes: their presets, both stages for two steps, and their own refusals."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments import pix2pix, pix2pix_upscale, resolution, srgan
+from gan_jax import degrade, evaluate, generator, image, infer
+from gan_jax.data import pictures
+
+VGG = Path(__file__).parents[1] / "golden" / "networks" / "vgg19_features" / "weights.pth"
+TINY = "--scale 2 --gt_size 32 --batch_size 8 --num_block 1 --num_feat 4 --num_feat_d 2 --total_iter 2 --gan_iter 2 "
+TINY += "--print_freq 1 --val_freq 2 --save_latest_freq 1"
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """A folder of smooth pictures with edges, 8 to train on, 1 to validate, 1 to test."""
+    root = tmp_path_factory.mktemp("photographs")
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 8), ("val", 1), ("test", 1)):
+        for i in range(count):
+            coarse = rng.uniform(0, 255, (6, 7, 3)).astype(np.float32)
+            photo = np.clip(np.asarray(image.imresize(coarse, shape=(41, 48))), 0, 255).astype(np.uint8)
+            pictures.save(root / split / f"{i}.png", photo)
+    return root
+
+
+def start(folder, photographs, *arguments):
+    return srgan.main([*arguments, "--dataroot", str(photographs), "--checkpoints_dir", str(folder), *TINY.split()])
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory, photographs):
+    """The folder of a run of both stages."""
+    folder = tmp_path_factory.mktemp("runs")
+    flags = "--stage both --name tiny --netG srresnet --netD srgan --content vgg19 --content_layers relu1_2"
+    assert start(folder, photographs, *flags.split(), "--vgg_file", str(VGG)) == 0
+    return folder / "tiny"
+
+
+# Ledig et al. 2017, 3.2; BasicSR's options for MSRResNet and MSRGAN.
+PUBLISHED = {
+    "srresnet-paper": {"lr": 1e-4, "beta2": 0.999, "total_iter": 1_000_000, "gt_size": 96, "pixel_loss": "l2"},
+    "srgan-paper": {"lr": 1e-4, "total_iter": 200_000, "milestones": (100_000,), "gamma": 0.1, "gan_weight": 1e-3},
+    "srresnet-basicsr": {"lr": 2e-4, "beta2": 0.99, "periods": (250_000,) * 4, "eta_min": 1e-7, "ema_decay": 0.999},
+    "srgan-basicsr": {"total_iter": 400_000, "gan_weight": 5e-3, "pixel_weight": 1e-2, "content_layers": ("conv5_4",)},
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_presets_are_as_published(name):
+    config = srgan.PRESETS[name]
+    config.check()
+    assert {key: getattr(config, key) for key in PUBLISHED[name]} == PUBLISHED[name]
+    assert (config.batch_size, config.beta1, config.num_block, config.num_feat) == (16, 0.9, 16, 64)
+
+
+def test_every_preset_is_tested():
+    assert set(srgan.PRESETS) == {"demo", *PUBLISHED}
+
+
+def test_the_test_photographs_are_never_trained_on():
+    config = srgan.PRESETS["demo"]
+    splits = {split: resolution.open_split(config, split) for split in ("train", "val", "test")}
+    names = {split: {source[i]["name"] for i in range(len(source))} for split, source in splits.items()}
+    assert names["test"] == {"chelsea", "coffee"}
+    assert not names["test"] & (names["train"] | names["val"])
+
+
+def test_the_second_stage_starts_from_the_first(both):
+    first, second = (generator.load(both / stage) for stage in ("srresnet", "srgan"))
+    assert [first.spec.method, second.spec.method] == ["srresnet", "srgan"]
+    assert first.spec.scale == second.spec.scale == 2
+    assert degrade.build(second.spec.degradation) == degrade.Degradation("bicubic", 2)
+    # Adam moves a parameter by its rate a step, at most: from another start they would differ by tenths.
+    moved = np.abs(second.variables["params"]["head"]["kernel"] - first.variables["params"]["head"]["kernel"]).max()
+    assert 0 < moved < 3 * srgan.Config().gan_lr
+    config = json.loads((both / "srgan" / "config.json").read_text())
+    assert len(config["networks"]["content"]["digest"]) == 64
+
+
+def test_both_stages_are_scored_beside_bicubic(both):
+    for stage in ("srresnet", "srgan"):
+        scores = json.loads((both / stage / "results" / "scores.json").read_text())
+        assert [row["name"] for row in scores["rows"]] == ["generator", "bicubic"]
+        assert scores["protocol"].startswith("basicsr-y: 8-bit Y")
+        target, source = (pictures.read(both / stage / "results" / kind / "0.png", 3) for kind in ("target", "input"))
+        assert (target.shape, source.shape) == ((40, 48, 3), (20, 24, 3))
+        protocol = resolution.protocol(2)
+        assert protocol.border == 2
+        wanted = evaluate.score("", resolution.enlarge(source, 2), target, protocol).psnr
+        assert scores["rows"][1]["psnr"] == pytest.approx(wanted)
+
+
+def test_a_run_goes_on_in_its_second_stage(both, photographs, tmp_path, capsys, monkeypatch):
+    """A run that is stopped in stage 2 finds stage 1 finished and ends in the same bytes."""
+    flags = "--stage both --name tiny --netG srresnet --netD srgan --content vgg19 --content_layers relu1_2"
+    flags = [*flags.split(), "--vgg_file", str(VGG)]
+    execute, wanted = srgan.run.execute, (both / "srgan" / "srgan.safetensors").read_bytes()
+
+    def stop_in_stage_two(config, parts):
+        if config.stage == "srgan":
+            config = dataclasses.replace(config, total_iter=1)
+        return execute(config, parts)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(srgan.run, "execute", stop_in_stage_two)
+        assert start(tmp_path, photographs, *flags) == 0
+    capsys.readouterr()
+    assert start(tmp_path, photographs, *flags) == 0
+    out = capsys.readouterr().out
+    assert "srresnet is finished: 2 steps are done." in out
+    assert "going on after step 1" in out
+    assert (tmp_path / "tiny" / "srgan" / "srgan.safetensors").read_bytes() == wanted
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ("--gt_size 33", "--gt_size is 33; wanted a multiple of --scale 2"),
+        ("--noise -1", "--noise -1.0"),
+        ("--stage srgan --netD vggstyle", "--netD vggstyle judges crops of 128 or 256"),
+        ("--stage srgan --gan_mode none --content none", "leave no loss"),
+        ("--dataroot_lq lr --downscale area", "leave out --downscale"),
+        ("--stage srgan", "download https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"),
+        ("--gt_size 64", "48x41; wanted at least 64"),
+        ("--total_iter 0", "--total_iter is 0"),
+    ],
+)
+def test_what_cannot_be_is_said(flags, words, photographs, tmp_path, capsys):
+    assert start(tmp_path, photographs, *flags.split()) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_other_degradations_and_ranges_train(photographs, tmp_path):
+    flags = "--name other --netG msrresnet --downscale blur --noise 5 --jpeg 60 --pixel_loss charbonnier "
+    flags += "--ema_decay 0.5 --tv_weight 1e-3 --color grey"
+    assert start(tmp_path, photographs, *flags.split()) == 0
+    made = generator.load(tmp_path / "other")
+    assert made.spec.output_range == (0.0, 1.0)
+    assert made.spec.degradation["jpeg"] == [60, 95]
+    assert infer.translate(made, np.zeros((9, 7, 1), np.uint8)).shape == (18, 14, 1)
+
+
+def test_pix2pix_is_compared_with_the_others(both, tmp_path):
+    config = dataclasses.replace(srgan.PRESETS["demo"], dataroot="photos", max_dataset_size=1)
+    table = pix2pix_upscale.compare(config, {"SRResNet": both / "srresnet"}, tmp_path / "picture.png")
+    assert [row["name"] for row in table["rows"]] == ["bicubic", "SRResNet"]
+    assert pictures.read(tmp_path / "picture.png", 3).shape == (192, 3 * 192, 3)
+    assert pix2pix_upscale.as_markdown(table).splitlines()[0].startswith("| x2 | psnr | ssim")
+    parts = pix2pix.experiment(pix2pix.PRESETS["upscale"], open_split=pix2pix_upscale.opener(config))
+    pair = parts.jitter(parts.train[0], np.random.default_rng(0))
+    assert pair["source"].shape == pair["target"].shape == (64, 64, 3)
+    assert 0 < np.abs(pair["source"].astype(int) - pair["target"]).mean() < 30
