@@ -124,20 +124,20 @@ def jpeg(images_u8: ArrayLike, quality: ArrayLike, *, subsampling: Subsampling =
     if channels not in (1, 3):
         raise ValueError(f"images have {channels} channels; JPEG wants 1 or 3.")
     quality = jnp.broadcast_to(jnp.asarray(quality, jnp.int32), leading)
-    planes = jnp.moveaxis(images, -1, 0).astype(jnp.float32)
+    levels = images.astype(jnp.float32)
     if channels == 1:
-        return _coded(planes[0], _table(_LUMINANCE, quality))[..., None].astype(jnp.uint8)
+        return _coded(levels[..., 0], _table(_LUMINANCE, quality))[..., None].astype(jnp.uint8)
 
-    luma, *colours = _rounded(_mixed(planes, _TO_YCBCR) + _CENTRES)
+    ycbcr = _rounded(_mixed(levels, _TO_YCBCR) + _CENTRES)
     table = _table(_CHROMINANCE, quality)
-    decoded = [_coded(luma, _table(_LUMINANCE, quality))]
-    for colour in colours:
+    decoded = [_coded(ycbcr[..., 0], _table(_LUMINANCE, quality))]
+    for colour in (ycbcr[..., 1], ycbcr[..., 2]):
         if subsampling == "4:4:4":
             decoded.append(_coded(colour, table))
         else:
             decoded.append(_doubled(_coded(_halved(colour), table))[..., :height, :width])
-    rgb = _rounded(_mixed(jnp.stack(decoded) - _CENTRES, np.linalg.inv(_TO_YCBCR)))
-    return jnp.moveaxis(rgb, 0, -1).astype(jnp.uint8)
+    rgb = _mixed(jnp.stack(decoded, axis=-1) - _CENTRES, np.linalg.inv(_TO_YCBCR))
+    return _rounded(rgb).astype(jnp.uint8)
 
 
 # ITU-T T.81, tables K.1 and K.2.
@@ -161,7 +161,7 @@ _TO_YCBCR = np.array(
         [0.5, -0.587 / 1.402, -0.114 / 1.402],
     ]
 )
-_CENTRES = np.array([[[0.0]], [[128.0]], [[128.0]]], np.float32)
+_CENTRES = np.array([0.0, 128.0, 128.0], np.float32)
 
 # The orthonormal DCT of 8 numbers (T.81, A.3.3, written as a matrix).
 _DCT = np.sqrt(2 / 8) * np.cos(np.pi / 8 * np.arange(8)[:, None] * (np.arange(8) + 0.5))
@@ -229,8 +229,8 @@ def _extended(plane: jax.Array, rows: int, columns: int) -> jax.Array:
     return jnp.pad(plane, [(0, 0)] * (plane.ndim - 2) + [(0, rows), (0, columns)], mode="edge")
 
 
-def _mixed(planes: jax.Array, weights: np.ndarray) -> jax.Array:
-    return jnp.einsum("kc,c...->k...", jnp.asarray(weights, jnp.float32), planes, precision=_HIGHEST)
+def _mixed(colours: jax.Array, weights: np.ndarray) -> jax.Array:
+    return jnp.einsum("...c,kc->...k", colours, jnp.asarray(weights, jnp.float32), precision=_HIGHEST)
 
 
 def _rounded(levels_255: jax.Array) -> jax.Array:

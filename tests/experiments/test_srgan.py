@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from experiments import pix2pix, pix2pix_upscale, resolution, srgan
 from gan_jax import degrade, evaluate, generator, image, infer
 from gan_jax.data import pictures
 
-VGG = Path(__file__).parents[1] / "golden" / "networks" / "vgg19_features" / "weights.pth"
+VGG = Path(__file__).parents[1] / "golden" / "networks" / "vgg19_features" / "weights.npz"
 TINY = "--scale 2 --gt_size 32 --batch_size 8 --num_block 1 --num_feat 4 --num_feat_d 2 --total_iter 2 --gan_iter 2 "
 TINY += "--print_freq 1 --val_freq 2 --save_latest_freq 1"
 
@@ -30,15 +31,27 @@ def photographs(tmp_path_factory):
 
 
 def start(folder, photographs, *arguments):
-    return srgan.main([*arguments, "--dataroot", str(photographs), "--checkpoints_dir", str(folder), *TINY.split()])
+    where = ["--dataroot", str(photographs), "--checkpoints_dir", str(folder)]
+    return srgan.main([*TINY.split(), *where, *arguments])
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory, photographs):
+def content_flags(tmp_path_factory):
+    """Those of a narrow VGG19 in torchvision's names."""
+    file = tmp_path_factory.mktemp("vgg") / "vgg19.safetensors"
+    with np.load(VGG) as arrays:
+        safetensors.numpy.save_file(dict(arrays), file)
+    return ["--content", "vgg19", "--content_layers", "relu1_2", "--vgg_file", str(file)]
+
+
+STAGES = ["--stage", "both", "--name", "tiny", "--netG", "srresnet", "--netD", "srgan"]
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory, photographs, content_flags):
     """The folder of a run of both stages."""
     folder = tmp_path_factory.mktemp("runs")
-    flags = "--stage both --name tiny --netG srresnet --netD srgan --content vgg19 --content_layers relu1_2"
-    assert start(folder, photographs, *flags.split(), "--vgg_file", str(VGG)) == 0
+    assert start(folder, photographs, *STAGES, *content_flags) == 0
     return folder / "tiny"
 
 
@@ -96,10 +109,8 @@ def test_both_stages_are_scored_beside_bicubic(both):
         assert scores["rows"][1]["psnr"] == pytest.approx(wanted)
 
 
-def test_a_run_goes_on_in_its_second_stage(both, photographs, tmp_path, capsys, monkeypatch):
+def test_a_run_goes_on_in_its_second_stage(both, photographs, content_flags, tmp_path, capsys, monkeypatch):
     """A run that is stopped in stage 2 finds stage 1 finished and ends in the same bytes."""
-    flags = "--stage both --name tiny --netG srresnet --netD srgan --content vgg19 --content_layers relu1_2"
-    flags = [*flags.split(), "--vgg_file", str(VGG)]
     execute, wanted = srgan.run.execute, (both / "srgan" / "srgan.safetensors").read_bytes()
 
     def stop_in_stage_two(config, parts):
@@ -109,9 +120,9 @@ def test_a_run_goes_on_in_its_second_stage(both, photographs, tmp_path, capsys, 
 
     with monkeypatch.context() as patch:
         patch.setattr(srgan.run, "execute", stop_in_stage_two)
-        assert start(tmp_path, photographs, *flags) == 0
+        assert start(tmp_path, photographs, *STAGES, *content_flags) == 0
     capsys.readouterr()
-    assert start(tmp_path, photographs, *flags) == 0
+    assert start(tmp_path, photographs, *STAGES, *content_flags) == 0
     out = capsys.readouterr().out
     assert "srresnet is finished: 2 steps are done." in out
     assert "going on after step 1" in out

@@ -1,0 +1,113 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from gan_jax import image, losses, metrics
+from gan_jax.degrade import Degradation
+from gan_jax.method import train_step
+from gan_jax.methods.srresnet import Draws, pairs, psnr, ranged, srresnet
+from gan_jax.networks import Network, SRResNet, from_linen
+
+DEGRADE = Degradation(scale=2)
+
+
+def target(size=2, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (size, 16, 16, 3), dtype=np.uint8)
+
+
+def times_w(params, stats, x, *, train, key=None):
+    return params["w"] * image.imresize(x, scale=2, method="nearest"), stats
+
+
+# Each pixel fourfold, times w.
+ENLARGE = Network(lambda key, x: ({"w": jnp.float32(2.0)}, {}), times_w)
+
+
+def test_a_step_by_hand():
+    """Squared error in [-1, 1] of a source in [0, 1], total variation, and the gradient that both give."""
+    method = srresnet(ENLARGE, generator_tx=optax.sgd(0.1), degrade=DEGRADE, tv_weight=0.5)
+    batch = {"target": target()}
+    state, values = jax.jit(lambda key: train_step(method, method.init(key, batch), batch))(jax.random.key(0))
+    x = np.repeat(np.repeat(np.float64(DEGRADE(target(), jax.random.key(0))) / 255, 2, axis=1), 2, axis=2)
+    wanted = target() / 127.5 - 1
+    tv = np.abs(np.diff(x, axis=1)).mean() + np.abs(np.diff(x, axis=2)).mean()
+    np.testing.assert_allclose(values["loss/pixel"], np.square(2 * x - wanted).mean(), rtol=1e-5)
+    np.testing.assert_allclose(values["loss/generator"], values["loss/pixel"] + 0.5 * 2 * tv, rtol=1e-5)
+    slope = (2 * (2 * x - wanted) * x).mean() + 0.5 * tv
+    np.testing.assert_allclose(state.generator.params["w"], 2 - 0.1 * slope, rtol=1e-5)
+    assert int(state.step) == 1
+
+
+def test_every_parameter_moves_and_training_gains():
+    generator = from_linen(SRResNet(scale=2, blocks=1, width=4))
+    method = srresnet(generator, generator_tx=optax.adam(1e-2), degrade=DEGRADE, ema_decay=0.9, loss=losses.l1)
+    batch = {"target": image.to_uint8(jnp.linspace(-1, 1, 16)[:, None, None] * jnp.ones((2, 16, 16, 3)))}
+    before = jax.jit(method.init)(jax.random.key(0), batch)
+    step = jax.jit(lambda state: train_step(method, state, batch))
+    after, first = step(before)
+    moved = jax.tree.map(lambda a, b: bool((a != b).any()), before.generator.params, after.generator.params)
+    assert all(jax.tree.leaves(moved)), moved
+    averaged = jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, before.generator.params, after.generator.params)
+    exported = method.generators(after)["generator"]["params"]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7), exported, averaged)
+    state = after
+    for _ in range(30):
+        state, last = step(state)
+    assert last["psnr"] > first["psnr"] + 3
+    assert last["loss/pixel"] < first["loss/pixel"]
+
+
+def test_sources_made_inside_equal_sources_given_and_floats_pass():
+    key = jax.random.key(3)
+    degrade = Degradation(scale=2, noise=5.0, jpeg=(20, 90))
+    low = jax.jit(degrade)(target(), key)
+    made, wanted = jax.jit(lambda key: pairs({"target": target()}, key, degrade, (0.0, 1.0), (-1.0, 1.0)))(key)
+    given, _ = pairs({"target": target(), "source": low}, key, None, (0.0, 1.0), (-1.0, 1.0))
+    np.testing.assert_array_equal(made, given)
+    np.testing.assert_allclose(made, np.float32(low) / 255, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(wanted, target() / 127.5 - 1, rtol=1e-6, atol=1e-6)
+    # A target of floats, in the output's range, gives the same source.
+    floats = {"target": jnp.asarray(target()) / 255.0}
+    again, passed = jax.jit(lambda key: pairs(floats, key, degrade, (0.0, 1.0), (0.0, 1.0)))(key)
+    np.testing.assert_array_equal(again, made)
+    np.testing.assert_array_equal(passed, floats["target"])
+
+
+def test_a_step_with_a_source_made_inside_equals_one_with_it_given():
+    degrade = Degradation(scale=2, noise=(0.0, 9.0))
+    method = srresnet(ENLARGE, generator_tx=optax.sgd(0.1), degrade=degrade)
+    batch = {"target": target()}
+    state = jax.jit(method.init)(jax.random.key(0), batch)
+    draws = [Draws(jax.random.key(seed)) for seed in (1, 2)]
+    update = jax.jit(method.update)
+    made, other = (update(state, batch, draw)[0].generator.params["w"] for draw in draws)
+    given = {**batch, "source": jax.jit(degrade)(target(), draws[0].degradation)}
+    np.testing.assert_allclose(update(state, given, draws[1])[0].generator.params["w"], made, rtol=1e-6)
+    assert other != made
+
+
+def test_what_makes_no_pair_is_refused():
+    with pytest.raises(ValueError, match='no "source" and the method no `degrade`'):
+        pairs({"target": target()}, jax.random.key(0), None, (0.0, 1.0), (0.0, 1.0))
+    method = srresnet(ENLARGE, generator_tx=optax.sgd(0.1), degrade=DEGRADE)
+    with pytest.raises(ValueError, match=r"images are 15x16; a degradation of scale 2 .* image\.mod_crop"):
+        jax.eval_shape(method.init, jax.random.key(0), {"target": target()[:, 1:]})
+    with pytest.raises(TypeError, match="images are int32"):
+        ranged(np.int32(target()), (0.0, 1.0))
+
+
+def test_draws_come_from_the_key():
+    method = srresnet(ENLARGE, generator_tx=optax.sgd(0.1), degrade=DEGRADE)
+    draws = method.draw(jax.random.key(4), {"target": target()})
+    assert draws == Draws(degradation=draws.degradation)
+    assert (jax.random.key_data(draws.degradation) == jax.random.key_data(jax.random.key(4))).all()
+
+
+@pytest.mark.parametrize("value_range", [(0.0, 1.0), (-1.0, 1.0)])
+def test_psnr_is_that_of_the_metrics_and_finite(value_range):
+    a, b = target(seed=1), target(seed=2)
+    wanted = metrics.psnr(a, b).mean()
+    np.testing.assert_allclose(psnr(ranged(a, value_range), ranged(b, value_range), value_range), wanted, rtol=1e-5)
+    assert psnr(ranged(a, value_range), ranged(a, value_range), value_range) == 100
