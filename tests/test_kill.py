@@ -16,6 +16,17 @@ ROOT = Path(__file__).parents[1]
 STEPS = 16 * 40
 
 
+# Small runs of the other recipes, by the places of their last generators; stages have a folder each.
+RECIPES = {
+    "srgan": (
+        "srgan --dataroot photos --stage both --scale 2 --gt_size 32 --batch_size 2 --num_block 1 --num_feat 8 "
+        "--num_feat_d 4 --content none --total_iter 150 --gan_iter 150",
+        ("run/srresnet/srresnet", "run/srgan/srgan"),
+    ),
+}
+KILLS = 4
+
+
 def command(dataroot, checkpoints_dir):
     flags = (
         "--name run --n_epochs 20 --n_epochs_decay 20 --load_size 36 --crop_size 32 --ngf 8 --ndf 8 --n_layers_D 2 "
@@ -82,3 +93,33 @@ def test_ten_kills_leave_no_trace(facades_folder, tmp_path):
     for name in ("run.safetensors", "run_best.safetensors"):
         assert (folder / name).read_bytes() == (tmp_path / "unbroken" / "run" / name).read_bytes(), killed
     assert last_step(folder) == STEPS
+
+
+def start_recipe(arguments, checkpoints_dir):
+    module, *flags = arguments.split()
+    shared = ["--name", "run", "--checkpoints_dir", str(checkpoints_dir), "--print_freq", "1", "--val_freq", "50"]
+    command = [sys.executable, "-m", f"experiments.{module}", *flags, *shared, "--save_latest_freq", "20"]
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "1"}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+
+
+def lines_logged(root):
+    return sum(len(log.read_bytes().splitlines()) for log in root.rglob("log.jsonl"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_goes_on_to_the_same_bytes(recipe, tmp_path):
+    arguments, generators = RECIPES[recipe]
+    assert start_recipe(arguments, tmp_path / "unbroken").wait() == 0
+    lines = lines_logged(tmp_path / "unbroken")
+    rng, killed = random.Random(0), []
+    for kill in range(KILLS):
+        process = start_recipe(arguments, tmp_path / "killed")
+        goal = round(lines * (kill + rng.random()) / KILLS)
+        assert kill_when(process, lambda goal=goal: lines_logged(tmp_path / "killed") >= goal), f"no kill {kill}"
+        killed.append(lines_logged(tmp_path / "killed"))
+    assert start_recipe(arguments, tmp_path / "killed").wait() == 0
+    for name in generators:
+        ours, wanted = (tmp_path / run / f"{name}.safetensors" for run in ("killed", "unbroken"))
+        assert ours.read_bytes() == wanted.read_bytes(), killed
