@@ -59,10 +59,11 @@ def test_srgan_on_one_device_and_on_eight_gives_the_same_gradients():
 
     def make(tx):
         return srgan(
-            networks.from_linen(networks.SRResNet(scale=2, blocks=1, width=4)),
+            networks.from_linen(networks.MSRResNet(2, 1, 4)),
             networks.from_linen(networks.PixelGAN(2)),
             generator_tx=tx,
             critic_tx=tx,
+            pixel_weight=1.0,
             degrade=Degradation(scale=2, noise=(0.0, 9.0)),
             content=content,
         )

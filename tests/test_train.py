@@ -14,7 +14,6 @@ import pytest
 
 from gan_jax import checkpoint, networks, parallel, train
 from gan_jax.checkpoint import Checkpoints
-from gan_jax.degrade import Degradation
 from gan_jax.method import scale_rates
 from gan_jax.methods.srgan import srgan
 
@@ -57,14 +56,13 @@ def test_a_resumed_run_equals_the_unbroken_one_bit_for_bit(go):
 
 def test_frozen_weights_are_in_no_checkpoint_and_a_resumed_run_has_them_again(go, tmp_path):
     """SRGAN with a content network whose weights would dwarf the rest."""
-    features = networks.from_linen(networks.VGG(19, ("relu1_1",), width=512))
+    features = networks.from_linen(networks.VGG(19, ("relu1_1",), width=2048))
     params, stats = jax.jit(features.init)(jax.random.key(1), jnp.zeros((1, 8, 8, 3)))
     method = srgan(
-        networks.from_linen(networks.MSRResNet(2, 1, 2)),
+        networks.from_linen(networks.UNet(depth=2, width=2, dropout=0.0)),  # sources are of the target's size here
         networks.from_linen(networks.PixelGAN(2)),
         generator_tx=optax.adam(1e-2),
         critic_tx=optax.adam(1e-2),
-        degrade=Degradation(scale=2, noise=5.0),
         content=networks.starting_from(features, params, stats),
     )
     whole, _ = go(3, "whole", method=method)
