@@ -168,4 +168,6 @@ def _read_spec(path: Path) -> GeneratorSpec:
 def _spec(fields: dict[str, Any]) -> GeneratorSpec:
     ranges = {name: tuple(fields[name]) for name in ("input_range", "output_range")}
     networks.build(fields["architecture"])  # raises ValueError where this program has no such network
+    if fields.get("degradation") is not None:
+        fields["degradation"]["name"]  # raises where it is none
     return GeneratorSpec(**{**fields, **ranges})

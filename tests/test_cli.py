@@ -15,7 +15,7 @@ import pytest
 import safetensors.numpy
 from PIL import Image
 
-from gan_jax import checkpoint, cli, errors, generator, infer, networks
+from gan_jax import checkpoint, cli, degrade, errors, generator, infer, networks
 from gan_jax.data import pictures
 
 
@@ -232,6 +232,13 @@ def test_inspect_says_what_things_are(finished_run, folder, capsys):
     said = capsys.readouterr().out
     for words in ("generator of pix2pix", "UNet", "parameters", "multiples of 8", "each image's own", "dropout on"):
         assert words in said
+    assert "learned from" not in said
+    model = generator.load(folder / "g.safetensors")
+    spec = dataclasses.replace(model.spec, degradation=degrade.describe(degrade.Degradation(jpeg=90)))
+    generator.save(folder / "x4.safetensors", model._replace(spec=spec))
+    assert gan_jax("inspect", folder / "x4.safetensors") == 0
+    said = capsys.readouterr().out
+    assert "learned from bicubic (jpeg 90, noise 0.0, scale 4, subsampling 4:2:0)" in said
     assert gan_jax("inspect", finished_run) == 0
     said = capsys.readouterr().out
     assert "run tiny of pix2pix, 4 of 4 steps done" in said

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from gan_jax import generator, networks
+from gan_jax import degrade, generator, networks
 
 
 def test_a_generator_survives_its_file(tmp_path, tiny_generator):
@@ -27,6 +27,21 @@ def test_equal_generators_give_equal_bytes_and_no_other_metadata(tmp_path, tiny_
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     assert list(header["__metadata__"]) == ["gan_jax"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_a_degradation_is_kept_and_only_files_with_one_need_a_program_that_knows_it(tmp_path, tiny_generator):
+    plain = tiny_generator()
+    degradation = degrade.describe(degrade.Degradation("blur", 3, 7, 1.6, noise=(0.0, 5.0), jpeg=90))
+    degraded = plain._replace(spec=dataclasses.replace(plain.spec, degradation=degradation))
+    formats = []
+    for name, model in (("plain", plain), ("degraded", degraded)):
+        generator.save(tmp_path / name, model)
+        assert generator.load(tmp_path / name).spec == model.spec
+        with safetensors.safe_open(tmp_path / name, framework="numpy") as file:
+            fields = json.loads(file.metadata()["gan_jax"])
+        formats.append((fields["format"], "degradation" in fields))
+    assert formats == [(1, False), (2, True)]
+    assert degrade.build(generator.load(tmp_path / "degraded").spec.degradation).noise == (0.0, 5.0)
 
 
 def test_a_runs_folder_means_its_last_generator(tmp_path, tiny_generator):
@@ -86,10 +101,19 @@ def test_files_of_others_and_of_newer_programs_are_refused(tmp_path, tiny_genera
         generator.load(foreign)
     metadata = {"format": generator.FORMAT_VERSION + 1}
     foreign.write_bytes(safetensors.numpy.save({"x": np.zeros(2, np.float32)}, {"gan_jax": json.dumps(metadata)}))
-    with pytest.raises(ValueError, match="has format 2 and this gan_jax reads up to 1; install a newer"):
+    with pytest.raises(ValueError, match="has format 3 and this gan_jax reads up to 2; install a newer"):
         generator.load(foreign)
     unknown = {"format": 1, **dataclasses.asdict(tiny_generator().spec), "architecture": {"name": "WNet"}}
-    for text in ("not json", "{}", "3", "[]", json.dumps({"format": 1, "colour": 3}), json.dumps(unknown)):
+    odd = {"format": 2, **dataclasses.asdict(tiny_generator().spec), "degradation": {"scale": 4}}
+    for text in (
+        "not json",
+        "{}",
+        "3",
+        "[]",
+        json.dumps({"format": 1, "colour": 3}),
+        json.dumps(unknown),
+        json.dumps(odd),
+    ):
         foreign.write_bytes(safetensors.numpy.save({"x": np.zeros(2, np.float32)}, {"gan_jax": text}))
         with pytest.raises(ValueError, match="says nothing that this gan_jax understands"):
             generator.load(foreign)

@@ -25,6 +25,7 @@ GAMES = {
     "hinge": losses.hinge,
     "wasserstein": losses.wasserstein,
     "relativistic_average": losses.relativistic_average,
+    "relativistic_average_basicsr": losses.relativistic_average_basicsr,
 }
 
 
@@ -64,6 +65,8 @@ def test_games_equal_the_reference_codes():
         (losses.wasserstein.critic(R, F), golden("ganloss_wgangp_D_real", "ganloss_wgangp_D_fake")),
         (losses.wasserstein.critic(R, F) / 2, golden("ganloss_wgangp_D_total_half")),
         (losses.wasserstein.generator(R, F), golden("ganloss_wgangp_G")),
+        (losses.relativistic_average_basicsr.critic(R, F), golden("ragan_D_real", "ragan_D_fake")),
+        (losses.relativistic_average_basicsr.generator(R, F), golden("ragan_G")),
         # BasicSR halves both; the papers do not.
         (losses.relativistic_average.critic(R, F) / 2, golden("ragan_D_real", "ragan_D_fake")),
         (losses.relativistic_average.generator(R, F) / 2, golden("ragan_G")),
@@ -90,6 +93,19 @@ def test_far_logits_give_finite_values_and_gradients(name, real, fake):
     for half in GAMES[name]:
         value, grads = jax.value_and_grad(half, argnums=(0, 1))(jnp.full(shape, real), jnp.full(shape, fake))
         assert all(np.isfinite(x).all() for x in (value, *grads))
+
+
+def test_basicsrs_relativistic_critic_holds_the_means_constant_and_its_generator_does_not():
+    game, paper = losses.relativistic_average_basicsr, losses.relativistic_average
+    constants = F.mean(), R.mean()
+
+    def with_constants(real, fake):
+        return 0.5 * losses.non_saturating.critic(real - constants[0], fake - constants[1])
+
+    for got, wanted in zip(*(jax.grad(f, (0, 1))(R, F) for f in (game.critic, with_constants)), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=FLOAT32)
+    ours, theirs = (jax.grad(half, 1)(R, F) for half in (game.generator, paper.generator))
+    np.testing.assert_allclose(ours, 0.5 * theirs, rtol=FLOAT32)
 
 
 def test_minimax_stops_pulling_where_non_saturating_pulls_hardest():

@@ -4,7 +4,9 @@ import optax
 import pytest
 
 from gan_jax import networks, parallel
+from gan_jax.degrade import Degradation
 from gan_jax.methods.pix2pix import pix2pix
+from gan_jax.methods.srgan import srgan
 
 # An optimizer whose state is the gradient that it was given.
 KEEP = optax.chain(optax.trace(decay=0.0), optax.scale(-1e-2))
@@ -48,6 +50,26 @@ def test_one_device_and_four_give_the_same_gradients(statistics_batch):
     """With dropout, whose masks are drawn for the global batch."""
     make = small(statistics_batch, dropout=0.5)
     require_equal(gradients_of(make, pairs(4), 1), gradients_of(make, pairs(4), 4))
+
+
+def test_srgan_on_one_device_and_on_eight_gives_the_same_gradients():
+    """Its sources are made inside the step, with the noise of the global batch; its content network is frozen."""
+    features = networks.VGG(19, ("relu1_2",), width=2)
+    content = networks.from_linen(features)
+
+    def make(tx):
+        return srgan(
+            networks.from_linen(networks.MSRResNet(2, 1, 4)),
+            networks.from_linen(networks.PixelGAN(2)),
+            generator_tx=tx,
+            critic_tx=tx,
+            pixel_weight=1.0,
+            degrade=Degradation(scale=2, noise=(0.0, 9.0)),
+            content=content,
+        )
+
+    batch = {"target": pairs(8)["target"][:, :16, :16]}
+    require_equal(gradients_of(make, batch, 1), gradients_of(make, batch, 8))
 
 
 @pytest.mark.parametrize("statistics_batch", [1, 2])

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax import networks, perceptual
+from gan_jax import losses, networks, perceptual
+from tests.interop import torch_writer
 
 GOLDEN = Path(__file__).parent / "golden" / "lpips"
 REFERENCE = json.loads((GOLDEN / "expected.json").read_text())["nets"]
@@ -232,6 +233,84 @@ def test_lpips_says_what_is_wrong(tmp_path):
         distance(x[..., :1], x[..., :1])
     with pytest.raises(TypeError, match="images are uint16; wanted uint8"):
         distance(x.astype(np.uint16), x.astype(np.uint16))
+
+
+LOSSES = Path(__file__).parent / "golden" / "losses"
+
+
+@pytest.fixture
+def vgg19_file(tmp_path):
+    """A VGG19 of 1/32 width as torchvision saves one, with dense layers, which have no part here."""
+    arrays = dict(np.load(LOSSES / "vgg_width32.npz")) | {"classifier.0.weight": np.ones((3, 2), np.float32)}
+    path = tmp_path / "vgg19-dcbb9e9d.pth"
+    path.write_bytes(torch_writer.state_dict(arrays))
+    return path
+
+
+def test_content_losses_equal_basicsrs(vgg19_file):
+    """BasicSR's PerceptualLoss on the same weights, of images in [0, 1]; here they are in [-1, 1]."""
+    wanted = json.loads((LOSSES / "expected.json").read_text())["losses"]
+    inputs = np.load(LOSSES / "inputs.npz")
+    images, targets = (2 * inputs[f"img_unit_{side}"].transpose(0, 2, 3, 1) - 1 for side in "ab")
+    mixed = {"conv1_2": 0.1, "conv2_2": 0.1, "conv3_4": 1.0, "conv4_4": 1.0, "conv5_4": 1.0}
+    layers = (*mixed, "relu2_2", "relu5_4")
+    module, variables, _ = perceptual.content_features("vgg19", layers, path=vgg19_file)
+    assert module == networks.VGG(19, layers, width=2)
+    network = networks.from_linen(module)
+
+    @jax.jit
+    def maps(images):
+        return network.apply(variables["params"], variables["stats"], images, train=False)[0]
+
+    ours, theirs = maps(images), maps(targets)
+    for name, weights, distance in (
+        ("vgg_conv5_4_l1", {"conv5_4": 1.0}, "l1"),
+        ("vgg_conv5_4_l2", {"conv5_4": 1.0}, "l2"),
+        ("vgg_relu5_4_l2_srgan", {"relu5_4": 1 / 12.75**2}, "l2"),
+        ("vgg_relu2_2_l2", {"relu2_2": 1.0}, "l2"),
+        ("vgg_multi_l1", mixed, "l1"),
+    ):
+        pair = ({layer: tree[layer] for layer in weights} for tree in (ours, theirs))
+        value = losses.content(*pair, distance=distance, weights=weights)
+        np.testing.assert_allclose(value, wanted[name]["value"], rtol=1e-5, err_msg=name)
+
+
+def test_content_features_have_the_layers_that_are_needed_and_a_digest_of_them(vgg19_file, tmp_path):
+    module, variables, digest = perceptual.content_features("vgg19", ("relu2_2",), path=vgg19_file)
+    assert sorted(variables["params"]) == ["conv1_1", "conv1_2", "conv2_1", "conv2_2"]
+    # Raises where a name or a shape is not the network's.
+    network = networks.starting_from(networks.from_linen(module), **variables)
+    jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, 16, 16, 3)))
+    assert len(digest) == 64
+    arrays = dict(np.load(LOSSES / "vgg_width32.npz"))
+    other = tmp_path / "other.pth"
+    other.write_bytes(torch_writer.state_dict(arrays, legacy=True))
+    assert perceptual.content_features("vgg19", ("relu2_2",), path=other).digest == digest
+    other.write_bytes(torch_writer.state_dict({**arrays, "features.2.bias": np.zeros(2, np.float32)}))
+    assert perceptual.content_features("vgg19", ("relu2_2",), path=other).digest != digest
+
+
+def test_vgg16_comes_from_the_extra(package, monkeypatch):
+    path = saved(package / "vgg16.ckpt", reference_tree("vgg"))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    monkeypatch.setitem(perceptual._RELEASES, "vgg", perceptual._RELEASES["vgg"]._replace(sha256=digest))
+    features = perceptual.content_features("vgg16", ("relu2_2",))
+    assert features.module == networks.VGG(16, ("relu2_2",))
+    kernel = reference_tree("vgg")["VGG16_0"]["Conv_3"]["kernel"]
+    np.testing.assert_array_equal(features.variables["params"]["conv2_2"]["kernel"], kernel)
+
+
+def test_content_features_say_what_is_wrong(vgg19_file, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"download https://\S*vgg19-dcbb9e9d\.pth \(548 MB\) .* --vgg_file"):
+        perceptual.content_features()
+    with pytest.raises(FileNotFoundError, match=r"nowhere is not a file; wanted torchvision's https://\S*vgg16"):
+        perceptual.content_features("vgg16", ("relu2_2",), path=tmp_path / "nowhere")
+    with pytest.raises(ValueError, match='net is \'vgg11\'; wanted "vgg19" or "vgg16"'):
+        perceptual.content_features("vgg11")
+    with pytest.raises(ValueError, match=r"layers are \('relu5_5',\); wanted one or more of conv1_1"):
+        perceptual.content_features(layers=("relu5_5",), path=vgg19_file)
+    with pytest.raises(ValueError, match=r"vgg19-dcbb9e9d\.pth: it looks like .*VGG\(depth=16.* is missing"):
+        perceptual.content_features("vgg16", ("relu5_3",), path=vgg19_file)
 
 
 @pytest.mark.slow

@@ -12,9 +12,10 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax import checkpoint, parallel, train
+from gan_jax import checkpoint, networks, parallel, train
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.method import scale_rates
+from gan_jax.methods.srgan import srgan
 
 
 def batches(tiny_batch, start=0):
@@ -51,6 +52,28 @@ def test_a_resumed_run_equals_the_unbroken_one_bit_for_bit(go):
     resumed, _ = go(5, "broken")
     states = [jax.device_get(s.replace(key=jax.random.key_data(s.key))) for s in (whole, resumed)]
     jax.tree.map(np.testing.assert_array_equal, *states)
+
+
+def test_frozen_weights_are_in_no_checkpoint_and_a_resumed_run_has_them_again(go, tmp_path):
+    """SRGAN with a content network whose weights would dwarf the rest."""
+    features = networks.from_linen(networks.VGG(19, ("relu1_1",), width=2048))
+    params, stats = jax.jit(features.init)(jax.random.key(1), jnp.zeros((1, 8, 8, 3)))
+    method = srgan(
+        networks.from_linen(networks.UNet(depth=2, width=2, dropout=0.0)),  # sources are of the target's size here
+        networks.from_linen(networks.PixelGAN(2)),
+        generator_tx=optax.adam(1e-2),
+        critic_tx=optax.adam(1e-2),
+        content=networks.starting_from(features, params, stats),
+    )
+    whole, _ = go(3, "whole", method=method)
+    go(2, "broken", method=method)
+    resumed, _ = go(3, "broken", method=method)
+    states = [jax.device_get(s.replace(key=jax.random.key_data(s.key))) for s in (whole, resumed)]
+    jax.tree.map(np.testing.assert_array_equal, *states)
+    jax.tree.map(np.testing.assert_array_equal, resumed.frozen, {"params": params, "stats": stats})
+    written = [path.read_bytes() for path in (tmp_path / "broken" / "3").rglob("*") if path.is_file()]
+    assert not any(b"frozen.params" in content or b"conv1_1" in content for content in written)
+    assert sum(map(len, written)) < params["conv1_1"]["kernel"].nbytes
 
 
 def test_every_step_is_logged_once_and_in_order(go):

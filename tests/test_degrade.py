@@ -1,0 +1,173 @@
+"""Degradations against MATLAB's algorithm (tests/golden/imresize), numpy, and Pillow's JPEG encoder."""
+
+import io
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan_jax import degrade
+from gan_jax.degrade import Degradation
+
+GOLDEN = Path(__file__).parent / "golden"
+KEY = jax.random.key(0)
+NOISE = np.random.default_rng(0).integers(0, 256, (2, 24, 36, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(("name", "scale"), [("half", 2), ("third", 3), ("quarter", 4)])
+def test_bicubic_is_matlabs_in_8_bits(name, scale):
+    case = np.load(GOLDEN / "imresize" / f"{name}.npz")
+    got = Degradation("bicubic", scale)(255 * case["input"], KEY)
+    wanted = np.clip(255 * case["out_f64"], 0, 255)
+    assert got.dtype == jnp.uint8
+    # Rounded: within half a level, and 1e-4 for float32.
+    np.testing.assert_allclose(got, wanted, atol=0.5 + 1e-4, rtol=0)
+
+
+def test_area_is_the_mean_of_each_block_and_nearest_one_pixel_of_it():
+    for scale in (2, 3, 4):
+        blocks = NOISE.reshape(2, 24 // scale, scale, 36 // scale, scale, 3)
+        area = Degradation("area", scale)(NOISE, KEY)
+        np.testing.assert_allclose(area, blocks.mean(axis=(2, 4)), atol=0.5 + 1e-4, rtol=0)
+        nearest = Degradation("nearest", scale)(NOISE, KEY)
+        np.testing.assert_array_equal(nearest, NOISE[:, scale // 2 :: scale, scale // 2 :: scale])
+
+
+def test_bilinear_and_lanczos_widen_with_the_scale():
+    """Away from the borders: weights at pixel centres of MATLAB's kernels, stretched by the scale of 2."""
+    distances = np.arange(-5.5, 6.0) / 2
+    for name, kernel, reach in (
+        ("bilinear", np.maximum(1 - np.abs(distances), 0), 2),
+        ("lanczos", np.where(np.abs(distances) < 3, np.sinc(distances) * np.sinc(distances / 3), 0), 6),
+    ):
+        weights = kernel[6 - reach : 6 + reach] / kernel.sum()
+        got = Degradation(name, 2)(NOISE, KEY)[:, 6, 9]
+        window = NOISE[:, 13 - reach : 13 + reach, 19 - reach : 19 + reach].astype(np.float64)
+        wanted = np.clip(np.einsum("nhwc,h,w->nc", window, weights, weights), 0, 255)
+        np.testing.assert_allclose(got, wanted, atol=0.5 + 1e-4, rtol=0)
+
+
+def test_blur_is_a_gaussian_and_every_scaleth_pixel_from_the_first():
+    kernel = np.exp(-0.5 * (np.hypot(*np.mgrid[-3:4, -3:4]) / 1.6) ** 2)
+    padded = np.pad(NOISE.astype(np.float64), [(0, 0), (3, 3), (3, 3), (0, 0)], mode="reflect")
+    wanted = np.zeros((2, 8, 12, 3))
+    for row in range(8):
+        for column in range(12):
+            window = padded[:, 3 * row : 3 * row + 7, 3 * column : 3 * column + 7]
+            wanted[:, row, column] = np.einsum("nhwc,hw->nc", window, kernel / kernel.sum())
+    got = Degradation("blur", 3, kernel_size=7, sigma=1.6)(NOISE, KEY)
+    np.testing.assert_allclose(got, wanted, atol=0.5 + 1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["bicubic", "bilinear", "lanczos", "area", "nearest", "blur"])
+def test_a_flat_picture_stays(name):
+    fields = {"kernel_size": 13, "sigma": 1.6} if name == "blur" else {}
+    flat = np.full((1, 16, 12, 3), 77, np.uint8)
+    np.testing.assert_array_equal(Degradation(name, 4, **fields)(flat, KEY), flat[:, :4, :3])
+
+
+def test_noise_has_its_deviation_follows_from_the_key_and_works_under_jit_and_vmap():
+    grey = np.full((3, 64, 64, 3), 128, np.uint8)
+    degradation = Degradation("area", 1, noise=6.0)
+    noisy = np.float64(jax.jit(degradation)(grey, KEY))
+    # 12288 values: one standard deviation of the estimate is 0.04; rounding adds 1/12 to the variance.
+    np.testing.assert_allclose(noisy.std(axis=(1, 2, 3)), np.hypot(6.0, 12**-0.5), atol=0.2)
+    np.testing.assert_allclose(noisy.mean(axis=(1, 2, 3)), 128, atol=0.3)
+    np.testing.assert_array_equal(jax.jit(degradation)(grey, KEY), noisy)
+    assert (degradation(grey, jax.random.key(1)) != noisy).mean() > 0.8
+    own = np.float64(Degradation("area", 1, noise=(0.0, 20.0))(grey, KEY)).std(axis=(1, 2, 3))
+    assert len(set(own.round(1))) == 3  # each image draws its own
+    each = Degradation("bicubic", 2, noise=(0.0, 9.0), jpeg=(20, 90))
+    keys = jax.random.split(KEY, 2)
+    together = jax.jit(jax.vmap(each))(NOISE, keys)
+    alone = jnp.stack([jax.jit(each)(image, key) for image, key in zip(NOISE, keys, strict=True)])
+    # One level where a sum in another order falls on the other side of a half.
+    assert (together != alone).mean() < 0.02
+
+
+def pillow(picture, quality, subsampling):
+    file = io.BytesIO()
+    mode = {} if picture.shape[-1] == 1 else {"subsampling": subsampling}
+    Image.fromarray(picture.squeeze()).save(file, "JPEG", quality=quality, **mode)
+    return np.asarray(Image.open(file)).reshape(picture.shape)
+
+
+PHOTO = np.asarray(Image.open(GOLDEN / "metrics" / "sr_x4_a.png").convert("RGB"))
+CODE = jax.jit(degrade.jpeg, static_argnames="subsampling")
+
+
+@pytest.mark.parametrize("subsampling", ["4:2:0", "4:4:4"])
+def test_jpeg_is_pillows(subsampling):
+    """Sides that neither 8 nor 2 divides, in colour and grey.
+
+    libjpeg's DCT is of integers, a few per cent of its coefficients an eighth off, so a coefficient may fall on the
+    other side of a half and move its block by a wave. Measured: at most 5.3% of the values differ by more than a level,
+    and the mean squared difference is at most 7% of what the coding itself does (at quality 95; 2% at 75).
+    """
+    odd = np.ascontiguousarray(PHOTO[20:181, 10:155])
+    for quality in (10, 50, 75, 95):
+        for picture in (odd, odd[..., :1]):
+            got = np.float64(CODE(picture, quality, subsampling=subsampling))
+            wanted = np.float64(pillow(picture, quality, subsampling))
+            assert (np.abs(got - wanted) > 1).mean() < 0.07
+            assert np.square(got - wanted).mean() < 0.09 * np.square(wanted - picture).mean()
+
+
+def test_each_image_has_its_own_quality():
+    pictures = np.stack([PHOTO[:40, :48], PHOTO[:40, :48]])
+    both = CODE(pictures, jnp.array([10, 90]))
+    for got, quality in zip(both, (10, 90), strict=True):
+        np.testing.assert_array_equal(got, CODE(pictures[:1], jnp.array([quality]))[0])
+
+
+def test_jpeg_says_what_is_wrong():
+    with pytest.raises(TypeError, match="images are float32; wanted uint8"):
+        degrade.jpeg(np.zeros((8, 8, 3), np.float32), 50)
+    with pytest.raises(ValueError, match="images have 4 channels; JPEG wants 1 or 3"):
+        degrade.jpeg(np.zeros((8, 8, 4), np.uint8), 50)
+
+
+@pytest.mark.parametrize(
+    "degradation",
+    [Degradation(), Degradation("blur", 3, 7, 1.6, noise=(0.0, 5.0)), Degradation("area", 2, jpeg=(30, 95))],
+)
+def test_plain_data_says_all_of_a_degradation(degradation):
+    described = degrade.describe(degradation)
+    assert json.loads(json.dumps(described)) == described
+    assert degrade.build(described) == degradation
+
+
+def test_the_data_of_the_default_and_of_an_unknown_field():
+    assert degrade.describe(Degradation()) == {"name": "bicubic", "scale": 4, "noise": 0.0, "jpeg": None}
+    with pytest.raises(ValueError, match=r"no degradation can be built from .*'colour'"):
+        degrade.build({"colour": 3})
+
+
+@pytest.mark.parametrize(
+    ("fields", "wanted"),
+    [
+        ({"name": "cubic"}, "a name among bicubic, bilinear"),
+        ({"scale": 0}, "a scale of 1 or more"),
+        ({"name": "blur", "sigma": 1.0}, "a kernel_size and a sigma"),
+        ({"sigma": 1.0}, 'kernel_size and sigma of "blur"'),
+        ({"name": "blur", "sigma": 1.0, "kernel_size": 4}, "an odd kernel_size"),
+        ({"name": "blur", "sigma": 0.0, "kernel_size": 3}, "a sigma above 0"),
+        ({"noise": -1.0}, "noise of 0 or more"),
+        ({"noise": (5.0, 1.0)}, "noise of 0 or more"),
+        ({"jpeg": 0}, "a JPEG quality of 1 to 100"),
+        ({"jpeg": (50, 101)}, "a JPEG quality of 1 to 100"),
+        ({"subsampling": "4:1:1"}, 'subsampling "4:2:0" or "4:4:4"'),
+    ],
+)
+def test_fields_that_make_no_sense_are_refused(fields, wanted):
+    with pytest.raises(ValueError, match=wanted):
+        Degradation(**fields)
+
+
+def test_sides_that_the_scale_does_not_divide_are_refused():
+    with pytest.raises(ValueError, match=r"images are 24x36; a degradation of scale 5 wants multiples of it: image\."):
+        Degradation(scale=5)(NOISE, KEY)
