@@ -22,6 +22,7 @@ from gan_jax.experiment import Experiment
 from gan_jax.generator import GeneratorSpec
 from gan_jax.methods.srgan import srgan
 from gan_jax.methods.srresnet import srresnet
+from gan_jax.networks import layers
 
 PIXEL_LOSSES = {"l1": losses.l1, "l2": losses.l2, "charbonnier": losses.charbonnier}
 GAN_MODES = {
@@ -51,6 +52,14 @@ class Config(resolution.Config):
     """Width of the generator."""
     num_feat_d: int = 64
     """Width of the critic's first layer."""
+    upsample: layers.EnlargementName = "pixel_shuffle"
+    """How the generator enlarges feature maps."""
+    icnr: bool = False
+    """Start pixel shuffle as nearest-neighbour enlargement, which leaves no checkerboards."""
+    spectral_norm: bool = False
+    """Divide the critic's kernels by their largest singular value."""
+    dtype: layers.DTypeName = "float32"
+    """Arithmetic of both networks; parameters, statistics and outputs are float32 in any case."""
     pixel_loss: Literal["l1", "l2", "charbonnier"] = "l2"
     """Distance of stage 1, and of stage 2's pixel term."""
     tv_weight: float = 0.0
@@ -150,20 +159,24 @@ def _preset(name: str | None) -> Config:
 
 
 def _generator(config: Config) -> Any:
+    sizes = {"scale": config.scale, "blocks": config.num_block, "width": config.num_feat}
+    fields: dict[str, Any] = {**sizes, "upsample": config.upsample, "icnr": config.icnr, "dtype": config.dtype}
     if config.netG == "msrresnet":
-        return networks.MSRResNet(config.scale, config.num_block, config.num_feat)
-    return networks.SRResNet(
-        config.channels, config.scale, config.num_block, config.num_feat, statistics_batch=config.statistics_batch
-    )
+        return networks.MSRResNet(**fields)
+    return networks.SRResNet(config.channels, statistics_batch=config.statistics_batch, **fields)
 
 
 def _critic(config: Config) -> Any:
+    fields: dict[str, Any] = {
+        "size": config.gt_size,
+        "width": config.num_feat_d,
+        "statistics_batch": config.statistics_batch,
+        "spectral_norm": config.spectral_norm,
+        "dtype": config.dtype,
+    }
     if config.netD == "vggstyle":
-        return networks.VGGStyleCritic(config.gt_size, config.num_feat_d, config.statistics_batch)
-    head: Literal["dense", "pool"] = "pool" if config.netD == "srgan_pool" else "dense"
-    return networks.SRGANCritic(
-        size=config.gt_size, head=head, width=config.num_feat_d, statistics_batch=config.statistics_batch
-    )
+        return networks.VGGStyleCritic(**fields)
+    return networks.SRGANCritic(head="pool" if config.netD == "srgan_pool" else "dense", **fields)
 
 
 def experiment(config: Config) -> Experiment:

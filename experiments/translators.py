@@ -7,9 +7,10 @@ from typing import Any, Literal
 from gan_jax import checkpoint, flags, generator, networks
 from gan_jax.data import transforms
 from gan_jax.generator import GeneratorSpec
+from gan_jax.networks import layers
 
 UNET_DEPTHS = {"unet_32": 5, "unet_64": 6, "unet_128": 7, "unet_256": 8, "unet_512": 9}
-_FREE = ("dropout", "dropout_layers", "statistics_batch")  # fields that change no parameter
+_FREE = ("dropout", "dropout_layers", "statistics_batch", "dtype")  # fields that change no parameter
 RESNET_BLOCKS = {"resnet_6blocks": 6, "resnet_9blocks": 9}
 
 
@@ -37,6 +38,12 @@ class Config(flags.ImageConfig):
     """Train and test without dropout, the generator's noise."""
     dropout_layers: Literal["paper", "port"] = "paper"
     """Which decoder layers of the U-Net drop out: the paper's, or those of pytorch-CycleGAN-and-pix2pix."""
+    upsample: layers.UpsampleName = "transposed"
+    """How the generator enlarges feature maps; the others than transposed leave no checkerboards."""
+    spectral_norm: bool = False
+    """Divide the critic's kernels by their largest singular value."""
+    dtype: layers.DTypeName = "float32"
+    """Arithmetic of both networks; parameters, statistics and outputs are float32 in any case."""
     init_generator: Path | None = None
     """Start from the generator in this file, or from the last one of this run's folder."""
     init_critic: Path | None = None
@@ -58,7 +65,16 @@ def generator_module(config: Config) -> Any:
     dropout = 0.0 if config.no_dropout else 0.5
     if config.netG in RESNET_BLOCKS:
         blocks = RESNET_BLOCKS[config.netG]
-        return networks.ResNet(config.output_nc, blocks, config.ngf, config.norm, dropout, config.statistics_batch)
+        return networks.ResNet(
+            config.output_nc,
+            blocks,
+            config.ngf,
+            config.norm,
+            dropout,
+            config.statistics_batch,
+            upsample=config.upsample,
+            dtype=config.dtype,
+        )
     depth = UNET_DEPTHS[config.netG] if config.netG else _deepest(config)
     _require_multiple(config, depth)
     if config.dropout_layers == "port" and depth < 6 and dropout:
@@ -74,6 +90,8 @@ def generator_module(config: Config) -> Any:
         config.statistics_batch,
         skips=not config.no_skips,
         dropout_layers=config.dropout_layers,
+        upsample=config.upsample,
+        dtype=config.dtype,
     )
 
 
@@ -103,9 +121,10 @@ def _require_multiple(config: Config, depth: int) -> None:
 
 def critic_module(config: Config) -> Any:
     """The critic's module."""
+    common: dict[str, Any] = {"spectral_norm": config.spectral_norm, "dtype": config.dtype}
     if config.netD == "pixel":
-        return networks.PixelGAN(config.ndf, config.norm, config.statistics_batch)
-    return networks.PatchGAN(config.n_layers_D, config.ndf, config.norm, config.statistics_batch)
+        return networks.PixelGAN(config.ndf, config.norm, config.statistics_batch, **common)
+    return networks.PatchGAN(config.n_layers_D, config.ndf, config.norm, config.statistics_batch, **common)
 
 
 def network(config: flags.Config, module: Any, kind: Literal["generator", "critic"]) -> networks.Network:
