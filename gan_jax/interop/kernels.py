@@ -8,7 +8,20 @@ import numpy as np
 
 from gan_jax import networks
 from gan_jax.interop.layouts.layout import Layout
-from gan_jax.networks import DCGANGenerator, PatchGAN, ResNet, SRGANCritic, UNet, VGGStyleCritic
+from gan_jax.networks import (
+    ChainerDCGANCritic,
+    ChainerDCGANGenerator,
+    ChainerPatchGAN,
+    ChainerUNet,
+    DCGANGenerator,
+    PatchGAN,
+    ResNet,
+    SRGANCritic,
+    UNet,
+    VGGStyleCritic,
+)
+
+_TRANSPOSED = (UNet, ResNet, DCGANGenerator, ChainerUNet, ChainerDCGANGenerator)  # whose upsampling layers are
 
 
 def from_theirs(module: Any, layer: str, array: np.ndarray) -> np.ndarray:
@@ -37,13 +50,15 @@ def to_theirs(layout: Layout, module: Any, layer: str, array: np.ndarray) -> np.
 
 
 def _is_transposed(module: Any, layer: str) -> bool:
-    return layer.startswith("up") and isinstance(module, UNet | ResNet | DCGANGenerator)
+    return layer.startswith("up") and isinstance(module, _TRANSPOSED)
 
 
 def _flattened(module: Any, layer: str, inputs: int) -> tuple[int, int]:
     """Channels and side of the map that a dense layer reads: torch flattens (C, H, W), we (H, W, C)."""
     if layer == "dense0" and isinstance(module, VGGStyleCritic):
         return inputs // 16, 4
+    if layer == "dense0" and isinstance(module, ChainerDCGANCritic):
+        return inputs * 64 // module.size**2, module.size // 8
     if layer == "dense0" and isinstance(module, SRGANCritic):
         return 8 * module.width, math.isqrt(inputs // (8 * module.width))
     return inputs, 1
@@ -52,10 +67,10 @@ def _flattened(module: Any, layer: str, inputs: int) -> tuple[int, int]:
 def shapes(module: Any, in_channels: int) -> tuple[dict[str, Any], int]:
     """The tree of the module's variables, arrays without values, and its output channels."""
     network = networks.from_linen(module)
-    if isinstance(module, DCGANGenerator):
+    if isinstance(module, DCGANGenerator | ChainerDCGANGenerator):
         shape: tuple[int, ...] = (1, in_channels)
     else:
-        patch = 3 * 2**module.layers if isinstance(module, PatchGAN) else 64
+        patch = 3 * 2**module.layers if isinstance(module, PatchGAN | ChainerPatchGAN) else 64
         side = getattr(module, "size", None) or max(patch, getattr(module, "size_multiple", 1))
         shape = (1, side, side, in_channels)
 

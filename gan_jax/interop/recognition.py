@@ -12,7 +12,7 @@ from gan_jax.interop import kernels
 from gan_jax.interop.layouts import LAYOUTS, WITHOUT_COUNTERPART
 from gan_jax.interop.layouts.layout import NORM_EPS, Fields, Layout, Shapes, State
 from gan_jax.interop.states import COUNTS, listed
-from gan_jax.networks import VGG, DCGANGenerator
+from gan_jax.networks import VGG
 
 _LEAVES = {"kernel": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
 _LEAVES |= {"scale": "weight", "slope": "weight"}
@@ -82,7 +82,8 @@ def _fit(layout: Layout, module: Any, state: State, wanted: Mapping[str, Any]) -
     try:
         names, state = layout.names(module), layout.prepare(state)
         first = state[f"{next(iter(names.values()))}.weight"]
-        in_channels = first.shape[0 if layout.architecture is DCGANGenerator else 1]
+        shapes = {key: array.shape for key, array in state.items()}
+        in_channels = layout.in_channels(shapes) if layout.in_channels else first.shape[1]
         tree, out_channels = kernels.shapes(module, in_channels)
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         reason = f"{error}".split("\n")[0].rstrip(".")
@@ -91,6 +92,7 @@ def _fit(layout: Layout, module: Any, state: State, wanted: Mapping[str, Any]) -
     used: set[str] = set()
     problems: list[str] = []
     zeros: list[str] = []
+    constant: set[str] = set()
     leaves = dict(kernels.leaves(tree))
     with_bias = {layer for layer, leaf, _ in leaves if leaf == "bias"}
     folded = _folded(names, with_bias)
@@ -101,8 +103,9 @@ def _fit(layout: Layout, module: Any, state: State, wanted: Mapping[str, Any]) -
         used.add(key)
         if key not in state:
             biasless = layout.biasless or getattr(module, "norm", "") == "none"
-            if leaf == "slope" and layout.slope is not None:
-                return np.broadcast_to(np.float32(layout.slope), wanted_shape)
+            if leaf in layout.constants:
+                constant.add(leaf)
+                return np.broadcast_to(np.float32(layout.constants[leaf]), wanted_shape)
             if leaf == "bias" and biasless and f"{names[layer]}.weight" in state:
                 zeros.append(key)
             else:
@@ -132,6 +135,12 @@ def _fit(layout: Layout, module: Any, state: State, wanted: Mapping[str, Any]) -
     ]
     if getattr(module, "norm", "") == "instance" and "norm" not in wanted:
         notes.append("norm instance: biases and no arrays of a norm (--set norm=none if there is none)")
+    notes += [f"no {leaf} in the file, {layout.constants[leaf]} here" for leaf in sorted(constant)]
+    if layout.eps != NORM_EPS and variables["stats"]:
+        notes.append(
+            f"batch norm adds {layout.eps} to a variance there and {NORM_EPS} here: the difference is in the running "
+            "variances, and remains where statistics are an image's or a batch's own"
+        )
     if zeros:
         notes.append(f"no biases in the file, zeros here: {listed(zeros, 3)}")
     lost = []
@@ -163,8 +172,11 @@ def written(layout: Layout, module: Any, variables: Mapping[str, Any]) -> dict[s
     tree = {"params": variables["params"], "stats": variables["stats"]}
     leaves = dict(kernels.leaves(tree))
     for (layer, leaf, _), array in leaves.items():
+        if leaf in layout.constants and (np.asarray(array) == np.float32(layout.constants[leaf])).all():
+            continue
         state[f"{names[layer]}.{_LEAVES[leaf]}"] = kernels.to_theirs(layout, module, layer, np.asarray(array))
         if leaf == "var":
+            state[f"{names[layer]}.running_var"] = np.asarray(array) - np.float32(layout.eps - NORM_EPS)
             state[f"{names[layer]}.{COUNTS}"] = np.zeros((), np.int64)
     if layout.biased:
         for norm, layer in _folded(names, {layer for layer, leaf, _ in leaves if leaf == "bias"}).items():

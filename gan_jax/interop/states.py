@@ -24,7 +24,7 @@ _CHAINER |= {"avg_mean": "running_mean", "avg_var": "running_var", "N": COUNTS}
 def load(path: Path) -> Any:
     """What a file holds: dicts of arrays, Chainer's by PyTorch's names. Raises as `torch_file.load` does."""
     if path.suffix == ".npz" or chainer_file.is_snapshot(path):
-        return _torch_names(chainer_file.load(path))
+        return _with_its_half(path, _torch_names(chainer_file.load(path)))
     return torch_file.load(path)
 
 
@@ -41,6 +41,32 @@ def _torch_names(arrays: Mapping[str, np.ndarray | None]) -> dict[str, Any]:
         *layer, leaf = (model[2] if model else name).split("/")
         node[".".join([*layer, _CHAINER.get(leaf, leaf) if layer else leaf])] = array
     return content
+
+
+def _with_its_half(path: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """The content of a file, and the encoder or decoder that chainer-pix2pix saves in a file of its own beside it."""
+    if "c0.weight" in content and "c1.batchnorm.weight" in content:
+        half, other = "enc", "dec"
+    elif "c0.batchnorm.weight" in content:
+        half, other = "dec", "enc"
+    elif {"enc", "dec"} <= content.keys():  # a trainer's snapshot holds both
+        return {"enc+dec": _joined(content.pop("enc"), content.pop("dec")), **content}
+    else:
+        return content
+    beside = path.with_name(path.name.replace(half, other, 1))
+    if not path.name.startswith(half) or not beside.is_file():
+        raise chainer_file.ChainerFileError(
+            f"{path} is half of chainer-pix2pix's generator; name the two {half}NAME.npz and {other}NAME.npz and put "
+            "them into one folder."
+        )
+    halves = {half: content, other: _torch_names(chainer_file.load(beside))}
+    return {"enc+dec": _joined(halves["enc"], halves["dec"])}
+
+
+def _joined(encoder: Mapping[str, Any], decoder: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"enc.{key}": array for key, array in encoder.items()} | {
+        f"dec.{key}": array for key, array in decoder.items()
+    }
 
 
 def find(content: Any, entry: str = "", seen: set[int] | None = None) -> dict[str, State]:

@@ -5,6 +5,9 @@ from typing import Any
 
 import flax.linen as nn
 
+from gan_jax.networks.chainer_dcgan import ChainerDCGANCritic, ChainerDCGANGenerator
+from gan_jax.networks.chainer_patchgan import ChainerPatchGAN
+from gan_jax.networks.chainer_unet import ChainerUNet
 from gan_jax.networks.dcgan import DCGANCritic, DCGANGenerator
 from gan_jax.networks.network import Network, from_linen, starting_from
 from gan_jax.networks.patchgan import PatchGAN
@@ -19,6 +22,10 @@ from gan_jax.networks.vggstyle import VGGStyleCritic
 __all__ = [
     "VGG",
     "AlexNet",
+    "ChainerDCGANCritic",
+    "ChainerDCGANGenerator",
+    "ChainerPatchGAN",
+    "ChainerUNet",
     "DCGANCritic",
     "DCGANGenerator",
     "MSRResNet",
@@ -43,8 +50,9 @@ def catalogue() -> dict[str, type[nn.Module]]:
     """Every architecture by the name that generator files use."""
     generators = (DCGANGenerator, MSRResNet, ResNet, SRResNet, UNet)
     critics = (DCGANCritic, PatchGAN, PixelGAN, SRGANCritic, VGGStyleCritic)
+    chainers = (ChainerDCGANCritic, ChainerDCGANGenerator, ChainerPatchGAN, ChainerUNet)
     features = (AlexNet, VGG)
-    return {cls.__name__: cls for cls in (*generators, *critics, *features)}
+    return {cls.__name__: cls for cls in (*generators, *critics, *chainers, *features)}
 
 
 def describe(module: nn.Module) -> dict[str, Any]:

@@ -118,20 +118,6 @@ def test_a_trainers_snapshot_holds_models_by_name(tmp_path):
     assert convert.generator(bare).module == SRResNet(3, 4, 2, WIDTH)
 
 
-@pytest.mark.parametrize(
-    ("names", "words"),
-    [
-        (("c0/W", "c1/c/W", "c1/batchnorm/gamma"), "chainer-pix2pix"),
-        (("l0/W", "dc1/W", "dc4/W"), "Chainer's DCGAN generator"),
-        (("c0_0/W", "c3_0/W", "l4/W"), "Chainer's DCGAN critic"),
-    ],
-)
-def test_chainers_other_networks_say_why_not(tmp_path, names, words):
-    path = write(tmp_path / "enc_iter_1000.npz", {name: np.zeros((2, 2, 3, 3)) for name in names})
-    with pytest.raises(ValueError, match=words):
-        convert.generator(path)
-
-
 def test_numpys_archives_in_pytorchs_names_are_read_too(tmp_path):
     path = write(
         tmp_path / "weights.npz", {"net.0.weight": np.zeros((2, 6, 1, 1)), "net.2.weight": np.zeros((4, 2, 1, 1))}

@@ -12,17 +12,4 @@ WITHOUT_COUNTERPART = {
         "has batch norm in its upsampling layers and ends in tanh, and SRResNet here does not",
     ),
     "model.23.weight": ("PyTorch-GAN's SRGAN critic", "judges patches of 16x16, and SRGANCritic here whole images"),
-    "c1.batchnorm.weight": (
-        "chainer-pix2pix's encoder, decoder or critic",
-        "begins or ends with 3x3 convolutions of stride 1 and has no tanh, and UNet and PatchGAN here are the paper's",
-    ),
-    "dc4.weight": (
-        "Chainer's DCGAN generator",
-        "begins with a dense layer, normalises its 8192 outputs one by one and ends in a sigmoid at 32x32, and "
-        "DCGANGenerator here is the paper's",
-    ),
-    "c3_0.weight": (
-        "Chainer's DCGAN critic",
-        "has pairs of 3x3 and 4x4 convolutions and a dense layer, and DCGANCritic here is the paper's",
-    ),
 }

@@ -12,6 +12,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 Fields = dict[str, Any]
 
 NORM_EPS = 1e-5  # of every norm here; a project with another has it moved into its running variances
+CHAINER_EPS = 2e-5
 UNIT: Any = {"input_range": (0.0, 1.0), "output_range": (0.0, 1.0)}
 
 
@@ -40,15 +41,16 @@ class Layout:
     biased: bool = False  # convolutions in front of norms have biases, which ours have not
     biasless: bool = False  # no convolution has a bias
     dense_as_conv: bool = False  # dense layers are 1x1 convolutions
-    slope: float | None = None  # of activations that are PReLU here and have no array there
+    constants: Mapping[str, float] = dataclasses.field(default_factory=dict)  # leaves here that are no arrays there
     eps: float = NORM_EPS
     unused: str = "nothing"  # pattern of names that belong to the project's network and have no part in ours
     prepare: Callable[[State], State] = dict  # to PyTorch's kernels and channel order
+    in_channels: Callable[[Shapes], int] | None = None  # where the first kernel does not tell
 
     @property
     def writable(self) -> bool:
         """Whether our arrays can be written back in it without loss."""
-        return self.slope is None and self.eps == NORM_EPS and self.prepare is dict and not self.biasless
+        return self.prepare is dict and not self.biasless
 
 
 def norm_in(shapes: Shapes, bias: str) -> str:

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from gan_jax.interop.layouts.layout import Fields, Layout, Shapes, Use, count, norm_in
-from gan_jax.networks import PatchGAN, PixelGAN, ResNet, UNet
+from gan_jax.interop.layouts.layout import CHAINER_EPS, Fields, Layout, Shapes, Use, count, norm_in
+from gan_jax.networks import ChainerPatchGAN, ChainerUNet, PatchGAN, PixelGAN, ResNet, UNet
 
 _J = "pytorch-CycleGAN-and-pix2pix"
+_CHAINER: Any = {"input_range": (-1.0, 127 / 128), "output_range": (-1.0, 127 / 128)}  # there a level is 128 x + 128
 
 
 def _unet_names(module: Any) -> dict[str, str]:
@@ -85,6 +86,33 @@ def _pixelgan_fields(shapes: Shapes) -> Fields | None:
     return {"width": shapes["net.0.weight"][0], "norm": norm_in(shapes, "net.2.bias")}
 
 
+def _chainer_unet_names(module: Any) -> dict[str, str]:
+    names = {"stem": "enc.c0", "out": f"dec.c{module.depth}"}
+    for level in range(1, module.depth + 1):
+        names |= {f"down{level}": f"enc.c{level}.c", f"down{level}_norm": f"enc.c{level}.batchnorm"}
+        names |= {f"up{level}": f"dec.c{level - 1}.c", f"up{level}_norm": f"dec.c{level - 1}.batchnorm"}
+    return names
+
+
+def _chainer_unet_fields(shapes: Shapes) -> Fields | None:
+    depth = count(r"enc\.c(\d+)\.c\.", shapes)
+    return {
+        "out_channels": shapes[f"dec.c{depth}.weight"][0], "depth": depth, "width": shapes["enc.c0.weight"][0],
+    }  # fmt: skip
+
+
+def _chainer_patchgan_names(module: Any) -> dict[str, str]:
+    names = {"conv0_0": "c0_0.c", "conv0_1": "c0_1.c", f"conv{module.layers + 1}": f"c{module.layers + 1}"}
+    for layer in range(1, module.layers + 1):
+        names |= {f"conv{layer}": f"c{layer}.c", f"conv{layer}_norm": f"c{layer}.batchnorm"}
+    return names
+
+
+def _chainer_patchgan_fields(shapes: Shapes) -> Fields | None:
+    width, channels = shapes["c0_0.c.weight"][:2]
+    return {"condition_channels": channels, "layers": count(r"c(\d+)\.c\.", shapes), "width": 2 * width}
+
+
 LAYOUTS = (
     Layout(
         _J, UNet, _unet_fields, _unet_names, Use("generator", "pix2pix", "image", why=f"{_J}'s test.py without --eval"),
@@ -96,4 +124,14 @@ LAYOUTS = (
     ),
     Layout(_J, PatchGAN, _patchgan_fields, _patchgan_names, Use("critic", "pix2pix", "image")),
     Layout(_J, PixelGAN, _pixelgan_fields, _pixelgan_names, Use("critic", "pix2pix", "image")),
+    Layout(
+        "chainer-pix2pix", ChainerUNet, _chainer_unet_fields, _chainer_unet_names,
+        Use("generator", "pix2pix", "image", **_CHAINER, why="chainer-pix2pix's facade_visualizer.py"),
+        assumed={"dropout": 0.5}, biased=True, eps=CHAINER_EPS,
+    ),
+    Layout(
+        "chainer-pix2pix", ChainerPatchGAN, _chainer_patchgan_fields, _chainer_patchgan_names,
+        Use("critic", "pix2pix", "image", **_CHAINER), biased=True, eps=CHAINER_EPS,
+        in_channels=lambda shapes: shapes["c0_0.c.weight"][1] + shapes["c0_1.c.weight"][1],
+    ),
 )  # fmt: skip

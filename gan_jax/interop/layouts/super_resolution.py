@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan_jax.interop.layouts.layout import UNIT, Fields, Layout, Shapes, State, Use, count
+from gan_jax.interop.layouts.layout import CHAINER_EPS, UNIT, Fields, Layout, Shapes, State, Use, count
 from gan_jax.networks import MSRResNet, SRGANCritic, SRResNet, VGGStyleCritic
 
 _SRGAN_CRITIC = Use("critic", "srgan")
@@ -160,7 +160,7 @@ LAYOUTS = (
     Layout("Lornatang/SRGAN-PyTorch of 2022", SRResNet, _LORNATANG_2022.fields, _LORNATANG_2022.names,
            Use("generator", "srresnet", **UNIT)),
     Layout("twtygqyy/pytorch-SRResNet", SRResNet, _TWTYGQYY.fields, _TWTYGQYY.names,
-           Use("generator", "srresnet", **UNIT), slope=0.2, biasless=True),
+           Use("generator", "srresnet", **UNIT), constants={"slope": 0.2}, biasless=True),
     Layout("BasicSR", **_msrresnet("body", "upconv{}"), use=Use("generator", "srresnet", **UNIT)),
     Layout("mmagic", **_msrresnet("trunk_net", "upsample{}.upsample_conv"), use=Use("generator", "srresnet", **UNIT)),
     Layout("BasicSR and mmagic", VGGStyleCritic, _vggstyle_fields, _vggstyle_names, Use("critic", "srgan", **UNIT)),
@@ -170,6 +170,6 @@ LAYOUTS = (
     Layout("leftthomas/SRGAN", **_srgan_critic("net", ("net.24", "net.26")),
            use=Use("critic", "srgan", **UNIT), biased=True, dense_as_conv=True),
     Layout("Hi-king/superresolution_gan", SRResNet, _hi_king_fields, _HI_KING.names,
-           Use("generator", "srresnet", input_range=(0.0, 255.0), output_range=(0.0, 255.0)), slope=0.0, eps=2e-5,
-           prepare=_hi_king),
+           Use("generator", "srresnet", input_range=(0.0, 255.0), output_range=(0.0, 255.0)),
+           constants={"slope": 0.0}, eps=CHAINER_EPS, prepare=_hi_king),
 )  # fmt: skip
