@@ -1,12 +1,12 @@
 """Single arrays: PyTorch's kernels as ours and ours as PyTorch's, and the places of ours in their tree."""
 
+import functools
 import math
 from typing import Any
 
 import jax
 import numpy as np
 
-from gan_jax import networks
 from gan_jax.interop.layouts.layout import Layout
 from gan_jax.networks import (
     ChainerDCGANCritic,
@@ -64,9 +64,9 @@ def _flattened(module: Any, layer: str, inputs: int) -> tuple[int, int]:
     return inputs, 1
 
 
+@functools.lru_cache(maxsize=64)
 def shapes(module: Any, in_channels: int) -> tuple[dict[str, Any], int]:
     """The tree of the module's variables, arrays without values, and its output channels."""
-    network = networks.from_linen(module)
     if isinstance(module, DCGANGenerator | ChainerDCGANGenerator):
         shape: tuple[int, ...] = (1, in_channels)
     else:
@@ -75,8 +75,8 @@ def shapes(module: Any, in_channels: int) -> tuple[dict[str, Any], int]:
         shape = (1, side, side, in_channels)
 
     def both(x: jax.Array) -> Any:
-        params, stats = network.init(jax.random.key(0), x)
-        return {"params": params, "stats": stats}, network.apply(params, stats, x, train=False)[0]
+        output, stats = module.init_with_output(jax.random.key(0), x, train=False)
+        return {"params": stats.pop("params"), "stats": stats}, output
 
     tree, output = jax.eval_shape(both, jax.ShapeDtypeStruct(shape, np.float32))
     return tree, jax.tree.leaves(output)[-1].shape[-1]
