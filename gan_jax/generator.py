@@ -81,8 +81,8 @@ def save(path: Path, generator: Generator) -> None:
 def load(path: str | Path) -> Generator:
     """The generator or critic in a file, or the last generator of a run's folder.
 
-    Raises FileNotFoundError where there is none, and ValueError for a file that is damaged, not ours, or newer than
-    this program.
+    Raises FileNotFoundError where there is none, and ValueError for a file that is damaged, not ours, newer than this
+    program, or whose arrays are not those of the network that it describes.
     """
     path = find(Path(path))
     spec = _read_spec(path)
@@ -95,7 +95,10 @@ def load(path: str | Path) -> Generator:
         for parent in parents:
             node = node.setdefault(parent, {})
         node[leaf] = array
-    return Generator(spec, variables)
+    generator = Generator(spec, variables)
+    if reason := _contradiction(generator):
+        raise ValueError(f"{path} contradicts itself: {reason}; write it anew, or name another.")
+    return generator
 
 
 def find(path: Path) -> Path:
@@ -150,18 +153,35 @@ def _read_spec(path: Path) -> GeneratorSpec:
     try:
         fields = json.loads(text)
         version = int(fields.pop("format"))
-        # A newer format may have fields that this program does not know: it is told apart before they are read.
-        spec = None if version > FORMAT_VERSION else _spec(fields)
+        architecture = dict(fields["architecture"]) if version <= FORMAT_VERSION else {}
+        ranges = {name: tuple(fields[name]) for name in ("input_range", "output_range") if version <= FORMAT_VERSION}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} says nothing that this gan_jax understands ({error}); write it anew.") from None
-    if spec is None:
+    # A newer format may have anything: it is told apart before more is read.
+    if version > FORMAT_VERSION:
         raise ValueError(
             f"{path} has format {version} and this gan_jax reads up to {FORMAT_VERSION}; install a newer gan_jax."
         )
-    return spec
+    try:
+        # With the fields that a file of an older program lacks.
+        architecture = networks.describe(networks.build(architecture))
+        return GeneratorSpec(**{**fields, **ranges, "architecture": architecture})
+    except (ValueError, TypeError) as error:
+        reason = str(error).rstrip(".")
+        raise ValueError(f"{path} is beyond this gan_jax ({reason}); a newer gan_jax may be needed.") from None
 
 
-def _spec(fields: dict[str, Any]) -> GeneratorSpec:
-    ranges = {name: tuple(fields[name]) for name in ("input_range", "output_range")}
-    networks.build(fields["architecture"])  # raises ValueError where this program has no such network
-    return GeneratorSpec(**{**fields, **ranges})
+def _contradiction(generator: Generator) -> str | None:
+    """What of a file's arrays, or of what it says twice, does not fit; None where all does. Nothing is computed."""
+    spec, module = generator.spec, generator.module
+    for name in ("out_channels", "scale"):
+        said, meant = getattr(spec, name), getattr(module, name, getattr(spec, name))
+        if said != meant:
+            return f"its {name} is {said}, and its network's {meant}"
+    init = networks.from_linen(module).init
+    try:
+        inputs = networks.example(module, spec.in_channels)
+        wanted = jax.eval_shape(lambda *inputs: init(jax.random.key(0), *inputs), *inputs)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        return f"no network can be built as it describes ({str(error).splitlines()[0].rstrip('.')})"
+    return networks.difference((generator.variables["params"], generator.variables["stats"]), wanted)

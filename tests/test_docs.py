@@ -6,11 +6,20 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import pytest
 
 from gan_jax import losses
 
-PAGE = Path(__file__).parents[1] / "docs" / "losses.md"
+DOCS = Path(__file__).parents[1] / "docs"
+PAGE = DOCS / "losses.md"
 TEXT = PAGE.read_text()
+
+
+def programs(page):
+    """The page's Python blocks, compiled; lines are counted as on the page, for tracebacks."""
+    text = page.read_text()
+    for match in re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        yield compile("\n" * text.count("\n", 0, match.start(1)) + match[1], page.name, "exec")
 
 
 def test_every_loss_is_used_in_foreign_code():
@@ -29,10 +38,8 @@ def test_every_loss_is_used_in_foreign_code():
 
 def test_the_training_steps_train():
     names, logs = {"__name__": "page"}, []
-    for match in re.finditer(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL):
-        # Lines are counted as on the page, for tracebacks.
-        code = "\n" * TEXT.count("\n", 0, match.start(1)) + match[1]
-        exec(compile(code, PAGE.name, "exec"), names)
+    for code in programs(PAGE):
+        exec(code, names)
         if log := names.pop("log", None):
             logs.append(log)
     assert len(logs) == 4
@@ -47,3 +54,15 @@ def test_the_training_steps_train():
         assert log[-1]["critic"] != log[0]["critic"]
         assert log[-1]["penalty"] != log[0]["penalty"]
     assert all(jnp.isfinite(value) for value in jax.tree.leaves((names["distances"], names["players"])))
+
+
+def test_the_added_network_is_one():
+    names = {"__name__": "page"}
+    for code in programs(DOCS / "adding_a_network.md"):
+        exec(code, names)
+    module, outputs = names["Hourglass"], names["outputs"]
+    assert outputs.shape == (2, 8, 12, 3)
+    assert outputs.dtype == jnp.float32
+    assert names["description"]["upsample"] == "bilinear"
+    with pytest.raises(ValueError, match="images are 8x7; an Hourglass wants even sides"):
+        module().init(jax.random.key(0), jnp.zeros((1, 8, 7, 3)), train=False)

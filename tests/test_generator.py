@@ -88,8 +88,87 @@ def test_files_of_others_and_of_newer_programs_are_refused(tmp_path, tiny_genera
     foreign.write_bytes(safetensors.numpy.save({"x": np.zeros(2, np.float32)}, {"gan_jax": json.dumps(metadata)}))
     with pytest.raises(ValueError, match="has format 2 and this gan_jax reads up to 1; install a newer"):
         generator.load(foreign)
-    unknown = {"format": 1, **dataclasses.asdict(tiny_generator().spec), "architecture": {"name": "WNet"}}
-    for text in ("not json", "{}", "3", "[]", json.dumps({"format": 1, "colour": 3}), json.dumps(unknown)):
+    for text in ("not json", "{}", "3", "[]", json.dumps({"format": 1, "colour": 3})):
         foreign.write_bytes(safetensors.numpy.save({"x": np.zeros(2, np.float32)}, {"gan_jax": text}))
         with pytest.raises(ValueError, match="says nothing that this gan_jax understands"):
             generator.load(foreign)
+
+
+def rewritten(path, model, **changes):
+    """A file of the model whose metadata were changed afterwards."""
+    generator.save(path, model)
+    fields = {"format": generator.FORMAT_VERSION, **dataclasses.asdict(model.spec), **changes}
+    path.write_bytes(safetensors.numpy.save(safetensors.numpy.load_file(path), {"gan_jax": json.dumps(fields)}))
+    return path
+
+
+def test_what_only_a_newer_program_may_know_is_told(tmp_path, tiny_generator):
+    model = tiny_generator()
+    described = dict(model.spec.architecture)
+    for changes, reason in (
+        ({"architecture": {"name": "WNet"}}, "no architecture is called 'WNet'; there are .*"),
+        ({"architecture": {**described, "colour": 3}}, "UNet has no field 'colour'; it has depth, .*"),
+        ({"architecture": {**described, "upsample": "fourier"}}, "UNet's upsample is 'fourier'; wanted one of .*"),
+        ({"colour": 3}, ".*unexpected keyword argument 'colour'"),
+    ):
+        path = rewritten(tmp_path / "g", model, **changes)
+        with pytest.raises(ValueError, match=rf"is beyond this gan_jax \({reason}\); a newer gan_jax may be needed"):
+            generator.load(path)
+
+
+def test_a_file_from_before_a_field_existed_means_its_default(tmp_path, tiny_generator):
+    model = tiny_generator()
+    older = {name: model.spec.architecture[name] for name in ("name", "out_channels", "depth", "width", "norm")}
+    assert generator.load(rewritten(tmp_path / "g", model, architecture=older)).spec == model.spec
+
+
+def test_a_file_that_contradicts_itself_is_refused(tmp_path, tiny_generator):
+    model = tiny_generator()
+    described = dict(model.spec.architecture)
+    for changes, reason in (
+        (
+            {"architecture": {**described, "width": 8}},
+            r"params/down1/kernel has shape \(4, 4, 3, 4\), wanted \(4, 4, 3, 8\)",
+        ),
+        ({"in_channels": 1}, r"params/down1/kernel has shape \(4, 4, 3, 4\), wanted \(4, 4, 1, 4\)"),
+        ({"architecture": {**described, "norm": "none"}}, r"params/down1/bias has shape None, wanted \(4,\)"),
+        ({"out_channels": 1}, "its out_channels is 1, and its network's 3"),
+        ({"architecture": {**described, "depth": "deep"}}, "no network can be built as it describes"),
+    ):
+        with pytest.raises(ValueError, match=f"contradicts itself: {reason}.*; write it anew, or name another"):
+            generator.load(rewritten(tmp_path / "g", model, **changes))
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        networks.AlexNet(width=2),
+        networks.DCGANCritic(16, 2, classes=3),
+        networks.DCGANGenerator(3, 16, 2, classes=3),
+        networks.MSRResNet(2, 1, 2),
+        networks.PatchGAN(5, 2, spectral_norm=True),
+        networks.PixelGAN(2),
+        networks.ResNet(blocks=1, width=2),
+        networks.SRGANCritic(32, 2, 4, "conv"),
+        networks.SRResNet(scale=2, blocks=1, width=2),
+        networks.UNet(depth=7, width=1),
+        networks.VGG(16, ("relu2_1",), width=2),
+        networks.VGGStyleCritic(16, 2),
+    ],
+    ids=lambda module: type(module).__name__,
+)
+def test_every_architecture_has_files(tmp_path, module):
+    params, stats = jax.eval_shape(networks.from_linen(module).init, jax.random.key(0), *networks.example(module, 3))
+    variables = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), {"params": params, "stats": stats})
+    assert networks.difference((params, stats), (variables["params"], variables["stats"])) is None
+    spec = generator.GeneratorSpec(
+        architecture=networks.describe(module),
+        in_channels=3,
+        out_channels=getattr(module, "out_channels", 1),
+        method="none",
+        norm="running",
+        dropout=False,
+        scale=getattr(module, "scale", 1),
+    )
+    generator.save(tmp_path / "g", generator.Generator(spec, variables))
+    assert generator.load(tmp_path / "g").module == module

@@ -1,15 +1,21 @@
-"""Architectures by name: Linen modules are frozen dataclasses, so a module's fields describe it completely."""
+"""Architectures by name: Linen modules are frozen dataclasses, so a module's fields describe it completely.
+
+All of them take `dtype`: with "bfloat16" they compute in it, and their parameters, statistics and outputs stay float32.
+docs/adding_a_network.md says how to add one.
+"""
 
 import dataclasses
 from typing import Any
 
 import flax.linen as nn
+import jax
+import jax.numpy as jnp
 
 from gan_jax.networks.chainer_dcgan import ChainerDCGANCritic, ChainerDCGANGenerator
 from gan_jax.networks.chainer_patchgan import ChainerPatchGAN
 from gan_jax.networks.chainer_unet import ChainerUNet
 from gan_jax.networks.dcgan import DCGANCritic, DCGANGenerator
-from gan_jax.networks.network import Network, from_linen, starting_from
+from gan_jax.networks.network import Network, difference, from_linen, require_known_values, starting_from
 from gan_jax.networks.patchgan import PatchGAN
 from gan_jax.networks.pixelgan import PixelGAN
 from gan_jax.networks.resnet import ResNet
@@ -40,8 +46,11 @@ __all__ = [
     "build",
     "catalogue",
     "describe",
+    "difference",
+    "example",
     "from_linen",
     "receptive_field",
+    "require_known_values",
     "starting_from",
 ]
 
@@ -66,16 +75,31 @@ def describe(module: nn.Module) -> dict[str, Any]:
 
 
 def build(description: dict[str, Any]) -> nn.Module:
-    """The module that `describe` wrote down. Raises ValueError for a name or a field that is not known."""
+    """The module that `describe` wrote down. Raises ValueError for a name, a field or a value that is not known."""
     # JSON knows lists only; a module with one would not be hashable.
     fields = {key: tuple(value) if isinstance(value, list) else value for key, value in description.items()}
     name = fields.pop("name", None)
     if name not in catalogue():
         raise ValueError(f"no architecture is called {name!r}; there are {', '.join(sorted(catalogue()))}.")
-    try:
-        return catalogue()[name](**fields)
-    except TypeError as error:
-        raise ValueError(f"{name} cannot be built from {fields}: {error}.") from None
+    cls = catalogue()[name]
+    known = describe(cls()).keys() - {"name"}
+    if unknown := fields.keys() - known:
+        raise ValueError(f"{name} has no field {min(unknown)!r}; it has {', '.join(sorted(known))}.")
+    module = cls(**fields)
+    require_known_values(module)
+    return module
+
+
+def example(module: nn.Module, in_channels: int) -> tuple[jax.ShapeDtypeStruct, ...]:
+    """Shapes of small inputs that fit a module of the catalogue: one image, or one latent; and a label for classes."""
+    if isinstance(module, DCGANGenerator):
+        shape: tuple[int, ...] = (1, in_channels)
+    else:
+        multiple = getattr(module, "size_multiple", 1)
+        side = getattr(module, "size", None) or max(getattr(module, "smallest", 64), -(-64 // multiple) * multiple)
+        shape = (1, side, side, in_channels)
+    labels = [jax.ShapeDtypeStruct((1,), jnp.int32)] if getattr(module, "classes", 0) else []
+    return jax.ShapeDtypeStruct(shape, jnp.float32), *labels
 
 
 def receptive_field(critic: nn.Module) -> int:

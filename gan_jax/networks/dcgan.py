@@ -2,11 +2,24 @@
 Networks", in the layout of the PyTorch example; with classes, conditioned as in Mirza & Osindero 2014.
 """
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.networks.layers import Conv, ConvTranspose, Norm, NormName, leaky_relu
+from gan_jax.networks.layers import (
+    Conv,
+    ConvTranspose,
+    DTypeName,
+    Norm,
+    NormName,
+    Upsample,
+    UpsampleName,
+    as_float32,
+    computed_in,
+    leaky_relu,
+)
 
 
 def _doublings(size: int) -> int:
@@ -34,7 +47,8 @@ def _beside_labels(x: jax.Array, labels: jax.Array | None, classes: int) -> jax.
 class DCGANGenerator(nn.Module):
     """A latent to a 4x4 map, then 4x4 transposed convolutions of stride 2 up to `size`; ReLU, tanh output.
 
-    `size` is a power of two; widths halve with every layer, down to `width` at half of it. No biases with batch norm.
+    `upsample` names other layers than those behind the 4x4 map. `size` is a power of two; widths halve with every
+    layer, down to `width` at half of it. No biases with batch norm.
     """
 
     out_channels: int = 3
@@ -43,6 +57,8 @@ class DCGANGenerator(nn.Module):
     norm: NormName = "batch"
     classes: int = 0
     statistics_batch: int | None = None
+    upsample: UpsampleName = "transposed"
+    dtype: DTypeName = "float32"
 
     @nn.compact
     def __call__(self, z: jax.Array, labels: jax.Array | None = None, *, train: bool) -> jax.Array:
@@ -51,12 +67,16 @@ class DCGANGenerator(nn.Module):
         Raises ValueError where labels and `classes` do not go together, or the size is no power of two.
         """
         doublings, use_bias = _doublings(self.size), self.norm != "batch"
-        x = _beside_labels(z[:, None, None], labels, self.classes)
+        x = _beside_labels(computed_in(z[:, None, None], self.dtype), labels, self.classes)
         for step in range(doublings):
-            features, (stride, padding) = self.width * 2 ** (doublings - 1 - step), (2, 1) if step else (1, 0)
-            x = ConvTranspose(features, 4, stride, padding, use_bias, name=f"up{step}")(x)
+            features = self.width * 2 ** (doublings - 1 - step)
+            if step == 0:
+                x = ConvTranspose(features, 4, 1, 0, use_bias, name="up0")(x)
+            else:
+                x = Upsample(features, self.upsample, use_bias, name=f"up{step}")(x)
             x = nn.relu(Norm(self.norm, self.statistics_batch, name=f"up{step}_norm")(x, train=train))
-        return jnp.tanh(ConvTranspose(self.out_channels, 4, 2, 1, use_bias, name=f"up{doublings}")(x))
+        x = Upsample(self.out_channels, self.upsample, use_bias, name=f"up{doublings}")(x)
+        return jnp.tanh(as_float32(x))
 
 
 class DCGANCritic(nn.Module):
@@ -71,6 +91,8 @@ class DCGANCritic(nn.Module):
     norm: NormName = "batch"
     classes: int = 0
     statistics_batch: int | None = None
+    spectral_norm: bool = False
+    dtype: DTypeName = "float32"
 
     @nn.compact
     def __call__(self, x: jax.Array, labels: jax.Array | None = None, *, train: bool) -> jax.Array:
@@ -84,10 +106,11 @@ class DCGANCritic(nn.Module):
                 f"images are {x.shape[1]}x{x.shape[2]}; this DCGAN critic wants {self.size}x{self.size}: "
                 "crop or resize them, or set its size."
             )
-        x = _beside_labels(x, labels, self.classes)
+        conv = functools.partial(Conv, use_bias=use_bias, spectral_norm=self.spectral_norm)
+        x = _beside_labels(computed_in(x, self.dtype), labels, self.classes)
         for layer in range(doublings):
-            x = Conv(self.width * 2**layer, 4, 2, 1, use_bias, name=f"conv{layer}")(x)
+            x = conv(self.width * 2**layer, 4, 2, 1, name=f"conv{layer}")(x, train=train)
             if layer:
                 x = Norm(self.norm, self.statistics_batch, name=f"conv{layer}_norm")(x, train=train)
             x = leaky_relu(x, 0.2)
-        return Conv(1, 4, 1, 0, use_bias, name=f"conv{doublings}")(x)[:, 0, 0]
+        return as_float32(conv(1, 4, 1, 0, name=f"conv{doublings}")(x, train=train)[:, 0, 0])

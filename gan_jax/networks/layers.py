@@ -1,6 +1,6 @@
 """The layers that the architectures share, with every constant of the PyTorch-era references written out.
 
-Feature maps are [N, H, W, C] float32.
+Feature maps are [N, H, W, C], float32 or bfloat16 (`computed_in`); parameters and statistics are float32 with either.
 """
 
 from collections.abc import Callable
@@ -10,16 +10,22 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.nn.initializers import constant, normal, variance_scaling, zeros
+from jax.nn.initializers import constant, normal, ones, variance_scaling, zeros
 from jax.typing import DTypeLike
 
+from gan_jax import image
 from gan_jax.networks import convolution
 
 NORM_EPS = 1e-5
 BATCH_NORM_MOMENTUM = 0.1  # torch's: new running value = 0.9 old + 0.1 batch
+SPECTRAL_NORM_EPS = 1e-12  # torch's, below the length of the vectors of the power iteration
+SPECTRAL_NORM_START = 15  # torch's: power iterations at the start; training goes on with one a pass
 
-NormName = Literal["batch", "instance", "none"]
+DTypeName = Literal["float32", "bfloat16"]
+NormName = Literal["batch", "instance", "layer", "none"]
 PaddingName = Literal["reflect", "replicate"]
+EnlargementName = Literal["pixel_shuffle", "nearest", "bilinear"]
+UpsampleName = Literal["transposed", "pixel_shuffle", "nearest", "bilinear"]
 
 # torch's own: U(-1, 1) / sqrt(inputs of one output), for references that initialise nothing themselves.
 torch_default = variance_scaling(1 / 3, "fan_in", "uniform")
@@ -28,6 +34,21 @@ torch_default = variance_scaling(1 / 3, "fan_in", "uniform")
 def _normal_around_one(key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> jax.Array:
     """N(1, 0.02), as DCGAN and its successors initialise the scale of batch norm."""
     return 1.0 + 0.02 * jax.random.normal(key, shape, dtype)
+
+
+def computed_in(x: jax.Array, dtype: DTypeName) -> jax.Array:
+    """The input of a network that computes in `dtype`: with bfloat16 every layer behind rounds to it."""
+    return x.astype(jnp.bfloat16) if dtype == "bfloat16" else x
+
+
+def as_float32(x: jax.Array) -> jax.Array:
+    """bfloat16 as float32; anything else as it is."""
+    return x.astype(jnp.float32) if x.dtype == jnp.bfloat16 else x
+
+
+def _at_use(param: jax.Array, x: jax.Array) -> jax.Array:
+    """A float32 parameter in the dtype of the feature map that it meets; its gradient is float32 again."""
+    return param.astype(jnp.bfloat16) if x.dtype == jnp.bfloat16 else param
 
 
 def pad(x: jax.Array, width: int, kind: PaddingName) -> jax.Array:
@@ -42,6 +63,41 @@ def leaky_relu(x: jax.Array, slope: float) -> jax.Array:
     return jnp.where(x > 0, x, slope * x)
 
 
+class SpectralNorm(nn.Module):
+    """A kernel over its largest singular value: Miyato et al. 2018, "Spectral Normalization for Generative Adversarial
+    Networks", algorithm 1, one power iteration a training pass. The stored vector u [outputs] is a statistic.
+    """
+
+    @nn.compact
+    def __call__(self, kernel: jax.Array, *, train: bool) -> jax.Array:
+        """[..., I, O], float32 -> the same shape; as a matrix it has a row for each output."""
+        matrix = kernel.reshape(-1, kernel.shape[-1]).T
+        fixed = lax.stop_gradient(matrix)  # eq. 11: the singular vectors are no function of the kernel
+
+        def iterated(u: jax.Array) -> jax.Array:
+            return _unit(_dot(fixed, _unit(_dot(u, fixed))))
+
+        def start() -> jax.Array:
+            u = _unit(jax.random.normal(self.make_rng("params"), matrix.shape[:1]))
+            return lax.fori_loop(0, SPECTRAL_NORM_START, lambda _, u: iterated(u), u)
+
+        u = self.variable("spectral_norm", "u", start)
+        v = _unit(_dot(u.value, fixed))
+        left = _unit(_dot(fixed, v)) if train else u.value
+        if train and not self.is_initializing():
+            u.value = left
+        return kernel / _dot(left, _dot(matrix, v))
+
+
+def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
+    """In float32 on every device: TPUs and GPUs may take fewer bits unless told."""
+    return jnp.dot(a, b, precision=lax.Precision.HIGHEST)
+
+
+def _unit(vector: jax.Array) -> jax.Array:
+    return vector / jnp.maximum(jnp.linalg.norm(vector), SPECTRAL_NORM_EPS)
+
+
 class Conv(nn.Module):
     """Convolution with a square kernel and zero padding; kernels are HWIO, N(0, 0.02) at the start."""
 
@@ -51,14 +107,16 @@ class Conv(nn.Module):
     padding: int
     use_bias: bool
     kernel_init: Callable[..., jax.Array] = normal(0.02)
+    spectral_norm: bool = False
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """[N, H, W, I] -> [N, H', W', features]."""
+    def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
+        """[N, H, W, I] -> [N, H', W', features]. `train` moves the vector of spectral norm, where there is one."""
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape)
-        y = convolution.conv(x, kernel, stride=self.stride, padding=self.padding)
-        return y + self.param("bias", zeros, (self.features,)) if self.use_bias else y
+        kernel = SpectralNorm(name="spectral")(kernel, train=train) if self.spectral_norm else kernel
+        y = convolution.conv(x, _at_use(kernel, x), stride=self.stride, padding=self.padding)
+        return y + _at_use(self.param("bias", zeros, (self.features,)), x) if self.use_bias else y
 
 
 class ConvTranspose(nn.Module):
@@ -78,9 +136,63 @@ class ConvTranspose(nn.Module):
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape)
         y = convolution.conv_transpose(
-            x, kernel, stride=self.stride, padding=self.padding, output_padding=self.output_padding
+            x, _at_use(kernel, x), stride=self.stride, padding=self.padding, output_padding=self.output_padding
         )
-        return y + self.param("bias", zeros, (self.features,)) if self.use_bias else y
+        return y + _at_use(self.param("bias", zeros, (self.features,)), x) if self.use_bias else y
+
+
+def icnr(kernel_init: Callable[..., jax.Array], factor: int) -> Callable[..., jax.Array]:
+    """An initialiser whose kernels, in front of a pixel shuffle, enlarge by nearest neighbours: no checkerboard.
+
+    Aitken et al. 2017, "Checkerboard artifact free sub-pixel convolution".
+    """
+
+    def init(key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> jax.Array:
+        one = kernel_init(key, (*shape[:-1], shape[-1] // factor**2), dtype)
+        return jnp.repeat(one, factor**2, axis=-1)
+
+    return init
+
+
+class Upsample(nn.Module):
+    """Maps `factor` times as large, with one kernel and bias as of a convolution.
+
+    "transposed" is a transposed convolution of `kernel_size`, by 2 alone; "nearest" and "bilinear" are a 3x3
+    convolution of the map so enlarged (Odena et al. 2016, "Deconvolution and Checkerboard Artifacts"); "pixel_shuffle"
+    is a 3x3 convolution whose channels become pixels, which starts as "nearest" does with `icnr`.
+    """
+
+    features: int
+    kind: UpsampleName
+    use_bias: bool
+    factor: int = 2
+    kernel_size: int = 4
+    icnr: bool = True
+    kernel_init: Callable[..., jax.Array] = normal(0.02)
+
+    def setup(self) -> None:
+        """The convolution, whose parameters are this layer's own."""
+        init = self.kernel_init
+        if self.kind == "transposed":
+            self.conv: nn.Module = ConvTranspose(
+                self.features, self.kernel_size, 2, 1, self.use_bias, 4 - self.kernel_size, init
+            )
+        elif self.kind == "pixel_shuffle":
+            init = icnr(init, self.factor) if self.icnr else init
+            self.conv = Conv(self.features * self.factor**2, 3, 1, 1, self.use_bias, init)
+        else:
+            self.conv = Conv(self.features, 3, 1, 1, self.use_bias, init)
+        nn.share_scope(self, self.conv)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[N, H, W, I] -> [N, factor H, factor W, features]."""
+        if self.kind == "nearest":
+            x = x.repeat(self.factor, axis=1).repeat(self.factor, axis=2)
+        elif self.kind == "bilinear":
+            shape = (x.shape[0], self.factor * x.shape[1], self.factor * x.shape[2], x.shape[3])
+            x = jax.image.resize(x, shape, "bilinear")
+        y = self.conv(x)
+        return image.pixel_shuffle(y, self.factor) if self.kind == "pixel_shuffle" else y
 
 
 class Dense(nn.Module):
@@ -88,12 +200,14 @@ class Dense(nn.Module):
 
     features: int
     kernel_init: Callable[..., jax.Array] = torch_default
+    spectral_norm: bool = False
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """[N, I] -> [N, features]."""
+    def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
+        """[N, I] -> [N, features]. `train` moves the vector of spectral norm, where there is one."""
         kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features))
-        return x @ kernel + self.param("bias", zeros, (self.features,))
+        kernel = SpectralNorm(name="spectral")(kernel, train=train) if self.spectral_norm else kernel
+        return x @ _at_use(kernel, x) + _at_use(self.param("bias", zeros, (self.features,)), x)
 
 
 class PReLU(nn.Module):
@@ -104,7 +218,7 @@ class PReLU(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """[..., C] -> the same shape."""
-        slope = self.param("slope", constant(0.25), (x.shape[-1] if self.per_channel else 1,))
+        slope = _at_use(self.param("slope", constant(0.25), (x.shape[-1] if self.per_channel else 1,)), x)
         return jnp.where(x > 0, x, slope * x)
 
 
@@ -125,8 +239,10 @@ class BatchNorm(nn.Module):
         running_variance = self.variable("batch_stats", "var", jnp.ones, (channels,))
         scale = self.param("scale", self.scale_init, (channels,))
         bias = self.param("bias", zeros, (channels,))
+        dtype, x = x.dtype, as_float32(x)
         if not train:
-            return (x - running_mean.value) * (scale * lax.rsqrt(running_variance.value + NORM_EPS)) + bias
+            y = (x - running_mean.value) * (scale * lax.rsqrt(running_variance.value + NORM_EPS)) + bias
+            return y.astype(dtype)
 
         group = self.statistics_batch or x.shape[0]
         if x.shape[0] % group:
@@ -141,7 +257,7 @@ class BatchNorm(nn.Module):
             self._move(running_mean, mean)
             self._move(running_variance, variance * (count / max(count - 1, 1)))
         factor = scale * lax.rsqrt(variance + NORM_EPS)
-        return (centred * _over(factor, groups.ndim) + bias).reshape(x.shape)
+        return (centred * _over(factor, groups.ndim) + bias).reshape(x.shape).astype(dtype)
 
     @staticmethod
     def _move(running: nn.Variable, batch: jax.Array) -> None:
@@ -155,8 +271,24 @@ class InstanceNorm(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """[N, H, W, C] -> the same shape."""
-        centred, _, variance = _centred(x, axes=(1, 2))
-        return centred * _over(lax.rsqrt(variance + NORM_EPS), x.ndim)
+        centred, _, variance = _centred(as_float32(x), axes=(1, 2))
+        return (centred * _over(lax.rsqrt(variance + NORM_EPS), x.ndim)).astype(x.dtype)
+
+
+class LayerNorm(nn.Module):
+    """All of each image to mean 0 and variance 1, then a scale and a bias a channel: torch's GroupNorm of one group.
+
+    Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", section 4, want it in critics for batch norm.
+    """
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """[N, H, W, C] -> the same shape."""
+        scale, bias = self.param("scale", ones, (x.shape[-1],)), self.param("bias", zeros, (x.shape[-1],))
+        values = as_float32(x).reshape(x.shape[0], -1, 1)
+        centred, _, variance = _centred(values, axes=(1,))
+        y = (centred * _over(lax.rsqrt(variance + NORM_EPS), 3)).reshape(x.shape)
+        return (y * scale + bias).astype(x.dtype)
 
 
 def _centred(x: jax.Array, axes: tuple[int, ...]) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -186,6 +318,8 @@ class Norm(nn.Module):
         """[N, H, W, C] -> the same shape."""
         if self.kind == "batch":
             return BatchNorm(self.statistics_batch, name="batch")(x, train=train)
+        if self.kind == "layer":
+            return LayerNorm(name="layer")(x)
         return InstanceNorm(name="instance")(x) if self.kind == "instance" else x
 
 

@@ -1,13 +1,14 @@
 """The seam between Flax and the rest: a network is two pure functions over plain trees."""
 
+import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import flax.linen as nn
 import jax
 
 Params = Any  # tree of the arrays that gradients flow to
-Stats = Any  # tree of the arrays that they do not: running statistics of batch norm
+Stats = Any  # tree of the arrays that they do not: running statistics of batch norm, vectors of spectral norm
 
 
 class Network(NamedTuple):
@@ -23,7 +24,11 @@ class Network(NamedTuple):
 
 
 def from_linen(module: nn.Module) -> Network:
-    """The network of a Linen module whose `__call__` takes a keyword `train`."""
+    """The network of a Linen module whose `__call__` takes a keyword `train`.
+
+    Raises ValueError where a field has none of the values that its annotation, a Literal, allows.
+    """
+    require_known_values(module)
 
     def init(key: jax.Array, *inputs: jax.Array) -> tuple[Params, Stats]:
         stats = dict(module.init(key, *inputs, train=False))
@@ -44,6 +49,15 @@ def from_linen(module: nn.Module) -> Network:
     return Network(init, apply)
 
 
+def require_known_values(module: nn.Module) -> None:
+    """Raises ValueError where a field has none of the values that its annotation, a Literal, allows."""
+    for field in dataclasses.fields(module):  # type: ignore[arg-type]
+        value, known = getattr(module, field.name), get_args(field.type)
+        if get_origin(field.type) is Literal and value not in known:
+            name = f"{type(module).__name__}'s {field.name}"
+            raise ValueError(f"{name} is {value!r}; wanted one of {', '.join(map(repr, known))}.")
+
+
 def starting_from(network: Network, params: Params, stats: Stats) -> Network:
     """The same network, whose `init` returns copies of these trees: fine-tuning.
 
@@ -52,23 +66,26 @@ def starting_from(network: Network, params: Params, stats: Stats) -> Network:
 
     def init(key: jax.Array, *inputs: jax.Array) -> tuple[Params, Stats]:
         wanted = jax.eval_shape(network.init, key, *inputs)
-        _require_same_leaves({"params": params, "stats": stats}, {"params": wanted[0], "stats": wanted[1]})
+        if reason := difference((params, stats), wanted):
+            raise ValueError(
+                f"the given weights do not fit this network: {reason}; "
+                "give weights of the same architecture and fields."
+            )
         return jax.tree.map(jax.numpy.copy, (params, stats))
 
     return Network(init, network.apply)
 
 
-def _require_same_leaves(got: Any, wanted: Any) -> None:
+def difference(got: tuple[Params, Stats], wanted: tuple[Params, Stats]) -> str | None:
+    """The first array, in words, that is not of the shape wanted, or is in one of the two alone; None if all agree."""
     shapes = [
         {
             jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape
-            for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+            for path, leaf in jax.tree_util.tree_leaves_with_path({"params": params, "stats": stats})
         }
-        for tree in (got, wanted)
+        for params, stats in (got, wanted)
     ]
     for name in sorted(shapes[0].keys() | shapes[1].keys()):
         if shapes[0].get(name) != shapes[1].get(name):
-            raise ValueError(
-                f"the given weights do not fit this network: {name} has shape {shapes[0].get(name)}, "
-                f"wanted {shapes[1].get(name)}; give weights of the same architecture and fields."
-            )
+            return f"{name} has shape {shapes[0].get(name)}, wanted {shapes[1].get(name)}"
+    return None

@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax
 
-from gan_jax.networks.layers import Conv, Norm, NormName, leaky_relu
+from gan_jax.networks.layers import Conv, DTypeName, Norm, NormName, as_float32, computed_in, leaky_relu
 
 
 class PatchGAN(nn.Module):
@@ -16,11 +16,18 @@ class PatchGAN(nn.Module):
     width: int = 64
     norm: NormName = "batch"
     statistics_batch: int | None = None
+    spectral_norm: bool = False
+    dtype: DTypeName = "float32"
 
     @property
     def convolutions(self) -> tuple[tuple[int, int], ...]:
         """Kernel size and stride of every layer, first to last."""
         return ((4, 2),) * self.layers + ((4, 1), (4, 1))
+
+    @property
+    def smallest(self) -> int:
+        """The smallest side of an input."""
+        return 3 * 2**self.layers
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -28,20 +35,22 @@ class PatchGAN(nn.Module):
 
         Raises ValueError where the images are too small for one patch.
         """
-        smallest = 3 * 2**self.layers
-        if min(x.shape[1:3]) < smallest:
+        if min(x.shape[1:3]) < self.smallest:
             raise ValueError(
-                f"images are {x.shape[1]}x{x.shape[2]}; a PatchGAN of {self.layers} layers wants {smallest} or "
+                f"images are {x.shape[1]}x{x.shape[2]}; a PatchGAN of {self.layers} layers wants {self.smallest} or "
                 "more on a side: take a larger crop or fewer layers."
             )
-        last = len(self.convolutions) - 1
+        x, last = computed_in(x, self.dtype), len(self.convolutions) - 1
         for layer, (kernel_size, stride) in enumerate(self.convolutions):
             features = self.width * min(2**layer, 8) if layer < last else 1
             normed = 0 < layer < last
             # Batch norm has a bias of its own, and a convolution's bias in front of it would have no gradient.
             use_bias = not normed or self.norm != "batch"
-            x = Conv(features, kernel_size, stride, 1, use_bias, name=f"conv{layer}")(x)
+            conv = Conv(
+                features, kernel_size, stride, 1, use_bias, spectral_norm=self.spectral_norm, name=f"conv{layer}"
+            )
+            x = conv(x, train=train)
             if normed:
                 x = Norm(self.norm, self.statistics_batch, name=f"conv{layer}_norm")(x, train=train)
             x = leaky_relu(x, 0.2) if layer < last else x
-        return x
+        return as_float32(x)

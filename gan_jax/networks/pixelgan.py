@@ -1,9 +1,11 @@
 """pix2pix's PixelGAN: Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks", 6.1.2."""
 
+import functools
+
 import flax.linen as nn
 import jax
 
-from gan_jax.networks.layers import Conv, Norm, NormName, leaky_relu
+from gan_jax.networks.layers import Conv, DTypeName, Norm, NormName, as_float32, computed_in, leaky_relu
 
 
 class PixelGAN(nn.Module):
@@ -12,6 +14,8 @@ class PixelGAN(nn.Module):
     width: int = 64
     norm: NormName = "batch"
     statistics_batch: int | None = None
+    spectral_norm: bool = False
+    dtype: DTypeName = "float32"
 
     @property
     def convolutions(self) -> tuple[tuple[int, int], ...]:
@@ -23,7 +27,8 @@ class PixelGAN(nn.Module):
         """[N, H, W, C] in [-1, 1] -> logits [N, H, W, 1]."""
         # As pytorch-CycleGAN-and-pix2pix has it: with batch norm the last layer has no bias either.
         use_bias = self.norm != "batch"
-        x = leaky_relu(Conv(self.width, 1, 1, 0, True, name="conv0")(x), 0.2)
-        x = Conv(2 * self.width, 1, 1, 0, use_bias, name="conv1")(x)
+        conv = functools.partial(Conv, kernel_size=1, stride=1, padding=0, spectral_norm=self.spectral_norm)
+        x = conv(self.width, use_bias=True, name="conv0")(computed_in(x, self.dtype), train=train)
+        x = conv(2 * self.width, use_bias=use_bias, name="conv1")(leaky_relu(x, 0.2), train=train)
         x = Norm(self.norm, self.statistics_batch, name="conv1_norm")(x, train=train)
-        return Conv(1, 1, 1, 0, use_bias, name="conv2")(leaky_relu(x, 0.2))
+        return as_float32(conv(1, use_bias=use_bias, name="conv2")(leaky_relu(x, 0.2), train=train))

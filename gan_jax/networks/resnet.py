@@ -6,7 +6,19 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.networks.layers import Conv, ConvTranspose, Dropout, Norm, NormName, PaddingName, pad
+from gan_jax.networks.layers import (
+    Conv,
+    Dropout,
+    DTypeName,
+    Norm,
+    NormName,
+    PaddingName,
+    Upsample,
+    UpsampleName,
+    as_float32,
+    computed_in,
+    pad,
+)
 
 
 class _Block(nn.Module):
@@ -28,7 +40,7 @@ class _Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """A 7x7 convolution, two of stride 2, `blocks` residual blocks, two transposed ones and a 7x7; tanh output.
+    """A 7x7 convolution, two of stride 2, `blocks` residual blocks, two `upsample` layers and a 7x7; tanh output.
 
     The paper takes 6 blocks for 128x128 images and 9 for 256x256 and larger. Sides must be multiples of 4. The 7x7
     convolutions pad by reflection, the blocks by `padding`; `dropout` is inside the blocks.
@@ -41,6 +53,8 @@ class ResNet(nn.Module):
     dropout: float = 0.0
     statistics_batch: int | None = None
     padding: PaddingName = "reflect"
+    upsample: UpsampleName = "transposed"
+    dtype: DTypeName = "float32"
 
     @property
     def size_multiple(self) -> int:
@@ -66,7 +80,8 @@ class ResNet(nn.Module):
         def activated(x: jax.Array, name: str) -> jax.Array:
             return nn.relu(Norm(self.norm, self.statistics_batch, name=f"{name}_norm")(x, train=train))
 
-        x = activated(Conv(self.width, 7, 1, 0, use_bias, name="stem")(pad(x, 3, "reflect")), "stem")
+        x = pad(computed_in(x, self.dtype), 3, "reflect")
+        x = activated(Conv(self.width, 7, 1, 0, use_bias, name="stem")(x), "stem")
         for step in (1, 2):
             x = activated(Conv(self.width * 2**step, 3, 2, 1, use_bias, name=f"down{step}")(x), f"down{step}")
         for index in range(self.blocks):
@@ -74,6 +89,6 @@ class ResNet(nn.Module):
             x = block(x, train=train)
         for step in (1, 2):
             features = self.width * 2 ** (2 - step)
-            x = ConvTranspose(features, 3, 2, 1, use_bias, output_padding=1, name=f"up{step}")(x)
+            x = Upsample(features, self.upsample, use_bias, kernel_size=3, name=f"up{step}")(x)
             x = activated(x, f"up{step}")
-        return jnp.tanh(Conv(self.out_channels, 7, 1, 0, True, name="out")(pad(x, 3, "reflect")))
+        return jnp.tanh(as_float32(Conv(self.out_channels, 7, 1, 0, True, name="out")(pad(x, 3, "reflect"))))

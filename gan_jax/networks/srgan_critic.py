@@ -2,44 +2,72 @@
 Network", figure 4.
 """
 
+import functools
 from typing import Literal
 
 import flax.linen as nn
 import jax
 from jax.nn.initializers import ones
 
-from gan_jax.networks.layers import BatchNorm, Conv, Dense, leaky_relu, torch_default
+from gan_jax.networks.layers import (
+    BatchNorm,
+    Conv,
+    Dense,
+    DTypeName,
+    Norm,
+    NormName,
+    as_float32,
+    computed_in,
+    leaky_relu,
+    torch_default,
+)
 
 
 class SRGANCritic(nn.Module):
     """Eight 3x3 convolutions, every second of stride 2, widths from `width` to 8 `width`, and two dense layers.
 
-    Batch norm in all convolutions but the first; leaky ReLU 0.2. The paper's "dense" head reads the whole map and
-    with it fits crops of `size` alone; "pool" averages the map first and takes any size.
+    Norm in all convolutions but the first; leaky ReLU 0.2. The paper's "dense" head reads the whole map and with it
+    fits crops of `size` alone. Two others take any size: "pool" averages the map first; "conv" is one more 3x3
+    convolution, fully convolutional, a logit for each of 16x16 pixels.
     """
 
     size: int = 96
     width: int = 64
     hidden: int = 1024
-    head: Literal["dense", "pool"] = "dense"
+    head: Literal["dense", "pool", "conv"] = "dense"
     statistics_batch: int | None = None
+    norm: NormName = "batch"
+    spectral_norm: bool = False
+    dtype: DTypeName = "float32"
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """[N, H, W, C] in [-1, 1] -> logits [N, 1].
+        """[N, H, W, C] in [-1, 1] -> logits [N, 1], with the head "conv" [N, H / 16, W / 16, 1], rounded up.
 
         Raises ValueError where the head is "dense" and the images are not size x size.
         """
         if self.head == "dense" and x.shape[1:3] != (self.size, self.size):
             raise ValueError(
                 f"images are {x.shape[1]}x{x.shape[2]}; this SRGAN critic's dense head wants {self.size}x{self.size}: "
-                'set its size to the crop, or its head to "pool".'
+                'set its size to the crop, or its head to "pool" or "conv".'
             )
+        conv = functools.partial(Conv, kernel_init=torch_default, spectral_norm=self.spectral_norm)
+        dense = functools.partial(Dense, spectral_norm=self.spectral_norm)
+        x = computed_in(x, self.dtype)
         for layer in range(8):
             features, stride = self.width * 2 ** (layer // 2), 1 + layer % 2
-            x = Conv(features, 3, stride, 1, layer == 0, kernel_init=torch_default, name=f"conv{layer}")(x)
+            use_bias = layer == 0 or self.norm != "batch"
+            x = conv(features, 3, stride, 1, use_bias, name=f"conv{layer}")(x, train=train)
             if layer:
-                x = BatchNorm(self.statistics_batch, ones, name=f"conv{layer}_norm")(x, train=train)
+                x = self._normed(x, f"conv{layer}_norm", train)
             x = leaky_relu(x, 0.2)
+        if self.head == "conv":
+            return as_float32(conv(1, 3, 1, 1, True, name="conv8")(x, train=train))
         x = x.mean(axis=(1, 2)) if self.head == "pool" else x.reshape(x.shape[0], -1)
-        return Dense(1, name="dense1")(leaky_relu(Dense(self.hidden, name="dense0")(x), 0.2))
+        x = leaky_relu(dense(self.hidden, name="dense0")(x, train=train), 0.2)
+        return as_float32(dense(1, name="dense1")(x, train=train))
+
+    def _normed(self, x: jax.Array, name: str, train: bool) -> jax.Array:
+        if self.norm == "batch":
+            return BatchNorm(self.statistics_batch, ones, name=name)(x, train=train)
+        return Norm(self.norm, name=name)(x, train=train)

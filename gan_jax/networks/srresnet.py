@@ -6,10 +6,21 @@ from typing import Literal
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 from jax.nn.initializers import ones, variance_scaling
 
-from gan_jax import image
-from gan_jax.networks.layers import BatchNorm, Conv, PReLU, leaky_relu, torch_default
+from gan_jax.networks.layers import (
+    BatchNorm,
+    Conv,
+    DTypeName,
+    EnlargementName,
+    PReLU,
+    Upsample,
+    as_float32,
+    computed_in,
+    leaky_relu,
+    torch_default,
+)
 
 _FACTORS = {2: (2,), 3: (3,), 4: (2, 2), 8: (2, 2, 2)}
 
@@ -39,7 +50,9 @@ class _BatchNormBlock(nn.Module):
 class SRResNet(nn.Module):
     """A 9x9 convolution, `blocks` residual blocks under a long skip, sub-pixel upsampling, a linear 9x9 convolution.
 
-    The slopes of PReLU are one number a layer ("shared") or one a channel.
+    The slopes of PReLU are one number a layer ("shared") or one a channel. `upsample` replaces the pixel shuffle,
+    `icnr` starts it as nearest neighbours. `output` is what the last convolution's values go through: nothing, as in
+    the paper; tanh, for values in [-1, 1]; or "unit_tanh", (tanh + 1) / 2, for values in [0, 1].
     """
 
     out_channels: int = 3
@@ -48,6 +61,10 @@ class SRResNet(nn.Module):
     width: int = 64
     prelu: Literal["shared", "channel"] = "shared"
     statistics_batch: int | None = None
+    upsample: EnlargementName = "pixel_shuffle"
+    icnr: bool = False
+    output: Literal["linear", "tanh", "unit_tanh"] = "linear"
+    dtype: DTypeName = "float32"
 
     @property
     def size_multiple(self) -> int:
@@ -56,12 +73,13 @@ class SRResNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """[N, H, W, C] in [0, 1] -> [N, scale H, scale W, out_channels], trained towards [-1, 1], not limited to it.
+        """[N, H, W, C] in [0, 1] -> [N, scale H, scale W, out_channels], trained towards [-1, 1] and, "linear", not
+        limited to it.
 
         Raises ValueError where the scale is not 2, 3, 4 or 8.
         """
         per_channel = self.prelu == "channel"
-        x = Conv(self.width, 9, 1, 4, True, kernel_init=torch_default, name="head")(x)
+        x = Conv(self.width, 9, 1, 4, True, kernel_init=torch_default, name="head")(computed_in(x, self.dtype))
         x = skip = PReLU(per_channel, name="head_prelu")(x)
         for index in range(self.blocks):
             x = _BatchNormBlock(per_channel, self.statistics_batch, name=f"block{index + 1}")(x, train=train)
@@ -69,9 +87,14 @@ class SRResNet(nn.Module):
         x = Conv(self.width, 3, 1, 1, False, kernel_init=torch_default, name="merge")(x)
         x = skip + BatchNorm(self.statistics_batch, ones, name="merge_norm")(x, train=train)
         for step, factor in enumerate(_factors(self.scale), 1):
-            x = Conv(self.width * factor**2, 3, 1, 1, True, kernel_init=torch_default, name=f"up{step}")(x)
-            x = PReLU(per_channel, name=f"up{step}_prelu")(image.pixel_shuffle(x, factor))
-        return Conv(self.out_channels, 9, 1, 4, True, kernel_init=torch_default, name="tail")(x)
+            up = Upsample(
+                self.width, self.upsample, True, factor, icnr=self.icnr, kernel_init=torch_default, name=f"up{step}"
+            )
+            x = PReLU(per_channel, name=f"up{step}_prelu")(up(x))
+        x = as_float32(Conv(self.out_channels, 9, 1, 4, True, kernel_init=torch_default, name="tail")(x))
+        if self.output == "linear":
+            return x
+        return jnp.tanh(x) if self.output == "tanh" else (jnp.tanh(x) + 1.0) / 2.0
 
 
 # He's, smaller: Wang et al. 2018, "ESRGAN", 3.1; the factor 0.1 is BasicSR's.
@@ -89,12 +112,16 @@ class _PlainBlock(nn.Module):
 
 class MSRResNet(nn.Module):
     """A 3x3 convolution, `blocks` residual blocks without norm, sub-pixel upsampling, two 3x3 convolutions, and the
-    bilinearly enlarged input added to the result. Leaky ReLU 0.1 outside the blocks.
+    bilinearly enlarged input added to the result. Leaky ReLU 0.1 outside the blocks. `upsample` and `icnr` as in
+    `SRResNet`.
     """
 
     scale: int = 4
     blocks: int = 16
     width: int = 64
+    upsample: EnlargementName = "pixel_shuffle"
+    icnr: bool = False
+    dtype: DTypeName = "float32"
 
     @property
     def size_multiple(self) -> int:
@@ -109,11 +136,12 @@ class MSRResNet(nn.Module):
         """
         n, height, width, channels = x.shape
         base = jax.image.resize(x, (n, self.scale * height, self.scale * width, channels), "bilinear")
+        x = computed_in(x, self.dtype)
         x = leaky_relu(Conv(self.width, 3, 1, 1, True, kernel_init=_small, name="head")(x), 0.1)
         for index in range(self.blocks):
             x = _PlainBlock(name=f"block{index + 1}")(x)
         for step, factor in enumerate(_factors(self.scale), 1):
-            x = Conv(self.width * factor**2, 3, 1, 1, True, kernel_init=_small, name=f"up{step}")(x)
-            x = leaky_relu(image.pixel_shuffle(x, factor), 0.1)
+            up = Upsample(self.width, self.upsample, True, factor, icnr=self.icnr, kernel_init=_small, name=f"up{step}")
+            x = leaky_relu(up(x), 0.1)
         x = leaky_relu(Conv(self.width, 3, 1, 1, True, kernel_init=_small, name="full")(x), 0.1)
-        return base + Conv(channels, 3, 1, 1, True, kernel_init=_small, name="tail")(x)
+        return base + as_float32(Conv(channels, 3, 1, 1, True, kernel_init=_small, name="tail")(x))

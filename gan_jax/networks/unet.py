@@ -6,7 +6,18 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.networks.layers import Conv, ConvTranspose, Dropout, Norm, NormName, leaky_relu
+from gan_jax.networks.layers import (
+    Conv,
+    Dropout,
+    DTypeName,
+    Norm,
+    NormName,
+    Upsample,
+    UpsampleName,
+    as_float32,
+    computed_in,
+    leaky_relu,
+)
 
 
 class UNet(nn.Module):
@@ -15,7 +26,7 @@ class UNet(nn.Module):
     Sides must be multiples of 2**depth; widths double from `width` to 8 `width`. Without `skips` it is the paper's
     encoder-decoder. `dropout_layers` "paper" drops in the first three decoder layers, as far as they have full width,
     and in the first in any case; "port" does as pytorch-CycleGAN-and-pix2pix: not in the first, but in all other
-    layers between two of full width (the second to the fourth at depth 8).
+    layers between two of full width (the second to the fourth at depth 8). `upsample` is how the decoder enlarges.
     """
 
     out_channels: int = 3
@@ -26,6 +37,8 @@ class UNet(nn.Module):
     statistics_batch: int | None = None
     skips: bool = True
     dropout_layers: Literal["paper", "port"] = "paper"
+    upsample: UpsampleName = "transposed"
+    dtype: DTypeName = "float32"
 
     @property
     def size_multiple(self) -> int:
@@ -51,7 +64,7 @@ class UNet(nn.Module):
         full = self.depth - 4
         dropped = range(2, full + 1) if self.dropout_layers == "port" else range(1, min(max(full, 1), 3) + 1)
 
-        encoded = []
+        x, encoded = computed_in(x, self.dtype), []
         for level, features in enumerate(widths):
             x = x if level == 0 else leaky_relu(x, 0.2)
             x = Conv(features, 4, 2, 1, use_bias, name=f"down{level + 1}")(x)
@@ -63,12 +76,12 @@ class UNet(nn.Module):
         for step in range(1, self.depth):
             level = self.depth - step  # the decoder layer's mirror image in the encoder
             features = widths[level - 1]
-            x = ConvTranspose(features, 4, 2, 1, use_bias, name=f"up{step}")(nn.relu(x))
+            x = Upsample(features, self.upsample, use_bias, name=f"up{step}")(nn.relu(x))
             x = Norm(self.norm, self.statistics_batch, name=f"up{step}_norm")(x, train=train)
             if step in dropped and self.dropout:
                 x = Dropout(self.dropout)(x)
             if self.skips:
                 x = jnp.concatenate([encoded[level - 1], x], axis=-1)
 
-        x = ConvTranspose(self.out_channels, 4, 2, 1, True, name=f"up{self.depth}")(nn.relu(x))
-        return jnp.tanh(x)
+        x = Upsample(self.out_channels, self.upsample, True, name=f"up{self.depth}")(nn.relu(x))
+        return jnp.tanh(as_float32(x))

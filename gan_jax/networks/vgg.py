@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gan_jax.networks.layers import Conv, torch_default
+from gan_jax.networks.layers import Conv, DTypeName, as_float32, computed_in, torch_default
 
 # Of ImageNet's training images in [0, 1], red, green, blue, as torchvision's weights expect them.
 _MEAN = (0.485, 0.456, 0.406)
@@ -37,7 +37,7 @@ def _maps(
     for name, step in steps.items():
         x = step(x)
         if name in wanted:
-            maps[name] = x
+            maps[name] = as_float32(x)
         if len(maps) == len(set(wanted)):
             break
     return maps
@@ -53,6 +53,7 @@ class VGG(nn.Module):
     layers: tuple[str, ...] = ("relu5_4",)
     range_norm: bool = True
     width: int = 64
+    dtype: DTypeName = "float32"
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
@@ -70,7 +71,7 @@ class VGG(nn.Module):
                 steps[name] = Conv(features, 3, 1, 1, True, kernel_init=torch_default, name=name)
                 steps[f"relu{block}_{index}"] = nn.relu
             steps[f"pool{block}"] = functools.partial(nn.max_pool, window_shape=(2, 2), strides=(2, 2))
-        return _maps(steps, self.layers, _normalised(x, self.range_norm))
+        return _maps(steps, self.layers, computed_in(_normalised(x, self.range_norm), self.dtype))
 
 
 class AlexNet(nn.Module):
@@ -82,6 +83,7 @@ class AlexNet(nn.Module):
     layers: tuple[str, ...] = ("relu1", "relu2", "relu3", "relu4", "relu5")
     range_norm: bool = True
     width: int = 64
+    dtype: DTypeName = "float32"
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
@@ -98,4 +100,4 @@ class AlexNet(nn.Module):
             steps[f"relu{index}"] = nn.relu
             if index in (1, 2, 5):
                 steps[f"pool{index}"] = functools.partial(nn.max_pool, window_shape=(3, 3), strides=(2, 2))
-        return _maps(steps, self.layers, _normalised(x, self.range_norm))
+        return _maps(steps, self.layers, computed_in(_normalised(x, self.range_norm), self.dtype))

@@ -1,10 +1,21 @@
 """BasicSR's critic for SRGAN and ESRGAN, its VGGStyleDiscriminator (Wang et al. 2018, "ESRGAN")."""
 
+import functools
+
 import flax.linen as nn
 import jax
 from jax.nn.initializers import ones
 
-from gan_jax.networks.layers import BatchNorm, Conv, Dense, leaky_relu, torch_default
+from gan_jax.networks.layers import (
+    BatchNorm,
+    Conv,
+    Dense,
+    DTypeName,
+    as_float32,
+    computed_in,
+    leaky_relu,
+    torch_default,
+)
 
 
 class VGGStyleCritic(nn.Module):
@@ -17,6 +28,8 @@ class VGGStyleCritic(nn.Module):
     size: int = 128
     width: int = 64
     statistics_batch: int | None = None
+    spectral_norm: bool = False
+    dtype: DTypeName = "float32"
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -28,13 +41,16 @@ class VGGStyleCritic(nn.Module):
                 f"images are {x.shape[1]}x{x.shape[2]}; this VGG-style critic wants {self.size}x{self.size}: "
                 "set its size to the crop."
             )
+        conv = functools.partial(Conv, kernel_init=torch_default, spectral_norm=self.spectral_norm)
+        dense = functools.partial(Dense, spectral_norm=self.spectral_norm)
+        x = computed_in(x, self.dtype)
         for pair in range(self.size.bit_length() - 3):
             features = self.width * min(2**pair, 8)
             for index, (kernel_size, stride) in enumerate([(3, 1), (4, 2)]):
                 name, first = f"conv{pair}_{index}", pair == index == 0
-                x = Conv(features, kernel_size, stride, 1, first, kernel_init=torch_default, name=name)(x)
+                x = conv(features, kernel_size, stride, 1, first, name=name)(x, train=train)
                 if not first:
                     x = BatchNorm(self.statistics_batch, ones, name=f"{name}_norm")(x, train=train)
                 x = leaky_relu(x, 0.2)
-        x = Dense(100, name="dense0")(x.reshape(x.shape[0], -1))
-        return Dense(1, name="dense1")(leaky_relu(x, 0.2))
+        x = leaky_relu(dense(100, name="dense0")(x.reshape(x.shape[0], -1), train=train), 0.2)
+        return as_float32(dense(1, name="dense1")(x, train=train))

@@ -66,6 +66,8 @@ def parameters(module, channels, side=256):
         (SRGANCritic(), 23_563_649),
         # The dense layer reads 512 numbers in place of 6 * 6 * 512.
         (SRGANCritic(head="pool"), 23_563_649 - 35 * 512 * 1024),
+        # One 3x3 convolution in place of both dense layers.
+        (SRGANCritic(head="conv"), 23_563_649 - (36 * 512 * 1024 + 2 * 1024 + 1) + 9 * 512 + 1),
         # ESRGAN's published critic has 14,502,281: biases in front of its nine norms, which BasicSR left out since.
         (VGGStyleCritic(), 14_502_281 - (64 + 2 * 128 + 2 * 256 + 4 * 512)),
         (DCGANCritic(), 2_765_568),
@@ -224,11 +226,81 @@ def test_only_powers_of_two_are_sizes_of_what_halves(module):
         (SRResNet(scale=3, blocks=1, width=2), (2, 24, 36, 3)),
         (SRResNet(scale=8, blocks=0, width=2), (2, 64, 96, 3)),
         (MSRResNet(scale=8, blocks=1, width=2), (2, 64, 96, 4)),
+        (SRResNet(scale=3, blocks=0, width=2, upsample="nearest"), (2, 24, 36, 3)),
+        (MSRResNet(scale=4, blocks=0, width=2, upsample="bilinear"), (2, 32, 48, 4)),
         (SRGANCritic(width=1, head="pool"), (2, 1)),
+        (SRGANCritic(width=1, head="conv"), (2, 1, 1, 1)),
     ],
 )
 def test_shapes_of_outputs(module, shape):
     assert shapes_of(module, jnp.zeros((2, 8, 12, 4)))[1] == shape
+
+
+def test_srresnet_with_a_bias_in_front_of_every_norm_has_the_third_known_count():
+    params, _ = shapes_of(SRResNet(), jnp.zeros((1, 8, 8, 3)))
+    norms = [scale for path, scale in jax.tree_util.tree_leaves_with_path(params) if "scale" in str(path)]
+    assert size(params) + size(norms) == 1_549_462
+
+
+@pytest.mark.parametrize("upsample", ["transposed", "pixel_shuffle", "nearest", "bilinear"])
+def test_every_way_of_upsampling_keeps_sizes_and_names(upsample):
+    default, module = UNet(depth=3, width=2), UNet(depth=3, width=2, upsample=upsample)
+    assert module.size_multiple == 8
+    params, shape = shapes_of(module, jnp.zeros((2, 8, 24, 4)))
+    assert shape == (2, 8, 24, 3)
+    assert jax.tree.structure(params) == jax.tree.structure(shapes_of(default, jnp.zeros((2, 8, 24, 4)))[0])
+    side, outputs = (4, 4) if upsample == "transposed" else (3, 16 if upsample == "pixel_shuffle" else 4)
+    assert params["up1"]["kernel"].shape == (side, side, 8, outputs)
+    assert shapes_of(ResNet(blocks=1, width=2, upsample=upsample), jnp.zeros((2, 8, 12, 4)))[1] == (2, 8, 12, 3)
+    assert shapes_of(DCGANGenerator(size=16, width=2, upsample=upsample), jnp.zeros((2, 7)))[1] == (2, 16, 16, 3)
+
+
+@pytest.mark.parametrize("cls", [SRResNet, MSRResNet])
+def test_super_resolution_may_start_without_a_checkerboard(cls):
+    for icnr in (False, True):
+        network = from_linen(cls(scale=2, blocks=0, width=2, icnr=icnr))
+        start = jax.jit(lambda key, init=network.init: init(key, jnp.zeros((1, 4, 4, 3)))[0]["up1"]["kernel"])
+        kernel = np.asarray(start(jax.random.key(0)))  # four neighbouring outputs are the pixels of one block
+        assert (kernel == np.repeat(kernel[..., ::4], 4, axis=-1)).all() == icnr
+
+
+def test_outputs_of_srresnet():
+    x = jnp.asarray(np.random.default_rng(0).uniform(0, 3, (1, 6, 6, 3)), jnp.float32)
+    params, stats = from_linen(SRResNet(scale=2, blocks=0, width=8)).init(jax.random.key(0), x)
+    params["tail"]["kernel"] *= 9.0
+    outputs = {
+        output: np.asarray(
+            from_linen(SRResNet(scale=2, blocks=0, width=8, output=output)).apply(params, stats, x, train=False)[0]
+        )
+        for output in ("linear", "tanh", "unit_tanh")
+    }
+    assert np.abs(outputs["linear"]).max() > 1
+    np.testing.assert_allclose(outputs["tanh"], np.tanh(outputs["linear"]), atol=1e-6)
+    np.testing.assert_allclose(outputs["unit_tanh"], (outputs["tanh"] + 1) / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "critic", [DCGANCritic(32, 2), PatchGAN(2, 2), PixelGAN(2), SRGANCritic(32, 2, 4), VGGStyleCritic(32, 2)]
+)
+def test_spectral_norm_reaches_every_kernel_of_a_critic(critic):
+    network, x = from_linen(critic.clone(spectral_norm=True)), jnp.zeros((1, 32, 32, 3))
+    params, stats = jax.eval_shape(network.init, jax.random.key(0), x)
+    kernels = {name: leaf["kernel"].shape[-1:] for name, leaf in params.items() if "kernel" in leaf}
+    assert {name: leaf["spectral"]["u"].shape for name, leaf in stats["spectral_norm"].items()} == kernels
+    _, new_stats = jax.eval_shape(lambda p, s: network.apply(p, s, x, train=True), params, stats)
+    assert jax.tree.structure(new_stats) == jax.tree.structure(stats)
+    assert "spectral_norm" not in jax.eval_shape(from_linen(critic).init, jax.random.key(0), x)[1]
+
+
+@pytest.mark.parametrize("norm", ["layer", "instance", "none"])
+@pytest.mark.parametrize("cls", [DCGANCritic, PatchGAN, SRGANCritic])
+def test_critics_of_a_gradient_penalty_have_norms_of_one_image(cls, norm):
+    critic = cls(width=2, norm=norm, **({} if cls is PatchGAN else {"size": 32}))
+    params, stats = jax.eval_shape(from_linen(critic).init, jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
+    assert not stats
+    assert ("layer" in params.get("conv1_norm", {})) == (norm == "layer")
+    # What follows has no bias of its own to swallow that of a convolution.
+    assert all("bias" in layer for name, layer in params.items() if not name.endswith("_norm"))
 
 
 @pytest.mark.parametrize("side", [8, 32, 128])
@@ -363,17 +435,17 @@ def test_train_and_dropout_are_independent():
 
 def test_a_module_survives_its_description():
     for module in (
-        UNet(out_channels=1, depth=4, norm="instance", skips=False, dropout_layers="port"),
-        ResNet(blocks=6, padding="replicate"),
-        PatchGAN(layers=2, statistics_batch=1),
-        PixelGAN(width=8),
-        SRResNet(scale=2, prelu="channel"),
-        MSRResNet(scale=3),
-        SRGANCritic(head="pool"),
-        VGGStyleCritic(size=256),
-        DCGANGenerator(classes=10),
-        DCGANCritic(size=32, norm="none"),
-        VGG(16, ("relu2_2", "pool3")),
+        UNet(out_channels=1, depth=4, norm="instance", skips=False, dropout_layers="port", upsample="bilinear"),
+        ResNet(blocks=6, padding="replicate", upsample="nearest", dtype="bfloat16"),
+        PatchGAN(layers=2, statistics_batch=1, spectral_norm=True),
+        PixelGAN(width=8, norm="layer"),
+        SRResNet(scale=2, prelu="channel", icnr=True, output="unit_tanh"),
+        MSRResNet(scale=3, upsample="nearest"),
+        SRGANCritic(head="conv", norm="layer", spectral_norm=True),
+        VGGStyleCritic(size=256, spectral_norm=True),
+        DCGANGenerator(classes=10, upsample="pixel_shuffle"),
+        DCGANCritic(size=32, norm="none", spectral_norm=True),
+        VGG(16, ("relu2_2", "pool3"), dtype="bfloat16"),
         AlexNet(("conv1",), range_norm=False),
     ):
         built = networks.build(json.loads(json.dumps(networks.describe(module))))
@@ -390,8 +462,15 @@ def test_a_description_from_before_a_field_existed_still_builds():
 def test_unknown_descriptions_are_refused():
     with pytest.raises(ValueError, match="no architecture is called 'Net'; there are AlexNet, DCGANCritic"):
         networks.build({"name": "Net"})
-    with pytest.raises(ValueError, match="UNet cannot be built"):
+    with pytest.raises(ValueError, match="UNet has no field 'colour'; it has depth, dropout, "):
         networks.build({"name": "UNet", "colour": 3})
+    wanted = "UNet's upsample is 'cubic'; wanted one of 'transposed', 'pixel_shuffle', 'nearest', 'bilinear'"
+    with pytest.raises(ValueError, match=wanted):
+        networks.build({"name": "UNet", "upsample": "cubic"})
+    with pytest.raises(ValueError, match=wanted):
+        networks.require_known_values(UNet(upsample="cubic"))
+    with pytest.raises(ValueError, match="PatchGAN's dtype is 'float16'; wanted one of 'float32', 'bfloat16'"):
+        from_linen(PatchGAN(dtype="float16"))
 
 
 def test_starting_from_returns_the_given_weights_and_refuses_others():

@@ -5,7 +5,24 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.networks.layers import BatchNorm, Conv, Dense, Dropout, InstanceNorm, PReLU, leaky_relu, pad
+from gan_jax.networks import PatchGAN, convolution, from_linen
+from gan_jax.networks.layers import (
+    BatchNorm,
+    Conv,
+    ConvTranspose,
+    Dense,
+    Dropout,
+    InstanceNorm,
+    LayerNorm,
+    PReLU,
+    SpectralNorm,
+    Upsample,
+    as_float32,
+    computed_in,
+    icnr,
+    leaky_relu,
+    pad,
+)
 
 
 def images(n=4, seed=0):
@@ -105,3 +122,163 @@ def test_kernels_start_as_the_references_do():
     np.testing.assert_array_equal(params["bias"], 0.0)
     scale = BatchNorm().init(jax.random.key(0), jnp.zeros((1, 2, 2, 4096)), train=False)["params"]["scale"]
     np.testing.assert_allclose([scale.mean(), scale.std()], [1.0, 0.02], rtol=0.05)
+
+
+def test_layer_norm_is_of_one_image_with_a_scale_and_a_bias_a_channel():
+    x = images()
+    params = {"scale": jnp.array([2.0, 0.5]), "bias": jnp.array([1.0, -1.0])}
+    y = LayerNorm().apply({"params": params}, x)
+    mean, variance = (statistic((1, 2, 3), keepdims=True) for statistic in (x.mean, x.var))
+    np.testing.assert_allclose(y, (x - mean) / np.sqrt(variance + 1e-5) * [2.0, 0.5] + [1.0, -1.0], atol=1e-5)
+    started = LayerNorm().init(jax.random.key(0), x)["params"]
+    np.testing.assert_array_equal(started["scale"], 1.0)
+    np.testing.assert_array_equal(started["bias"], 0.0)
+
+
+def test_the_dtype_changes_at_the_edges_alone():
+    x = jnp.ones((1, 2), jnp.float32)
+    assert computed_in(x, "float32") is as_float32(x) is x
+    assert computed_in(x, "bfloat16").dtype == jnp.bfloat16
+    assert as_float32(computed_in(x, "bfloat16")).dtype == jnp.float32
+
+
+def test_norms_take_their_statistics_in_float32():
+    """The mean of 2 and 1/16 beside it, 300 times each, has no bfloat16; sums in bfloat16 stop growing at 256 ones."""
+    x = jnp.broadcast_to(jnp.array([1.0, 1.0078125], jnp.bfloat16)[None, None, :, None], (1, 300, 2, 1))
+    wanted = np.array([-1.0, 1.0]) * 0.00390625 / np.sqrt(0.00390625**2 + 1e-5)
+    batch = BatchNorm(scale_init=jax.nn.initializers.ones)
+    variables = batch.init(jax.random.key(0), x, train=False)
+    y, stats = batch.apply(variables, x, train=True, mutable=["batch_stats"])
+    layer = LayerNorm().apply(LayerNorm().init(jax.random.key(0), x), x)
+    for output in (y, InstanceNorm().apply({}, x), layer):
+        assert output.dtype == jnp.bfloat16
+        # bfloat16's own rounding of the result.
+        np.testing.assert_allclose(output[0, 0, :, 0].astype(jnp.float32), wanted, rtol=2**-8)
+    assert stats["batch_stats"]["mean"].dtype == jnp.float32
+    np.testing.assert_allclose(stats["batch_stats"]["mean"], 0.1 * 1.00390625, rtol=1e-6)
+
+
+# As torch.nn.Upsample's documentation shows it, align_corners=False.
+TWICE = {
+    "nearest": [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]],
+    "bilinear": [[1, 1.25, 1.75, 2], [1.5, 1.75, 2.25, 2.5], [2.5, 2.75, 3.25, 3.5], [3, 3.25, 3.75, 4]],
+}
+
+
+@pytest.mark.parametrize("kind", TWICE)
+def test_resize_convolutions_enlarge_as_torch_does(kind):
+    x = jnp.array([[1.0, 2.0], [3.0, 4.0]])[None, :, :, None]
+    identity = jnp.zeros((3, 3, 1, 1)).at[1, 1].set(1.0)
+    y = Upsample(1, kind, False).apply({"params": {"kernel": identity}}, x)
+    np.testing.assert_array_equal(y[0, :, :, 0], TWICE[kind])
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_icnr_starts_as_nearest_neighbours_of_a_plain_convolution(factor):
+    x = images(2)
+    module = Upsample(4, "pixel_shuffle", True, factor)
+    params = module.init(jax.random.key(0), x)["params"]
+    plain = convolution.conv(x, params["kernel"][..., :: factor**2], stride=1, padding=1)
+    y = module.apply({"params": params}, x)
+    np.testing.assert_array_equal(y, plain.repeat(factor, axis=1).repeat(factor, axis=2))
+    assert (plain[0, 0, 0] != plain[0, 0, 1]).any()
+    # The variance is that of the initialiser underneath.
+    kernel = icnr(jax.nn.initializers.normal(0.02), factor)(jax.random.key(0), (3, 3, 64, 64 * factor**2))
+    np.testing.assert_allclose(kernel.std(), 0.02, rtol=0.02)
+
+
+@pytest.mark.parametrize("kind", ["pixel_shuffle", "nearest", "bilinear", "transposed"])
+def test_only_transposed_convolutions_start_with_a_checkerboard(kind):
+    """A grey area stays one, away from the zeros around the map."""
+    x, module = jnp.ones((1, 6, 6, 3)), Upsample(2, kind, True, kernel_size=3)
+    params = module.init(jax.random.key(0), x)["params"]
+    assert params.keys() == {"kernel", "bias"}
+    inside = module.apply({"params": params}, x)[0, 3:-3, 3:-3]
+    assert (float(jnp.ptp(inside, axis=(0, 1)).max()) > 1e-3) == (kind == "transposed")
+
+
+@pytest.mark.parametrize("kernel_size", [3, 4])
+def test_transposed_upsampling_is_the_references_transposed_convolution(kernel_size):
+    x = images(2)
+    reference = ConvTranspose(5, kernel_size, 2, 1, True, output_padding=4 - kernel_size)
+    variables = reference.init(jax.random.key(0), x)
+    y = Upsample(5, "transposed", True, kernel_size=kernel_size).apply(variables, x)
+    np.testing.assert_array_equal(y, reference.apply(variables, x))
+    assert y.shape == (2, 10, 12, 5)
+
+
+def kernel_of(shape=(4, 4, 3, 5)):
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def torch_matrix(kernel):
+    """(out, in * kh * kw), whose largest singular value torch.nn.utils.parametrizations.spectral_norm divides by."""
+    return kernel.transpose(3, 2, 0, 1).reshape(kernel.shape[-1], -1).astype(np.float64)
+
+
+def test_spectral_norm_converges_to_the_largest_singular_value():
+    kernel, norm = kernel_of(), SpectralNorm()
+    largest = np.linalg.svd(torch_matrix(kernel))[1][0]
+
+    @jax.jit
+    def again(stats):
+        return norm.apply(stats, kernel, train=True, mutable=["spectral_norm"])
+
+    stats = norm.init(jax.random.key(0), kernel, train=False)
+    # The iterations of the start are close already.
+    np.testing.assert_allclose(kernel / norm.apply(stats, kernel, train=False), largest, rtol=0.05)
+    for _ in range(100):
+        normalised, stats = again(stats)
+    np.testing.assert_allclose(kernel / normalised, largest, rtol=1e-4)
+    np.testing.assert_allclose(np.linalg.svd(torch_matrix(np.asarray(normalised)))[1][0], 1.0, rtol=1e-4)
+    np.testing.assert_allclose(norm.apply(stats, kernel, train=False), normalised, rtol=1e-4)
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_one_pass_of_spectral_norm_and_its_gradient_are_the_papers(train):
+    """Miyato et al. 2018, algorithm 1 and eq. 12, in float64."""
+    kernel, cotangent, matrix = kernel_of(), kernel_of()[::-1], torch_matrix(kernel_of())
+    u = np.array([0.6, 0.0, 0.8, 0.0, 0.0])
+    v = matrix.T @ u / np.linalg.norm(matrix.T @ u)
+    left = matrix @ v / np.linalg.norm(matrix @ v) if train else u
+    sigma = left @ matrix @ v
+
+    def value(kernel):
+        stats = {"spectral_norm": {"u": jnp.asarray(u, jnp.float32)}}
+        y, new = SpectralNorm().apply(stats, kernel, train=train, mutable=["spectral_norm"] if train else [])
+        return (y * cotangent).sum(), (y, new.get("spectral_norm", stats["spectral_norm"])["u"])
+
+    gradient, (y, new_u) = jax.grad(value, has_aux=True)(jnp.asarray(kernel))
+    np.testing.assert_allclose(torch_matrix(np.asarray(y)), matrix / sigma, rtol=1e-5)
+    np.testing.assert_allclose(new_u, left, atol=1e-6)
+    direction = torch_matrix(cotangent)
+    wanted = (direction - (direction * matrix).sum() / sigma * np.outer(left, v)) / sigma
+    np.testing.assert_allclose(torch_matrix(np.asarray(gradient)), wanted, atol=1e-5)
+
+
+def test_spectral_norm_of_a_network_is_a_statistic():
+    network, x = from_linen(PatchGAN(1, 2, "none", spectral_norm=True)), jnp.asarray(images(1)).repeat(2, 1)
+    params, stats = network.init(jax.random.key(0), x)
+    moved = jax.tree.map(lambda p: p + 0.1, params)
+    apply = jax.jit(network.apply, static_argnames="train")
+    y, same = apply(moved, stats, x, train=False)
+    jax.tree.map(np.testing.assert_array_equal, same, stats)
+    _, new = apply(moved, stats, x, train=True)
+    for layer in ("conv0", "conv1"):  # the last has one output, and a unit vector of one number
+        u, old = (tree["spectral_norm"][layer]["spectral"]["u"] for tree in (new, stats))
+        assert (u != old).any()
+        np.testing.assert_allclose(np.linalg.norm(u), 1.0, rtol=1e-6)
+    # Kernels are normalised, biases are not: ten times the kernels are the same critic.
+    tenfold = jax.tree.map(lambda p: 10.0 * p if p.ndim == 4 else p, moved)
+    np.testing.assert_allclose(apply(tenfold, stats, x, train=False)[0], y, atol=1e-5)
+    both = jax.tree.map(lambda *leaves: jnp.stack(leaves), moved, params)
+    mapped = jax.vmap(lambda p: network.apply(p, stats, x, train=False)[0])(both)
+    np.testing.assert_allclose(mapped[0], y, atol=1e-5)
+
+
+def test_dense_layers_have_spectral_norm_too():
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 6)), jnp.float32)
+    module = Dense(3, spectral_norm=True)
+    variables = module.init(jax.random.key(0), x)
+    kernel = np.asarray(variables["params"]["kernel"])
+    np.testing.assert_allclose(module.apply(variables, x), x @ kernel / np.linalg.svd(kernel)[1][0], rtol=0.05)
