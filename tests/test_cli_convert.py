@@ -3,13 +3,17 @@
 import dataclasses
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 import safetensors.numpy
 
 from gan_jax import cli, generator, image, infer, networks
 from gan_jax.data import pictures
-from gan_jax.interop import torch_file
+from gan_jax.interop import convert, torch_file
+from gan_jax.networks import MSRResNet, ResNet, SRResNet, UNet
+from tests.interop import torch_writer
+from tests.networks import golden
 
 GOLDEN = Path(__file__).parent / "golden" / "networks"
 UNET = GOLDEN / "unet_64_instance" / "weights.pth"
@@ -108,3 +112,55 @@ def test_value_ranges_are_those_of_the_file(tiny_generator):
     got = infer.translate(model._replace(spec=half), picture).astype(int)
     assert np.abs(got - np.asarray(image.to_uint8(wanted[0]), int)).max() <= 1
     assert (got != plain).any()
+
+
+def weights_file(folder, name):
+    """A case's weights as torch.save writes them."""
+    weights = dict(np.load(GOLDEN / name / "weights.npz"))
+    (folder / "weights.pth").write_bytes(torch_writer.state_dict(weights))
+    return weights, folder / "weights.pth"
+
+
+@pytest.mark.parametrize("name", golden.SMALL)
+def test_every_reference_is_recognised_without_a_flag(name, tmp_path, capsys):
+    """What is written holds the arrays whose outputs and gradients tests/networks/test_parity.py compares."""
+    weights, file = weights_file(tmp_path, name)
+    case = golden.CASES[name]
+    assert gan_jax("convert", file, tmp_path / "ours.safetensors") == 0
+    capsys.readouterr()
+    model = generator.load(tmp_path / "ours.safetensors")
+    assert model.module == case.module.clone(**{field: getattr(model.module, field) for field in case.fields})
+    _, variables = convert.from_torch(weights, case.fields)
+    jax.tree.map(np.testing.assert_array_equal, model.variables, variables)
+    assert gan_jax("inspect", file) == 0
+    assert f"{type(case.module).__name__}(" in capsys.readouterr().out
+    assert gan_jax("inspect", tmp_path / "ours.safetensors") == 0
+    assert type(case.module).__name__ in capsys.readouterr().out
+
+
+GENERATORS = UNet | ResNet | SRResNet | MSRResNet
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, case in golden.SMALL.items() if isinstance(case.module, GENERATORS)])
+def test_the_command_line_makes_the_picture_of_a_reference(name, tmp_path):
+    """`convert`, then `translate` of a PNG: the converted network's output, rounded."""
+    weights, file = weights_file(tmp_path, name)
+    case = golden.CASES[name]
+    fields = [f"{field}={value}" for field, value in case.fields.items()]
+    assert gan_jax("convert", file, tmp_path / "g.safetensors", *(["--set", *fields] if fields else [])) == 0
+    model = generator.load(tmp_path / "g.safetensors")
+    side = max(model.spec.size_multiple, 16)
+    picture = np.random.default_rng(0).integers(0, 256, (side, side, model.spec.in_channels), dtype=np.uint8)
+    pictures.save(tmp_path / "in" / "a.png", picture)
+    options = ["--dropout", "off"] if model.spec.dropout else []
+    assert gan_jax("translate", tmp_path / "g.safetensors", tmp_path / "in", tmp_path / "out", *options) == 0
+    module, variables = convert.from_torch(weights, case.fields)
+    (low, high), (black, white) = model.spec.input_range, model.spec.output_range
+    batch = picture[None].astype(np.float32) / 255 * (high - low) + low
+    network = networks.from_linen(module)
+    output, _ = network.apply(variables["params"], variables["stats"], batch, train=model.spec.norm == "image")
+    levels = np.clip((np.asarray(output[0], np.float64) - black) / (white - black), 0, 1) * 255
+    got = pictures.read(tmp_path / "out" / "a.png", model.spec.out_channels)
+    assert got.shape == levels.shape
+    assert np.abs(got - levels).max() <= 0.5 + 1e-2  # rounded, of float32 sums in another order

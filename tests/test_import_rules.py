@@ -35,8 +35,15 @@ ALLOWED = {
         "gan_jax.image", "gan_jax.data",
     },
     "gan_jax/generator.py": {"jax", "numpy", "safetensors", "gan_jax.networks"},
-    "gan_jax/interop/": {
-        "jax", "numpy", "safetensors", "ml_dtypes",
+    "gan_jax/interop/__init__.py": set(),
+    "gan_jax/interop/torch_file.py": {"numpy", "safetensors", "ml_dtypes"},
+    "gan_jax/interop/chainer_file.py": {"numpy"},
+    "gan_jax/interop/states.py": {"numpy", "gan_jax.interop"},
+    "gan_jax/interop/layouts/": {"numpy", "gan_jax.networks", "gan_jax.interop.layouts"},
+    "gan_jax/interop/kernels.py": {"jax", "numpy", "gan_jax.networks", "gan_jax.interop.layouts"},
+    "gan_jax/interop/recognition.py": {"jax", "numpy", "gan_jax.networks", "gan_jax.interop"},
+    "gan_jax/interop/convert.py": {
+        "numpy", "safetensors",
         "gan_jax.networks", "gan_jax.generator", "gan_jax.interop",
     },
     "gan_jax/parallel.py": {"jax", "numpy", "optax", "gan_jax.method"},

@@ -11,6 +11,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax.networks.chainer_dcgan import ChainerDCGANCritic, ChainerDCGANGenerator
+from gan_jax.networks.chainer_patchgan import ChainerPatchGAN
+from gan_jax.networks.chainer_unet import ChainerUNet
 from gan_jax.networks.dcgan import DCGANCritic, DCGANGenerator
 from gan_jax.networks.network import Network, difference, from_linen, require_known_values, starting_from
 from gan_jax.networks.patchgan import PatchGAN
@@ -25,6 +28,10 @@ from gan_jax.networks.vggstyle import VGGStyleCritic
 __all__ = [
     "VGG",
     "AlexNet",
+    "ChainerDCGANCritic",
+    "ChainerDCGANGenerator",
+    "ChainerPatchGAN",
+    "ChainerUNet",
     "DCGANCritic",
     "DCGANGenerator",
     "MSRResNet",
@@ -52,8 +59,9 @@ def catalogue() -> dict[str, type[nn.Module]]:
     """Every architecture by the name that generator files use."""
     generators = (DCGANGenerator, MSRResNet, ResNet, SRResNet, UNet)
     critics = (DCGANCritic, PatchGAN, PixelGAN, SRGANCritic, VGGStyleCritic)
+    chainers = (ChainerDCGANCritic, ChainerDCGANGenerator, ChainerPatchGAN, ChainerUNet)
     features = (AlexNet, VGG)
-    return {cls.__name__: cls for cls in (*generators, *critics, *features)}
+    return {cls.__name__: cls for cls in (*generators, *critics, *chainers, *features)}
 
 
 def describe(module: nn.Module) -> dict[str, Any]:

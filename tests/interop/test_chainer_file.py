@@ -118,20 +118,6 @@ def test_a_trainers_snapshot_holds_models_by_name(tmp_path):
     assert convert.generator(bare).module == SRResNet(3, 4, 2, WIDTH)
 
 
-@pytest.mark.parametrize(
-    ("names", "words"),
-    [
-        (("c0/W", "c1/c/W", "c1/batchnorm/gamma"), "chainer-pix2pix"),
-        (("l0/W", "dc1/W", "dc4/W"), "Chainer's DCGAN generator"),
-        (("c0_0/W", "c3_0/W", "l4/W"), "Chainer's DCGAN critic"),
-    ],
-)
-def test_chainers_other_networks_say_why_not(tmp_path, names, words):
-    path = write(tmp_path / "enc_iter_1000.npz", {name: np.zeros((2, 2, 3, 3)) for name in names})
-    with pytest.raises(ValueError, match=words):
-        convert.generator(path)
-
-
 def test_numpys_archives_in_pytorchs_names_are_read_too(tmp_path):
     path = write(
         tmp_path / "weights.npz", {"net.0.weight": np.zeros((2, 6, 1, 1)), "net.2.weight": np.zeros((4, 2, 1, 1))}
@@ -180,19 +166,27 @@ def test_other_files_get_one_sentence_and_no_memory(tmp_path, monkeypatch, conte
     assert not (tmp_path / "TRACE").exists()
 
 
+def outcome(path, content):
+    path.write_bytes(content)
+    try:
+        chainer_file.load(path)
+    except chainer_file.ChainerFileError as error:
+        return "refused" if "\n" not in str(error) else "refused at length"
+    return "read"
+
+
+def mutated(rng):
+    """A snapshot with bytes overwritten, and in a fourth of the cases cut."""
+    file = io.BytesIO()
+    write(file, {"l/W": np.arange(6.0).reshape(2, 3), "l/b": np.zeros(2, np.float32), "bn/N": np.array(1)})
+    content = bytearray(file.getvalue())
+    for place in rng.integers(0, len(content), rng.integers(1, 4)):
+        content[place] = rng.integers(256)
+    if rng.integers(4) == 0:
+        del content[rng.integers(len(content)) :]
+    return bytes(content)
+
+
 def test_mutated_snapshots_are_read_or_refused(tmp_path):
-    rng, outcomes = np.random.default_rng(1), set()
-    arrays = {"l/W": rng.standard_normal((2, 3)), "l/b": np.zeros(2, np.float32), "bn/N": np.array(1)}
-    whole = write(tmp_path / "a.npz", arrays).read_bytes()
-    for _ in range(500):
-        content = bytearray(whole)
-        for place in rng.integers(0, len(content), rng.integers(1, 4)):
-            content[place] = rng.integers(256)
-        if rng.integers(4) == 0:
-            del content[rng.integers(len(content)) :]
-        (tmp_path / "b.npz").write_bytes(content)
-        try:
-            outcomes.add(type(chainer_file.load(tmp_path / "b.npz")))
-        except chainer_file.ChainerFileError as error:
-            outcomes.add("\n" in str(error))
-    assert outcomes == {dict, False}
+    rng = np.random.default_rng(1)
+    assert {outcome(tmp_path / "a.npz", mutated(rng)) for _ in range(500)} == {"read", "refused"}

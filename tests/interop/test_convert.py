@@ -237,9 +237,10 @@ def test_relu_and_leaky_relu_are_prelu_with_that_slope():
     module = SRResNet(3, 4, 2, 4)
     variables = filled(module)
     layout = next(layout for layout in convert.LAYOUTS if layout.project == "twtygqyy/pytorch-SRResNet")
+    paper = next(layout for layout in convert.LAYOUTS if layout.architecture is SRResNet)
     theirs = {}
     for key, array in convert.to_torch(module, variables).items():
-        ours = next(name for name, layer in convert.LAYOUTS[4].names(module).items() if layer == key.rsplit(".", 1)[0])
+        ours = next(name for name, layer in paper.names(module).items() if layer == key.rsplit(".", 1)[0])
         is_norm = "norm" in ours
         if "prelu" not in ours and (is_norm or key.endswith("weight")):
             theirs[f"{layout.names(module)[ours]}.{key.rsplit('.', 1)[1]}"] = array
@@ -257,7 +258,6 @@ def test_relu_and_leaky_relu_are_prelu_with_that_slope():
     [
         ("block8.0.conv.weight", "leftthomas/SRGAN's generator, which ends in tanh"),
         ("res_blocks.0.conv_block.0.weight", "batch norm in its upsampling layers"),
-        ("dc4.weight", "Chainer's DCGAN generator"),
     ],
 )
 def test_known_networks_without_a_counterpart_say_why(name, words):

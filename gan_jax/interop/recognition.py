@@ -1,0 +1,209 @@
+"""Which network a state_dict is: all layouts are tried, and names and shapes decide."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from gan_jax import networks
+from gan_jax.interop import kernels
+from gan_jax.interop.layouts import LAYOUTS, WITHOUT_COUNTERPART
+from gan_jax.interop.layouts.layout import NORM_EPS, Fields, Layout, Shapes, State
+from gan_jax.interop.states import COUNTS, listed
+from gan_jax.networks import VGG
+
+_LEAVES = {"kernel": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
+_LEAVES |= {"scale": "weight", "slope": "weight"}
+
+
+class Match(NamedTuple):
+    """A state_dict as a network of ours."""
+
+    layout: Layout
+    module: Any
+    variables: dict[str, Any]
+    in_channels: int
+    out_channels: int
+    notes: list[str]  # what the file does not show
+    lost: list[str]  # arrays that have no use here
+    problems: list[str]  # why it is not this network
+
+
+def match(state: State, architecture: str | Mapping[str, Any] | None) -> Match:
+    """The one network that the state_dict is. Raises ValueError where none or several fit, in one sentence."""
+    wanted: dict[str, Any] = {"name": architecture} if isinstance(architecture, str) else dict(architecture or {})
+    name = wanted.pop("name", None)
+    if name is not None and name not in networks.catalogue():
+        raise ValueError(f"no architecture is called {name!r}; there are {listed(networks.catalogue())}.")
+    shapes = {key: array.shape for key, array in state.items()}
+    tried, reasons = [], []
+    for layout in LAYOUTS:
+        if name is not None and layout.architecture is not networks.catalogue()[name]:
+            continue
+        try:
+            shown = shown_by(layout, shapes)
+        except ValueError as error:
+            reasons.append(f"it looks like {layout.project}'s {layout.architecture.__name__}, but {error}.")
+            continue
+        if shown is not None:
+            module = networks.build({"name": layout.architecture.__name__, **shown, **layout.assumed, **wanted})
+            tried.append(_fit(layout, module, state, wanted))
+    fitting = [network for network in tried if not network.problems]
+    if len(fitting) > 1:
+        names = listed(f"{network.layout.architecture.__name__} of {network.layout.project}" for network in fitting)
+        raise ValueError(f"several networks fit ({names}); choose one with --architecture.")
+    if fitting:
+        return fitting[0]
+    if tried:
+        nearest = min(tried, key=lambda network: len(network.problems))
+        raise ValueError(
+            f"it looks like {nearest.layout.project}'s {in_words(nearest.module)}, but {listed(nearest.problems, 6)}."
+        )
+    for key, (whose, reason) in WITHOUT_COUNTERPART.items():
+        if key in shapes:
+            raise ValueError(f"it is {whose}, which {reason}; it cannot be converted.")
+    if reasons:
+        raise ValueError(reasons[0])
+    raise ValueError(f"its names ({listed(state, 4)}) are no known network's; docs/converting.md lists those that are.")
+
+
+def shown_by(layout: Layout, shapes: Shapes) -> Fields | None:
+    """The fields that a file in this layout shows; None for a file in another."""
+    try:
+        return layout.fields(shapes)
+    except (LookupError, ArithmeticError):
+        return None  # a name or an axis that the layout has is not there
+
+
+def _fit(layout: Layout, module: Any, state: State, wanted: Mapping[str, Any]) -> Match:
+    """The arrays in our tree; `problems` tells what is missing, left over or of another shape."""
+    try:
+        names, state = layout.names(module), layout.prepare(state)
+        first = state[f"{next(iter(names.values()))}.weight"]
+        shapes = {key: array.shape for key, array in state.items()}
+        in_channels = layout.in_channels(shapes) if layout.in_channels else first.shape[1]
+        tree, out_channels = kernels.shapes(module, in_channels)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        reason = f"{error}".split("\n")[0].rstrip(".")
+        return Match(layout, module, {}, 0, 0, [], [], [f"it cannot be built: {reason}"])
+
+    used: set[str] = set()
+    problems: list[str] = []
+    zeros: list[str] = []
+    constant: set[str] = set()
+    leaves = dict(kernels.leaves(tree))
+    with_bias = {layer for layer, leaf, _ in leaves if leaf == "bias"}
+    folded = _folded(names, with_bias)
+
+    def load(place: tuple[str, str, bool], wanted_shape: tuple[int, ...]) -> np.ndarray:
+        layer, leaf, _ = place
+        key = f"{names[layer]}.{_LEAVES[leaf]}"
+        used.add(key)
+        if key not in state:
+            biasless = layout.biasless or getattr(module, "norm", "") == "none"
+            if leaf in layout.constants:
+                constant.add(leaf)
+                return np.broadcast_to(np.float32(layout.constants[leaf]), wanted_shape)
+            if leaf == "bias" and biasless and f"{names[layer]}.weight" in state:
+                zeros.append(key)
+            else:
+                problems.append(f"{key} is missing")
+            return np.broadcast_to(np.float32(0), wanted_shape)
+        array = kernels.from_theirs(module, layer, state[key])
+        if array.shape != wanted_shape:
+            problems.append(f"{key} has the shape {state[key].shape}, which does not fit")
+        elif leaf == "mean" and (bias := f"{folded.get(layer)}.bias") in state:
+            used.add(bias)
+            if state[bias].shape == wanted_shape:
+                return array.astype(np.float32) - state[bias].astype(np.float32)
+            problems.append(f"{bias} has the shape {state[bias].shape}, which does not fit")
+        elif leaf == "var":
+            return array.astype(np.float32) + np.float32(layout.eps - NORM_EPS)
+        return array
+
+    arrays = {place: load(place, leaf.shape) for place, leaf in leaves.items()}
+    if not problems:  # nothing is copied before all shapes are known to fit
+        arrays = {place: np.array(array, np.float32, order="C") for place, array in arrays.items()}
+    variables = jax.tree_util.tree_map_with_path(lambda path, leaf: arrays[kernels.place(path)], tree)
+
+    notes = [
+        f"{field} {value}, as in {layout.project}: no file shows it (--set {field}=VALUE)"
+        for field, value in layout.assumed.items()
+        if field not in wanted
+    ]
+    if getattr(module, "norm", "") == "instance" and "norm" not in wanted:
+        notes.append("norm instance: biases and no arrays of a norm (--set norm=none if there is none)")
+    notes += [f"no {leaf} in the file, {layout.constants[leaf]} here" for leaf in sorted(constant)]
+    if layout.eps != NORM_EPS and variables["stats"]:
+        notes.append(
+            f"batch norm adds {layout.eps} to a variance there and {NORM_EPS} here: the difference is in the running "
+            "variances, and remains where statistics are an image's or a batch's own"
+        )
+    if zeros:
+        notes.append(f"no biases in the file, zeros here: {listed(zeros, 3)}")
+    lost = []
+    rest = [key for key in state if key not in used and not key.endswith(COUNTS)]
+    running = [key for key in rest if re.search(r"\.running_(mean|var)$", key) and _norm_is_bare(key, state)]
+    if running and getattr(module, "norm", "") == "instance":
+        lost.append(
+            "instance norm's running statistics, which old PyTorch stored and instance norm never uses, are left out: "
+            + listed(running, 3)
+        )
+        rest = [key for key in rest if key not in running]
+    unused = [key for key in rest if re.match(layout.unused, key)]
+    if unused:
+        lost.append(f"not part of {in_words(module)} and left out: {listed(unused, 3)}")
+    lower = sorted({str(array.dtype) for key, array in state.items() if key in used} - {"float32"})
+    if lower:
+        notes.append(f"{', '.join(lower)} in the file, float32 here")
+    problems += [f"{key} has no place" for key in rest if key not in unused]
+    return Match(layout, module, variables, in_channels, out_channels, notes, lost, problems)
+
+
+def _norm_is_bare(key: str, state: State) -> bool:
+    return re.sub(r"running_(mean|var)$", "weight", key) not in state
+
+
+def written(layout: Layout, module: Any, variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Our arrays in a project's names."""
+    names, state = layout.names(module), dict[str, np.ndarray]()
+    tree = {"params": variables["params"], "stats": variables["stats"]}
+    leaves = dict(kernels.leaves(tree))
+    for (layer, leaf, _), array in leaves.items():
+        if leaf in layout.constants and (np.asarray(array) == np.float32(layout.constants[leaf])).all():
+            continue
+        state[f"{names[layer]}.{_LEAVES[leaf]}"] = kernels.to_theirs(layout, module, layer, np.asarray(array))
+        if leaf == "var":
+            state[f"{names[layer]}.running_var"] = np.asarray(array) - np.float32(layout.eps - NORM_EPS)
+            state[f"{names[layer]}.{COUNTS}"] = np.zeros((), np.int64)
+    if layout.biased:
+        for norm, layer in _folded(names, {layer for layer, leaf, _ in leaves if leaf == "bias"}).items():
+            if f"{names[norm]}.running_mean" in state:
+                state[f"{layer}.bias"] = np.zeros_like(state[f"{names[norm]}.running_mean"])
+    return dict(sorted(state.items()))
+
+
+def _folded(names: Mapping[str, str], with_bias: set[str]) -> dict[str, str]:
+    """Our norms -> the project's convolutions in front of them that have no bias here."""
+    folded = {}
+    for layer, theirs in names.items():
+        norm = layer.replace("/conv", "/norm") if "/conv" in layer else f"{layer}_norm"
+        if norm in names and layer not in with_bias:
+            folded[norm] = theirs
+    return folded
+
+
+def is_same(read: Any, module: Any, shown: Iterable[str]) -> bool:
+    """Whether a written network would be read as what it is."""
+    deciding = {*shown, *({"head", "classes"} & networks.describe(module).keys())}
+    if isinstance(module, VGG):
+        deciding -= {"layers", "depth"}  # a choice among the same arrays; VGG16 and VGG19 begin alike
+    return all(getattr(read, field) == getattr(module, field) for field in deciding)
+
+
+def in_words(module: Any) -> str:
+    """UNet(depth=8, ...): an architecture with all its fields."""
+    fields = {key: value for key, value in networks.describe(module).items() if value is not None}
+    return f"{fields.pop('name')}({', '.join(f'{key}={value!r}' for key, value in fields.items())})"

@@ -1,0 +1,53 @@
+"""Kernels in PyTorch's layout and ours, one the other's way back."""
+
+import jax
+import numpy as np
+import pytest
+
+from gan_jax.interop import kernels
+from gan_jax.interop.layouts import LAYOUTS
+from gan_jax.networks import PatchGAN, SRGANCritic, UNet, VGGStyleCritic
+
+
+def numbers(*shape):
+    return np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+
+
+@pytest.mark.parametrize(
+    ("module", "layer", "theirs", "ours"),
+    [
+        (PatchGAN(), "conv0", (8, 6, 4, 4), (4, 4, 6, 8)),
+        (UNet(), "up1", (6, 8, 4, 4), (4, 4, 6, 8)),  # transposed: inputs first
+        (UNet(), "down1", (8, 6, 4, 4), (4, 4, 6, 8)),
+        (VGGStyleCritic(), "dense0", (5, 32), (32, 5)),
+        (SRGANCritic(width=1), "dense1", (1, 5), (5, 1)),
+        (PatchGAN(), "conv0", (8,), (8,)),
+    ],
+)
+def test_there_and_back(module, layer, theirs, ours):
+    array = numbers(*theirs)
+    turned = kernels.from_theirs(module, layer, array)
+    assert turned.shape == ours
+    np.testing.assert_array_equal(kernels.to_theirs(LAYOUTS[0], module, layer, turned), array)
+
+
+def test_a_dense_layer_reads_the_same_pixels():
+    """torch flattens (C, H, W), we (H, W, C): both products are equal."""
+    maps, weight = numbers(2, 4, 4), numbers(3, 32)
+    kernel = kernels.from_theirs(VGGStyleCritic(), "dense0", weight)
+    np.testing.assert_array_equal(maps.transpose(1, 2, 0).ravel() @ kernel, weight @ maps.ravel())
+
+
+def test_places_of_the_leaves():
+    tree, channels = kernels.shapes(PatchGAN(1, 4), 6)
+    assert channels == 1
+    shapes = {place: leaf.shape for place, leaf in kernels.leaves(tree)}
+    assert shapes["conv0", "kernel", False] == (4, 4, 6, 4)
+    assert shapes["conv1_norm", "var", True] == (8,)
+    assert shapes["conv1_norm", "scale", False] == (8,)
+    assert len(shapes) == 9
+
+
+def test_a_place_from_a_path():
+    ((path, _),) = jax.tree_util.tree_leaves_with_path({"stats": {"batch_stats": {"a_norm": {"batch": {"mean": 0}}}}})
+    assert kernels.place(path) == ("a_norm", "mean", True)

@@ -1,0 +1,42 @@
+"""The parts of recognition; what it says of whole files: test_convert.py."""
+
+import numpy as np
+import pytest
+
+from gan_jax.interop import recognition
+from gan_jax.interop.layouts import LAYOUTS
+from gan_jax.interop.layouts.layout import count, norm_in
+from gan_jax.networks import VGG, PixelGAN
+from tests.interop.test_convert import filled
+
+PIXEL = next(layout for layout in LAYOUTS if layout.architecture is PixelGAN)
+
+
+def test_what_is_written_is_matched():
+    module = PixelGAN(3)
+    state = recognition.written(PIXEL, module, filled(module, 6))
+    network = recognition.match(state, None)
+    assert (network.module, network.in_channels, network.out_channels) == (module, 6, 1)
+    assert (network.notes, network.lost, network.problems) == ([], [], [])
+    shapes = {name: array.shape for name, array in state.items()}
+    assert recognition.shown_by(PIXEL, shapes) == {"width": 3, "norm": "batch"}
+    assert recognition.shown_by(LAYOUTS[0], shapes) is None
+    with pytest.raises(ValueError, match=r"net\.5\.bias has no place"):
+        recognition.match({**state, "net.5.bias": np.zeros(1)}, None)
+
+
+def test_same_in_what_decides():
+    assert recognition.is_same(PixelGAN(3), PixelGAN(3, "instance"), {"width": 3})
+    assert not recognition.is_same(PixelGAN(3), PixelGAN(3, "instance"), {"norm": "batch"})
+    assert recognition.is_same(VGG(16, ("relu1_1",)), VGG(19, ("relu1_1",)), {"depth": 16})  # the same arrays
+
+
+def test_an_architecture_in_words():
+    assert recognition.in_words(PixelGAN(3)) == "PixelGAN(width=3, norm='batch')"
+
+
+def test_what_names_and_shapes_show():
+    assert norm_in({"a.running_var": (1,), "a.weight": (1,)}, "b.bias") == "batch"
+    assert norm_in({"a.running_var": (1,), "b.bias": (1,)}, "b.bias") == "instance"  # of PyTorch before 0.4
+    assert norm_in({"a.weight": (1,)}, "b.bias") == "none"
+    assert count(r"a\.(\d+)\.", {"a.0.w": (), "a.0.b": (), "a.7.w": (), "b.1.w": ()}) == 2
