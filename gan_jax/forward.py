@@ -48,13 +48,17 @@ class _NotFiniteError(Exception):
     pass
 
 
+def _nothing(words: str) -> None:
+    pass
+
+
 def each(
     generator: Generator,
     images: Sequence[np.ndarray],
     noise: jax.Array,
     options: Options,
     *,
-    say: Callable[[str], None] = lambda _: None,
+    say: Callable[[str], None] = _nothing,
 ) -> list[np.ndarray]:
     """Outputs for images [H, W, C] of one padded size, uint8 or uint16, in the same dtype.
 
@@ -135,7 +139,8 @@ def _each(
     ways = range(8 if options.self_ensemble else 1)
     made = _computed(generator, images, noise, options.tile, np.dtype(np.float32), say)
     for way in ways[1:]:
-        turned = _computed(generator, [_turned(x, way) for x in images], noise, options.tile, made[0].dtype, say)
+        # What there is to say of the upright picture has been said.
+        turned = _computed(generator, [_turned(x, way) for x in images], noise, options.tile, made[0].dtype, _nothing)
         for total, one in zip(made, turned, strict=True):
             total += _turned_back(one, way)
     for total in made:

@@ -195,19 +195,16 @@ def test_dropout_and_norm_override_the_file(folder):
         assert (wanted != infer.translate(model, pictures.read(picture, 3))).any()
 
 
-def test_tiles_size_and_ensemble_are_options(folder, capsys):
+def test_size_and_ensemble_are_options(folder, capsys):
     picture, model = folder / "in" / "a.png", generator.load(folder / "g.safetensors")
-    for flags, options in (
-        (("--outscale", 1.5), {"outscale": 1.5}),
-        (("--self_ensemble", "--dropout", "off"), {"self_ensemble": True}),
-        (("--tile", 8), {"tile": 8}),
-    ):
-        assert gan_jax("translate", folder / "g.safetensors", picture, folder / "x.png", *flags) == 0
-        wanted = infer.with_options(model, dropout=False) if "off" in flags else model
-        made = infer.translate(wanted, pictures.read(picture, 3), **options)
-        np.testing.assert_array_equal(pictures.read(folder / "x.png", 3), made)
-    said = capsys.readouterr().err
-    assert said == f"note: {picture}: UNet sees 15 pixels to each side, so that a picture of 16x16 is computed whole.\n"
+    flags = ("--outscale", 1.5, "--self_ensemble", "--dropout", "off", "--tile", 8)
+    assert gan_jax("translate", folder / "g.safetensors", picture, folder / "x.png", *flags) == 0
+    read, still = pictures.read(picture, 3), infer.with_options(model, dropout=False)
+    wanted = infer.translate(still, read, outscale=1.5, self_ensemble=True)
+    np.testing.assert_array_equal(pictures.read(folder / "x.png", 3), wanted)
+    said = capsys.readouterr().err.splitlines()
+    words = "UNet sees 15 pixels to each side, so that a picture of 16x16 is computed whole."
+    assert said == [f"note: {picture}: {words}"]
 
 
 def test_the_help_says_how_deviations_are_scaled(capsys):

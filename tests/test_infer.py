@@ -336,7 +336,7 @@ def test_a_generator_on_the_device_translates_as_before(tiny_generator):
 def enhancer():
     """An untrained network that enlarges by two."""
     module = networks.MSRResNet(scale=2, blocks=1, width=4)
-    params, stats = networks.from_linen(module).init(jax.random.key(0), np.zeros((1, 8, 8, 3), np.float32))
+    params, stats = jax.jit(networks.from_linen(module).init)(jax.random.key(0), np.zeros((1, 8, 8, 3), np.float32))
     return infer.Generator(generator_spec(module), {"params": jax.tree.map(lambda p: 5.0 * p, params), "stats": stats})
 
 
@@ -363,8 +363,6 @@ def test_arrays_are_enlarged_in_their_own_depth(enhancer):
     assert deeper.dtype == np.uint16
     assert_same(np.floor(deeper / 257 + 0.5), whole)
     assert infer.translate(enhancer, images, outscale=1.5).shape == (2, 30, 36, 3)
-    mirrored = infer.translate(enhancer, images[:, :, ::-1], self_ensemble=True)[:, :, ::-1]
-    assert_same(mirrored, infer.translate(enhancer, images, self_ensemble=True))
 
 
 def test_an_output_that_is_not_finite_fails_alone_and_is_not_written(folder, enhancer, monkeypatch):
@@ -405,7 +403,7 @@ def test_a_picture_too_large_for_memory_is_named(folder, enhancer, monkeypatch):
     assert failures == [f"{folder / 'in' / 'a.png'} does not fit into the device's memory; scale it down."]
 
 
-def photograph(path, mode="RGB", size=(24, 18), **known):
+def photograph(path, mode="RGB", size=(24, 18)):
     """A file with an orientation, a camera, a place and a colour profile."""
     rng = np.random.default_rng(1)
     exif = Image.Exif()
@@ -416,7 +414,13 @@ def photograph(path, mode="RGB", size=(24, 18), **known):
     channels = {"RGB": 3, "RGBA": 4, "L": 1, "LA": 2}[mode]
     pixels = rng.integers(0, 256, (size[1], size[0], channels), dtype=np.uint8).squeeze()
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, exif=exif, icc_profile=profile(b"RGB "), **known)
+    Image.fromarray(pixels).save(path, exif=exif.tobytes(), icc_profile=profile(b"RGB "))
+
+
+def opened(path):
+    """The values as they are stored, not turned upright."""
+    with Image.open(path) as image:
+        return np.array(image)
 
 
 def profile(space):
@@ -441,7 +445,7 @@ def test_the_camera_and_the_profile_stay_and_the_orientation_is_applied(tmp_path
 
 def test_alpha_is_enlarged_too(tmp_path, enhancer):
     photograph(tmp_path / "in" / "x.png", "RGBA")
-    stored = np.array(Image.open(tmp_path / "in" / "x.png"))
+    stored = opened(tmp_path / "in" / "x.png")
     jobs = infer.plan([tmp_path / "in"], tmp_path / "out")
     assert infer.translate_files(enhancer, jobs) == []
     with Image.open(tmp_path / "out" / "x.png") as written:
@@ -464,11 +468,11 @@ def test_alpha_of_a_picture_that_keeps_its_size_is_untouched(tmp_path, tiny_gene
     photograph(tmp_path / "x.png", "LA", (24, 16))
     model = tiny_generator()
     assert infer.translate_files(model, infer.plan([tmp_path / "x.png"], tmp_path / "out")) == []
-    alpha = np.rot90(np.array(Image.open(tmp_path / "x.png"))[..., 1], -1)
-    np.testing.assert_array_equal(np.array(Image.open(tmp_path / "out" / "x.png"))[..., 3], alpha)
+    alpha = np.rot90(opened(tmp_path / "x.png")[..., 1], -1)
+    np.testing.assert_array_equal(opened(tmp_path / "out" / "x.png")[..., 3], alpha)
     job = infer.Job(tmp_path / "x.png", tmp_path / "x.jpg")
     assert infer.translate_files(model, [job], outscale=0.5) == []
-    assert Image.open(tmp_path / "x.jpg").size == (8, 12)
+    assert pixels(tmp_path / "x.jpg").shape == (12, 8, 3)
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.tif"])
@@ -477,10 +481,10 @@ def test_16_bit_pictures_stay_16_bit(tmp_path, enhancer, name):
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 8
     Image.fromarray(stored).save(tmp_path / name, exif=exif)
-    grey = enhancer._replace(spec=dataclasses.replace(enhancer.spec, in_channels=1, out_channels=1))
-    module = grey.module
-    params, stats = networks.from_linen(module).init(jax.random.key(0), np.zeros((1, 8, 8, 1), np.float32))
-    grey = grey._replace(variables={"params": params, "stats": stats})
+    spec = dataclasses.replace(enhancer.spec, in_channels=1, out_channels=1)
+    init = jax.jit(networks.from_linen(enhancer.module).init)
+    params, stats = init(jax.random.key(0), np.zeros((1, 8, 8, 1), np.float32))
+    grey = infer.Generator(spec, {"params": params, "stats": stats})
     assert infer.translate_files(grey, [infer.Job(tmp_path / name, tmp_path / f"out{name[1:]}")]) == []
     written = deep.read(tmp_path / f"out{name[1:]}")
     assert written.dtype == np.uint16

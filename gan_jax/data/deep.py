@@ -112,7 +112,9 @@ def _decoded(path: Path, what: "_Header") -> np.ndarray:
             raise
         # Damaged files make decoders raise nearly anything.
         raise ValueError(f"{path} is damaged or not a picture; replace or remove it.") from error
-    return _upright(array.reshape(*array.shape[:2], -1), what.orientation)
+    array = array.reshape(*array.shape[:2], -1)
+    turned = what.mode in _GREY_16 and what.format == "TIFF"
+    return array if turned else _upright(array, what.orientation)
 
 
 def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
@@ -153,7 +155,8 @@ def _header(path: Path) -> _Header | None:
 
 
 def _read_grey(path: Path) -> np.ndarray:
-    with Image.open(path) as image:
+    with pictures.unmapped(path) as image:
+        image.load()  # before NumPy asks for the sides: Pillow turns a TIFF while it loads it
         return np.asarray(image).astype(np.uint16)
 
 

@@ -57,7 +57,7 @@ class _RefusedError(ValueError):
 def opened(path: str | Path) -> Iterator[Image.Image]:
     """Open a picture of at most 8 bits a channel; _RefusedError for another, or if the block fails."""
     try:
-        with Image.open(path) as image:
+        with unmapped(path) as image:
             if is_deep(image):
                 raise _RefusedError(f"{path} has more than 8 bits a channel; convert it to 8 bits.")
             if image.mode not in MODES:
@@ -74,6 +74,13 @@ def opened(path: str | Path) -> Iterator[Image.Image]:
             raise type(error)(f"{path} cannot be read; see that it exists and may be read, or remove it.") from None
         # Damaged files make decoders raise nearly anything: SyntaxError, struct.error, IndexError.
         raise _RefusedError(f"{path} is damaged or not a picture; replace or remove it.") from error
+
+
+@contextmanager
+def unmapped(path: str | Path) -> Iterator[Image.Image]:
+    """`Image.open` without Pillow's memory map, which reads a TIFF on its side by the sides it will be turned to."""
+    with open(path, "rb") as file, Image.open(file) as image:
+        yield image
 
 
 def is_deep(image: Image.Image) -> bool:

@@ -119,14 +119,23 @@ def test_what_cannot_be_read_in_its_own_depth_is_refused(tmp_path):
         deep.read(tmp_path / "nowhere.png")
 
 
-def test_16_bits_are_turned_upright_as_8_bits_are(tmp_path):
+@pytest.mark.parametrize("name", ["x.png", "x.tif"])
+def test_pictures_are_turned_upright_in_both_depths(tmp_path, name):
     array = RGB[..., 0] // 257 * 257
-    for orientation in range(1, 9):
+    ways = [np.asarray, np.fliplr, lambda x: x[::-1, ::-1], np.flipud]
+    ways += [np.transpose, lambda x: np.rot90(x, -1), lambda x: x[::-1, ::-1].T, np.rot90]
+    for orientation, turn in enumerate(ways, 1):
         exif = Image.Exif()
         exif[0x0112] = orientation
-        Image.fromarray(array).save(tmp_path / "16.png", exif=exif)
-        Image.fromarray((array // 257).astype(np.uint8)).save(tmp_path / "8.png", exif=exif)
-        np.testing.assert_array_equal(deep.read(tmp_path / "16.png"), deep.read(tmp_path / "8.png").astype(int) * 257)
+        Image.fromarray(array).save(tmp_path / name, exif=exif)
+        np.testing.assert_array_equal(deep.read(tmp_path / name)[..., 0], turn(array))
+        Image.fromarray((array // 257).astype(np.uint8)).save(tmp_path / name, exif=exif)
+        np.testing.assert_array_equal(deep.read(tmp_path / name)[..., 0], turn(array) // 257)
+
+
+def test_deep_colours_are_turned_upright(tmp_path):
+    tifffile.imwrite(tmp_path / "x.tif", RGB, photometric="rgb", extratags=[(274, "H", 1, 6, True)])
+    np.testing.assert_array_equal(deep.read(tmp_path / "x.tif"), np.rot90(RGB, -1))
 
 
 def fake_codecs(monkeypatch):
