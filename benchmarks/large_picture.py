@@ -44,7 +44,7 @@ def write_picture(path: Path) -> None:
     rng = np.random.default_rng(0)
     slope = np.linspace(0, 191, WIDTH, dtype=np.float32)[None, :, None]
     noise = rng.integers(0, 64, (HEIGHT, WIDTH, 3), dtype=np.uint8)
-    Image.fromarray(noise + slope.astype(np.uint8)).save(path)
+    Image.fromarray(noise + slope.astype(np.uint8)).save(path, compress_level=1)
 
 
 def run(*arguments: str) -> tuple[float, float]:

@@ -79,7 +79,8 @@ def opened(path: str | Path) -> Iterator[Image.Image]:
 @contextmanager
 def unmapped(path: str | Path) -> Iterator[Image.Image]:
     """`Image.open` without Pillow's memory map, which reads a TIFF on its side by the sides it will be turned to."""
-    with open(path, "rb") as file, Image.open(file) as image:
+    with Image.open(path) as image:
+        image.filename = ""  # by which it would map the file
         yield image
 
 

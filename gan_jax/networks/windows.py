@@ -88,7 +88,8 @@ def reach(module: nn.Module, channels: int, scale: int) -> int:
 
     Found by trying: where an input of zeros, and of ones beyond the cut, gives something else than zeros.
     """
-    module = module.clone(width=1)  # no network sees farther for being wide
+    if hasattr(module, "width"):
+        module = module.clone(width=1)  # no network sees farther for being wide
     multiple = module.size_multiple  # type: ignore[attr-defined]
     params, stats = jax.tree.map(
         lambda leaf: np.full(leaf.shape, float(leaf.ndim == 4), leaf.dtype), _variable_shapes(module, channels)
