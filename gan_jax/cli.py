@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg, subcommand
 
 @dataclasses.dataclass(frozen=True)
 class Translate:
-    """Run a generator over pictures: same height and width out, any size in."""
+    """Run a generator over pictures: any size in, the same out, or that times the generator's scale."""
 
     generator: Positional[Path]
     """A .safetensors file, or a run's folder: then its last generator."""
@@ -33,6 +33,13 @@ class Translate:
     """Dropout at test time; as the generator's file says unless given."""
     norm: Literal["image", "running"] | None = None
     """Normalise by each image's own statistics or by the running ones; as the generator's file says unless given."""
+    tile: int | None = None
+    """Compute in tiles of so many input pixels a side, 0 for whole pictures; as large as memory allows unless given.
+    The result is the whole picture's."""
+    outscale: float | None = None
+    """The final side over the input's, by bicubic after the generator; the generator's scale unless given."""
+    self_ensemble: bool = False
+    """Take the mean over eight ways to turn and mirror each picture: a little better, eight times the work."""
 
     def run(self) -> int:
         """Returns the exit code."""
@@ -44,6 +51,10 @@ class Translate:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"--{name} is {value}; wanted at least 1.")
+        if self.tile is not None and self.tile < 0:
+            raise ValueError(f"--tile is {self.tile}; wanted at least 1, or 0 for whole pictures.")
+        if self.outscale is not None and not 0 < self.outscale <= 64:
+            raise ValueError(f"--outscale is {self.outscale:g}; wanted more than 0 and at most 64.")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"--seed is {self.seed}; wanted at least 0 and less than 2**32.")
         *inputs, output = self.paths
@@ -56,7 +67,17 @@ class Translate:
         jobs = infer.plan(inputs, output, samples=self.samples)[: self.limit]
         if self.skip_existing:
             jobs = [job for job in jobs if not all(path.exists() for path in infer.outputs(job, samples=self.samples))]
-        failures = infer.translate_files(model, jobs, batch_size=self.batch_size, seed=self.seed, samples=self.samples)
+        failures = infer.translate_files(
+            model,
+            jobs,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            samples=self.samples,
+            tile=self.tile,
+            outscale=self.outscale,
+            self_ensemble=self.self_ensemble,
+            say=lambda words: print(f"note: {words}", file=sys.stderr),
+        )
         for failure in failures:
             print(f"error: {failure}", file=sys.stderr)
         print(f"wrote {len(jobs) - len(failures)} of {len(jobs)}")

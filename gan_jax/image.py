@@ -268,17 +268,33 @@ def imresize(
     return resized.astype(array.dtype)
 
 
-def _resampling_matrix(old: int, new: int, scale: float, method: str, antialias: bool) -> np.ndarray:
-    """Weights [new, old], float64, of the old pixels in each new one; rows sum to 1."""
+def resampling_weights(
+    old: int, new: int, *, scale: float | None = None, method: str = "bicubic", antialias: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """For each of `new` pixels along a side of `old`: the old pixels that it mixes, and float64 weights that sum to 1.
+
+    Both are [new, taps]: what `imresize` does along one side, for pictures that are resampled a strip at a time on the
+    host. `scale` is new / old unless given.
+
+    >>> places, weights = image.resampling_weights(4, 2, method="area")
+    >>> (weights[0] @ jnp.arange(4.0)[places[0]]).item()
+    0.5
+    """
+    scale = new / old if scale is None else scale
     kernel, width = _kernel(method, scale, antialias)
     centres = (np.arange(new) + 0.5) / scale - 0.5
     places = np.floor(centres - width / 2)[:, None] + np.arange(math.ceil(width) + 2)
     weights = kernel(centres[:, None] - places)
     weights /= weights.sum(axis=1, keepdims=True)
     mirrored = places.astype(np.int64) % (2 * old)
-    mirrored = np.minimum(mirrored, 2 * old - 1 - mirrored)
+    return np.minimum(mirrored, 2 * old - 1 - mirrored), weights
+
+
+def _resampling_matrix(old: int, new: int, scale: float, method: str, antialias: bool) -> np.ndarray:
+    """Weights [new, old], float64, of the old pixels in each new one; rows sum to 1."""
+    places, weights = resampling_weights(old, new, scale=scale, method=method, antialias=antialias)
     matrix = np.zeros((new, old))
-    np.add.at(matrix, (np.arange(new)[:, None], mirrored), weights)
+    np.add.at(matrix, (np.arange(new)[:, None], places), weights)
     return matrix
 
 

@@ -1,13 +1,13 @@
-"""Generators at work: pictures of any size in, pictures out.
+"""Generators at work: pictures of any size in, pictures out, in folders and in arrays.
 
 Dropout is the generator's noise, chosen by a seed and a sample number: sample k of a seed is one dropout mask for each
 image size, the same whatever is computed beside it. Sample 0 is what `translate` gives.
 """
 
 import dataclasses
-import functools
+import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -15,8 +15,8 @@ from typing import Any, Literal, NamedTuple
 import jax
 import numpy as np
 
-from gan_jax import image, networks
-from gan_jax.data import pictures
+from gan_jax import forward
+from gan_jax.data import deep, pictures
 from gan_jax.generator import Generator
 
 # What a picture of standard deviations shows is this many times as large: a trained pix2pix varies by 1 to 10 levels.
@@ -24,7 +24,8 @@ from gan_jax.generator import Generator
 STD_SCALE = 10
 
 _AT_ONCE = 8  # images of an array that are on the device together
-_AHEAD = 8  # pictures that may wait in memory to be computed or written
+_AHEAD = 8  # pictures that may wait in memory to be computed or written,
+_WAITING_BYTES = 2**28  # and their bytes, however many they are, if more than one
 
 
 class Job(NamedTuple):
@@ -52,14 +53,30 @@ def with_options(
     return generator._replace(spec=dataclasses.replace(spec, dropout=dropout, norm=norm or spec.norm))
 
 
-def translate(generator: Generator, images: np.ndarray, *, seed: int = 0) -> np.ndarray:
-    """The generator's pictures for uint8 images [N, H, W, C] or [H, W, C]; same dtype, height and width out.
+def translate(
+    generator: Generator,
+    images: np.ndarray,
+    *,
+    seed: int = 0,
+    tile: int | None = None,
+    outscale: float | None = None,
+    self_ensemble: bool = False,
+) -> np.ndarray:
+    """The generator's pictures for images [N, H, W, C] or [H, W, C], uint8 or uint16; same dtype, sides by its scale.
 
     Sides that the network cannot take are padded by reflection and cropped back. Every image is normalised alone
     and gets the same noise, which `seed` chooses: an output does not depend on the images beside it.
-    Raises TypeError for another dtype and ValueError for another shape or channel count, or for a critic.
+
+    Images that do not fit into memory are computed in tiles, with the result of the whole but for rounding: `tile`
+    input pixels a side, 0 for the whole, None for what memory allows. `outscale` is the final side over the input's,
+    by bicubic; `self_ensemble` takes the mean over eight ways to turn the image (Timofte et al. 2016, "Seven Ways to
+    Improve Example-Based Single Image Super Resolution", 3.6).
+
+    Raises TypeError for another dtype and ValueError for another shape or channel count, for a critic, and where an
+    output is not finite; warns where it was finite in float32 alone.
     """
-    return _translate(on_device(generator), images, _noise(seed, 0))
+    options = forward.Options(tile, outscale, self_ensemble)
+    return _translate(on_device(generator), images, _noise(seed, 0), options)
 
 
 def samples(generator: Generator, images: np.ndarray, count: int, *, seed: int = 0) -> np.ndarray:
@@ -70,7 +87,7 @@ def samples(generator: Generator, images: np.ndarray, count: int, *, seed: int =
     """
     _require_noise(generator, count)
     generator = on_device(generator)
-    return np.stack([_translate(generator, images, _noise(seed, k)) for k in range(count)])
+    return np.stack([_translate(generator, images, _noise(seed, k), forward.Options()) for k in range(count)])
 
 
 def plan(inputs: Sequence[Path], output: Path, *, samples: int | None = None) -> list[Job]:
@@ -126,16 +143,27 @@ def _jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
 
 
 def translate_files(
-    generator: Generator, jobs: Sequence[Job], *, batch_size: int = 1, seed: int = 0, samples: int | None = None
+    generator: Generator,
+    jobs: Sequence[Job],
+    *,
+    batch_size: int = 1,
+    seed: int = 0,
+    samples: int | None = None,
+    tile: int | None = None,
+    outscale: float | None = None,
+    self_ensemble: bool = False,
+    say: Callable[[str], None] = lambda _: None,
 ) -> list[str]:
     """Translates files, reading and writing while the device computes; says of each job that failed why it did.
 
-    Pictures are turned upright and brought to the generator's channels, 1 or 3, as training does. At most `batch_size`
-    pictures of one padded size are computed together.
+    Pictures are turned upright and brought to the generator's channels, 1 or 3, as training does; 16 bits stay 16.
+    Alpha is kept: a generator that enlarges enlarges it too, as a grey picture. So are the colour profile and what EXIF
+    says of the picture. At most `batch_size` pictures of one padded size are computed together; `tile`, `outscale` and
+    `self_ensemble` are those of `translate`. `say` is told, in a sentence, what is not a failure and yet worth knowing.
 
     With `samples` each picture gives the files that `outputs` names: samples 0, 1, ... of the seed, and each pixel's
-    and channel's mean and population standard deviation over the 8-bit samples. The latter is written STD_SCALE times
-    as large, in levels, up to 255. Memory does not grow with `samples`.
+    and channel's mean and population standard deviation over the samples in levels. The latter is written STD_SCALE
+    times as large, up to the highest level. Memory does not grow with `samples`.
 
     Raises ValueError for a critic, for a generator whose channels no picture has, and as `samples` does.
     """
@@ -144,68 +172,104 @@ def translate_files(
     if samples is not None:
         _require_noise(generator, samples)
     generator = on_device(generator)
+    options = forward.Options(tile, outscale, self_ensemble)
     failures: dict[Job, str] = {}
-    buckets: dict[tuple[int, int], list[tuple[Job, np.ndarray]]] = {}
+    buckets: dict[tuple, list[tuple[Job, pictures.Photograph]]] = {}
     writing: deque[tuple[Job, Path, Future]] = deque()
+    waiting_bytes: deque[int] = deque()
 
-    def settle(most: int) -> None:
-        while len(writing) > most:
+    def settle(most: int, most_bytes: int) -> None:
+        while len(writing) > most or (len(writing) > 1 and sum(waiting_bytes) > most_bytes):
             job, path, written = writing.popleft()
+            waiting_bytes.popleft()
             try:
                 written.result()
-            except (ValueError, OSError) as error:
+            except (ValueError, OSError, ImportError) as error:
                 cause = getattr(error, "strerror", None) or error
-                failures.setdefault(job, f"{path} cannot be written ({cause}); make room, or write to another folder.")
+                advice = "" if isinstance(error, ImportError) else "; make room, or write to another folder"
+                failures.setdefault(job, f"{path} cannot be written ({cause}){advice}.")
 
-    def compute(bucket: list[tuple[Job, np.ndarray]]) -> None:
-        images = [picture for _, picture in bucket]
+    def compute(bucket: list[tuple[Job, pictures.Photograph]], batch_size: int) -> None:
         # A short batch is filled up, so that every batch of a size runs the same program.
-        filled = images + images[:1] * (batch_size - len(images))
+        photographs = [photograph for _, photograph in bucket]
+        images = [photograph.pixels for photograph in photographs + photographs[:1] * (batch_size - len(bucket))]
         paths = [outputs(job, samples=samples) for job, _ in bucket]
+
+        def tell(words: str) -> None:
+            say(f"{bucket[0][0].input}: {words}")
+
         try:
-            for column, made in enumerate(_results(generator, filled, seed, samples)):
-                for (job, _), files, picture in zip(bucket, paths, made, strict=False):
-                    writing.append((job, files[column], pool.submit(pictures.save, files[column], picture)))
-                settle(_AHEAD)
-        except jax.errors.JaxRuntimeError as error:
-            if "RESOURCE_EXHAUSTED" not in str(error):
-                raise
-            for job, _ in bucket:
-                failures.setdefault(job, f"{job.input} does not fit into the device's memory; scale it down.")
+            alphas = [_alpha(generator, photograph, options) for photograph in photographs]
+            for column, made in enumerate(_results(generator, images, seed, samples, options, tell)):
+                for (job, read), alpha, files, pixels in zip(bucket, alphas, paths, made, strict=False):
+                    written = pool.submit(deep.save, files[column], read._replace(pixels=pixels, alpha=alpha))
+                    writing.append((job, files[column], written))
+                    waiting_bytes.append(pixels.nbytes)
+                settle(_AHEAD, _WAITING_BYTES)
+        except forward.Failure as failure:
+            if len(images) == 1:
+                failures.setdefault(bucket[0][0], f"{bucket[0][0].input} {failure}")
+            else:
+                for one in bucket:
+                    compute([one], 1)
 
     with ThreadPoolExecutor(2) as pool:
         for job, reading in _ahead(pool, jobs, generator.spec.in_channels):
             try:
-                picture = reading.result()
-            except (ValueError, OSError) as error:
+                photograph = reading.result()
+            except (ValueError, OSError, ImportError) as error:
                 failures[job] = str(error)
                 continue
-            size = _padded_size(picture.shape[0], picture.shape[1], generator.spec.size_multiple)
-            bucket = buckets.setdefault(size, [])
-            bucket.append((job, picture))
+            kind = (forward.padded_size(photograph.pixels, generator.spec.size_multiple), photograph.pixels.dtype)
+            bucket = buckets.setdefault(kind, [])
+            bucket.append((job, photograph))
             if len(bucket) == batch_size:
-                compute(buckets.pop(size))
+                compute(buckets.pop(kind), batch_size)
             elif sum(map(len, buckets.values())) > 2 * max(batch_size, _AHEAD):
-                compute(buckets.pop(max(buckets, key=lambda size: len(buckets[size]))))
+                compute(buckets.pop(max(buckets, key=lambda kind: len(buckets[kind]))), batch_size)
         for bucket in buckets.values():
-            compute(bucket)
-        settle(0)
+            compute(bucket, batch_size)
+        settle(0, 0)
     return list(failures.values())
 
 
 def _ahead(pool: ThreadPoolExecutor, jobs: Sequence[Job], channels: int) -> Iterator[tuple[Job, Future]]:
-    """Each job with its picture being read, a few pictures ahead."""
+    """Each job with its picture being read, a few pictures ahead, or a single one where they are large."""
     reading: deque[tuple[Job, Future]] = deque()
+    most = 1
     for job in jobs:
-        reading.append((job, pool.submit(pictures.read, job.input, channels)))
-        if len(reading) > _AHEAD:
-            yield reading.popleft()
+        reading.append((job, pool.submit(deep.read_photograph, job.input, channels)))
+        while len(reading) > most:
+            done = reading.popleft()
+            if done[1].exception() is None:
+                most = min(_AHEAD, max(1, _WAITING_BYTES // done[1].result().pixels.nbytes))
+            yield done
     yield from reading
+
+
+def _alpha(generator: Generator, photograph: pictures.Photograph, options: forward.Options) -> np.ndarray | None:
+    """The alpha of the output: the picture's own, enlarged by the generator where that enlarges."""
+    alpha, spec = photograph.alpha, generator.spec
+    if alpha is None:
+        return None
+    height, width = forward.final_sides(alpha, spec.scale, options.outscale)
+    if (alpha == alpha[0, 0]).all():
+        return np.broadcast_to(alpha[0, 0], (height, width, 1))
+    if spec.scale > 1:
+        as_grey = np.repeat(alpha, spec.in_channels, axis=2)
+        return pictures.in_channels(forward.each(generator, [as_grey], _noise(0, 0), options)[0], 1)
+    if (height, width) == alpha.shape[:2]:
+        return alpha
+    half = np.iinfo(alpha.dtype).max / 2
+    return forward.resized((alpha / half - 1.0).astype(np.float32), (height, width), alpha.dtype)
 
 
 def _require_generator(generator: Generator) -> None:
     if generator.spec.kind != "generator":
         raise ValueError(f"the file holds a {generator.spec.kind}; wanted a generator: name its file or the run.")
+    name = generator.spec.architecture["name"]
+    if name == "DCGANGenerator":
+        raise ValueError(f"{name} makes pictures of noise and takes none; wanted a generator that translates pictures.")
 
 
 def _require_picture_channels(generator: Generator) -> None:
@@ -242,89 +306,64 @@ def _noise(seed: int, sample: int) -> jax.Array:
     return jax.random.fold_in(key, sample) if sample else key
 
 
-def _translate(generator: Generator, images: np.ndarray, noise: jax.Array) -> np.ndarray:
+def _translate(generator: Generator, images: np.ndarray, noise: jax.Array, options: forward.Options) -> np.ndarray:
     """`translate` with noise from a key."""
     _require_generator(generator)
     images = np.asarray(images)
     channels = generator.spec.in_channels
-    if images.dtype != np.uint8:
-        raise TypeError(f"images are {images.dtype}; wanted uint8.")
+    if images.dtype not in (np.uint8, np.uint16):
+        raise TypeError(f"images are {images.dtype}; wanted uint8 or uint16.")
     if images.ndim not in (3, 4) or images.shape[-1] != channels or 0 in images.shape:
         raise ValueError(
             f"images have shape {images.shape}; this generator wants [N, H, W, {channels}] or [H, W, {channels}]."
         )
     if images.ndim == 3:
-        return _translate_each(generator, [images], noise)[0]
+        return _each_or_alone(generator, [images], noise, options)[0]
     parts = (images[i : i + _AT_ONCE] for i in range(0, len(images), _AT_ONCE))
-    return np.concatenate([np.stack(_translate_each(generator, list(part), noise)) for part in parts])
+    return np.concatenate([np.stack(_each_or_alone(generator, list(part), noise, options)) for part in parts])
 
 
-def _translate_each(generator: Generator, images: Sequence[np.ndarray], noise: jax.Array) -> list[np.ndarray]:
-    """Outputs for images [H, W, C] that have one padded size."""
-    spec = generator.spec
-    key = noise if spec.dropout else None
-    batch = np.stack([pictures.pad(picture, spec.size_multiple) for picture in images])
-    ranges = (spec.input_range, spec.output_range)
-    made = np.asarray(_forward(generator.module, spec.norm == "image", ranges, generator.variables, batch, key))
-    return [
-        output[: picture.shape[0] * spec.scale, : picture.shape[1] * spec.scale]
-        for output, picture in zip(made, images, strict=True)
-    ]
+def _each_or_alone(
+    generator: Generator, images: Sequence[np.ndarray], noise: jax.Array, options: forward.Options
+) -> list[np.ndarray]:
+    def warn(words: str) -> None:
+        warnings.warn(words, RuntimeWarning, stacklevel=5)
+
+    try:
+        return forward.each(generator, images, noise, options, say=warn)
+    except forward.Failure as failure:
+        if len(images) == 1:
+            raise ValueError(f"an image {failure}") from None
+    return [_each_or_alone(generator, [picture], noise, options)[0] for picture in images]
 
 
 def _results(
-    generator: Generator, images: Sequence[np.ndarray], seed: int, samples: int | None
+    generator: Generator,
+    images: Sequence[np.ndarray],
+    seed: int,
+    samples: int | None,
+    options: forward.Options,
+    say: Callable[[str], None],
 ) -> Iterator[list[np.ndarray]]:
     """What `outputs` names, in that order, each for all the images [H, W, C] of one padded size."""
     if samples is None:
-        yield _translate_each(generator, images, _noise(seed, 0))
+        yield forward.each(generator, images, _noise(seed, 0), options, say=say)
         return
     # Sums of whole numbers are exact, so neither picture depends on the order of the samples.
     totals: list[Any] = [0] * len(images)
     squares: list[Any] = [0] * len(images)
     for k in range(samples):
-        made = _translate_each(generator, images, _noise(seed, k))
+        made = forward.each(generator, images, _noise(seed, k), options, say=say)
         yield made
         levels = [picture.astype(np.int64) for picture in made]
         totals = [total + x for total, x in zip(totals, levels, strict=True)]
         squares = [square + x * x for square, x in zip(squares, levels, strict=True)]
-    yield [_rounded(total / samples) for total in totals]
+    yield [_rounded(total / samples, images[0].dtype) for total in totals]
     yield [
-        _rounded(STD_SCALE * np.sqrt(samples * square - total * total) / samples)
+        _rounded(STD_SCALE * np.sqrt(samples * square - total * total) / samples, images[0].dtype)
         for total, square in zip(totals, squares, strict=True)
     ]
 
 
-def _rounded(levels: Any) -> np.ndarray:
-    return np.floor(np.minimum(levels, 255.0) + 0.5).astype(np.uint8)
-
-
-def _padded_size(height: int, width: int, multiple: int) -> tuple[int, int]:
-    """The sides that an image is padded to: the next multiples."""
-    return -(-height // multiple) * multiple, -(-width // multiple) * multiple
-
-
-# The module is a frozen dataclass, so that the program compiled for one shape serves every later call.
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _forward(
-    module: Any,
-    own_statistics: bool,
-    ranges: tuple[tuple[float, float], tuple[float, float]],
-    variables: dict,
-    images_u8: jax.Array,
-    key: jax.Array | None,
-) -> jax.Array:
-    network = networks.from_linen(module)
-    ours = (-1.0, 1.0)
-
-    def one(picture: jax.Array) -> jax.Array:
-        batch = _moved(image.to_float(picture)[None], ours, ranges[0])
-        output, _ = network.apply(variables["params"], variables["stats"], batch, train=own_statistics, key=key)
-        return image.to_uint8(_moved(output[0], ranges[1], ours))
-
-    return jax.vmap(one)(images_u8)
-
-
-def _moved(x: jax.Array, old: tuple[float, float], new: tuple[float, float]) -> jax.Array:
-    """Values of one range in another."""
-    return x if old == new else new[0] + (x - old[0]) * ((new[1] - new[0]) / (old[1] - old[0]))
+def _rounded(levels: Any, dtype: np.dtype) -> np.ndarray:
+    return np.floor(np.minimum(levels, np.iinfo(dtype).max) + 0.5).astype(dtype)

@@ -168,6 +168,7 @@ CASES = {
     "image.pixel_unshuffle": Case(lambda x: image.pixel_unshuffle(x, 2), (SMALL,)),
     "image.grid": Case(lambda x: image.grid(x, 2), (SMALL,)),
     "image.imresize": Case(functools.partial(image.imresize, scale=0.5), (SMALL,)),
+    "image.resampling_weights": Case(lambda: image.resampling_weights(4, 6), (), traced=False),
     "metrics.psnr": Case(metrics.psnr, pair(2, 4, 6, 3, scale=255.0), flat=False),
     "metrics.ssim": Case(metrics.ssim, pair(2, 12, 13, 3, scale=255.0)),
     "metrics.ssim_factors": Case(metrics.ssim_factors, pair(2, 12, 13, 3, scale=255.0)),

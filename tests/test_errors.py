@@ -170,6 +170,17 @@ def specified(path: str, **fields: object) -> Prepare:
     return prepare
 
 
+def infinite(path: str) -> Prepare:
+    """The run's generator in another file, with a weight that is not finite."""
+
+    def prepare(patch: Patch) -> None:
+        model = generator.load("runs/tiny")
+        jax.tree.leaves(model.variables["params"])[0].fill(np.inf)
+        generator.save(Path(path), model)
+
+    return prepare
+
+
 def foreign(path: str, **metadata: str) -> Prepare:
     return lambda patch: Path(path).write_bytes(safetensors.numpy.save({"x": np.zeros(2)}, metadata))
 
@@ -736,6 +747,31 @@ CASES: dict[str, list[Case]] = {
             "`--batch_size 0`",
             "gan-jax translate runs/tiny data/test out --batch_size 0",
             "--batch_size is 0; wanted at least 1.",
+        ),
+        Case(
+            "`--tile -1`",
+            "gan-jax translate runs/tiny data/test out --tile -1",
+            "--tile is -1; wanted at least 1, or 0 for whole pictures.",
+        ),
+        Case(
+            "`--outscale 0`",
+            "gan-jax translate runs/tiny data/test out --outscale 0",
+            "--outscale is 0; wanted more than 0 and at most 64.",
+        ),
+        Case(
+            "16 bits a channel, to be written as JPEG",
+            "gan-jax translate runs/tiny data/test/deep.png out.jpg",
+            "out.jpg cannot be written (16 bits a channel are written to .png or .tif alone); make room, or write to "
+            "another folder.",
+            picture("data/test/deep.png", dtype=np.uint16),
+            code=1,
+        ),
+        Case(
+            "an output that is not finite",
+            "gan-jax translate g.safetensors data/test/test_0000.png out",
+            "data/test/test_0000.png has an output that is not finite; see whether the generator is damaged.",
+            infinite("g.safetensors"),
+            code=1,
         ),
         Case(
             "`--sampels 2`",

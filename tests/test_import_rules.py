@@ -49,9 +49,16 @@ ALLOWED = {
     "gan_jax/parallel.py": {"jax", "numpy", "optax", "gan_jax.method"},
     "gan_jax/checkpoint.py": {"jax", "orbax", "gan_jax.parallel"},
     "gan_jax/train.py": {"jax", "numpy", "grain", "gan_jax.method", "gan_jax.parallel", "gan_jax.checkpoint"},
-    "gan_jax/infer.py": {
+    "gan_jax/tiles.py": {"numpy"},
+    "gan_jax/memory.py": {"jax"},
+    "gan_jax/programs.py": {"jax", "gan_jax.image", "gan_jax.networks", "gan_jax.generator"},
+    "gan_jax/forward.py": {
         "jax", "numpy",
-        "gan_jax.image", "gan_jax.networks", "gan_jax.generator", "gan_jax.parallel", "gan_jax.data.pictures",
+        "gan_jax.image", "gan_jax.memory", "gan_jax.programs", "gan_jax.tiles", "gan_jax.networks",
+        "gan_jax.generator", "gan_jax.data.pictures",
+    },
+    "gan_jax/infer.py": {
+        "jax", "numpy", "gan_jax.forward", "gan_jax.generator", "gan_jax.data.deep", "gan_jax.data.pictures",
     },
     "gan_jax/evaluate.py": {
         "numpy",

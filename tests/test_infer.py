@@ -4,10 +4,12 @@ import threading
 import jax
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
-from gan_jax import infer, parallel
+from gan_jax import forward, infer, networks, parallel
+from gan_jax.data import deep
 from gan_jax.data import pictures as pictures_io
+from gan_jax.generator import GeneratorSpec
 
 
 def pictures(n, height=16, width=24, channels=3, seed=0):
@@ -138,7 +140,7 @@ def test_padding_is_a_reflection_that_does_not_show(tiny_generator):
 
 def test_arrays_that_do_not_fit_are_refused(tiny_generator):
     model = tiny_generator()
-    with pytest.raises(TypeError, match="images are float64; wanted uint8"):
+    with pytest.raises(TypeError, match="images are float64; wanted uint8 or uint16"):
         infer.translate(model, np.zeros((1, 8, 8, 3)))
     for shape in ((8, 8), (1, 8, 8, 1), (1, 0, 8, 3)):
         with pytest.raises(ValueError, match="wants \\[N, H, W, 3\\]"):
@@ -209,19 +211,19 @@ def test_names_of_samples_sort_as_their_numbers():
 def test_memory_does_not_grow_with_the_samples(folder, tiny_generator, monkeypatch):
     made, written, most, lock = 0, 0, 0, threading.Lock()
 
-    def compute(generator, images, noise):
+    def compute(generator, images, noise, options, *, say):
         nonlocal made, most
         made += len(images)
         most = max(most, made - written)
         return list(images)
 
-    def save(path, picture):
+    def save(path, photograph):
         nonlocal written
         with lock:
             written += 1
 
-    monkeypatch.setattr(infer, "_translate_each", compute)
-    monkeypatch.setattr(pictures_io, "save", save)
+    monkeypatch.setattr(forward, "each", compute)
+    monkeypatch.setattr(deep, "save", save)
     jobs = infer.plan([folder / "in" / "a.png"], folder / "out", samples=200)
     assert infer.translate_files(tiny_generator(), jobs, samples=200) == []
     assert (made, written) == (200, 202)
@@ -328,3 +330,197 @@ def test_a_generator_on_the_device_translates_as_before(tiny_generator):
     moved = infer.on_device(model)
     assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(moved.variables))
     np.testing.assert_array_equal(infer.translate(moved, picture), infer.translate(model, picture))
+
+
+@pytest.fixture(scope="module")
+def enhancer():
+    """An untrained network that enlarges by two."""
+    module = networks.MSRResNet(scale=2, blocks=1, width=4)
+    params, stats = jax.jit(networks.from_linen(module).init)(jax.random.key(0), np.zeros((1, 8, 8, 3), np.float32))
+    return infer.Generator(generator_spec(module), {"params": jax.tree.map(lambda p: 5.0 * p, params), "stats": stats})
+
+
+def generator_spec(module):
+    return GeneratorSpec(
+        architecture=networks.describe(module),
+        in_channels=3,
+        out_channels=3,
+        method="srresnet",
+        norm="running",
+        dropout=False,
+        scale=2,
+        input_range=(0.0, 1.0),
+        output_range=(0.0, 1.0),
+    )
+
+
+def test_arrays_are_enlarged_in_their_own_depth(enhancer):
+    images = pictures(2, 20, 24)
+    whole = infer.translate(enhancer, images)
+    assert whole.shape == (2, 40, 48, 3)
+    assert_same(infer.translate(enhancer, images, tile=4), whole)
+    deeper = infer.translate(enhancer, images.astype(np.uint16) * 257)
+    assert deeper.dtype == np.uint16
+    assert_same(np.floor(deeper / 257 + 0.5), whole)
+    assert infer.translate(enhancer, images, outscale=1.5).shape == (2, 30, 36, 3)
+
+
+def test_an_output_that_is_not_finite_fails_alone_and_is_not_written(folder, enhancer, monkeypatch):
+    bad = (pixels(folder / "in" / "a.png"), pixels(folder / "in" / "b.jpg"))
+    computed = forward._each
+
+    def each(generator, images, *rest):
+        if any(np.array_equal(x, y) for x in images for y in bad[: 1 + ("dtype" not in generator.spec.architecture)]):
+            raise forward._NotFiniteError
+        return computed(infer.Generator(enhancer.spec, generator.variables), images, *rest)
+
+    monkeypatch.setattr(forward, "_each", each)
+    monkeypatch.setattr(forward, "in_float32", lambda generator: enhancer._replace(spec=exact))
+    exact = dataclasses.replace(enhancer.spec, architecture={**enhancer.spec.architecture, "dtype": "float32"})
+    said = []
+    # Sides of 9 and 10: no two pictures have one size, but the first batch is filled up with itself.
+    jobs = infer.plan([folder / "in"], folder / "out")
+    failures = infer.translate_files(enhancer, jobs, batch_size=2, say=said.append)
+    assert failures == [
+        f"{folder / 'in' / 'a.png'} has an output that is not finite, in float32 too; the generator may be damaged."
+    ]
+    words = "the output was not finite and is computed again in float32."
+    assert said == [f"{folder / 'in' / name}: {words}" for name in ("a.png", "b.jpg")]
+    assert sorted(path.name for path in (folder / "out").rglob("*.png")) == ["b.png", "c.png", "d.png"]
+    with pytest.raises(ValueError, match="an image has an output that is not finite"), pytest.warns(RuntimeWarning):
+        infer.translate(enhancer, np.stack([bad[0], bad[0] // 2]))
+    with pytest.warns(RuntimeWarning, match="computed again in float32"):
+        infer.translate(enhancer, bad[1])
+
+
+def test_a_picture_too_large_for_memory_is_named(folder, enhancer, monkeypatch):
+    def fail(*_, **__):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+
+    for name in ("of_whole", "of_window"):
+        monkeypatch.setattr(forward.programs, name, fail)
+    failures = infer.translate_files(enhancer, infer.plan([folder / "in" / "a.png"], folder / "out"))
+    assert failures == [f"{folder / 'in' / 'a.png'} does not fit into the device's memory; scale it down."]
+
+
+def photograph(path, mode="RGB", size=(24, 18)):
+    """A file with an orientation, a camera, a place and a colour profile."""
+    rng = np.random.default_rng(1)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    exif[ExifTags.Base.Make] = "Camera"
+    exif[ExifTags.IFD.Exif] = {ExifTags.Base.ExposureTime: 0.01, ExifTags.Base.ExifImageWidth: 24}
+    exif[ExifTags.IFD.GPSInfo] = {ExifTags.GPS.GPSLatitudeRef: "N"}
+    channels = {"RGB": 3, "RGBA": 4, "L": 1, "LA": 2}[mode]
+    pixels = rng.integers(0, 256, (size[1], size[0], channels), dtype=np.uint8).squeeze()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, exif=exif.tobytes(), icc_profile=profile(b"RGB "))
+
+
+def opened(path):
+    """The values as they are stored, not turned upright."""
+    with Image.open(path) as image:
+        return np.array(image)
+
+
+def profile(space):
+    return bytes(16) + space + bytes(108)
+
+
+@pytest.mark.parametrize("name", ["x.jpg", "x.png", "x.tif"])
+def test_the_camera_and_the_profile_stay_and_the_orientation_is_applied(tmp_path, enhancer, name):
+    photograph(tmp_path / name)
+    assert infer.translate_files(enhancer, infer.plan([tmp_path / name], tmp_path / "out")) == []
+    with Image.open(tmp_path / "out" / "x.png") as written:
+        assert written.size == (36, 48)
+        exif = written.getexif()
+        assert dict(exif).keys() == {ExifTags.Base.Make, ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo}
+        assert exif[ExifTags.Base.Make] == "Camera"
+        assert exif.get_ifd(ExifTags.IFD.GPSInfo) == {ExifTags.GPS.GPSLatitudeRef: "N"}
+        assert exif.get_ifd(ExifTags.IFD.Exif).keys() == {ExifTags.Base.ExposureTime}, "its size is not the output's"
+        assert written.info["icc_profile"] == profile(b"RGB ")
+    read = pictures_io.read(tmp_path / name, 3)
+    np.testing.assert_array_equal(pixels(tmp_path / "out" / "x.png"), infer.translate(enhancer, read))
+
+
+def test_alpha_is_enlarged_too(tmp_path, enhancer):
+    photograph(tmp_path / "in" / "x.png", "RGBA")
+    stored = opened(tmp_path / "in" / "x.png")
+    jobs = infer.plan([tmp_path / "in"], tmp_path / "out")
+    assert infer.translate_files(enhancer, jobs) == []
+    with Image.open(tmp_path / "out" / "x.png") as written:
+        assert (written.mode, written.size) == ("RGBA", (36, 48))
+        upright = np.rot90(stored, -1)
+        alpha = infer.translate(enhancer, np.repeat(upright[..., 3:], 3, axis=2))
+        luma = Image.fromarray(alpha).convert("L")
+        assert_same(np.array(written)[..., 3], np.array(luma))
+        assert_same(np.array(written)[..., :3], infer.translate(enhancer, np.ascontiguousarray(upright[..., :3])))
+    opaque = stored.copy()
+    opaque[..., 3] = 255
+    Image.fromarray(opaque).save(tmp_path / "in" / "x.png")
+    assert infer.translate_files(enhancer, jobs, outscale=1.5) == []
+    with Image.open(tmp_path / "out" / "x.png") as written:
+        assert written.size == (36, 27)
+        assert (np.array(written)[..., 3] == 255).all(), "it stays opaque"
+
+
+def test_alpha_of_a_picture_that_keeps_its_size_is_untouched(tmp_path, tiny_generator):
+    photograph(tmp_path / "x.png", "LA", (24, 16))
+    model = tiny_generator()
+    assert infer.translate_files(model, infer.plan([tmp_path / "x.png"], tmp_path / "out")) == []
+    alpha = np.rot90(opened(tmp_path / "x.png")[..., 1], -1)
+    np.testing.assert_array_equal(opened(tmp_path / "out" / "x.png")[..., 3], alpha)
+    job = infer.Job(tmp_path / "x.png", tmp_path / "x.jpg")
+    assert infer.translate_files(model, [job], outscale=0.5) == []
+    assert pixels(tmp_path / "x.jpg").shape == (12, 8, 3)
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.tif"])
+def test_16_bit_pictures_stay_16_bit(tmp_path, enhancer, name):
+    stored = np.random.default_rng(0).integers(0, 2**16, (18, 24), dtype=np.uint16)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 8
+    Image.fromarray(stored).save(tmp_path / name, exif=exif)
+    spec = dataclasses.replace(enhancer.spec, in_channels=1, out_channels=1)
+    init = jax.jit(networks.from_linen(enhancer.module).init)
+    params, stats = init(jax.random.key(0), np.zeros((1, 8, 8, 1), np.float32))
+    grey = infer.Generator(spec, {"params": params, "stats": stats})
+    assert infer.translate_files(grey, [infer.Job(tmp_path / name, tmp_path / f"out{name[1:]}")]) == []
+    written = deep.read(tmp_path / f"out{name[1:]}")
+    assert written.dtype == np.uint16
+    np.testing.assert_array_equal(written, infer.translate(grey, np.rot90(stored)[..., None].copy()))
+    (failure,) = infer.translate_files(grey, [infer.Job(tmp_path / name, tmp_path / "out.jpg")])
+    assert failure.endswith(
+        "out.jpg cannot be written (16 bits a channel are written to .png or .tif alone); "
+        "make room, or write to another folder."
+    )
+
+
+def test_a_generator_of_noise_takes_no_pictures(tiny_generator):
+    model = tiny_generator()
+    noise = model._replace(spec=dataclasses.replace(model.spec, architecture={"name": "DCGANGenerator"}))
+    with pytest.raises(ValueError, match="DCGANGenerator makes pictures of noise and takes none"):
+        infer.translate(noise, pictures(1))
+
+
+def test_few_large_pictures_wait_in_memory(folder, enhancer, monkeypatch):
+    """Where one picture has more bytes than may wait, one is read ahead and one is being written."""
+    monkeypatch.setattr(infer, "_WAITING_BYTES", 1)
+    reading, most = 0, 0
+    read_photograph, each = deep.read_photograph, forward.each
+
+    def read(*arguments):
+        nonlocal reading, most
+        reading += 1
+        most = max(most, reading)
+        return read_photograph(*arguments)
+
+    def compute(*arguments, **options):
+        nonlocal reading
+        reading -= 1
+        return each(*arguments, **options)
+
+    monkeypatch.setattr(deep, "read_photograph", read)
+    monkeypatch.setattr(forward, "each", compute)
+    assert infer.translate_files(enhancer, infer.plan([folder / "in"], folder / "out")) == []
+    assert most <= 2

@@ -1,5 +1,7 @@
 """Picture files in their own depth: uint8 or uint16 [H, W, C], C 1 (grey) or 3 (RGB)."""
 
+import struct
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +25,83 @@ def read(path: Path) -> np.ndarray:
     if what is None:
         picture = pictures.read_picture(path)
         return pictures.as_array(picture, 1 if picture.mode == "L" else 3)
+    array = _decoded(path, what)
+    return _over_white(array) if array.shape[2] in (2, 4) else array
+
+
+def read_photograph(path: Path, channels: int) -> pictures.Photograph:
+    """A picture file in its own depth, with all that belongs to it and 1 or 3 channels; raises as `read` does."""
+    what = _header(path)
+    if what is None:
+        return pictures.read_photograph(path, channels)
+    array = _decoded(path, what)
+    colours = array.shape[2] // 2 * 2 - 1 if array.shape[2] in (2, 4) else array.shape[2]
+    alpha = array[..., colours:] if colours < array.shape[2] else None
+    pixels = np.ascontiguousarray(pictures.in_channels(array[..., :colours], channels))
+    return pictures.Photograph(pixels, alpha, what.exif, pictures.profile_for(channels, what.icc_profile))
+
+
+def save(path: Path, photograph: pictures.Photograph) -> None:
+    """Write a picture in its own depth, whole or not at all: 16 bits as PNG or TIFF.
+
+    A 16-bit TIFF keeps the colour profile and not the EXIF. Raises ValueError for 16 bits in another format,
+    ImportError if the `deep` extra is missing that 16 bits in colour or with alpha take, and OSError as
+    `pictures.save` does.
+    """
+    if photograph.pixels.dtype == np.uint8:
+        pictures.save_photograph(path, photograph)
+        return
+    suffix = path.suffix.lower()
+    if suffix not in (".png", ".tif", ".tiff"):
+        raise ValueError("16 bits a channel are written to .png or .tif alone")
+    if photograph.pixels.shape[2] == 1 and photograph.alpha is None:
+        pictures.save_photograph(path, photograph)
+        return
+    layers = [photograph.pixels] if photograph.alpha is None else [photograph.pixels, photograph.alpha]
+    array = np.concatenate(layers, axis=2)
+    try:
+        with pictures.unfinished(path) as part:
+            if suffix == ".png":
+                part.write_bytes(_png(array, photograph))
+            else:
+                _write_tiff(part, array, photograph)
+    except ImportError:
+        raise ImportError("16 bits in colour or with alpha: pip install 'gan_jax[deep]'") from None
+
+
+def _png(array: np.ndarray, photograph: pictures.Photograph) -> bytes:
+    import imagecodecs
+
+    chunks = b""
+    if photograph.icc_profile:
+        chunks += _chunk(b"iCCP", b"icc\0\0" + zlib.compress(photograph.icc_profile))
+    if photograph.exif:
+        chunks += _chunk(b"eXIf", photograph.exif.removeprefix(b"Exif\0\0"))
+    content = bytes(imagecodecs.png_encode(array))
+    after_header = 8 + 25  # the signature, and the chunk IHDR
+    return content[:after_header] + chunks + content[after_header:]
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def _write_tiff(path: Path, array: np.ndarray, photograph: pictures.Photograph) -> None:
+    import tifffile
+
+    tifffile.imwrite(
+        path,
+        array,
+        photometric="rgb" if array.shape[2] >= 3 else "minisblack",
+        planarconfig="contig",
+        extrasamples=["unassalpha"] if photograph.alpha is not None else None,
+        iccprofile=photograph.icc_profile,
+        metadata=None,
+    )
+
+
+def _decoded(path: Path, what: "_Header") -> np.ndarray:
+    """uint16 [H, W, 1 to 4], upright."""
     try:
         array = _read_grey(path) if what.mode in _GREY_16 else _read_colour(path, what.format)
     except Exception as error:
@@ -34,12 +113,25 @@ def read(path: Path) -> np.ndarray:
         # Damaged files make decoders raise nearly anything.
         raise ValueError(f"{path} is damaged or not a picture; replace or remove it.") from error
     array = array.reshape(*array.shape[:2], -1)
-    return _over_white(array) if array.shape[2] in (2, 4) else array
+    turned = what.mode in _GREY_16 and what.format == "TIFF"
+    return array if turned else _upright(array, what.orientation)
+
+
+def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
+    """The array as EXIF's orientation, 1 to 8, means it."""
+    if orientation in (5, 6, 7, 8):
+        array = array.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    return array[:, ::-1] if orientation in (2, 3, 6, 7) else array
 
 
 class _Header(NamedTuple):
     format: str
     mode: str
+    orientation: int
+    exif: bytes
+    icc_profile: bytes | None
 
 
 def _header(path: Path) -> _Header | None:
@@ -48,22 +140,23 @@ def _header(path: Path) -> _Header | None:
         with Image.open(path) as image:
             if not (image.mode in _GREY_16 or pictures.is_deep(image)):
                 return None
-            found = _Header(str(image.format), image.mode)
             # Not image.getexif(), which decodes a whole PNG to find a late chunk.
-            turned = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1) != 1
+            orientation = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
+            known = (pictures.lasting_exif(image), image.info.get("icc_profile"))
+            found = _Header(str(image.format), image.mode, orientation, *known)
             inverted = isinstance(image, TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == 0
     except Exception:
         return None  # pictures.read_picture says what is wrong
     if found.format not in ("PNG", "TIFF") or found.mode not in (*_GREY_16, "LA", "RGB", "RGBA"):
         raise ValueError(f"{path} is 16-bit {found.format} of mode {found.mode}; wanted PNG or TIFF, grey or RGB.")
-    if turned or inverted:
-        what = "turned by its EXIF orientation" if turned else "inverted, with 0 as white"
-        raise ValueError(f"{path} has 16 bits a channel and is {what}; save it upright, with 0 as black.")
+    if inverted:
+        raise ValueError(f"{path} has 16 bits a channel and is inverted, with 0 as white; save it with 0 as black.")
     return found
 
 
 def _read_grey(path: Path) -> np.ndarray:
-    with Image.open(path) as image:
+    with pictures.unmapped(path) as image:
+        image.load()  # before NumPy asks for the sides: Pillow turns a TIFF while it loads it
         return np.asarray(image).astype(np.uint16)
 
 

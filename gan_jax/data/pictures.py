@@ -1,17 +1,35 @@
-"""Picture files: finding, reading and writing them. Arrays are uint8 [H, W, C], C 1 (grey) or 3 (RGB)."""
+"""Picture files: finding, reading and writing them. Arrays are uint8 [H, W, C], C 1 (grey) or 3 (RGB).
+
+Training and scoring see alpha over white; a `Photograph` keeps it, and all else that a file has beside its colours.
+"""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 from PIL.TiffImagePlugin import TiffImageFile
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".gif")
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")  # at most 8 bits a channel
 _BITS_PER_SAMPLE = 258  # tag of TIFF 6.0
+_ALPHALESS = (".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".gif")
+
+# What EXIF says of a picture, rather than of the pixels of one file.
+_LASTING = ("ImageDescription", "Make", "Model", "Software", "DateTime", "Artist", "Copyright")
+_PASSING = ("ExifImageWidth", "ExifImageHeight", "ExifInteroperabilityOffset", "MakerNote")
+
+
+class Photograph(NamedTuple):
+    """A picture and what belongs to it."""
+
+    pixels: np.ndarray  # uint8 or uint16 [H, W, 1 or 3], colours as stored, whatever alpha says
+    alpha: np.ndarray | None = None  # the same dtype [H, W, 1]
+    exif: bytes = b""  # without the orientation, which the pixels have
+    icc_profile: bytes | None = None  # of the pixels' colours
 
 
 def list_pictures(folder: Path, *, instead: str = "") -> list[str]:
@@ -39,7 +57,7 @@ class _RefusedError(ValueError):
 def opened(path: str | Path) -> Iterator[Image.Image]:
     """Open a picture of at most 8 bits a channel; _RefusedError for another, or if the block fails."""
     try:
-        with Image.open(path) as image:
+        with unmapped(path) as image:
             if is_deep(image):
                 raise _RefusedError(f"{path} has more than 8 bits a channel; convert it to 8 bits.")
             if image.mode not in MODES:
@@ -56,6 +74,14 @@ def opened(path: str | Path) -> Iterator[Image.Image]:
             raise type(error)(f"{path} cannot be read; see that it exists and may be read, or remove it.") from None
         # Damaged files make decoders raise nearly anything: SyntaxError, struct.error, IndexError.
         raise _RefusedError(f"{path} is damaged or not a picture; replace or remove it.") from error
+
+
+@contextmanager
+def unmapped(path: str | Path) -> Iterator[Image.Image]:
+    """`Image.open` without Pillow's memory map, which reads a TIFF on its side by the sides it will be turned to."""
+    with Image.open(path) as image:
+        image.filename = ""  # by which it would map the file
+        yield image
 
 
 def is_deep(image: Image.Image) -> bool:
@@ -79,6 +105,57 @@ def read_picture(path: Path) -> Image.Image:
             white = Image.new("RGBA", image.size, "white")
             return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
         return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
+def read_photograph(path: Path, channels: int) -> Photograph:
+    """A picture file of at most 8 bits a channel, with all that belongs to it; raises as `read_picture` does."""
+    with opened(path) as image:
+        exif, icc_profile = lasting_exif(image), image.info.get("icc_profile")
+        ImageOps.exif_transpose(image, in_place=True)
+        alpha = None
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            alpha = np.asarray(image.getchannel("A"))[..., None]
+        pixels = as_array(image, channels)
+    return Photograph(pixels, alpha, exif, profile_for(channels, icc_profile))
+
+
+def lasting_exif(image: Image.Image) -> bytes:
+    """What an opened file's EXIF says of the picture: camera, time, place, author. Empty if it cannot be read."""
+    try:
+        # Not image.getexif(), which decodes a whole PNG to find a late chunk.
+        old, new = Image.Image.getexif(image), Image.Exif()
+        for name in _LASTING:
+            tag = ExifTags.Base[name]
+            if tag in old:
+                new[tag] = old[tag]
+        for part in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+            entries = dict(old.get_ifd(part))
+            for name in _PASSING if part == ExifTags.IFD.Exif else ():
+                entries.pop(ExifTags.Base[name], None)
+            if entries:
+                new[part] = entries
+        return new.tobytes() if len(new) else b""
+    except Exception:  # of a damaged block decoders raise nearly anything, and the picture is whole without it
+        return b""
+
+
+def profile_for(channels: int, icc_profile: bytes | None) -> bytes | None:
+    """A file's colour profile where it speaks of so many channels: a print's CMYK says nothing of its RGB."""
+    space = b"GRAY" if channels == 1 else b"RGB "
+    return icc_profile if icc_profile and icc_profile[16:20] == space else None
+
+
+def in_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
+    """uint8 or uint16 [H, W, 1 or 3] as [H, W, channels]: 1 is luma, rounded as Pillow rounds it, 3 is RGB."""
+    if pixels.shape[2] == channels:
+        return pixels
+    if channels == 3:
+        return np.repeat(pixels, 3, axis=2)
+    # BT.601 luma in 16-bit fixed point.
+    weights = (19595, 38470, 7471)
+    total = pixels.astype(np.uint64) @ np.array(weights, np.uint64)
+    return ((total + 0x8000) >> 16).astype(pixels.dtype)[..., None]
 
 
 def as_array(image: Image.Image, channels: int) -> np.ndarray:
@@ -107,11 +184,35 @@ def save(path: Path, image_u8: np.ndarray) -> None:
 
     Raises OSError where the system refuses: no room, no permission, a file in place of a folder.
     """
+    save_photograph(path, Photograph(image_u8))
+
+
+def save_photograph(path: Path, photograph: Photograph) -> None:
+    """The same with all that belongs to a picture of 8 bits a channel, or of 16 in grey without alpha.
+
+    Formats without alpha get it over white.
+    """
+    pixels, alpha, exif, icc_profile = photograph
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    if alpha is not None and path.suffix.lower() in _ALPHALESS:
+        white = Image.new(picture.mode, picture.size, "white")
+        picture = Image.composite(picture, white, Image.fromarray(alpha[..., 0]))
+    elif alpha is not None:
+        picture.putalpha(Image.fromarray(alpha[..., 0]))
+    known: dict[str, Any] = {"exif": exif} if exif else {}
+    if icc_profile:
+        known["icc_profile"] = icc_profile
+    with unfinished(path) as part:
+        picture.save(part, **known)
+
+
+@contextmanager
+def unfinished(path: Path) -> Iterator[Path]:
+    """Where to write what shall become `path` when it is whole; gone if the block fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture = Image.fromarray(image_u8[..., 0] if image_u8.shape[-1] == 1 else image_u8)
-    unfinished = path.with_name(f".{path.stem}.part{path.suffix}")
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
-        picture.save(unfinished)
-        unfinished.replace(path)
+        yield part
+        part.replace(path)
     finally:  # on a full disk it would take the room of another
-        unfinished.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)

@@ -1,12 +1,14 @@
 import struct
 import sys
+import tempfile
 import types
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import ExifTags, Image
 
 from gan_jax.data import deep, pictures
 
@@ -101,16 +103,11 @@ def test_what_cannot_be_read_in_its_own_depth_is_refused(tmp_path):
     (tmp_path / "cut.tif").write_bytes((tmp_path / "cut.tif").read_bytes()[:-50])
     write_png(tmp_path / "cut.png", RGB[..., :1])
     (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:-50])
-    picture = Image.fromarray(RGB[..., 0])
-    exif = picture.getexif()
-    exif[0x0112] = 6
-    picture.save(tmp_path / "turned.png", exif=exif)
     for name, words in {
         "x.pgm": "wanted PNG or TIFF",
         "signed.tif": "mode I; wanted PNG or TIFF, grey or RGB",
         "cmyk.tif": "mode CMYK; wanted PNG or TIFF, grey or RGB",
         "negative.tif": "0 as white",
-        "turned.png": "turned by its EXIF orientation",
         "float.tif": "mode F",
         "cut.tif": "is damaged",
         "cut.png": "is damaged",
@@ -120,3 +117,65 @@ def test_what_cannot_be_read_in_its_own_depth_is_refused(tmp_path):
         assert str(refused.value).startswith(str(tmp_path / name))
     with pytest.raises(FileNotFoundError):
         deep.read(tmp_path / "nowhere.png")
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.tif"])
+def test_pictures_are_turned_upright_in_both_depths(tmp_path, name):
+    array = RGB[..., 0] // 257 * 257
+    ways = [np.asarray, np.fliplr, lambda x: x[::-1, ::-1], np.flipud]
+    ways += [np.transpose, lambda x: np.rot90(x, -1), lambda x: x[::-1, ::-1].T, np.rot90]
+    for orientation, turn in enumerate(ways, 1):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        Image.fromarray(array).save(tmp_path / name, exif=exif)
+        np.testing.assert_array_equal(deep.read(tmp_path / name)[..., 0], turn(array))
+        Image.fromarray((array // 257).astype(np.uint8)).save(tmp_path / name, exif=exif)
+        np.testing.assert_array_equal(deep.read(tmp_path / name)[..., 0], turn(array) // 257)
+
+
+def test_deep_colours_are_turned_upright(tmp_path):
+    tifffile.imwrite(tmp_path / "x.tif", RGB, photometric="rgb", extratags=[(274, "H", 1, 6, True)])
+    np.testing.assert_array_equal(deep.read(tmp_path / "x.tif"), np.rot90(RGB, -1))
+
+
+def fake_codecs(monkeypatch):
+    """imagecodecs's encoder of PNG, as far as needed: the tests' own."""
+
+    def png_encode(array):
+        with tempfile.TemporaryDirectory() as folder:
+            write_png(Path(folder, "x.png"), array)
+            return Path(folder, "x.png").read_bytes()
+
+    monkeypatch.setitem(sys.modules, "imagecodecs", types.SimpleNamespace(png_encode=png_encode))
+
+
+def test_what_belongs_to_a_16_bit_picture_is_written_with_it(tmp_path, monkeypatch):
+    fake_codecs(monkeypatch)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "Camera"
+    profile = bytes(16) + b"RGB " + bytes(108)
+    photograph = pictures.Photograph(RGB, RGB[..., :1], exif.tobytes(), profile)
+    for name in ("x.png", "x.tif"):
+        deep.save(tmp_path / name, photograph)
+        with Image.open(tmp_path / name) as written:
+            assert written.size == (14, 12)
+            assert written.info["icc_profile"] == profile
+            assert name == "x.tif" or written.getexif()[ExifTags.Base.Make] == "Camera"
+    read = deep.read_photograph(tmp_path / "x.tif", 3)
+    np.testing.assert_array_equal(read.pixels, RGB)
+    np.testing.assert_array_equal(read.alpha, RGB[..., :1])
+    assert read.icc_profile == profile
+    grey = deep.read_photograph(tmp_path / "x.tif", 1)
+    luma = RGB @ np.array([0.299, 0.587, 0.114])
+    assert np.abs(grey.pixels[..., 0] - luma).max() <= 1.5
+    assert grey.icc_profile is None, "it speaks of red, green and blue"
+
+
+def test_16_bits_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match=r"16 bits a channel are written to .png or .tif alone"):
+        deep.save(tmp_path / "x.jpg", pictures.Photograph(RGB))
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    with pytest.raises(ImportError, match=r"16 bits in colour or with alpha: pip install 'gan_jax\[deep\]'"):
+        deep.save(tmp_path / "x.png", pictures.Photograph(RGB))
+    deep.save(tmp_path / "grey.png", pictures.Photograph(RGB[..., :1]))
+    assert [path.name for path in tmp_path.iterdir()] == ["grey.png"]

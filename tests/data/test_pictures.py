@@ -75,3 +75,60 @@ def test_pad_reflects_to_the_next_multiple():
     np.testing.assert_array_equal(padded[:3, 4], picture[:, 2])
     assert pictures.pad(picture, 1) is picture
     np.testing.assert_array_equal(pictures.pad(picture[:1], 2), np.repeat(picture[:1], 2, axis=0))
+
+
+def test_a_photograph_keeps_what_belongs_to_it(tmp_path):
+    alpha = np.arange(24, dtype=np.uint8).reshape(4, 6, 1)
+    profile = bytes(16) + b"RGB " + bytes(108)
+    photograph = pictures.Photograph(colours(), alpha, icc_profile=profile)
+    for name in ("a.png", "a.tif", "a.webp"):
+        pictures.save_photograph(tmp_path / name, photograph)
+    for name in ("a.png", "a.tif"):
+        read = pictures.read_photograph(tmp_path / name, 3)
+        np.testing.assert_array_equal(read.pixels, colours())
+        np.testing.assert_array_equal(read.alpha, alpha)
+        assert read.icc_profile == profile
+    pictures.save_photograph(tmp_path / "a.bmp", photograph._replace(icc_profile=None))
+    over_white = pictures.read(tmp_path / "a.png", 3)
+    assert np.abs(pictures.read(tmp_path / "a.bmp", 3).astype(int) - over_white).max() <= 1
+
+
+def test_profiles_are_kept_for_the_colours_that_they_speak_of():
+    rgb, cmyk, grey = (bytes(16) + space + bytes(108) for space in (b"RGB ", b"CMYK", b"GRAY"))
+    assert pictures.profile_for(3, rgb) == rgb
+    assert pictures.profile_for(1, grey) == grey
+    for channels, profile in ((1, rgb), (3, cmyk), (3, grey), (3, None), (3, b"short")):
+        assert pictures.profile_for(channels, profile) is None
+
+
+def test_exif_that_cannot_be_read_is_no_reason_to_refuse_a_picture(tmp_path):
+    Image.fromarray(colours()).save(tmp_path / "a.png", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\1\x01\x0f\0\2\xff\xff")
+    with Image.open(tmp_path / "a.png") as image:
+        assert pictures.lasting_exif(image) == b""
+
+
+def test_channels_are_brought_to_what_is_wanted():
+    for dtype in (np.uint8, np.uint16):
+        array = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (4, 6, 3), dtype=dtype, endpoint=True)
+        assert pictures.in_channels(array, 3) is array
+        grey = pictures.in_channels(array, 1)
+        assert grey.dtype == dtype
+        np.testing.assert_array_equal(pictures.in_channels(grey, 3), np.repeat(grey, 3, axis=2))
+        if dtype == np.uint8:
+            np.testing.assert_array_equal(grey[..., 0], np.asarray(Image.fromarray(array).convert("L")))
+
+
+def test_what_is_unfinished_goes(tmp_path):
+    with pytest.raises(FileNotFoundError), pictures.unfinished(tmp_path / "a.png") as part:
+        (part.parent / "missing").read_bytes() if part.write_bytes(b"half") else None
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_tiff_on_its_side_is_read_as_it_lies(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(colours()).save(tmp_path / "a.tif", exif=exif)
+    with pictures.unmapped(tmp_path / "a.tif") as image:
+        image.load()
+        np.testing.assert_array_equal(np.asarray(image), np.rot90(colours(), -1))
+    np.testing.assert_array_equal(pictures.read(tmp_path / "a.tif", 3), np.rot90(colours(), -1))

@@ -1,0 +1,83 @@
+"""A photograph of 40 megapixels through `gan-jax translate`: how much memory and time a small x2 network takes.
+
+    python -m benchmarks.large_picture > benchmarks/large_picture.txt
+
+The picture is noise over a gradient, 7680x5208; the network an untrained MSRResNet of two blocks of width 8.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import jax
+import numpy as np
+from PIL import Image
+
+from gan_jax import generator, networks
+
+WIDTH, HEIGHT, SCALE = 7680, 5208, 2
+
+
+def write_generator(path: Path) -> None:
+    module = networks.MSRResNet(scale=SCALE, blocks=2, width=8)
+    params, stats = jax.jit(networks.from_linen(module).init)(jax.random.key(0), np.zeros((1, 8, 8, 3), np.float32))
+    spec = generator.GeneratorSpec(
+        architecture=networks.describe(module),
+        in_channels=3,
+        out_channels=3,
+        method="none",
+        norm="running",
+        dropout=False,
+        scale=SCALE,
+        input_range=(0.0, 1.0),
+        output_range=(0.0, 1.0),
+    )
+    generator.save(path, generator.Generator(spec, {"params": params, "stats": stats}))
+
+
+def write_picture(path: Path) -> None:
+    rng = np.random.default_rng(0)
+    slope = np.linspace(0, 191, WIDTH, dtype=np.float32)[None, :, None]
+    noise = rng.integers(0, 64, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    Image.fromarray(noise + slope.astype(np.uint8)).save(path, compress_level=1)
+
+
+def run(*arguments: str) -> tuple[float, float]:
+    """Seconds, and the child's peak of resident memory in MB."""
+    start = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-m", "gan_jax.cli", *arguments], stdout=sys.stderr)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"gan-jax {' '.join(arguments)} failed")
+    return time.perf_counter() - start, usage.ru_maxrss / 1000
+
+
+if __name__ == "__main__":
+    jax.config.update("jax_platforms", "cpu")
+    names = ("jax", "numpy", "pillow")
+    packages = ", ".join(f"{name} {version(name)}" for name in names)
+    print(f"{os.cpu_count()} cores, Python {platform.python_version()}, {packages}")
+    print(f"{WIDTH}x{HEIGHT} RGB, {WIDTH * HEIGHT / 1e6:.0f} megapixels; out x{SCALE}: ", end="")
+    print(f"{WIDTH * HEIGHT * SCALE**2 / 1e6:.0f} megapixels, a canvas of {WIDTH * HEIGHT * SCALE**2 * 3 / 1e6:.0f} MB")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_generator(folder / "g.safetensors")
+        write_picture(folder / "large.png")
+        Image.new("RGB", (64, 64)).save(folder / "small.png")
+        print(f"\n{'':44} seconds  peak memory (MB)")
+        for what, picture, flags in (
+            ("a picture of 64x64: the programs alone", "small.png", ()),
+            ("the large picture, tiles chosen by memory", "large.png", ()),
+            ("the large picture, --tile 512", "large.png", ("--tile", "512")),
+        ):
+            arguments = (str(folder / "g.safetensors"), str(folder / picture), str(folder / "out.png"))
+            seconds, peak = run("translate", *arguments, *flags)
+            print(f"{what:44} {seconds:7.1f}  {peak:16.0f}", flush=True)
+            with Image.open(folder / "out.png") as written, Image.open(folder / picture) as read:
+                if written.size != (read.width * SCALE, read.height * SCALE):
+                    raise SystemExit(f"{picture} gave {written.size}")

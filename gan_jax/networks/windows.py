@@ -1,0 +1,157 @@
+"""A network on a window of its picture: what it would draw from the whole picture, statistics and dropout, is given.
+
+With that, and a margin as wide as the network's reach, a window's outputs are the whole picture's.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from gan_jax.networks.layers import NORM_EPS, BatchNorm, Conv, ConvTranspose, InstanceNorm
+from gan_jax.networks.network import Params, Stats, from_linen
+
+# A network that reaches farther sees everything, as far as anybody's memory is concerned.
+_MOST_REACH = 4096
+
+
+def on_window(
+    module: nn.Module,
+    params: Params,
+    stats: Stats,
+    x: jax.Array,
+    *,
+    own_statistics: bool,
+    statistics: Sequence[tuple[jax.Array, jax.Array]] = (),
+    key: jax.Array | None = None,
+    place: tuple[tuple[int, int], jax.Array] | None = None,
+) -> tuple[jax.Array, list[jax.Array]]:
+    """A window [1, H, W, C] -> the output, and the inputs of all norms by the picture's own statistics, in order.
+
+    Norm i of these is given the mean and the variance statistics[i], each [C]; behind the last one given, values are
+    the window's alone. These norms are instance norms and, with `own_statistics`, batch norms. Dropout is active where
+    there is a `key`; `place` is the sides of the picture whose mask it is, and where in it [2] the window begins.
+    """
+    inputs: list[jax.Array] = []
+
+    def intercept(call: Any, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
+        layer = context.module
+        if isinstance(layer, InstanceNorm) or (own_statistics and isinstance(layer, BatchNorm)):
+            inputs.append(args[0])
+            as_alone = call(*args, **kwargs)
+            if len(inputs) > len(statistics):
+                return as_alone
+            return _normalised(layer, args[0], *statistics[len(inputs) - 1]).astype(as_alone.dtype)
+        if isinstance(layer, nn.Dropout) and place is not None:
+            return args[0] * _part_of_mask(call, args[0], x.shape, *place)
+        return call(*args, **kwargs)
+
+    with nn.intercept_methods(intercept):
+        output, _ = from_linen(module).apply(params, stats, x, train=False, key=key)
+    return output, inputs
+
+
+def _normalised(layer: nn.Module, x: jax.Array, mean: jax.Array, variance: jax.Array) -> jax.Array:
+    normalised = (x - mean) * lax.rsqrt(variance + NORM_EPS)
+    if isinstance(layer, InstanceNorm):
+        return normalised
+    return normalised * layer.get_variable("params", "scale") + layer.get_variable("params", "bias")
+
+
+def _part_of_mask(call: Any, x: jax.Array, window: tuple, whole: tuple[int, int], offset: jax.Array) -> jax.Array:
+    """The window's part of the mask that `call` draws for a whole feature map, 0 or 1 / (1 - rate)."""
+    n, height, width, channels = x.shape
+    mask = call(jnp.ones((n, height * whole[0] // window[1], width * whole[1] // window[2], channels), x.dtype))
+    row, column = (offset[axis] * x.shape[1 + axis] // window[1 + axis] for axis in range(2))
+    return lax.dynamic_slice(mask, (0, row, column, 0), x.shape)
+
+
+@functools.lru_cache
+def norm_widths(module: nn.Module, channels: int, own_statistics: bool) -> tuple[int, ...]:
+    """The channels of each norm by the picture's own statistics, in order, for pictures of so many channels."""
+    shapes = _variable_shapes(module, channels)
+    x = jax.ShapeDtypeStruct((1, *_probe(module), channels), jnp.float32)
+    _, inputs = jax.eval_shape(
+        lambda params, stats, x: on_window(module, params, stats, x, own_statistics=own_statistics), *shapes, x
+    )
+    return tuple(found.shape[-1] for found in inputs)
+
+
+@functools.lru_cache
+def reach(module: nn.Module, channels: int, scale: int) -> int:
+    """How many input pixels beside a cut at a multiple of `size_multiple` have outputs that depend on what is beyond.
+
+    Found by trying: where an input of zeros, and of ones beyond the cut, gives something else than zeros.
+    """
+    if hasattr(module, "width"):
+        module = module.clone(width=1)  # no network sees farther for being wide
+    multiple = module.size_multiple  # type: ignore[attr-defined]
+    params, stats = jax.tree.map(
+        lambda leaf: np.full(leaf.shape, float(leaf.ndim == 4), leaf.dtype), _variable_shapes(module, channels)
+    )
+
+    def intercept(call: Any, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
+        if isinstance(context.module, InstanceNorm | BatchNorm):
+            return args[0]
+        made = call(*args, **kwargs)
+        # Zero or one after each convolution, so that what comes from afar neither fades nor grows.
+        return (made > 0).astype(made.dtype) if isinstance(context.module, Conv | ConvTranspose) else made
+
+    @jax.jit
+    def reached(x: jax.Array) -> jax.Array:
+        with nn.intercept_methods(intercept):
+            output, _ = from_linen(module).apply(params, stats, x, train=False)
+        return (output != 0).any(axis=(0, 1, 3)).reshape(-1, scale).any(axis=1)
+
+    half = multiple * -(-32 // multiple)
+    while half <= _MOST_REACH:
+        x = np.zeros((1, _probe(module)[0], 2 * half, channels), np.float32)
+        x[:, :, :half] = 1.0
+        farthest = int(max(reached(x)[half:].sum(), reached(x[:, :, ::-1])[:half].sum()))
+        if farthest < half:
+            return farthest
+        half *= 2
+    return _MOST_REACH
+
+
+@functools.lru_cache
+def bytes_a_pixel(module: nn.Module, channels: int) -> float:
+    """Device memory for each input pixel, weights apart: the most bytes of feature maps that are needed at one time."""
+    height, width = _probe(module)
+    x = jax.ShapeDtypeStruct((1, height, width, channels), jnp.float32)
+    apply = lambda variables, x: from_linen(module).apply(*variables, x, train=False)[0]  # noqa: E731
+    return _peak(jax.make_jaxpr(apply)(_variable_shapes(module, channels), x).jaxpr) / (height * width)
+
+
+def _peak(program: Any) -> int:
+    """The most bytes of intermediate values that are alive at one time, each until its last use."""
+    last_use = {id(value): step for step, equation in enumerate(program.eqns) for value in equation.invars}
+    made = {id(value): _bytes(value) for equation in program.eqns for value in equation.outvars}
+    alive = most = 0
+    for step, equation in enumerate(program.eqns):
+        alive += sum(map(_bytes, equation.outvars))
+        most = max(most, alive)
+        alive -= sum(
+            made.get(place, 0) for place in {id(value) for value in equation.invars} if last_use[place] == step
+        )
+    return most
+
+
+def _bytes(value: Any) -> int:
+    return value.aval.size * value.aval.dtype.itemsize
+
+
+def _probe(module: nn.Module) -> tuple[int, int]:
+    """Sides that the network takes."""
+    multiple = module.size_multiple  # type: ignore[attr-defined]
+    return (multiple * -(-16 // multiple),) * 2
+
+
+def _variable_shapes(module: nn.Module, channels: int) -> tuple[Params, Stats]:
+    x = jax.ShapeDtypeStruct((1, *_probe(module), channels), jnp.float32)
+    return jax.eval_shape(from_linen(module).init, jax.random.key(0), x)
