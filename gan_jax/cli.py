@@ -265,11 +265,52 @@ class Data:
         return 0
 
 
+@dataclasses.dataclass(frozen=True)
+class Shrink:
+    """Make low resolution of pictures, 8-bit RGB, as test sets of super-resolution have it."""
+
+    paths: Annotated[Positional[tuple[Path, ...]], arg(metavar="INPUT... OUTPUT")]
+    """Pictures or folders of pictures, then the folder to write to."""
+    scale: int = 4
+    """Side of the pictures, cropped to multiples of it, over side of what is written."""
+    downscale: Literal["bicubic", "bilinear", "lanczos", "area", "nearest"] = "bicubic"
+    """What makes it: bicubic is MATLAB's imresize, which the papers use."""
+
+    def run(self) -> int:
+        """Returns the exit code."""
+        import jax
+        import numpy as np
+
+        from gan_jax import degrade, image, infer
+        from gan_jax.data import pictures
+
+        if len(self.paths) < 2:
+            raise ValueError("give at least one input and, last, an output: gan-jax shrink in/ out/ --scale 4.")
+        if self.scale < 2:
+            raise ValueError(f"--scale is {self.scale}; wanted at least 2.")
+        *inputs, output = self.paths
+        shrink = degrade.Degradation(self.downscale, self.scale)
+        jobs, failures = infer.plan(inputs, output), 0
+        for job in jobs:
+            try:
+                picture = pictures.read(job.input, 3)
+                if min(picture.shape[:2]) < self.scale:
+                    raise ValueError(f"{job.input} is smaller than --scale {self.scale}; leave it out.")
+                small = shrink(image.mod_crop(picture, self.scale), jax.random.key(0))
+                pictures.save(job.output, np.asarray(small))
+            except (ValueError, OSError) as error:
+                print(f"error: {error}", file=sys.stderr)
+                failures += 1
+        print(f"wrote {len(jobs) - failures} of {len(jobs)}")
+        return 1 if failures else 0
+
+
 Verb = (
     Annotated[Translate, subcommand("translate")]
     | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[Convert, subcommand("convert")]
     | Annotated[Inspect, subcommand("inspect")]
+    | Annotated[Shrink, subcommand("shrink")]
     | Annotated[Data, subcommand("data")]
     | Annotated[Report, subcommand("report")]
 )

@@ -15,7 +15,7 @@ import pytest
 import safetensors.numpy
 from PIL import Image
 
-from gan_jax import checkpoint, cli, degrade, errors, generator, infer, networks
+from gan_jax import checkpoint, cli, degrade, errors, generator, image, infer, networks
 from gan_jax.data import pictures
 
 
@@ -372,3 +372,18 @@ def test_help_needs_no_heavy_import():
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert "translate" in done.stdout
+
+
+def test_shrink_makes_the_low_resolution_of_the_papers(tmp_path, capsys):
+    picture = np.random.default_rng(0).integers(0, 256, (22, 17, 3), dtype=np.uint8)
+    pictures.save(tmp_path / "in" / "sub" / "a.png", picture)
+    pictures.save(tmp_path / "in" / "small.png", picture[:2])
+    assert gan_jax("shrink", tmp_path / "in", tmp_path / "out", "--scale", 4) == 1
+    wanted = np.clip(np.asarray(image.imresize(picture[:20, :16].astype(np.float32), scale=1 / 4)), 0, 255)
+    found = pictures.read(tmp_path / "out" / "sub" / "a.png", 3)
+    np.testing.assert_array_equal(found, np.floor(wanted + 0.5).astype(np.uint8))
+    printed = capsys.readouterr()
+    assert "wrote 1 of 2" in printed.out
+    assert "small.png is smaller than --scale 4" in printed.err
+    assert gan_jax("shrink", tmp_path / "in", tmp_path / "out", "--scale", 1) == 2
+    assert gan_jax("shrink", tmp_path / "in") == 2
