@@ -106,8 +106,8 @@ CODE = jax.jit(degrade.jpeg, static_argnames="subsampling")
 def test_jpeg_is_pillows(subsampling):
     """Sides that neither 8 nor 2 divides, in colour and grey.
 
-    libjpeg's DCT is of integers, a few per cent of its coefficients an eighth off, so a coefficient may fall on the
-    other side of a half and move its block by a wave. Measured: at most 5.3% of the values differ by more than a level,
+    libjpeg's DCT is of integers and ours of floats, so a coefficient may fall on the other side of a half. The bounds
+    are what was measured, with room: at most 5.3% of the values differ by more than a level,
     and the mean squared difference is at most 7% of what the coding itself does (at quality 95; 2% at 75).
     """
     odd = np.ascontiguousarray(PHOTO[20:181, 10:155])
