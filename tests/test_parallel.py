@@ -70,6 +70,11 @@ def test_srgan_on_one_device_and_on_eight_gives_the_same_gradients():
 
     batch = {"target": pairs(8)["target"][:, :16, :16]}
     require_equal(gradients_of(make, batch, 1), gradients_of(make, batch, 8))
+    # What a resumed run takes from `init` is what a new one has, on every device.
+    mesh, key = parallel.data_mesh(), jax.random.key(0)
+    frozen = parallel.compile_frozen(make(KEEP), mesh)(key, batch)
+    jax.tree.map(np.testing.assert_array_equal, frozen, parallel.compile_init(make(KEEP), mesh)(key, batch).frozen)
+    assert all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(frozen))
 
 
 @pytest.mark.parametrize("statistics_batch", [1, 2])

@@ -1,6 +1,7 @@
 """SRGAN and ESRGAN's training against BasicSR's recorded steps, and their properties."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,9 +39,7 @@ RUNS = {
 )
 def run(request):
     """What the reference expects, and what five steps through `update` from its weights give."""
-    name, dtype = request.param
-    with jax.enable_x64(dtype is np.float64):
-        return replayed(name, dtype)
+    return replayed(*request.param)
 
 
 class Run(NamedTuple):
@@ -74,17 +73,20 @@ def replayed(name, dtype):
     )
     io |= {side: io[f"{side}_two_batches"][[0, 1, 0, 1, 0]] for side in ("gt", "lq") if side not in io}
     targets, sources = (dtype(io[side]).transpose(0, 1, 3, 4, 2) for side in ("gt", "lq"))
-    state = jax.jit(method.init)(jax.random.key(0), {"target": targets[0], "source": sources[0]})
-    update, steps = jax.jit(method.update), []
-    for target, source in zip(targets, sources, strict=True):
-        state, metrics = update(state, {"target": target, "source": source}, Draws(jax.random.key(0)))
-        steps.append(metrics)
+    precision = partial(jax.enable_x64, dtype is np.float64)
+    with precision():
+        state = jax.jit(method.init)(jax.random.key(0), {"target": targets[0], "source": sources[0]})
+        update, steps = jax.jit(method.update), []
+        for target, source in zip(targets, sources, strict=True):
+            state, metrics = update(state, {"target": target, "source": source}, Draws(jax.random.key(0)))
+            steps.append(metrics)
+    nets = jax.device_get((state.generator, state.critic))
 
     final = {}
-    for net, (module, _), ours in zip("GD", networks, (state.generator, state.critic), strict=True):
+    for net, (module, _), ours in zip("GD", networks, nets, strict=True):
         arrays = convert.to_torch(module, {"params": ours.params, "stats": ours.stats})
         final |= {f"final_{net}:{key}": array for key, array in arrays.items()}
-    critic_stats = state.critic.stats
+    critic_stats = nets[1].stats
     if name == "esrgan_paper":
         # BasicSR's relativistic step judges five times and moves the running statistics with each, which training
         # never reads; ours moves them three times. With the reference's statistics the critics must agree.
@@ -93,11 +95,12 @@ def replayed(name, dtype):
 
     @jax.jit
     def outputs(generator_params, critic_params):
-        made, _ = generator.apply(generator_params, state.generator.stats, sources[0], train=False)
+        made, _ = generator.apply(generator_params, nets[0].stats, sources[0], train=False)
         judged, _ = critic.apply(critic_params, critic_stats, targets[0], train=False)
         return made.transpose(0, 3, 1, 2), judged
 
-    made, judged = outputs(state.generator.params, state.critic.params)
+    with precision():
+        made, judged = jax.device_get(outputs(nets[0].params, nets[1].params))
     final["final_G_eval_on_lq0"] = made[: len(io["final_G_eval_on_lq0"])]
     final["final_D_eval_on_gt0"] = judged
     expected = json.loads((folder / "expected.json").read_text())
@@ -124,8 +127,17 @@ def test_losses_follow_the_reference(run):
 
 def test_networks_after_five_steps_equal_the_references(run):
     gaps = run.expected["max_abs_gap_f32_f64"]
-    for key, gap in (("final_G_eval_on_lq0", gaps["final_G"]), ("final_D_eval_on_gt0", gaps["final_D"])):
-        np.testing.assert_allclose(run.final[key], run.io[key], atol=run.slack * gap, rtol=0)
+    # The reference's statistics, where they stand for ours, are rounded to float32.
+    rounding = 5e-7 if run.name == "esrgan_paper" else 0.0
+    np.testing.assert_allclose(
+        run.final["final_G_eval_on_lq0"], run.io["final_G_eval_on_lq0"], atol=run.slack * gaps["final_G"], rtol=0
+    )
+    np.testing.assert_allclose(
+        run.final["final_D_eval_on_gt0"],
+        run.io["final_D_eval_on_gt0"],
+        atol=run.slack * gaps["final_D"] + rounding,
+        rtol=0,
+    )
 
 
 def test_small_parameters_and_running_statistics_after_five_steps(run):
