@@ -55,33 +55,58 @@ def convolutions(jaxpr):
     return found
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: type(module).__name__)
-def test_bfloat16_is_inside_alone_and_close_to_float32(module):
-    wide, narrow = from_linen(module), from_linen(module.clone(dtype="bfloat16"))
-    shape = (4, 6) if isinstance(module, DCGANGenerator) else (4, 16, 16, 3)
+def inputs_of(module):
+    """An input, and variables larger than at the start of training; not compiled, since that takes long."""
     rng = np.random.default_rng(0)
-    x = rng.uniform(-1, 1, shape).astype(np.float32)
-    # Larger than at the start of training, and not compiled.
-    shapes = jax.eval_shape(wide.init, jax.random.key(0), x)
-    params, stats = jax.tree.map(lambda leaf: rng.normal(0, 0.3, leaf.shape).astype(np.float32), shapes)
+    x = rng.uniform(-1, 1, (4, 6) if isinstance(module, DCGANGenerator) else (4, 16, 16, 3)).astype(np.float32)
+    shapes = jax.eval_shape(from_linen(module).init, jax.random.key(0), x)
+    return x, *jax.tree.map(lambda leaf: rng.normal(0, 0.3, leaf.shape).astype(np.float32), shapes)
 
-    def objective(params, stats):
-        y, new_stats = narrow.apply(params, stats, x, train=True)
+
+def objective(network, x):
+    """(params, stats) -> mean square of the outputs, and (outputs, new statistics)."""
+
+    def value(params, stats):
+        y, new_stats = network.apply(params, stats, x, train=True)
         return sum(jnp.mean(leaf**2) for leaf in jax.tree.leaves(y)), (y, new_stats)
 
-    @jax.jit
-    def everything(params, stats):
-        return jax.grad(objective, has_aux=True)(params, stats), wide.apply(params, stats, x, train=True)[0]
+    return value
 
-    (grads, (y, new_stats)), exact = everything(params, stats)
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: type(module).__name__)
+def test_bfloat16_is_inside_alone(module):
+    narrow = module.clone(dtype="bfloat16")
+    x, params, stats = inputs_of(narrow)
+    gradient = jax.grad(objective(from_linen(narrow), x), has_aux=True)
+    program, (grads, (y, new_stats)) = jax.make_jaxpr(gradient, return_shape=True)(params, stats)
+    assert set(convolutions(program.jaxpr)) == {jnp.dtype("bfloat16")}
     assert {leaf.dtype for leaf in jax.tree.leaves((grads, y, new_stats))} == {jnp.dtype("float32")}
-    assert jax.tree.structure((new_stats, grads)) == jax.tree.structure((stats, params))
+    started = jax.eval_shape(from_linen(narrow).init, jax.random.key(0), x)
+    assert {leaf.dtype for leaf in jax.tree.leaves(started)} == {jnp.dtype("float32")}
+    assert jax.tree.structure((grads, new_stats)) == jax.tree.structure((params, stats))
+    assert networks.build(json.loads(json.dumps(networks.describe(narrow)))) == narrow
+
+
+# Those that compile for long, or have no layer that the others lack, go to the slow tests.
+QUICK = (MSRResNet, PixelGAN, UNet, VGG)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [pytest.param(m, id=type(m).__name__, marks=() if isinstance(m, QUICK) else pytest.mark.slow) for m in MODULES],
+)
+def test_bfloat16_is_close_to_float32_and_has_finite_gradients(module):
+    wide, narrow = from_linen(module), from_linen(module.clone(dtype="bfloat16"))
+    x, params, stats = inputs_of(module)
+
+    @jax.jit
+    def both(params, stats):
+        exact, _ = wide.apply(params, stats, x, train=True)
+        return jax.grad(objective(narrow, x), has_aux=True)(params, stats), exact
+
+    (grads, (y, _)), exact = both(params, stats)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(grads))
     assert all((leaf != 0).any() for name, leaf in jax.tree_util.tree_leaves_with_path(grads) if "kernel" in str(name))
     # bfloat16 has 8 bits and rounds by up to 2**-9; up to 32 roundings follow one another here.
     for got, wanted in zip(jax.tree.leaves(y), jax.tree.leaves(exact), strict=True):
         assert 0 < np.linalg.norm(got - wanted) <= 32 * 2**-9 * np.linalg.norm(wanted)
-    kinds = convolutions(jax.make_jaxpr(jax.grad(objective, has_aux=True))(params, stats).jaxpr)
-    assert set(kinds) == {jnp.dtype("bfloat16")}
-    description = networks.describe(module.clone(dtype="bfloat16"))
-    assert networks.build(json.loads(json.dumps(description))) == module.clone(dtype="bfloat16")
