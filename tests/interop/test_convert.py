@@ -80,6 +80,9 @@ def test_biases_in_front_of_batch_norm_go_into_its_mean_and_come_back_as_zeros()
     changed = {key for key in state if not np.array_equal(back[key], state[key])}
     assert moved <= changed
     assert all(key.endswith((".bias", ".running_mean")) for key in changed)
+    module, variables = convert.from_torch(state)
+    assert convert.from_torch(back)[0] == module
+    assert_equal_trees(convert.from_torch(back)[1], variables)
 
 
 # Each architecture in other fields than the references': (module, channels, project or the first).
