@@ -7,6 +7,7 @@ from typing import Any
 
 from gan_jax import checkpoint, generator
 from gan_jax.interop import convert
+from gan_jax.networks import ChainerDCGANGenerator, DCGANGenerator
 
 
 def describe(path: Path) -> str:
@@ -35,8 +36,13 @@ def _generator(path: Path) -> str:
         f"{path}: {spec.kind} of {spec.method} after {spec.step} steps",
         f"  {name} ({fields}), {model.parameter_count:,} parameters",
     ]
-    if spec.kind == "critic":
-        return "\n".join([*lines, f"  {spec.in_channels} channels in {list(spec.input_range)} -> logits"])
+    if spec.kind != "generator":
+        output = "logits" if spec.kind == "critic" else "maps"
+        return "\n".join([*lines, f"  {spec.in_channels} channels in {list(spec.input_range)} -> {output}"])
+    if isinstance(model.module, DCGANGenerator | ChainerDCGANGenerator):
+        size = model.module.size
+        picture = f"{size}x{size} pixels of {spec.out_channels} channels in {list(spec.output_range)}"
+        return "\n".join([*lines, f"  latents of {spec.in_channels} numbers -> {picture}"])
     statistics = "each image's own statistics" if spec.norm == "image" else "running statistics"
     learned_from = [] if spec.degradation is None else [f"  learned from {_degradation(spec.degradation)}"]
     return "\n".join(

@@ -185,6 +185,20 @@ def foreign(path: str, **metadata: str) -> Prepare:
     return lambda patch: Path(path).write_bytes(safetensors.numpy.save({"x": np.zeros(2)}, metadata))
 
 
+def theirs(path: str, without: str = "", **more: tuple[int, ...]) -> Prepare:
+    """A PixelGAN as PyTorch names its layers, less one array and with others."""
+    shapes = {
+        "net.0.weight": (2, 6, 1, 1),
+        "net.0.bias": (2,),
+        "net.2.weight": (4, 2, 1, 1),
+        "net.5.weight": (1, 4, 1, 1),
+    }
+    shapes |= {f"net.3.{leaf}": (4,) for leaf in ("weight", "bias", "running_mean", "running_var")}
+    shapes = {name: shape for name, shape in {**shapes, **more}.items() if name != without}
+    content = safetensors.numpy.save({name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
+    return lambda patch: Path(path).write_bytes(content)
+
+
 def newer(path: str) -> Prepare:
     return foreign(path, gan_jax=json.dumps({"format": generator.FORMAT_VERSION + 1}))
 
@@ -782,6 +796,79 @@ CASES: dict[str, list[Case]] = {
             "`gan-jax translat`",
             "gan-jax translat",
             "Unrecognized options: translat … Available subcommands: translate, evaluate",
+        ),
+    ],
+    "gan-jax convert": [
+        Case(
+            "a file that does not exist",
+            "gan-jax convert nowhere.pth g.safetensors",
+            "nowhere.pth does not exist; name a .pth, .pt, .safetensors or .npz file.",
+        ),
+        Case(
+            "another ending of the target",
+            "gan-jax convert theirs.safetensors g.pth",
+            "g.pth: what is written is .safetensors; give it that name.",
+            theirs("theirs.safetensors"),
+        ),
+        Case(
+            "the source as the target",
+            "gan-jax convert theirs.safetensors theirs.safetensors",
+            "theirs.safetensors would be overwritten; write to another file.",
+            theirs("theirs.safetensors"),
+        ),
+        Case(
+            "weights of a network that is not known",
+            "gan-jax convert theirs.safetensors g.safetensors",
+            "theirs.safetensors: it holds no state_dict: no arrays with names like 'model.1.weight'.",
+            foreign("theirs.safetensors"),
+        ),
+        Case(
+            "weights of which an array is missing",
+            "gan-jax convert theirs.safetensors g.safetensors",
+            "theirs.safetensors: it looks like pytorch-CycleGAN-and-pix2pix's PixelGAN(width=2, norm='batch'), but "
+            "net.3.bias is missing.",
+            theirs("theirs.safetensors", without="net.3.bias"),
+        ),
+        Case(
+            "weights with an array of another network",
+            "gan-jax convert theirs.safetensors g.safetensors",
+            "theirs.safetensors: it looks like pytorch-CycleGAN-and-pix2pix's PixelGAN(width=2, norm='batch'), but "
+            "net.7.weight has no place.",
+            theirs("theirs.safetensors", **{"net.7.weight": (1, 4, 1, 1)}),
+        ),
+        Case(
+            "weights with an array of another shape",
+            "gan-jax convert theirs.safetensors g.safetensors",
+            "theirs.safetensors: it looks like pytorch-CycleGAN-and-pix2pix's PixelGAN(width=2, norm='batch'), but "
+            "net.3.bias has the shape (3,), which does not fit.",
+            theirs("theirs.safetensors", **{"net.3.bias": (3,)}),
+        ),
+        Case(
+            "a file of two networks",
+            "gan-jax convert theirs.safetensors g.safetensors",
+            "theirs.safetensors: it holds several state_dicts (netD, netG); choose one with --entry.",
+            theirs("theirs.safetensors", **{"netG.model.0.weight": (1,), "netD.model.0.weight": (1,)}),
+        ),
+        Case(
+            "`--architecture UNet` for another's weights",
+            "gan-jax convert theirs.safetensors g.safetensors --architecture UNet",
+            "theirs.safetensors: its names (net.0.bias, net.0.weight, net.2.weight, net.3.bias and 4 more) are no "
+            "known network's; docs/converting.md lists those that are.",
+            theirs("theirs.safetensors"),
+        ),
+        Case(
+            "`--set` with a field that the architecture has not",
+            "gan-jax convert theirs.safetensors g.safetensors --set colour=red",
+            "theirs.safetensors: PixelGAN has no field 'colour'; it has dtype, norm, spectral_norm, "
+            "statistics_batch, width.",
+            theirs("theirs.safetensors"),
+        ),
+        Case(
+            "the encoder of chainer-pix2pix without its decoder",
+            "gan-jax convert enc_iter_9.npz g.safetensors",
+            "enc_iter_9.npz is half of chainer-pix2pix's generator; name the two encNAME.npz and decNAME.npz and put "
+            "them into one folder.",
+            lambda patch: np.savez("enc_iter_9.npz", **{"c0/W": np.zeros(1), "c1/batchnorm/gamma": np.zeros(1)}),
         ),
     ],
     "gan-jax evaluate": [

@@ -73,7 +73,7 @@ ALLOWED = {
     "gan_jax/errors.py": set(),
     "gan_jax/incumbent.py": set(),
     "gan_jax/schedules.py": {"jax", "numpy"},
-    "gan_jax/inspection.py": {"gan_jax.checkpoint", "gan_jax.generator", "gan_jax.interop"},
+    "gan_jax/inspection.py": {"gan_jax.checkpoint", "gan_jax.generator", "gan_jax.interop", "gan_jax.networks"},
     "gan_jax/experiment.py": {"numpy", "gan_jax.method", "gan_jax.generator", "gan_jax.data"},
     "gan_jax/results.py": {
         "numpy",

@@ -50,7 +50,8 @@ def to_theirs(layout: Layout, module: Any, layer: str, array: np.ndarray) -> np.
 
 
 def _is_transposed(module: Any, layer: str) -> bool:
-    return layer.startswith("up") and isinstance(module, _TRANSPOSED)
+    upsample = getattr(module, "upsample", "transposed")
+    return layer.startswith("up") and isinstance(module, _TRANSPOSED) and upsample == "transposed"
 
 
 def _flattened(module: Any, layer: str, inputs: int) -> tuple[int, int]:

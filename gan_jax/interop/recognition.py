@@ -17,6 +17,8 @@ from gan_jax.networks import VGG
 _LEAVES = {"kernel": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
 _LEAVES |= {"scale": "weight", "slope": "weight"}
 
+_USUAL = {("dtype", "float32"), ("spectral_norm", False), ("icnr", False)}  # not worth a word
+
 
 class Match(NamedTuple):
     """A state_dict as a network of ours."""
@@ -141,6 +143,8 @@ def _fit(layout: Layout, module: Any, state: State, wanted: Mapping[str, Any]) -
             f"batch norm adds {layout.eps} to a variance there and {NORM_EPS} here: the difference is in the running "
             "variances, and remains where statistics are an image's or a batch's own"
         )
+    if layout.note:
+        notes.append(layout.note)
     if zeros:
         notes.append(f"no biases in the file, zeros here: {listed(zeros, 3)}")
     lost = []
@@ -197,7 +201,8 @@ def _folded(names: Mapping[str, str], with_bias: set[str]) -> dict[str, str]:
 
 def is_same(read: Any, module: Any, shown: Iterable[str]) -> bool:
     """Whether a written network would be read as what it is."""
-    deciding = {*shown, *({"head", "classes"} & networks.describe(module).keys())}
+    others = {"head", "classes", "norm", "output", "spectral_norm", "upsample"}
+    deciding = {*shown, *(others & networks.describe(module).keys())}
     if isinstance(module, VGG):
         deciding -= {"layers", "depth"}  # a choice among the same arrays; VGG16 and VGG19 begin alike
     return all(getattr(read, field) == getattr(module, field) for field in deciding)
@@ -205,5 +210,6 @@ def is_same(read: Any, module: Any, shown: Iterable[str]) -> bool:
 
 def in_words(module: Any) -> str:
     """UNet(depth=8, ...): an architecture with all its fields."""
-    fields = {key: value for key, value in networks.describe(module).items() if value is not None}
+    described = networks.describe(module)
+    fields = {key: value for key, value in described.items() if value is not None and (key, value) not in _USUAL}
     return f"{fields.pop('name')}({', '.join(f'{key}={value!r}' for key, value in fields.items())})"

@@ -23,6 +23,8 @@ _CHAINER |= {"avg_mean": "running_mean", "avg_var": "running_var", "N": COUNTS}
 
 def load(path: Path) -> Any:
     """What a file holds: dicts of arrays, Chainer's by PyTorch's names. Raises as `torch_file.load` does."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; name a .pth, .pt, .safetensors or .npz file.")
     if path.suffix == ".npz" or chainer_file.is_snapshot(path):
         return _with_its_half(path, _torch_names(chainer_file.load(path)))
     return torch_file.load(path)

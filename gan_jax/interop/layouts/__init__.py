@@ -6,10 +6,9 @@ LAYOUTS = (*pix2pix.LAYOUTS, *super_resolution.LAYOUTS, *dcgan.LAYOUTS, *feature
 
 # Networks that are known and have no counterpart here: an array of theirs, whose they are, and what is in the way.
 WITHOUT_COUNTERPART = {
-    "block8.0.conv.weight": ("leftthomas/SRGAN's generator", "ends in tanh, and SRResNet here is linear"),
-    "res_blocks.0.conv_block.0.weight": (
-        "PyTorch-GAN's SRGAN generator",
-        "has batch norm in its upsampling layers and ends in tanh, and SRResNet here does not",
+    "down1.model.0.weight": (
+        "PyTorch-GAN's pix2pix generator",
+        "keeps the activations in its skips and ends in a nearest enlargement and a 4x4 convolution, and UNet here is "
+        "the paper's",
     ),
-    "model.23.weight": ("PyTorch-GAN's SRGAN critic", "judges patches of 16x16, and SRGANCritic here whole images"),
 }

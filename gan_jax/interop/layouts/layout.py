@@ -45,6 +45,7 @@ class Layout:
     eps: float = NORM_EPS
     unused: str = "nothing"  # pattern of names that belong to the project's network and have no part in ours
     prepare: Callable[[State], State] = dict  # to PyTorch's kernels and channel order
+    note: str = ""  # what else is to be told of it
     in_channels: Callable[[Shapes], int] | None = None  # where the first kernel does not tell
 
     @property

@@ -60,6 +60,31 @@ def _resnet_fields(shapes: Shapes) -> Fields | None:
     }
 
 
+def _nearest_resnet_names(module: Any) -> dict[str, str]:
+    names = {"stem": 1, "stem_norm": 2, "down1": 4, "down1_norm": 5, "down2": 7, "down2_norm": 8}
+    after = 10 + module.blocks
+    names |= {"up1": after + 1, "up1_norm": after + 2, "up2": after + 5, "up2_norm": after + 6, "out": after + 9}
+    blocks = {
+        f"block{block + 1}/conv{conv}": f"{10 + block}.block.{4 * conv - 3}"
+        for block in range(module.blocks)
+        for conv in (1, 2)
+    }
+    return {ours: f"model.{index}" for ours, index in (names | blocks).items()}
+
+
+def _nearest_resnet_fields(shapes: Shapes) -> Fields | None:
+    blocks = count(r"model\.(\d+)\.block\.", shapes)
+    width, channels = shapes["model.1.weight"][:2]
+    if not blocks:
+        return None
+    if channels != 3:
+        raise ValueError(f"it pads its {channels} channels by {channels} pixels, and ResNet here by 3")
+    return {
+        "out_channels": shapes[f"model.{blocks + 19}.weight"][0],
+        "blocks": blocks, "width": width, "norm": "instance", "upsample": "nearest",
+    }  # fmt: skip
+
+
 def _patchgan_names(module: Any) -> dict[str, str]:
     names = {"conv0": "model.0"}
     for layer in range(1, module.layers + 2):
@@ -121,6 +146,9 @@ LAYOUTS = (
     Layout(
         _J, ResNet, _resnet_fields, _resnet_names,
         Use("generator", "cyclegan", "image", why=f"{_J}'s test.py without --eval"), assumed={"padding": "reflect"},
+    ),
+    Layout(
+        "PyTorch-GAN", ResNet, _nearest_resnet_fields, _nearest_resnet_names, Use("generator", "cyclegan", "image"),
     ),
     Layout(_J, PatchGAN, _patchgan_fields, _patchgan_names, Use("critic", "pix2pix", "image")),
     Layout(_J, PixelGAN, _pixelgan_fields, _pixelgan_names, Use("critic", "pix2pix", "image")),

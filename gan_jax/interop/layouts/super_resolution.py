@@ -2,14 +2,17 @@
 
 import math
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan_jax.interop.layouts.layout import CHAINER_EPS, UNIT, Fields, Layout, Shapes, State, Use, count
+from gan_jax.interop.layouts.layout import CHAINER_EPS, NORM_EPS, UNIT, Fields, Layout, Shapes, State, Use, count
 from gan_jax.networks import MSRResNet, SRGANCritic, SRResNet, VGGStyleCritic
 
 _SRGAN_CRITIC = Use("critic", "srgan")
+# ImageNet's normalisation, averaged over the channels: (0 - 0.449) / 0.226 and (1 - 0.449) / 0.226.
+_IMAGENET: Any = {"input_range": (-1.987, 2.438), "output_range": (-1.987, 2.438)}
 
 
 class _SRResNetNames(NamedTuple):
@@ -22,19 +25,21 @@ class _SRResNetNames(NamedTuple):
     merge_norm: str
     up: str
     up_prelu: str
-    tail: str
+    tail: str  # {} is the number of upsampling layers
     up_step: int = 1  # how far the numbers of two upsampling layers are apart
-    first: int = 0  # number of the first block and upsampling layer
+    first: int = 0  # number of the first block
+    first_up: int = 0  # and of the first upsampling layer
 
     def names(self, module: Any) -> dict[str, str]:
         """Our layers and theirs."""
-        names = {"head": self.head, "head_prelu": self.head_prelu, "tail": self.tail}
+        ups = {2: 1, 3: 1, 4: 2, 8: 3}[module.scale]
+        names = {"head": self.head, "head_prelu": self.head_prelu, "tail": self.tail.format(ups)}
         names |= {"merge": self.merge, "merge_norm": self.merge_norm}
         for block in range(module.blocks):
             for ours, theirs in zip(("conv1", "norm1", "prelu", "conv2", "norm2"), self.block, strict=True):
                 names[f"block{block + 1}/{ours}"] = theirs.format(block + self.first)
-        for step in range({2: 1, 3: 1, 4: 2, 8: 3}[module.scale]):
-            number = step * self.up_step + self.first
+        for step in range(ups):
+            number = step * self.up_step + self.first_up
             names |= {f"up{step + 1}": self.up.format(number)}
             names |= {f"up{step + 1}_prelu": self.up_prelu.format(number + self.up_step - 1)}
         return names
@@ -42,12 +47,12 @@ class _SRResNetNames(NamedTuple):
     def fields(self, shapes: Shapes) -> Fields | None:
         """What a file in these names shows."""
         width = shapes[f"{self.head}.weight"][0]
-        ups, number = [], self.first
+        ups, number = [], self.first_up
         while f"{self.up.format(number)}.weight" in shapes:
             ups.append(shapes[f"{self.up.format(number)}.weight"][0])
             number += self.up_step
         return {
-            "out_channels": shapes[f"{self.tail}.weight"][0],
+            "out_channels": shapes[f"{self.tail.format(len(ups))}.weight"][0],
             "scale": math.prod(math.isqrt(features // width) for features in ups),
             "blocks": count(re.escape(self.block[0]).replace(r"\{\}", r"(\d+)"), shapes),
             "width": width,
@@ -76,9 +81,45 @@ _TWTYGQYY = _SRResNetNames(
     merge="conv_mid", merge_norm="bn_mid", up="upscale4x.{}", up_prelu="none", up_step=3, tail="conv_output",
 )  # fmt: skip
 _HI_KING = _SRResNetNames(
-    head="first", head_prelu="none", block=("res{}.c1", "res{}.bn1", "none", "res{}.c2", "res{}.bn2"), first=1,
+    head="first", head_prelu="none", block=("res{}.c1", "res{}.bn1", "none", "res{}.c2", "res{}.bn2"),
+    first=1, first_up=1,
     merge="conv_mid", merge_norm="bn_mid", up="upscale{}.conv", up_prelu="none", tail="conv_output",
 )  # fmt: skip
+_LEFTTHOMAS = _SRResNetNames(
+    head="block1.0", head_prelu="block1.1", first=2,
+    block=("block{}.conv1", "block{}.bn1", "block{}.prelu", "block{}.conv2", "block{}.bn2"),
+    merge="block7.0", merge_norm="block7.1", up="block8.{}.conv", up_prelu="block8.{}.prelu", tail="block8.{}",
+)  # fmt: skip
+_PYTORCH_GAN = _SRResNetNames(
+    head="conv1.0", head_prelu="conv1.1",
+    block=("res_blocks.{}.conv_block.0", "res_blocks.{}.conv_block.1", "res_blocks.{}.conv_block.2",
+           "res_blocks.{}.conv_block.3", "res_blocks.{}.conv_block.4"),
+    merge="conv2.0", merge_norm="conv2.1", up="upsampling.{}", up_prelu="upsampling.{}", up_step=4, tail="conv3.0",
+)  # fmt: skip
+
+
+def _pytorch_gan(state: State) -> State:
+    """The batch norm behind each upsampling convolution, whose eps is torch's 1e-5, in its kernel and bias."""
+    state = dict(state)
+    number = 0
+    while f"upsampling.{number}.weight" in state:
+        conv, norm = f"upsampling.{number}", f"upsampling.{number + 1}"
+        scale, bias, mean, var = (
+            state.pop(f"{norm}.{leaf}") for leaf in ("weight", "bias", "running_mean", "running_var")
+        )
+        factor = scale / np.sqrt(var + NORM_EPS)
+        state[f"{conv}.weight"] = state[f"{conv}.weight"] * factor[:, None, None, None]
+        state[f"{conv}.bias"] = (state[f"{conv}.bias"] - mean) * factor + bias
+        number += _PYTORCH_GAN.up_step
+    return state
+
+
+def _with_output(names: _SRResNetNames, output: str) -> Callable[[Shapes], Fields | None]:
+    def fields(shapes: Shapes) -> Fields | None:
+        shown = names.fields(shapes)
+        return None if shown is None else {**shown, "output": output}
+
+    return fields
 
 
 def _hi_king(state: State) -> State:
@@ -150,6 +191,18 @@ def _srgan_critic(convolutions: str, dense: tuple[str, str]) -> dict[str, Any]:
     return {"architecture": SRGANCritic, "names": names, "fields": fields}
 
 
+def _patch_critic_names(module: Any) -> dict[str, str]:
+    names = {"conv0": "model.0", "conv8": "model.23"}
+    for layer in range(1, 8):
+        names |= {f"conv{layer}": f"model.{3 * layer - 1}", f"conv{layer}_norm": f"model.{3 * layer}"}
+    return names
+
+
+def _patch_critic_fields(shapes: Shapes) -> Fields | None:
+    width, _, *kernel = shapes["model.0.weight"]
+    return {"width": width, "head": "conv"} if kernel == [3, 3] and len(shapes["model.23.weight"]) == 4 else None
+
+
 LAYOUTS = (
     Layout(
         "the paper's figure", SRResNet, _PAPER.fields, _PAPER.names,
@@ -161,6 +214,12 @@ LAYOUTS = (
            Use("generator", "srresnet", **UNIT)),
     Layout("twtygqyy/pytorch-SRResNet", SRResNet, _TWTYGQYY.fields, _TWTYGQYY.names,
            Use("generator", "srresnet", **UNIT), constants={"slope": 0.2}, biasless=True),
+    Layout("leftthomas/SRGAN", SRResNet, _with_output(_LEFTTHOMAS, "unit_tanh"), _LEFTTHOMAS.names,
+           Use("generator", "srgan", **UNIT), biased=True),
+    Layout("PyTorch-GAN", SRResNet, _with_output(_PYTORCH_GAN, "tanh"), _PYTORCH_GAN.names,
+           Use("generator", "srgan", **_IMAGENET), biased=True, eps=0.8, prepare=_pytorch_gan,
+           note="the batch norm of the upsampling layers is in their kernels, and images, which PyTorch-GAN normalises "
+           "by ImageNet's mean and deviation of each channel, are here by those of all three"),
     Layout("BasicSR", **_msrresnet("body", "upconv{}"), use=Use("generator", "srresnet", **UNIT)),
     Layout("mmagic", **_msrresnet("trunk_net", "upsample{}.upsample_conv"), use=Use("generator", "srresnet", **UNIT)),
     Layout("BasicSR and mmagic", VGGStyleCritic, _vggstyle_fields, _vggstyle_names, Use("critic", "srgan", **UNIT)),
@@ -169,6 +228,8 @@ LAYOUTS = (
            use=Use("critic", "srgan", **UNIT)),
     Layout("leftthomas/SRGAN", **_srgan_critic("net", ("net.24", "net.26")),
            use=Use("critic", "srgan", **UNIT), biased=True, dense_as_conv=True),
+    Layout("PyTorch-GAN", SRGANCritic, _patch_critic_fields, _patch_critic_names,
+           Use("critic", "srgan", **_IMAGENET), biased=True),
     Layout("Hi-king/superresolution_gan", SRResNet, _hi_king_fields, _HI_KING.names,
            Use("generator", "srresnet", input_range=(0.0, 255.0), output_range=(0.0, 255.0)),
            constants={"slope": 0.0}, eps=CHAINER_EPS, prepare=_hi_king),
