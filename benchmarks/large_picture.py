@@ -47,21 +47,24 @@ def write_picture(path: Path) -> None:
     Image.fromarray(noise + slope.astype(np.uint8)).save(path, compress_level=1)
 
 
-def run(*arguments: str) -> tuple[float, float]:
-    """Seconds, and the child's peak of resident memory in MB."""
+def run(*arguments: str) -> tuple[float, float, float]:
+    """Seconds by the clock and of the processors, and the child's peak of resident memory in MB."""
     start = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", "gan_jax.cli", *arguments], stdout=sys.stderr)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"gan-jax {' '.join(arguments)} failed")
-    return time.perf_counter() - start, usage.ru_maxrss / 1000
+    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000
 
 
 if __name__ == "__main__":
     jax.config.update("jax_platforms", "cpu")
     names = ("jax", "numpy", "pillow")
     packages = ", ".join(f"{name} {version(name)}" for name in names)
-    print(f"{os.cpu_count()} cores, Python {platform.python_version()}, {packages}")
+    load = os.getloadavg()[0]
+    print(
+        f"{os.cpu_count()} cores, {load:.0f} programs waiting for them, Python {platform.python_version()}, {packages}"
+    )
     print(f"{WIDTH}x{HEIGHT} RGB, {WIDTH * HEIGHT / 1e6:.0f} megapixels; out x{SCALE}: ", end="")
     print(f"{WIDTH * HEIGHT * SCALE**2 / 1e6:.0f} megapixels, a canvas of {WIDTH * HEIGHT * SCALE**2 * 3 / 1e6:.0f} MB")
     with tempfile.TemporaryDirectory() as name:
@@ -69,15 +72,14 @@ if __name__ == "__main__":
         write_generator(folder / "g.safetensors")
         write_picture(folder / "large.png")
         Image.new("RGB", (64, 64)).save(folder / "small.png")
-        print(f"\n{'':44} seconds  peak memory (MB)")
+        print(f"\n{'':44} seconds  processor seconds  peak memory (MB)", flush=True)
         for what, picture, flags in (
             ("a picture of 64x64: the programs alone", "small.png", ()),
             ("the large picture, tiles chosen by memory", "large.png", ()),
-            ("the large picture, --tile 512", "large.png", ("--tile", "512")),
         ):
             arguments = (str(folder / "g.safetensors"), str(folder / picture), str(folder / "out.png"))
-            seconds, peak = run("translate", *arguments, *flags)
-            print(f"{what:44} {seconds:7.1f}  {peak:16.0f}", flush=True)
+            seconds, busy, peak = run("translate", *arguments, *flags)
+            print(f"{what:44} {seconds:7.0f}  {busy:17.0f}  {peak:16.0f}", flush=True)
             with Image.open(folder / "out.png") as written, Image.open(folder / picture) as read:
                 if written.size != (read.width * SCALE, read.height * SCALE):
                     raise SystemExit(f"{picture} gave {written.size}")

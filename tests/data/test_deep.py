@@ -82,6 +82,16 @@ def test_16_bit_colour_of_png_is_refused_without_the_extra(tmp_path, monkeypatch
 def test_16_bit_colour_of_png_is_read_with_the_extra(tmp_path):
     write_png(tmp_path / "x.png", RGB)
     np.testing.assert_array_equal(deep.read(tmp_path / "x.png"), RGB)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "Camera"
+    for alpha in (None, RGB[..., :1]):
+        photograph = pictures.Photograph(RGB, alpha, exif.tobytes(), bytes(16) + b"RGB " + bytes(108))
+        deep.save(tmp_path / "y.png", photograph)
+        read = deep.read_photograph(tmp_path / "y.png", 3)
+        np.testing.assert_array_equal(read.pixels, RGB)
+        assert (read.alpha is None) if alpha is None else (read.alpha == alpha).all()
+        assert read.icc_profile == photograph.icc_profile
+        assert b"Camera" in read.exif
 
 
 def test_alpha_is_laid_over_white(tmp_path, monkeypatch):
