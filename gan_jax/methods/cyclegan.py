@@ -20,9 +20,9 @@ class State:
 
     step: jax.Array  # int32: updates made so far
     key: Key  # constant: each step folds its number in
-    AtoB: NetState  # noqa: N815 - as its file is called
-    BtoA: NetState  # noqa: N815
-    critic_A: NetState  # noqa: N815 - it judges pictures of kind A
+    AtoB: NetState
+    BtoA: NetState
+    critic_A: NetState  # noqa: N815 - as its file is called; it judges pictures of kind A
     critic_B: NetState  # noqa: N815
     pool_A: Pool | None  # noqa: N815 - of what BtoA made, if wanted
     pool_B: Pool | None  # noqa: N815
