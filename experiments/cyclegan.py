@@ -121,7 +121,7 @@ def experiment(config: Config) -> Experiment:
     """The experiment that a configuration means."""
     if config.dataroot is None:
         raise ValueError(f"no training pictures: give --dataroot FOLDER, or a preset ({', '.join(PRESETS)}).")
-    train, tasks = (read(config, config.dataset_mode) for read in (unpaired.training, unpaired.tasks))
+    train, tasks = unpaired.training(config, config.dataset_mode), unpaired.tasks(config, config.dataset_mode)
     if config.lr_policy == "plateau" and any(task.target is None for task in tasks.values()):
         raise ValueError("--lr_policy plateau watches scores, which pictures without counterparts lack; take linear.")
     channels = {"A": pairs.input_channels(config), "B": config.output_nc}

@@ -12,7 +12,7 @@ from gan_jax.data import day_night, sources, transforms
 from gan_jax.data.pipeline import Source
 
 EMBEDDED_COUNTS = {"train": 200, "val": 16, "test": 64}  # pictures of each kind
-KINDS = {"A": "source", "B": "target"}  # and what they are of a pair
+KINDS: dict[str, Literal["source", "target"]] = {"A": "source", "B": "target"}  # and what they are of a pair
 
 
 def training(config: translators.Config, mode: str) -> sources.Unpaired:

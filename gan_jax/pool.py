@@ -13,15 +13,15 @@ import jax.numpy as jnp
 class Pool(NamedTuple):
     """So many pictures of one shape, on the device."""
 
-    images: jax.Array  # [size, H, W, C]; from `count` on they are not yet pictures
-    count: jax.Array  # int32: pictures so far, at most size
+    images: jax.Array  # [size, H, W, C]; from `filled` on they are not yet pictures
+    filled: jax.Array  # int32: pictures so far, at most size
 
 
 class Draws(NamedTuple):
     """What is random in an exchange of N pictures."""
 
     chance: jax.Array  # [N], in [0, 1): above 1/2 a picture of the pool is shown instead
-    index: jax.Array  # [N], int32: which one
+    slot: jax.Array  # [N], int32: which one
 
 
 def empty(size: int, image: jax.ShapeDtypeStruct) -> Pool:
@@ -31,8 +31,8 @@ def empty(size: int, image: jax.ShapeDtypeStruct) -> Pool:
 
 def draw(key: jax.Array, count: int, size: int) -> Draws:
     """The draws for `count` pictures and a pool of `size`."""
-    chance, index = jax.random.split(key)
-    return Draws(jax.random.uniform(chance, (count,)), jax.random.randint(index, (count,), 0, size))
+    chance, slot = jax.random.split(key)
+    return Draws(jax.random.uniform(chance, (count,)), jax.random.randint(slot, (count,), 0, size))
 
 
 def exchange(pool: Pool, images: jax.Array, draws: Draws) -> tuple[Pool, jax.Array]:
@@ -50,11 +50,11 @@ def exchange(pool: Pool, images: jax.Array, draws: Draws) -> tuple[Pool, jax.Arr
     size = len(pool.images)
 
     def step(pool: Pool, one: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[Pool, jax.Array]:
-        image, chance, index = one
-        full = pool.count == size
-        slot = jnp.where(full, index, pool.count)
+        image, chance, slot = one
+        full = pool.filled == size
+        slot = jnp.where(full, slot, pool.filled)
         old, swap = pool.images[slot], full & (chance > 0.5)
         kept, shown = jnp.where(full & ~swap, old, image), jnp.where(swap, old, image)
-        return Pool(pool.images.at[slot].set(kept), jnp.minimum(pool.count + 1, size)), shown
+        return Pool(pool.images.at[slot].set(kept), jnp.minimum(pool.filled + 1, size)), shown
 
     return jax.lax.scan(step, pool, (images, *draws))

@@ -26,8 +26,8 @@ def test_exchanges_follow_the_reference(case):
         draws = pool.Draws(jnp.array(chance, jnp.float32), jnp.array(index, jnp.int32))
         state, shown = exchange(state, images, draws)
         assert shown.ravel().tolist() == one["outputs"]
-        assert state.images[: state.count].ravel().tolist() == one["pool_after"]
-    assert int(state.count) == size
+        assert state.images[: state.filled].ravel().tolist() == one["pool_after"]
+    assert int(state.filled) == size
 
 
 def test_draws_are_fair_and_a_function_of_the_key():
@@ -38,7 +38,7 @@ def test_draws_are_fair_and_a_function_of_the_key():
     assert abs(np.corrcoef(chance, index)[0, 1]) < 0.05
     again, other = pool.draw(jax.random.key(0), 4000, 50), pool.draw(jax.random.key(1), 4000, 50)
     np.testing.assert_array_equal(chance, again.chance)
-    assert (index != other.index).any()
+    assert (index != other.slot).any()
 
 
 def test_a_picture_of_another_size_is_refused():

@@ -91,7 +91,9 @@ def cyclegan(
         dropout, *keys = jax.random.split(key, 3)
         if not pool_size:
             return Draws(dropout, None, None)
-        return Draws(dropout, *(pool.draw(k, len(batch[name]), pool_size) for k, name in zip(keys, "BA", strict=True)))
+        return Draws(
+            dropout, *(pool.draw(k, jnp.shape(batch[name])[0], pool_size) for k, name in zip(keys, "BA", strict=True))
+        )
 
     def update(state: State, batch: Batch, draws: Draws) -> tuple[State, Metrics]:
         a, b = image.to_float(batch["A"]), image.to_float(batch["B"])
@@ -158,13 +160,13 @@ def cyclegan(
         new_state = dataclasses.replace(state, step=state.step + 1, AtoB=to_b, BtoA=to_a)
         if ema_decay is not None:
             params = {"AtoB": to_b.params, "BtoA": to_a.params}
-            new_state = new_state.replace(ema=optax.incremental_update(params, state.ema, 1.0 - ema_decay))
+            new_state = dataclasses.replace(new_state, ema=optax.incremental_update(params, state.ema, 1.0 - ema_decay))
         if adversarial is not None:
             pool_a, shown_a = _exchange(state.pool_A, fake_a, draws.pool_A)
             pool_b, shown_b = _exchange(state.pool_B, fake_b, draws.pool_B)
             judge_a, critic_a_loss = taught(adversarial, critic_a, state.critic_A, critic_stats["A"], a, shown_a)
             judge_b, critic_b_loss = taught(adversarial, critic_b, state.critic_B, critic_stats["B"], b, shown_b)
-            new_state = new_state.replace(critic_A=judge_a, critic_B=judge_b, pool_A=pool_a, pool_B=pool_b)
+            new_state = dataclasses.replace(new_state, critic_A=judge_a, critic_B=judge_b, pool_A=pool_a, pool_B=pool_b)
             metrics |= {"loss/critic_A": critic_a_loss, "loss/critic_B": critic_b_loss}
         return new_state, {**metrics, "loss/generators": loss}
 
