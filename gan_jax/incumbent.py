@@ -34,12 +34,13 @@ _PIX2PIX = "CycleGAN has no such part; it is pix2pix's."
 _PARTS = "the generator's file says which architecture it is."
 _ONE_BY_ONE = "test pictures are read in order, one by one, and never mirrored."
 _PAGE = "the results are in index.html."
+_CHOSEN = "`train.py` chooses the experiment by it."
 _UNALIGNED = "pix2pix wants pairs; --model cycle_gan trains without."
 _COLOUR = "use --model pix2pix with --derive grey, which makes the input of each photograph."
 _KEEPS = "a run keeps its last and its best generator; use --epoch latest or --epoch best."
 _NAME = "write the whole name into --name."
 
-_BOTH = (
+BOTH = (
     Row("--dataroot --name --checkpoints_dir --direction --input_nc --output_nc", ANY, "same"),
     Row("--netG --netD --ngf --ndf --n_layers_D", ANY, "same"),
     Row("--max_dataset_size", "inf", "mapped", "all pictures are used."),
@@ -73,8 +74,6 @@ _BOTH = (
     Row("--which_direction", ANY, "mapped", to="--direction {}"),
     Row("--which_model_netG", ANY, "mapped", to="--netG {}"),
     Row("--which_model_netD", ANY, "mapped", to="--netD {}"),
-    # Which experiment.
-    Row("--model", "pix2pix cycle_gan", "mapped", "`train.py` chooses the experiment by it."),
     Row("--model", "colorization", "refused", _COLOUR),
     Row("--model", "test", "refused", "it trains nothing; use gan-jax translate RUN INPUT OUTPUT, or test.py."),
     Row("--model", ANY, "refused", "there is --model pix2pix and --model cycle_gan."),
@@ -122,6 +121,8 @@ _OTHER_DATA = (
     ),
 )
 PIX2PIX = (
+    Row("--model", "pix2pix", "mapped", _CHOSEN),
+    Row("--model", "cycle_gan", "refused", "it is another experiment; use train.py or python -m experiments.cyclegan."),
     Row("--lambda_L1", ANY, "same"),
     Row("--lambda_A", ANY, "mapped", "with pix2pix it was the weight of L1.", to="--lambda_L1 {}"),
     Row("--align_data --use_dropout", None, "mapped", "what pix2pix does anyway."),
@@ -131,6 +132,8 @@ PIX2PIX = (
     Row("--pool_size --identity --lambda_identity --lambda_B", ANY, "ignored", _CYCLEGAN),
 )
 CYCLEGAN = (
+    Row("--model", "cycle_gan", "mapped", _CHOSEN),
+    Row("--model", "pix2pix", "refused", "it is another experiment; use train.py or python -m experiments.pix2pix."),
     Row("--lambda_A --lambda_B --lambda_identity --pool_size", ANY, "same"),
     Row("--identity", ANY, "mapped", to="--lambda_identity {}"),
     Row("--align_data", None, "mapped", to="--dataset_mode aligned"),
@@ -139,8 +142,8 @@ CYCLEGAN = (
     *_OTHER_DATA,
     Row("--lambda_L1", ANY, "ignored", _PIX2PIX),
 )
-TRAIN = (*PIX2PIX, *_BOTH)
-TRAIN_CYCLEGAN = (*CYCLEGAN, *_BOTH)
+TRAIN = (*PIX2PIX, *BOTH)
+TRAIN_CYCLEGAN = (*CYCLEGAN, *BOTH)
 
 TEST = (
     Row("--num_test --how_many --ntest --max_dataset_size", "inf", "mapped", "all pictures are used."),
