@@ -15,7 +15,8 @@ import safetensors.numpy
 from gan_jax import networks
 
 FORMAT_VERSION = 2  # 1: as 2, without a degradation
-BESIDE = ("_best", "_critic")  # ends of the names of a run's files that are not its last generator
+# Ends of the names of a run's files that are not its last generator.
+BESIDE = ("_best", "_critic", "_critic_A", "_critic_B")
 _KEY = "gan_jax"
 
 
@@ -108,7 +109,7 @@ def load(path: str | Path) -> Generator:
 def find(path: Path) -> Path:
     """The file that a path means: itself, or the last generator of a run's folder.
 
-    There <run>_best.safetensors and <run>_critic.safetensors do not count.
+    There <run>_best.safetensors and critics do not count.
     Raises FileNotFoundError where there is none, ValueError where a folder holds several.
     """
     if path.is_file():

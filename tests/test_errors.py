@@ -428,12 +428,12 @@ CASES: dict[str, list[Case]] = {
         Case(
             "`--model cycle_gan`",
             "pix2pix --model cycle_gan",
-            "--model cycle_gan: CycleGAN is not part of this version; --model pix2pix trains on pairs.",
+            "--model cycle_gan: it is another experiment; use train.py or python -m experiments.cyclegan.",
         ),
         Case(
             "`python train.py` without `--model`",
             "train.py --dataroot data",
-            "no --model: give --model pix2pix, the one that this version trains.",
+            "no --model: give --model pix2pix or --model cycle_gan.",
         ),
         Case(
             "`--results_dir out`, a flag of `test.py`",
