@@ -28,7 +28,7 @@ class GeneratorSpec:
     """
 
     architecture: Mapping[str, Any]  # as networks.describe writes it
-    in_channels: int
+    in_channels: int  # of the picture that goes in, or of the latent
     out_channels: int
     method: str
     norm: Literal["image", "running"]  # test-time statistics: each image's own, or the running ones
@@ -39,6 +39,7 @@ class GeneratorSpec:
     output_range: tuple[float, float] = (-1.0, 1.0)
     step: int = 0  # training steps behind it
     kind: Literal["generator", "critic", "features"] = "generator"
+    latent: Literal["normal", "uniform"] | None = None  # what the latents of a generator of pictures are drawn from
 
 
 class Generator(NamedTuple):

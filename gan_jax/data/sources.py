@@ -149,26 +149,34 @@ def open_pairs(
         raise ValueError(f"limit is {limit}, which leaves no pictures; use at least 1, or none to read all.")
     if not root.is_dir():
         raise FileNotFoundError(f"no folder {root}; wanted one with pictures in it or in split folders.")
-    at = _single(root) if derive else _layout(root)
-    present = [name for name in STAND_INS if any(folder.is_dir() for folder in at(name))]
-    if present:
-        name = next((name for name in STAND_INS[split] if name in present), None)
-        if name is None and split != "train":
-            return None
-        folders = at(name or split)
-        files = _matched(folders)
-    else:
-        folders = at("")
-        files = _held_out(_matched(folders, instead=_SPLIT_FOLDERS), split)
-        if not files:
-            return None
-    files = files[:limit]
+    found = files_of(split, _single(root) if derive else _layout(root), instead=_SPLIT_FOLDERS)
+    if found is None:
+        return None
+    folders, files = found[0], found[1][:limit]
     if derive:
         return Photos(folders, files, derive, *channels)
     return Pairs(folders, files, direction, *channels)
 
 
 Layout = Callable[[str], tuple[Path, ...]]  # a split's name to its folders, "" to those above the splits
+
+
+def files_of(split: str, at: Layout, *, instead: str) -> tuple[tuple[Path, ...], list[tuple[str, ...]]] | None:
+    """The folders and the files of train, val or test under a layout; None where there is no val and no test.
+
+    Splits stand in for each other and a tenth is held out as `open_pairs` says, and its errors are raised; `instead`
+    ends that for no pictures at all.
+    """
+    present = [name for name in STAND_INS if any(folder.is_dir() for folder in at(name))]
+    if not present:
+        folders = at("")
+        files = _held_out(_matched(folders, instead=instead), split)
+        return (folders, files) if files else None
+    name = next((name for name in STAND_INS[split] if name in present), None)
+    if name is None and split != "train":
+        return None
+    folders = at(name or split)
+    return folders, _matched(folders)
 
 
 def _single(root: Path) -> Layout:

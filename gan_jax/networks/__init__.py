@@ -5,7 +5,9 @@ from typing import Any
 
 import flax.linen as nn
 
+from gan_jax.networks.classifier import Classifier
 from gan_jax.networks.dcgan import DCGANCritic, DCGANGenerator
+from gan_jax.networks.mlp import MLP
 from gan_jax.networks.network import Network, from_linen, starting_from
 from gan_jax.networks.patchgan import PatchGAN
 from gan_jax.networks.pixelgan import PixelGAN
@@ -17,8 +19,10 @@ from gan_jax.networks.vgg import VGG, AlexNet
 from gan_jax.networks.vggstyle import VGGStyleCritic
 
 __all__ = [
+    "MLP",
     "VGG",
     "AlexNet",
+    "Classifier",
     "DCGANCritic",
     "DCGANGenerator",
     "MSRResNet",
@@ -43,8 +47,8 @@ def catalogue() -> dict[str, type[nn.Module]]:
     """Every architecture by the name that generator files use."""
     generators = (DCGANGenerator, MSRResNet, ResNet, SRResNet, UNet)
     critics = (DCGANCritic, PatchGAN, PixelGAN, SRGANCritic, VGGStyleCritic)
-    features = (AlexNet, VGG)
-    return {cls.__name__: cls for cls in (*generators, *critics, *features)}
+    features = (AlexNet, Classifier, VGG)
+    return {cls.__name__: cls for cls in (*generators, *critics, *features, MLP)}
 
 
 def describe(module: nn.Module) -> dict[str, Any]:
