@@ -33,7 +33,8 @@ class Config(samplers.Config):
     """DCGAN's own flags."""
 
     preset: flags.Preset = None
-    """demo: the embedded shapes, minutes on two CPU cores. pytorch: the defaults. paper, mnist, fashion_mnist, cifar10."""
+    """demo: the embedded shapes, minutes on two CPU cores. pytorch: the defaults. Or paper, mnist, fashion_mnist,
+    cifar10."""
     gan_mode: Literal["vanilla", "minimax", "lsgan", "hinge", "relativistic"] = "vanilla"
     """Adversarial loss."""
 
@@ -53,12 +54,13 @@ PRESETS = {
         nz=32,
         ngf=16,
         ndf=16,
-        n_epochs=20,
+        lr=5e-4,
+        n_epochs=10,
         n_epochs_decay=10,
         lr_policy="linear",
         ema_decay=0.99,
-        val_freq=500,
-        save_latest_freq=500,
+        val_freq=250,
+        save_latest_freq=250,
     ),
     "pytorch": Config(preset="pytorch"),
     "paper": Config(preset="paper", batch_size=128, latent="uniform", ngf=128),

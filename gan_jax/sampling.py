@@ -19,14 +19,18 @@ from gan_jax.experiment import fingerprint
 from gan_jax.generator import Generator
 
 _BATCH = 64  # samples a call: always so many, so that a sample does not depend on how many are asked for
-_COLUMNS, _STEPS = 8, 8  # samples of a class in a grid; pictures on the way between two
+_COLUMNS = 8  # of a grid; pictures on the way between two latents
 _SCORED, _TRANSPORTED = 500, 200  # samples that a score looks at, at most; those that Sinkhorn's plan holds
+
+
+class UnfitError(ValueError):
+    """A generator that cannot do what is asked of it."""
 
 
 def latents_of(generator: Generator, count: int, *, seed: int = 0) -> jax.Array:
     """The first `count` latents [count, Z] of a seed: latent i does not depend on the count.
 
-    Raises ValueError for a generator that does not start from latents.
+    Raises UnfitError for a generator that does not start from latents.
     """
     distribution = _distribution(generator)
     keys = jax.vmap(functools.partial(jax.random.fold_in, jax.random.key(seed)))(jnp.arange(count))
@@ -41,16 +45,16 @@ def classes_of(generator: Generator) -> int:
 def sample(generator: Generator, z: jax.Array, labels: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
     """Pictures uint8 [N, H, W, C] of latents [N, Z] and, for a generator with classes, labels [N].
 
-    Raises ValueError for a generator that does not start from latents, and where labels and its classes do not go
+    Raises UnfitError for a generator that does not start from latents, and where labels and its classes do not go
     together.
     """
     _distribution(generator)
     known = classes_of(generator)
     if known and labels is None:
-        raise ValueError(f"the generator has {known} classes; wanted a label for each picture.")
+        raise UnfitError(f"the generator has {known} classes; wanted a label for each picture.")
     if labels is not None and not (known and all(0 <= label < known for label in labels)):
         got = sorted({int(label) for label in labels})
-        raise ValueError(f"labels are {got}; " + (f"wanted 0 to {known - 1}." if known else "the generator has none."))
+        raise UnfitError(f"labels are {got}; " + (f"wanted 0 to {known - 1}." if known else "the generator has none."))
     run = _compiled(generator.module)
     made = []
     for start in range(0, len(z), _BATCH):
@@ -75,8 +79,8 @@ def _compiled(module: Any) -> Any:
 
 def _distribution(generator: Generator) -> latents.Distribution:
     if generator.spec.latent is None:
-        raise ValueError(
-            f"the file holds a {generator.spec.kind} of {generator.spec.method}, which makes no pictures from latents; "
+        raise UnfitError(
+            f"it holds a {generator.spec.kind} of {generator.spec.method}, which makes no pictures from latents; "
             "pictures go through gan-jax translate."
         )
     return generator.spec.latent
@@ -87,25 +91,66 @@ def labels_in_turn(classes: int, count: int) -> np.ndarray:
     return np.arange(count, dtype=np.int32) % max(classes, 1)
 
 
-def fixed_grid(generator: Generator, *, seed: int = 0, columns: int = _COLUMNS) -> np.ndarray:
-    """One picture [H, W, C] of samples: a row a class with the same latents in each, or `columns` rows without."""
+def class_rows(generator: Generator, *, seed: int = 0) -> np.ndarray:
+    """A grid [H, W, C] with a row a class and the same eight latents in each; without classes, of 64 samples."""
     known = classes_of(generator)
-    rows = known or columns
-    z = latents_of(generator, columns if known else rows * columns, seed=seed)
-    if known:
-        made = sample(generator, jnp.tile(z, (rows, 1)), np.repeat(np.arange(rows), columns))
-    else:
-        made = sample(generator, z)
-    return np.asarray(image.grid(made, columns))
+    if not known:
+        return np.asarray(image.grid(sample(generator, latents_of(generator, _COLUMNS**2, seed=seed)), _COLUMNS))
+    z = jnp.tile(latents_of(generator, _COLUMNS, seed=seed), (known, 1))
+    return np.asarray(image.grid(sample(generator, z, np.repeat(np.arange(known), _COLUMNS)), _COLUMNS))
 
 
-def interpolations(generator: Generator, *, rows: int = 8, steps: int = _STEPS, seed: int = 0) -> np.ndarray:
-    """One picture [H, W, C] whose rows each go from one latent to another, with one label a row."""
+def interpolations(generator: Generator, *, rows: int = 8, seed: int = 0, label: int | None = None) -> np.ndarray:
+    """Pictures [rows * 8, H, W, C]: each eight go from one latent to another, with one label, or classes in turn."""
     z, distribution = latents_of(generator, 2 * rows, seed=seed), _distribution(generator)
-    ways = jnp.concatenate([latents.between(z[2 * i], z[2 * i + 1], steps, distribution) for i in range(rows)])
+    ways = [latents.between(z[2 * i], z[2 * i + 1], _COLUMNS, distribution) for i in range(rows)]
+    labels = _labels(generator, rows, label)
+    labels = None if labels is None else np.repeat(labels, _COLUMNS)
+    return sample(generator, jnp.concatenate(ways), labels)
+
+
+def _labels(generator: Generator, count: int, label: int | None) -> np.ndarray | None:
     known = classes_of(generator)
-    labels = np.repeat(labels_in_turn(known, rows), steps) if known else None
-    return np.asarray(image.grid(sample(generator, ways, labels), steps))
+    if label is not None:
+        return np.full(count, label)
+    return labels_in_turn(known, count) if known else None
+
+
+def write(
+    generator: Generator,
+    output: Path,
+    *,
+    count: int | None = None,
+    seed: int = 0,
+    label: int | None = None,
+    interpolate: bool = False,
+) -> int:
+    """Writes samples as one grid, where `output` is a .png, or each into that folder; returns how many they are.
+
+    `count` is 64 unless given, and the grid of a generator with classes then has a row a class. Raises UnfitError as
+    `sample` does, and ValueError for a file of another kind and a count of interpolations that fills no row.
+    """
+    _distribution(generator)
+    if output.suffix and output.suffix.lower() != ".png":
+        raise ValueError(f"{output}: a grid is written as .png; give it that name, or name a folder.")
+    is_grid = bool(output.suffix)
+    known = classes_of(generator)
+    if is_grid and known and count is None and label is None and not interpolate:
+        pictures.save(output, class_rows(generator, seed=seed))
+        return known * _COLUMNS
+    count = count or _COLUMNS**2
+    if interpolate:
+        if count % _COLUMNS:
+            raise ValueError(f"--n is {count}; interpolations are rows of {_COLUMNS}: wanted a multiple of it.")
+        made = interpolations(generator, rows=count // _COLUMNS, seed=seed, label=label)
+    else:
+        made = sample(generator, latents_of(generator, count, seed=seed), _labels(generator, count, label))
+    if is_grid:
+        pictures.save(output, np.asarray(image.grid(made, min(count, _COLUMNS))))
+    else:
+        for index, picture in enumerate(made):
+            pictures.save(output / f"{index:05d}.png", picture)
+    return count
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,7 +190,7 @@ class Samples:
         """Scores against the validation pictures where they have labels, and the samples of fixed latents."""
         (model,) = generators.values()
         scores = self._scores(model, self.val) if self.val is not None and self.train.classes else {}
-        return scores, fixed_grid(model)
+        return scores, class_rows(model)
 
     def loss(self, scores: Mapping[str, float]) -> float | None:
         """The kernel distance."""
@@ -163,7 +208,8 @@ class Samples:
         if before is not None and made_of.items() <= before.items():
             return before
         shutil.rmtree(folder, ignore_errors=True)
-        for name, picture in (("samples", fixed_grid(model, seed=1)), ("interpolations", interpolations(model))):
+        ways = np.asarray(image.grid(interpolations(model), _COLUMNS))
+        for name, picture in (("samples", class_rows(model, seed=1)), ("interpolations", ways)):
             pictures.save(folder / "output" / f"{name}.png", picture)
         rows, count = [], 0
         if real is not None and self.train.classes:
@@ -212,12 +258,7 @@ class Samples:
 def _transport(features: np.ndarray, reference: np.ndarray) -> float:
     """The Sinkhorn divergence of two sets [n, d], with an epsilon of a twentieth of the reference's mean cost."""
     epsilon = 0.1 * float(reference.var(axis=0).sum())  # a mean squared distance is twice the variance
-    return float(_divergence(features, reference, epsilon))
-
-
-@jax.jit
-def _divergence(x: jax.Array, y: jax.Array, epsilon: jax.Array) -> jax.Array:
-    return losses.sinkhorn_divergence(x, y, epsilon=epsilon, iterations=100)
+    return float(losses.sinkhorn_divergence(features, reference, epsilon=epsilon, iterations=100))
 
 
 def _stacked(source: Labelled, still: Transform, count: int) -> tuple[np.ndarray, np.ndarray]:

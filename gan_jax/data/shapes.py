@@ -43,10 +43,12 @@ def _box(width: float, height: float) -> _Points:
     return [(-width, -height), (width, -height), (width, height), (-width, height)]
 
 
+_CORNERS = [(-0.3, -1.0), (0.3, -1.0), (0.3, -0.3)]  # of one arm of a plus; a quarter turn makes the next
 _PLUS = [
-    (x, y)
-    for x, y in [(-0.3, -1), (0.3, -1), (0.3, -0.3), (1, -0.3), (1, 0.3), (0.3, 0.3)]
-    + [(0.3, 1), (-0.3, 1), (-0.3, 0.3), (-1, 0.3), (-1, -0.3), (-0.3, -0.3)]
+    *_CORNERS,
+    *((-y, x) for x, y in _CORNERS),
+    *((-x, -y) for x, y in _CORNERS),
+    *((y, -x) for x, y in _CORNERS),
 ]
 
 # Outlines around (0, 0) within 1.1; a second one is cut out.

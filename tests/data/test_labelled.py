@@ -70,7 +70,7 @@ def test_what_cannot_be_used_is_named(folder):
     with pytest.raises(ValueError, match=r"cow/0.png is in no class that the training pictures have \(cat, dog\)"):
         labelled.open_folder(folder, "val", channels=3)
     pictures.save(folder / "train" / "stray.png", np.zeros((8, 8, 3), np.uint8))
-    with pytest.raises(ValueError, match="stray.png is beside the folders of classes"):
+    with pytest.raises(ValueError, match=r"stray\.png is beside the folders of classes"):
         labelled.open_folder(folder, "train", channels=3)
 
 

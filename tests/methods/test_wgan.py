@@ -98,9 +98,7 @@ def test_losses_follow_the_reference(replayed):
     wanted = {name: np.array(values) for name, values in expected["losses_f64"].items()}
     got = {name: np.array([step[name] for step in metrics]) for name in metrics[0]}
     both = {name: (wanted[f"critic0_{name}"] + wanted[f"critic1_{name}"]) / 2 for name in ("loss", "gp")}
-    means = {
-        half: (wanted[f"critic0_{half}_mean"] + wanted[f"critic1_{half}_mean"]) / 2 for half in ("real", "fake")
-    }
+    means = {half: (wanted[f"critic0_{half}_mean"] + wanted[f"critic1_{half}_mean"]) / 2 for half in ("real", "fake")}
     # Ten times the reference's own gap between float32 and float64, which it states relative to 0.01 at least.
     gap = 10 * expected["max_loss_gap_f32_f64"]
     for name, value in {
@@ -156,7 +154,9 @@ def stepped(method, batch):
 
 def test_clipping_bounds_every_parameter_of_the_critic_and_of_it_alone():
     _, after, _ = stepped(points(critic_tx=clipped(optax.sgd(0.1), 0.01)), batch_of(8))
-    largest = [max(float(jnp.abs(p).max()) for p in jax.tree.leaves(net.params)) for net in (after.critic, after.generator)]
+    largest = [
+        max(float(jnp.abs(p).max()) for p in jax.tree.leaves(net.params)) for net in (after.critic, after.generator)
+    ]
     assert largest[0] <= 0.01 * (1 + 1e-6)  # rounding of p + (limit - p)
     assert largest[1] > 0.1
 
@@ -225,7 +225,7 @@ def test_labels_go_with_their_images():
     state = jax.jit(method.init)(jax.random.key(0), {"image": images, "label": labels})
     draws = method.draw(jax.random.key(1), {"image": images})
     update = jax.jit(method.update)
-    values = [update(state, {"image": images, "label": l}, draws)[1]["wasserstein"] for l in (labels, labels[::-1])]
+    values = [update(state, {"image": images, "label": given}, draws)[1]["wasserstein"] for given in (labels, labels[::-1])]
     assert values[0] != values[1]
     after, _ = update(state, {"image": images, "label": labels}, draws)
     averaged = method.generators(after)["generator"]
