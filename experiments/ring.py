@@ -26,7 +26,7 @@ from gan_jax.methods.wgan import wgan
 from gan_jax.networks import MLP, from_linen
 
 MODES, RADIUS, DEVIATION = 8, 1.0, 0.02
-SEEDS, STEPS, BATCH, LATENT, SCORED = 3, 3000, 256, 2, 2500
+SEEDS, STEPS, BATCH, LATENT, SCORED = 3, 1500, 256, 2, 2500
 _FEWEST = 20  # samples that make a mode covered, of the 312 that are its share
 _SIDE, _EXTENT = 360, 1.5  # pixels of a plot; coordinates from -_EXTENT to it
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gan_jax import classifier, evaluate, image, latents, losses, metrics, networks, results
+from gan_jax import classifier, image, latents, losses, metrics, networks, results
 from gan_jax.data import pictures, pipeline
 from gan_jax.data.labelled import Labelled
 from gan_jax.data.transforms import Transform
@@ -211,13 +211,13 @@ class Samples:
         ways = np.asarray(image.grid(interpolations(model), _COLUMNS))
         for name, picture in (("samples", class_rows(model, seed=1)), ("interpolations", ways)):
             pictures.save(folder / "output" / f"{name}.png", picture)
-        rows, count = [], 0
+        rows: list[dict[str, Any]] = []
+        count = 0
         if real is not None and self.train.classes:
             count = min(len(real), _SCORED)
             rows = [{"name": "generator", **self._scores(model, real)}]
             if self.val is not None:
                 rows.append({"name": "ground truth", **self._compare(*_stacked(self.val, self.still, _SCORED), real)})
-            rows = [{key: v if isinstance(v, str) else evaluate.json_number(v) for key, v in r.items()} for r in rows]
         result = {
             "split": "test",
             "pictures": repr(real),

@@ -28,7 +28,7 @@ ALLOWED = {
     },
     "gan_jax/sampling.py": {
         "jax", "numpy",
-        "gan_jax.classifier", "gan_jax.experiment", "gan_jax.evaluate", "gan_jax.generator", "gan_jax.image",
+        "gan_jax.classifier", "gan_jax.experiment", "gan_jax.generator", "gan_jax.image",
         "gan_jax.latents", "gan_jax.losses", "gan_jax.metrics", "gan_jax.networks", "gan_jax.results",
         "gan_jax.data.labelled", "gan_jax.data.pictures", "gan_jax.data.pipeline", "gan_jax.data.transforms",
     },
