@@ -60,6 +60,8 @@ class Translate:
         *inputs, output = self.paths
         dropout = None if self.dropout is None else self.dropout == "on"
         model = generator.load(self.generator)
+        if model.spec.latent is not None:
+            raise ValueError(f"{self.generator} makes pictures from latents, not from pictures; use gan-jax sample.")
         try:
             model = infer.with_options(model, dropout=dropout, norm=self.norm)
         except ValueError as error:  # it knows no file
@@ -84,6 +86,46 @@ class Translate:
         if self.samples is not None:
             print(f"the *_std pictures show {infer.STD_SCALE} times the standard deviation")
         return 1 if failures else 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """Make pictures with a generator that starts from latents: a DCGAN's or a WGAN's."""
+
+    generator: Positional[Path]
+    """A .safetensors file, or a run's folder: then its last generator."""
+    output: Positional[Path]
+    """One .png, for a grid of all pictures, or the folder to write each picture to."""
+    n: int | None = None
+    """How many: 64 unless given, and a generator with classes then fills a grid with a row a class."""
+    seed: int = 0
+    """Chooses the latents; picture i of a seed does not depend on --n."""
+    label: int | None = None
+    """The class of all pictures; else the classes take turns."""
+    interpolate: bool = False
+    """Rows of pictures that each go from one latent to another, in place of pictures of latents drawn alone."""
+
+    def run(self) -> int:
+        """Returns the exit code."""
+        from gan_jax import generator, sampling
+
+        if self.n is not None and self.n < 1:
+            raise ValueError(f"--n is {self.n}; wanted at least 1.")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"--seed is {self.seed}; wanted at least 0 and less than 2**32.")
+        try:
+            written = sampling.write(
+                generator.load(self.generator),
+                self.output,
+                count=self.n,
+                seed=self.seed,
+                label=self.label,
+                interpolate=self.interpolate,
+            )
+        except sampling.UnfitError as error:  # it knows no file
+            raise ValueError(f"{self.generator}: {error}") from None
+        print(f"wrote {written} pictures to {self.output}")
+        return 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -307,6 +349,7 @@ class Shrink:
 
 Verb = (
     Annotated[Translate, subcommand("translate")]
+    | Annotated[Sample, subcommand("sample")]
     | Annotated[Evaluate, subcommand("evaluate")]
     | Annotated[Convert, subcommand("convert")]
     | Annotated[Inspect, subcommand("inspect")]
@@ -321,7 +364,7 @@ def main(arguments: list[str] | None = None) -> int:
     verb = tyro.cli(
         Verb,  # type: ignore[arg-type]
         prog="gan-jax",
-        description="Image-to-image GANs in JAX: use, score and inspect what experiments trained.",
+        description="Image GANs in JAX: use, score and inspect what experiments trained.",
         args=sys.argv[1:] if arguments is None else arguments,
         config=(tyro.conf.FlagCreatePairsOff,),
         use_underscores=True,

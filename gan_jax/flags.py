@@ -98,6 +98,11 @@ class Config:
         """The run's folder."""
         return self.checkpoints_dir / self.name
 
+    @property
+    def images_per_step(self) -> int:
+        """Training pictures that a step takes: a batch, or several where a step has inner ones."""
+        return self.batch_size
+
     def steps(self, steps_per_epoch: int) -> int:
         """Training steps of the whole run."""
         raise NotImplementedError
@@ -315,4 +320,10 @@ def require_at_least(config: Config, name: str, least: int) -> None:
 def adam(config: Config, steps_per_epoch: int, *, beta2: float = 0.999) -> optax.GradientTransformation:
     """Adam as the flags ask for it, for one network."""
     tx = optax.adam(config.schedule(steps_per_epoch), b1=config.beta1, b2=beta2, eps=1e-8)
+    return parallel.averaged(tx) if config.parallel == "pmap" else tx
+
+
+def rmsprop(config: Config, steps_per_epoch: int) -> optax.GradientTransformation:
+    """RMSProp at the rate that the flags ask for, as torch has it, for one network."""
+    tx = optax.rmsprop(config.schedule(steps_per_epoch), decay=0.99, eps=1e-8, eps_in_sqrt=False)
     return parallel.averaged(tx) if config.parallel == "pmap" else tx

@@ -14,7 +14,8 @@ import safetensors.numpy
 
 from gan_jax import networks
 
-FORMAT_VERSION = 2  # 1: as 2, without a degradation
+FORMAT_VERSION = 2
+_SINCE_2 = ("degradation", "latent")  # a file without them says format 1, which older programs can read
 # Ends of the names of a run's files that are not its last generator.
 BESIDE = ("_best", "_critic", "_critic_A", "_critic_B")
 _KEY = "gan_jax"
@@ -29,7 +30,7 @@ class GeneratorSpec:
     """
 
     architecture: Mapping[str, Any]  # as networks.describe writes it
-    in_channels: int
+    in_channels: int  # of the picture that goes in, or of the latent
     out_channels: int
     method: str
     norm: Literal["image", "running"]  # test-time statistics: each image's own, or the running ones
@@ -41,6 +42,7 @@ class GeneratorSpec:
     step: int = 0  # training steps behind it
     kind: Literal["generator", "critic", "features"] = "generator"
     degradation: Mapping[str, Any] | None = None  # what made its training inputs, as degrade.describe writes it
+    latent: Literal["normal", "uniform"] | None = None  # what the latents of a generator of pictures are drawn from
 
 
 class Generator(NamedTuple):
@@ -66,10 +68,10 @@ def save(path: Path, generator: Generator) -> None:
     Which images shared statistics in training, the architecture's `statistics_batch`, is not kept.
     """
     spec = dataclasses.replace(generator.spec, architecture=_for_use(generator.spec.architecture))
-    metadata = {"format": FORMAT_VERSION, **dataclasses.asdict(spec)}
-    if spec.degradation is None:  # as programs before format 2 wrote it, and can read it
-        del metadata["degradation"]
-        metadata["format"] = 1
+    metadata = dataclasses.asdict(spec)
+    newer = {name: metadata.pop(name) for name in _SINCE_2 if metadata[name] is not None}
+    metadata = {name: value for name, value in metadata.items() if name not in _SINCE_2} | newer
+    metadata["format"] = 2 if newer else 1
     arrays = {
         jax.tree_util.keystr(place, simple=True, separator="/"): np.ascontiguousarray(leaf)
         for place, leaf in jax.tree_util.tree_leaves_with_path(generator.variables)

@@ -35,11 +35,38 @@ class NetState:
         params, stats = network.init(key, *inputs)
         return cls(params=params, stats=stats, opt=tx.init(params), lr_scale=jnp.ones(()))
 
+    @property
+    def variables(self) -> Variables:
+        """What a generator's file holds of it."""
+        return {"params": self.params, "stats": self.stats}
+
     def descend(self, tx: optax.GradientTransformation, grads: Params, stats: Stats) -> "NetState":
         """One optimizer step down `grads`, with the new `stats`: the one place that applies a gradient."""
         updates, opt = tx.update(grads, self.opt, self.params)
         updates = jax.tree.map(lambda update: self.lr_scale * update, updates)
         return NetState(optax.apply_updates(self.params, updates), stats, opt, self.lr_scale)
+
+
+def clipped(tx: optax.GradientTransformation, limit: float) -> optax.GradientTransformation:
+    """`tx` whose steps end with every parameter clipped to [-limit, limit]: the critic's optimizer of WGAN.
+
+    Arjovsky et al. 2017, "Wasserstein GAN", algorithm 1, line 7.
+    """
+
+    def update(grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        updates, state = tx.update(grads, state, params)
+        return jax.tree.map(lambda p, u: jnp.clip(p + u, -limit, limit) - p, params, updates), state
+
+    return optax.GradientTransformation(tx.init, update)
+
+
+def require_lone_samples(critic: NetState) -> None:
+    """Raises ValueError for a critic with batch norm, through which samples touch each other's logits."""
+    if jax.tree.leaves(critic.stats):
+        raise ValueError(
+            "a gradient penalty holds for each sample alone, and the critic's batch norm mixes them; give the critic "
+            "another norm, or none."
+        )
 
 
 class Method(NamedTuple):

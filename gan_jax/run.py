@@ -26,7 +26,7 @@ from gan_jax.progress import Log, Meter
 
 def steps_per_epoch(config: Config, pictures_in_training: int) -> int:
     """Steps until as many pictures were seen as there are."""
-    return -(-pictures_in_training // config.batch_size)
+    return -(-pictures_in_training // config.images_per_step)
 
 
 def main(build: Callable[[], tuple[Config, Experiment]]) -> int:
@@ -65,7 +65,7 @@ def execute(config: Config, experiment: Experiment) -> int:
     per_epoch = steps_per_epoch(config, len(experiment.train))
     steps = config.steps(per_epoch)
     (pair,) = pipeline.chosen(experiment.train, 1, experiment.jitter)
-    example = {name: np.stack([picture] * config.batch_size) for name, picture in pair.items()}
+    example = {name: np.stack([picture] * config.images_per_step) for name, picture in pair.items()}
     shapes = parallel.abstract_state(experiment.method, example, mesh)
     description = _describe(config, experiment, steps, example, shapes)
     if config.dry_run:
@@ -290,12 +290,12 @@ def _train(
             start=begin.step,
             steps=steps,
             steps_per_epoch=per_epoch,
-            batch_size=config.batch_size,
+            batch_size=config.images_per_step,
             print_freq=config.print_freq,
         )
         batches = pipeline.batches(
             experiment.train,
-            batch_size=config.batch_size,
+            batch_size=config.images_per_step,
             seed=config.seed,
             transform=experiment.jitter,
             shuffle=not config.serial_batches,

@@ -417,8 +417,8 @@ CASES: dict[str, list[Case]] = {
         Case(
             "`--gan_mode wgangp`",
             "pix2pix --gan_mode wgangp",
-            "--gan_mode wgangp: the gradient penalty is not part of this version; use --gan_mode lsgan or "
-            "--gan_mode vanilla.",
+            "--gan_mode wgangp penalises the critic's gradient at each image alone, and batch norm mixes images; give "
+            "--norm instance or --norm none.",
         ),
         Case(
             "`--gan_mode lsgn`",

@@ -15,7 +15,7 @@ import numpy as np
 from gan_jax.data import photos, pictures
 from gan_jax.data.headers import Header, read_headers
 from gan_jax.data.sources import STAND_INS, held_out
-from gan_jax.data.transforms import Pair, Transform
+from gan_jax.data.transforms import Item, Transform
 
 Shrink = Callable[[np.ndarray], np.ndarray]  # uint8 [H, W, C] -> [H / scale, W / scale, C]
 
@@ -181,7 +181,7 @@ def mod_cropped(picture: np.ndarray, scale: int) -> np.ndarray:
 def crop(size: int, scale: int, *, flip: bool) -> Transform:
     """Random crops of `size` (and size / scale in low resolution); with `flip` in one of the eight positions."""
 
-    def transform(pair: Pair, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    def transform(pair: Item, rng: np.random.Generator) -> dict[str, np.ndarray]:
         target = pair["target"]
         room = [(side - size) // scale for side in target.shape[:2]]
         if min(room) < 0:
@@ -204,7 +204,7 @@ def crop(size: int, scale: int, *, flip: bool) -> Transform:
 def whole(scale: int, shrink: Shrink) -> Transform:
     """Whole pictures, cropped to multiples of the scale; low resolution by `shrink` where it is not given."""
 
-    def transform(pair: Pair, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    def transform(pair: Item, rng: np.random.Generator) -> dict[str, np.ndarray]:
         del rng
         target = mod_cropped(pair["target"], scale)
         return {"target": target, "source": pair["source"] if "source" in pair else shrink(target)}

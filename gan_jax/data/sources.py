@@ -210,20 +210,10 @@ def open_pairs(
     if derive and direction == "BtoA":
         raise ValueError(f"direction BtoA does not go with derive {derive}, which makes A from B; use direction AtoB.")
     _require(root, limit)
-    at = _single(root) if derive else _layout(root)
-    present = [name for name in STAND_INS if any(folder.is_dir() for folder in at(name))]
-    if present:
-        name = next((name for name in STAND_INS[split] if name in present), None)
-        if name is None and split != "train":
-            return None
-        folders = at(name or split)
-        files = _matched(folders)
-    else:
-        folders = at("")
-        files = held_out(_matched(folders, instead=_SPLIT_FOLDERS), split)
-        if not files:
-            return None
-    files = files[:limit]
+    found = files_of(split, _single(root) if derive else _layout(root), instead=_SPLIT_FOLDERS)
+    if found is None:
+        return None
+    folders, files = found[0], found[1][:limit]
     if derive:
         return Photos(folders, files, derive, *channels)
     return Pairs(folders, files, direction, *channels)
@@ -244,11 +234,9 @@ def open_side(
         present = [name for name in STAND_INS if at(name)[0].is_dir()]
         if name := next((name for name in STAND_INS[split] if name in present), None):
             return Pictures(at(name), _matched(at(name))[:limit], key, channels)
-    held_out = (
-        (root / "A").is_dir() and (root / "B").is_dir() and not any((root / side / s).is_dir() for s in STAND_INS)
-    )
-    if held_out:
-        files = _held_out(_matched((root / side,)), split)[:limit]
+    undivided = not any((root / side / name).is_dir() for name in STAND_INS)
+    if (root / "A").is_dir() and (root / "B").is_dir() and undivided:
+        files = held_out(_matched((root / side,)), split)[:limit]
         return Pictures((root / side,), files, key, channels) if files else None
     if split != "train":
         return None
@@ -267,6 +255,24 @@ def _require(root: Path, limit: int | None) -> None:
 
 
 Layout = Callable[[str], tuple[Path, ...]]  # a split's name to its folders, "" to those above the splits
+
+
+def files_of(split: str, at: Layout, *, instead: str) -> tuple[tuple[Path, ...], list[tuple[str, ...]]] | None:
+    """The folders and the files of train, val or test under a layout; None where there is no val and no test.
+
+    Splits stand in for each other and a tenth is held out as `open_pairs` says, and its errors are raised; `instead`
+    ends that for no pictures at all.
+    """
+    present = [name for name in STAND_INS if any(folder.is_dir() for folder in at(name))]
+    if not present:
+        folders = at("")
+        files = held_out(_matched(folders, instead=instead), split)
+        return (folders, files) if files else None
+    name = next((name for name in STAND_INS[split] if name in present), None)
+    if name is None and split != "train":
+        return None
+    folders = at(name or split)
+    return folders, _matched(folders)
 
 
 def _single(root: Path) -> Layout:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from gan_jax import image, losses
-from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables
+from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables, require_lone_samples
 from gan_jax.networks.network import Network, Params, Stats
 
 
@@ -28,6 +28,7 @@ class Draws(NamedTuple):
     """Everything random in one step."""
 
     dropout: Key  # the paper's noise z
+    epsilon: jax.Array | None = None  # [N], where between target and fake the critic's gradient is penalised
 
 
 def pix2pix(
@@ -41,6 +42,7 @@ def pix2pix(
     l2_weight: float = 0.0,
     conditional: bool = True,
     halve_critic: bool = True,
+    penalty_weight: float = 0.0,
     ema_decay: float | None = None,
 ) -> Method:
     """The conditional GAN with L1 (eq. 4): a critic step, then a generator step, on the same fake.
@@ -48,7 +50,8 @@ def pix2pix(
     Batches hold "source" and "target", uint8 [N, H, W, C] or floats in [-1, 1]. `adversarial` None trains on the
     distances alone; the critic then stays as it was. A critic that is not `conditional` sees the image without its
     source (eq. 2). `halve_critic` halves the critic's loss, which slows it relative to the generator (section 3.3).
-    `ema_decay` is the decay of an exponential moving average of the generator.
+    `penalty_weight` is that of WGAN-GP's gradient penalty on the image, given its source; `init` then raises
+    ValueError for a critic with batch norm. `ema_decay` is the decay of an exponential moving average of the generator.
     """
 
     def seen(source: jax.Array, images: jax.Array) -> jax.Array:
@@ -58,18 +61,23 @@ def pix2pix(
         source, target = image.to_float(batch["source"]), image.to_float(batch["target"])
         key, generator_key, critic_key = jax.random.split(key, 3)
         generator_state = NetState.create(generator, generator_tx, generator_key, source)
+        critic_state = NetState.create(critic, critic_tx, critic_key, seen(source, target))
+        if penalty_weight:
+            require_lone_samples(critic_state)
         return State(
             step=jnp.zeros((), jnp.int32),
             key=key,
             generator=generator_state,
-            critic=NetState.create(critic, critic_tx, critic_key, seen(source, target)),
+            critic=critic_state,
             # A copy: a donated state must not hold one buffer twice.
             ema=None if ema_decay is None else jax.tree.map(jnp.copy, generator_state.params),
         )
 
     def draw(key: Key, batch: Batch) -> Draws:
-        del batch
-        return Draws(dropout=key)
+        if not penalty_weight:
+            return Draws(dropout=key)
+        samples = jnp.shape(batch["target"])[:1]
+        return Draws(dropout=key, epsilon=jax.random.uniform(jax.random.fold_in(key, 0), samples))
 
     def update(state: State, batch: Batch, draws: Draws) -> tuple[State, Metrics]:
         source, target = image.to_float(batch["source"]), image.to_float(batch["target"])
@@ -84,7 +92,12 @@ def pix2pix(
             fake, _ = generate(state.generator.params)
             fake_logits, stats = judge(params, state.critic.stats, fake)
             real_logits, stats = judge(params, stats, target)
-            return game.critic(real_logits, fake_logits), stats
+            loss = game.critic(real_logits, fake_logits)
+            if penalty_weight:
+                loss += penalty_weight * losses.gradient_penalty(
+                    lambda images: judge(params, stats, images)[0], target, fake, epsilon=draws.epsilon
+                )
+            return loss, stats
 
         def generator_loss(params: Params, judged_by: NetState) -> tuple[jax.Array, tuple]:
             fake, stats = generate(params)

@@ -14,7 +14,9 @@ import jax.numpy as jnp
 from gan_jax.networks.chainer_dcgan import ChainerDCGANCritic, ChainerDCGANGenerator
 from gan_jax.networks.chainer_patchgan import ChainerPatchGAN
 from gan_jax.networks.chainer_unet import ChainerUNet
+from gan_jax.networks.classifier import Classifier
 from gan_jax.networks.dcgan import DCGANCritic, DCGANGenerator
+from gan_jax.networks.mlp import MLP
 from gan_jax.networks.network import Network, difference, from_linen, require_known_values, starting_from
 from gan_jax.networks.patchgan import PatchGAN
 from gan_jax.networks.pixelgan import PixelGAN
@@ -26,12 +28,14 @@ from gan_jax.networks.vgg import VGG, AlexNet
 from gan_jax.networks.vggstyle import VGGStyleCritic
 
 __all__ = [
+    "MLP",
     "VGG",
     "AlexNet",
     "ChainerDCGANCritic",
     "ChainerDCGANGenerator",
     "ChainerPatchGAN",
     "ChainerUNet",
+    "Classifier",
     "DCGANCritic",
     "DCGANGenerator",
     "MSRResNet",
@@ -60,8 +64,8 @@ def catalogue() -> dict[str, type[nn.Module]]:
     generators = (DCGANGenerator, MSRResNet, ResNet, SRResNet, UNet)
     critics = (DCGANCritic, PatchGAN, PixelGAN, SRGANCritic, VGGStyleCritic)
     chainers = (ChainerDCGANCritic, ChainerDCGANGenerator, ChainerPatchGAN, ChainerUNet)
-    features = (AlexNet, VGG)
-    return {cls.__name__: cls for cls in (*generators, *critics, *chainers, *features)}
+    features = (AlexNet, Classifier, VGG)
+    return {cls.__name__: cls for cls in (*generators, *critics, *chainers, *features, MLP)}
 
 
 def describe(module: nn.Module) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 
 from gan_jax import losses
 from gan_jax.interop import convert
-from gan_jax.method import scale_rates, train_step
+from gan_jax.method import clipped, scale_rates, train_step
 from gan_jax.methods.pix2pix import Draws, pix2pix
 from gan_jax.networks import PatchGAN, UNet, from_linen, starting_from
 
@@ -93,11 +93,11 @@ def test_small_parameters_and_running_statistics_after_five_steps(reference, rep
     assert compared == sum(name.startswith("final_") and ":" in name for name in data["io"])
 
 
-def small_method(**options):
+def small_method(critic_norm="batch", **options):
     tx = optax.sgd(1e-2)
     return pix2pix(
         from_linen(UNet(depth=5, width=4)),
-        from_linen(PatchGAN(layers=2, width=4)),
+        from_linen(PatchGAN(layers=2, width=4, norm=critic_norm)),
         **{"generator_tx": tx, "critic_tx": tx, **options},
     )
 
@@ -229,3 +229,31 @@ def test_rates_are_scaled_for_every_network_and_act():
     step = jax.jit(lambda state: train_step(method, state, batch)[0].critic.params)
     moves = [jax.tree.map(jnp.subtract, step(state), before.critic.params) for state in (slower, before)]
     jax.tree.map(lambda half, whole: np.testing.assert_allclose(half, 0.5 * whole, rtol=1e-3, atol=1e-7), *moves)
+
+
+def stepped(**options):
+    method = small_method(critic_norm="instance", l1_weight=0.0, adversarial=losses.wasserstein, **options)
+    before = initial(method)
+    return jax.jit(lambda state: train_step(method, state, small_batch()))(before)
+
+
+def test_a_gradient_penalty_changes_the_critic():
+    (without, losses_without), (penalised, losses_penalised) = stepped(), stepped(penalty_weight=10.0)
+    assert losses_penalised["loss/critic"] > losses_without["loss/critic"]  # a penalty is positive
+    moved = jax.tree.map(lambda a, b: bool((a != b).any()), without.critic.params, penalised.critic.params)
+    assert moved["conv0"]["kernel"]
+    assert moved["conv1"]["kernel"]
+
+
+def test_clipping_bounds_the_critic_and_leaves_the_generator():
+    tx = optax.sgd(1e-2)
+    after, _ = stepped(critic_tx=clipped(tx, 0.01))
+    largest = [
+        max(float(jnp.abs(p).max()) for p in jax.tree.leaves(net.params)) for net in (after.critic, after.generator)
+    ]
+    assert largest[0] <= 0.01 * (1 + 1e-6) < largest[1]
+
+
+def test_a_gradient_penalty_refuses_batch_norm():
+    with pytest.raises(ValueError, match="the critic's batch norm mixes them"):
+        jax.eval_shape(small_method(penalty_weight=10.0).init, jax.random.key(0), small_batch())

@@ -1,0 +1,60 @@
+"""Data sets that TensorFlow Datasets prepared as array_record, read without TensorFlow."""
+
+from pathlib import Path
+from typing import Any
+
+HOME = Path("~/tensorflow_datasets")
+# Which part of which split, the first that there is. tfds's slices are by percent.
+_SPLITS = {
+    "train": {"validation": "train", "": "train[:95%]"},
+    "val": {"validation": "validation", "": "train[95%:]"},
+    "test": {"test": "test", "validation": "validation", "": "train[95%:]"},
+}
+
+
+class Prepared:
+    """The labelled pictures of a split of a data set such as mnist or cifar10; see `labelled`."""
+
+    def __init__(self, name: str, split: str, *, folder: Path | None = None, limit: int | None = None) -> None:
+        """Opens train, val or test; a twentieth of train is val where there is no validation split.
+
+        `folder` is where data sets are, ~/tensorflow_datasets unless given. Raises FileNotFoundError where it is not
+        prepared there, ValueError where it has no pictures with labels.
+        """
+        import tensorflow_datasets as tfds  # half a second, for those who use it
+
+        builder = tfds.builder_from_directory(_prepared(name, (folder or HOME).expanduser()))
+        missing = [key for key in ("image", "label") if key not in builder.info.features]
+        if missing:
+            raise ValueError(
+                f"the data set {name} has no {' and no '.join(missing)}; take one of labelled pictures: mnist, "
+                "fashion_mnist, cifar10."
+            )
+        present = builder.info.splits
+        self._part = next(part for known, part in _SPLITS[split].items() if known in present or not known)
+        self._name, self._split = name, split
+        self._records = builder.as_data_source(split=self._part)
+        self._count = min(len(self._records), limit or len(self._records))
+        self.classes = tuple(builder.info.features["label"].names)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __repr__(self) -> str:
+        return f"Prepared({self._name}, {self._part}, {self._count})"
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        record = self._records[int(i)]
+        return {"name": f"{self._split}_{i:05d}", "image": record["image"], "label": int(record["label"])}
+
+
+def _prepared(name: str, folder: Path) -> Path:
+    """The folder of the newest version that is there."""
+    found = [path.parent for path in (folder / name).glob("*/dataset_info.json")]
+    if not found:
+        raise FileNotFoundError(
+            f"the data set {name} is not prepared in {folder}; where there is internet, prepare it with "
+            f"`pip install tensorflow tensorflow-datasets` and `tfds build {name} --file_format=array_record "
+            f"--data_dir={folder}`, and bring {folder / name} here."
+        )
+    return max(found, key=lambda path: [int(part) for part in path.name.split(".")])

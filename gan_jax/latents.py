@@ -1,0 +1,29 @@
+"""Latents z [N, Z]: what a generator of pictures starts from. Drawing them, and ways from one to another."""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+
+Distribution = Literal["normal", "uniform"]
+
+
+def draw(key: jax.Array, shape: tuple[int, ...], distribution: Distribution) -> jax.Array:
+    """Latents [..., Z] of float32: each number from N(0, 1), or uniformly from [-1, 1)."""
+    if distribution == "normal":
+        return jax.random.normal(key, shape)
+    return jax.random.uniform(key, shape, minval=-1.0, maxval=1.0)
+
+
+def between(start: jax.Array, end: jax.Array, steps: int, distribution: Distribution) -> jax.Array:
+    """Latents [steps, Z] on the way from `start` [Z] to `end` [Z], both among them; `steps` is at least 2.
+
+    Normal latents go along a great circle (White 2016, "Sampling Generative Networks", section 2.1): a straight line
+    would pass nearer to 0 than nearly any latent lies. Uniform ones go along the line, which stays in their cube.
+    """
+    at = jnp.linspace(0.0, 1.0, steps)[:, None]
+    if distribution == "uniform":
+        return (1.0 - at) * start + at * end
+    cosine = jnp.vdot(start, end) / (jnp.linalg.norm(start) * jnp.linalg.norm(end))
+    angle = jnp.arccos(jnp.clip(cosine, -1.0, 1.0))
+    return (jnp.sin((1.0 - at) * angle) * start + jnp.sin(at * angle) * end) / jnp.sin(angle)

@@ -1,0 +1,117 @@
+"""DCGAN: Radford et al. 2016, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
+Networks"; with classes, conditioned as in Mirza & Osindero 2014, "Conditional Generative Adversarial Nets".
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from gan_jax import image, latents, losses
+from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables
+from gan_jax.networks.network import Network, Params, Stats
+
+
+@flax.struct.dataclass
+class State:
+    """What DCGAN carries from step to step."""
+
+    step: jax.Array  # int32: updates made so far
+    key: Key  # constant: each step folds its number in
+    generator: NetState
+    critic: NetState
+    ema: Variables | None  # moving average of the generator's parameters and running statistics, if wanted
+
+
+class Draws(NamedTuple):
+    """Everything random in one step."""
+
+    latent: jax.Array  # [N, Z]
+
+
+def dcgan(
+    generator: Network,
+    critic: Network,
+    *,
+    generator_tx: optax.GradientTransformation,
+    critic_tx: optax.GradientTransformation,
+    latent_size: int = 100,
+    latent: latents.Distribution = "normal",
+    adversarial: losses.AdversarialLoss = losses.non_saturating,
+    conditional: bool = False,
+    ema_decay: float | None = None,
+) -> Method:
+    """A critic step on real and fake images, then a generator step on the same latents, as in the PyTorch example.
+
+    Batches hold "image", uint8 [N, H, W, C] or floats in [-1, 1], and where it is `conditional` "label", integers
+    [N]: both networks then take the labels beside the latents and the images. The paper draws uniform latents, the
+    example normal ones. `ema_decay` is the decay of an exponential moving average of the generator.
+    """
+
+    def conditions(batch: Batch) -> tuple[jax.Array, ...]:
+        return (jnp.asarray(batch["label"]),) if conditional else ()
+
+    def init(key: Key, batch: Batch) -> State:
+        real, labels = image.to_float(batch["image"]), conditions(batch)
+        key, generator_key, critic_key = jax.random.split(key, 3)
+        z = jnp.zeros((real.shape[0], latent_size))
+        generator_state = NetState.create(generator, generator_tx, generator_key, z, *labels)
+        return State(
+            step=jnp.zeros((), jnp.int32),
+            key=key,
+            generator=generator_state,
+            critic=NetState.create(critic, critic_tx, critic_key, real, *labels),
+            # A copy: a donated state must not hold one buffer twice.
+            ema=None if ema_decay is None else jax.tree.map(jnp.copy, generator_state.variables),
+        )
+
+    def draw(key: Key, batch: Batch) -> Draws:
+        return Draws(latents.draw(key, (jnp.shape(batch["image"])[0], latent_size), latent))
+
+    def update(state: State, batch: Batch, draws: Draws) -> tuple[State, Metrics]:
+        real, labels = image.to_float(batch["image"]), conditions(batch)
+
+        def generate(params: Params) -> tuple[jax.Array, Stats]:
+            return generator.apply(params, state.generator.stats, draws.latent, *labels, train=True)
+
+        def judge(params: Params, stats: Stats, images: jax.Array) -> tuple[jax.Array, Stats]:
+            return critic.apply(params, stats, images, *labels, train=True)
+
+        def critic_loss(params: Params) -> tuple[jax.Array, Stats]:
+            fake, _ = generate(state.generator.params)
+            real_logits, stats = judge(params, state.critic.stats, real)
+            fake_logits, stats = judge(params, stats, fake)
+            return adversarial.critic(real_logits, fake_logits), stats
+
+        def generator_loss(params: Params, judged_by: NetState) -> tuple[jax.Array, tuple[Stats, Stats]]:
+            fake, stats = generate(params)
+            fake_logits, critic_stats = judge(judged_by.params, judged_by.stats, fake)
+            real_logits, _ = judge(judged_by.params, judged_by.stats, real)
+            return adversarial.generator(real_logits, fake_logits), (stats, critic_stats)
+
+        gradient = jax.value_and_grad(critic_loss, has_aux=True)
+        (loss_of_critic, critic_stats), grads = gradient(state.critic.params)
+        new_critic = state.critic.descend(critic_tx, grads, critic_stats)
+
+        gradient = jax.value_and_grad(generator_loss, has_aux=True)
+        (loss, (stats, critic_stats)), grads = gradient(state.generator.params, new_critic)
+        new_generator = state.generator.descend(generator_tx, grads, stats)
+        new_state = State(
+            step=state.step + 1,
+            key=state.key,
+            generator=new_generator,
+            # The generator's pass through the critic moves its running statistics too, as in the example.
+            critic=dataclasses.replace(new_critic, stats=critic_stats),
+            ema=None
+            if ema_decay is None
+            else optax.incremental_update(new_generator.variables, state.ema, 1.0 - ema_decay),
+        )
+        return new_state, {"loss/critic": loss_of_critic, "loss/generator": loss}
+
+    def generators(state: State) -> dict[str, Variables]:
+        return {"generator": state.generator.variables if state.ema is None else state.ema}
+
+    return Method(init, draw, update, generators)

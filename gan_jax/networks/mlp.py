@@ -1,0 +1,22 @@
+"""A network of fully connected layers, for points and other small things."""
+
+import flax.linen as nn
+import jax
+
+from gan_jax.networks.layers import Dense
+
+
+class MLP(nn.Module):
+    """`layers` hidden layers of ReLU and a linear output; the generator or the critic of points."""
+
+    out_features: int = 1
+    width: int = 128
+    layers: int = 3
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """[N, I] -> [N, out_features]; `train` changes nothing."""
+        del train
+        for layer in range(self.layers):
+            x = nn.relu(Dense(self.width, name=f"dense{layer}")(x))
+        return Dense(self.out_features, name=f"dense{self.layers}")(x)

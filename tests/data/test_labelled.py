@@ -1,0 +1,138 @@
+import numpy as np
+import pytest
+
+from gan_jax.data import labelled, pictures, prepared, shapes
+from gan_jax.data.shapes import Shapes
+
+
+def test_shapes_are_ten_classes_that_take_turns_and_never_change():
+    train = Shapes("train", 40, 16)
+    items = [train[i] for i in range(40)]
+    assert [item["label"] for item in items] == [*range(10)] * 4
+    assert len(train.classes) == len(set(train.classes)) == 10
+    assert {item["image"].shape for item in items} == {(16, 16, 3)}
+    np.testing.assert_array_equal(train[7]["image"], Shapes("train", 8, 16)[7]["image"])
+    assert (train[7]["image"] != Shapes("test", 8, 16)[7]["image"]).any()
+    assert repr(train) == repr(Shapes("train", 40, 16)) != repr(Shapes("val", 40, 16))
+    with pytest.raises(ValueError, match="split is 'dev'; wanted one of train, val, test"):
+        Shapes("dev", 1)
+
+
+@pytest.mark.parametrize("name", shapes.CLASSES)
+def test_a_shape_is_bright_inside_the_picture_on_a_dark_ground(name):
+    """No shape leaves the picture, where nothing could tell it from another; none is empty."""
+    for seed in range(20):
+        brightest = shapes.draw(name, 32, np.random.default_rng(seed)).max(axis=-1)
+        edge = np.concatenate([brightest[0], brightest[-1], brightest[:, 0], brightest[:, -1]])
+        assert (edge > 120).mean() < 0.05
+        assert 0.02 < (brightest > 120).mean() < 0.6
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for split, counts in (("train", (3, 2)), ("val", (1, 1))):
+        for kind, count in zip(("cat", "dog"), counts, strict=True):
+            for i in range(count):
+                image_u8 = np.full((8 + i, 10, 3), 50 * i + 10 * (kind == "dog"), np.uint8)
+                pictures.save(tmp_path / split / kind / f"{i}.png", image_u8)
+    return tmp_path
+
+
+def test_a_folder_is_a_class(folder):
+    train, test = (labelled.open_folder(folder, split, channels=3) for split in ("train", "test"))
+    assert train.classes == test.classes == ("cat", "dog")
+    assert [(train[i]["name"], train[i]["label"]) for i in range(len(train))] == [
+        ("cat/0", 0), ("cat/1", 0), ("cat/2", 0), ("dog/0", 1), ("dog/1", 1),
+    ]  # fmt: skip
+    assert len(test) == 2  # val stands in
+    assert train[4]["image"][0, 0, 0] == 60
+    assert repr(train) == f"ClassFolders(5 in {folder / 'train'}, 2 classes, 3 channels)"
+
+
+def test_a_limit_leaves_every_class_its_share(folder):
+    train = labelled.open_folder(folder, "train", channels=3, limit=2)
+    assert [train[i]["label"] for i in range(2)] == [0, 0] or len({train[i]["label"] for i in range(2)}) == 2
+    assert len(train) == 2
+
+
+def test_pictures_without_folders_have_no_classes(tmp_path):
+    for i in range(20):
+        pictures.save(tmp_path / f"{i}.png", np.zeros((4, 4, 1), np.uint8))
+    train, val = (labelled.open_folder(tmp_path, split, channels=1) for split in ("train", "val"))
+    assert (len(train), len(val)) == (18, 2)
+    assert (train.classes, train[0]["label"], train[0]["image"].shape) == ((), 0, (4, 4, 1))
+
+
+def test_what_cannot_be_used_is_named(folder):
+    with pytest.raises(FileNotFoundError, match="a folder of pictures for each class"):
+        labelled.open_folder(folder / "none", "train", channels=3)
+    pictures.save(folder / "val" / "cow" / "0.png", np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"cow/0.png is in no class that the training pictures have \(cat, dog\)"):
+        labelled.open_folder(folder, "val", channels=3)
+    pictures.save(folder / "train" / "stray.png", np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"stray\.png is beside the folders of classes"):
+        labelled.open_folder(folder, "train", channels=3)
+
+
+def test_pictures_are_fitted_to_a_square_by_their_middle():
+    image_u8 = np.zeros((8, 12, 3), np.uint8)
+    image_u8[:, :2], image_u8[:, -2:] = 255, 255  # cut off
+    image_u8[:, 2:6] = 200
+    item = {"image": image_u8, "label": 3}
+    made = labelled.fitted(4, 1, flip=False)(item, np.random.default_rng(0))
+    assert made["image"].shape == (4, 4, 1)
+    assert made["image"].max() < 255
+    assert (made["label"], made["label"].dtype) == (3, np.int32)
+    sides = {
+        bool(labelled.fitted(4, 3, flip=True)(item, np.random.default_rng(seed))["image"][0, 0, 0] > 100)
+        for seed in range(8)
+    }
+    assert sides == {True, False}
+
+
+@pytest.fixture(scope="module")
+def tfds_folder(tmp_path_factory):
+    """A data set of two splits as tfds writes it, prepared here without TensorFlow."""
+    import tensorflow_datasets as tfds
+
+    folder = tmp_path_factory.mktemp("tfds")
+    for i in range(40):
+        pictures.save(folder / f"{i}.png", np.full((6, 6, 1), i, np.uint8))
+
+    class TinyDigits(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            features = {
+                "image": tfds.features.Image(shape=(6, 6, 1)),
+                "label": tfds.features.ClassLabel(names=["zero", "one"]),
+            }
+            return tfds.core.DatasetInfo(
+                builder=self, features=tfds.features.FeaturesDict(features), disable_shuffling=True
+            )
+
+        def _split_generators(self, _):
+            return {"train": self._generate_examples(40), "test": self._generate_examples(4)}
+
+        def _generate_examples(self, count):
+            for i in range(count):
+                yield i, {"image": str(folder / f"{i}.png"), "label": i % 2}
+
+    TinyDigits(data_dir=folder, file_format="array_record").download_and_prepare()
+    return folder
+
+
+def test_a_prepared_data_set_is_read_without_tensorflow(tfds_folder):
+    splits = {split: prepared.Prepared("tiny_digits", split, folder=tfds_folder) for split in ("train", "val", "test")}
+    assert {split: len(source) for split, source in splits.items()} == {"train": 38, "val": 2, "test": 4}
+    item = splits["train"][5]
+    assert (item["label"], item["image"].shape, item["image"].dtype) == (1, (6, 6, 1), np.uint8)
+    assert item["image"][0, 0, 0] == 5
+    assert splits["val"].classes == ("zero", "one")
+    assert repr(splits["val"]) == "Prepared(tiny_digits, train[95%:], 2)"
+    assert len(prepared.Prepared("tiny_digits", "train", folder=tfds_folder, limit=3)) == 3
+
+
+def test_a_data_set_that_is_not_there_comes_with_the_command_that_prepares_it(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"mnist is not prepared in .*tfds build mnist --file_format=array"):
+        prepared.Prepared("mnist", "train", folder=tmp_path)

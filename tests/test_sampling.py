@@ -1,0 +1,165 @@
+"""Pictures from latents: what a sample depends on, grids, files, and the exam of a run."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax import cli, generator, image, networks, sampling
+from gan_jax.data import labelled, pictures
+from gan_jax.data.shapes import Shapes
+from gan_jax.generator import Generator, GeneratorSpec
+
+
+def untrained(classes, latent="normal"):
+    module = networks.DCGANGenerator(size=8, width=4, classes=classes)
+    inputs = [jnp.zeros((1, 6)), *([jnp.zeros(1, int)] if classes else [])]
+    params, stats = jax.jit(networks.from_linen(module).init)(jax.random.key(0), *inputs)
+    params = jax.tree.map(lambda p: 20.0 * p, params)  # so that samples differ visibly
+    spec = GeneratorSpec(networks.describe(module), 6, 3, "dcgan", norm="running", dropout=False, latent=latent)
+    return Generator(spec, {"params": params, "stats": stats})
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return untrained(0)
+
+
+@pytest.fixture(scope="module")
+def classed():
+    return untrained(3, "uniform")
+
+
+def test_a_sample_depends_on_its_seed_and_number_alone(plain):
+    few, many = (sampling.sample(plain, sampling.latents_of(plain, count, seed=5)) for count in (3, 70))
+    assert (many.shape, many.dtype) == ((70, 8, 8, 3), np.uint8)
+    np.testing.assert_array_equal(few, many[:3])
+    assert (few[0] != few[1]).any()
+    assert (few != sampling.sample(plain, sampling.latents_of(plain, 3, seed=6))).any()
+
+
+def test_latents_are_of_the_generators_distribution(plain, classed):
+    assert float(jnp.abs(sampling.latents_of(plain, 100)).max()) > 1.0
+    assert float(jnp.abs(sampling.latents_of(classed, 100)).max()) <= 1.0
+
+
+def test_labels_choose_the_class(classed):
+    z = jnp.tile(sampling.latents_of(classed, 1), (3, 1))
+    made = sampling.sample(classed, z, [0, 1, 1])
+    assert (made[0] != made[1]).any()
+    np.testing.assert_array_equal(made[1], made[2])
+    assert sampling.classes_of(classed) == 3
+    assert sampling.labels_in_turn(3, 5).tolist() == [0, 1, 2, 0, 1]
+
+
+def test_class_rows_have_the_same_latents_in_every_row(classed, plain):
+    rows = sampling.class_rows(classed, seed=2)
+    z = sampling.latents_of(classed, 8, seed=2)
+    wanted = np.concatenate([sampling.sample(classed, z, [label] * 8) for label in range(3)])
+    np.testing.assert_array_equal(rows, image.grid(wanted, 8))
+    assert sampling.class_rows(plain).shape == (8 * 8 + 7 * 2, 8 * 8 + 7 * 2, 3)
+
+
+def test_interpolations_begin_and_end_at_samples(plain, classed):
+    ways = sampling.interpolations(plain, rows=2, seed=3).reshape(2, 8, 8, 8, 3)
+    ends = sampling.sample(plain, sampling.latents_of(plain, 4, seed=3)).reshape(2, 2, 8, 8, 3)
+    assert np.abs(ways[:, [0, -1]].astype(int) - ends).max() <= 1
+    assert sampling.interpolations(classed, rows=2, label=1).shape == (16, 8, 8, 3)
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [(None, "has 3 classes; wanted a label for each"), ([0, 3], r"labels are \[0, 3\]; wanted 0 to 2")],
+)
+def test_labels_that_do_not_fit_are_refused(classed, labels, words):
+    with pytest.raises(sampling.UnfitError, match=words):
+        sampling.sample(classed, jnp.zeros((2, 6)), labels)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, plain, classed, tiny_generator):
+    folder = tmp_path_factory.mktemp("files")
+    for name, model in (("plain", plain), ("classed", classed), ("translator", tiny_generator())):
+        generator.save(folder / f"{name}.safetensors", model)
+    return folder
+
+
+def call(*arguments):
+    return cli.main([str(argument) for argument in arguments])
+
+
+def test_a_grid_and_single_files_from_the_command_line(files, tmp_path, plain, capsys):
+    assert call("sample", files / "plain.safetensors", tmp_path / "grid.png", "--n", 5, "--seed", 3) == 0
+    assert call("sample", files / "plain.safetensors", tmp_path / "single", "--n", 5, "--seed", 3) == 0
+    assert "wrote 5 pictures" in capsys.readouterr().out
+    made = sampling.sample(plain, sampling.latents_of(plain, 5, seed=3))
+    np.testing.assert_array_equal(pictures.read(tmp_path / "grid.png", 3), image.grid(made, 5))
+    names = sorted(path.name for path in (tmp_path / "single").iterdir())
+    assert names == [f"{i:05d}.png" for i in range(5)]
+    np.testing.assert_array_equal(pictures.read(tmp_path / "single" / names[4], 3), made[4])
+
+
+def test_classes_from_the_command_line(files, tmp_path, classed):
+    file = files / "classed.safetensors"
+    assert call("sample", file, tmp_path / "rows.png") == 0
+    np.testing.assert_array_equal(pictures.read(tmp_path / "rows.png", 3), sampling.class_rows(classed))
+    assert call("sample", file, tmp_path / "ones", "--label", 1, "--n", 2) == 0
+    wanted = sampling.sample(classed, sampling.latents_of(classed, 2), [1, 1])
+    np.testing.assert_array_equal(pictures.read(tmp_path / "ones" / "00001.png", 3), wanted[1])
+    assert call("sample", file, tmp_path / "ways.png", "--interpolate", "--n", 16) == 0
+    assert pictures.read(tmp_path / "ways.png", 3).shape == (18, 78, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["sample", "translator.safetensors", "a.png"], "a generator of pix2pix, which makes no pictures from latents"),
+        (["sample", "plain.safetensors", "a.png", "--label", "1"], "labels are [1]; the generator has none."),
+        (["sample", "classed.safetensors", "a.png", "--label", "3"], "labels are [3]; wanted 0 to 2."),
+        (["sample", "plain.safetensors", "a.png", "--n", "0"], "--n is 0; wanted at least 1."),
+        (["sample", "plain.safetensors", "a.png", "--n", "9", "--interpolate"], "wanted a multiple of it."),
+        (["sample", "plain.safetensors", "a.png", "--seed", "-1"], "--seed is -1; wanted at least 0"),
+        (["sample", "plain.safetensors", "a.jpg"], "a grid is written as .png"),
+        (["translate", "plain.safetensors", "in.png", "out"], "makes pictures from latents, not from pictures"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence(files, monkeypatch, capsys, arguments, words):
+    monkeypatch.chdir(files)
+    assert call(*arguments) == 2
+    assert words in capsys.readouterr().err
+    assert sorted(path.suffix for path in files.iterdir()) == [".safetensors"] * 3
+
+
+def test_the_exam_scores_samples_and_shows_them(tmp_path):
+    still = labelled.fitted(8, 3, flip=False)
+    sources = [Shapes(split, 20, 8) for split in ("train", "val", "test")]
+    exam = sampling.Samples(*sources, still, tmp_path / "classifier", classifier_steps=2)
+    assert (exam.splits, exam.validates) == ({"val": sources[1], "test": sources[2]}, True)
+    assert exam.shown()["target"].shape == (10 * 10 - 2, 8 * 10 - 2, 3)
+    model = {"generator": untrained(10)}
+    scores, picture = exam.validate(model)
+    assert set(scores) == {"consistency", "kernel", "frechet", "sinkhorn"}
+    assert 0.0 <= scores["consistency"] <= 1.0
+    assert exam.loss(scores) == scores["kernel"]
+    assert picture.shape == (98, 78, 3)
+    table = exam.test(model, tmp_path / "results")
+    assert [row["name"] for row in table["rows"]] == ["generator", "ground truth"]
+    # Real pictures are nearer to real pictures than those of a generator that has learned nothing.
+    assert table["rows"][1]["frechet"] < table["rows"][0]["frechet"]
+    names = {path.relative_to(tmp_path / "results").as_posix() for path in (tmp_path / "results").rglob("*.*")}
+    assert names == {"scores.json", "output/samples.png", "output/interpolations.png"}
+    assert exam.test(model, tmp_path / "results") == table
+
+
+def test_without_labels_there_are_pictures_and_no_scores(tmp_path, plain):
+    for i in range(10):
+        pictures.save(tmp_path / "data" / f"{i}.png", np.full((8, 8, 3), 20 * i, np.uint8))
+    train, val = (labelled.open_folder(tmp_path / "data", split, channels=3) for split in ("train", "val"))
+    still = labelled.fitted(8, 3, flip=False)
+    exam = sampling.Samples(train, val, None, still, tmp_path / "classifier")
+    scores, picture = exam.validate({"generator": plain})
+    assert (scores, exam.loss(scores)) == ({}, None)
+    np.testing.assert_array_equal(picture, sampling.class_rows(plain))
+    assert exam.test({"generator": plain}, tmp_path / "results")["rows"] == []
+    assert (tmp_path / "results" / "output" / "samples.png").exists()
+    assert not (tmp_path / "classifier").exists()
