@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zlib
 
+import jax
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -29,13 +30,21 @@ def folder(tmp_path, tiny_generator):
     return tmp_path
 
 
+def untrained(module, spec):
+    """The module's arrays, all zeros, and the spec with its description."""
+    params, stats = jax.eval_shape(
+        networks.from_linen(module).init, jax.random.key(0), *networks.example(module, spec.in_channels)
+    )
+    variables = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), {"params": params, "stats": stats})
+    return generator.Generator(dataclasses.replace(spec, architecture=networks.describe(module)), variables)
+
+
 @pytest.fixture
 def odd_files(folder):
     """The folder, and beside it files that are no generator, or not one of this program, and an empty folder."""
     model = generator.load(folder / "g.safetensors")
-    architecture = networks.describe(networks.PatchGAN(layers=2, width=4))
-    critic = dataclasses.replace(model.spec, kind="critic", architecture=architecture, in_channels=6, out_channels=1)
-    generator.save(folder / "g_critic.safetensors", model._replace(spec=critic))
+    critic = dataclasses.replace(model.spec, kind="critic", in_channels=6, out_channels=1)
+    generator.save(folder / "g_critic.safetensors", untrained(networks.PatchGAN(layers=2, width=4), critic))
     features = dataclasses.replace(model.spec, kind="features")
     (folder / "other").mkdir()
     generator.save(folder / "other" / "features.safetensors", model._replace(spec=features))
@@ -44,9 +53,8 @@ def odd_files(folder):
     newer = {"gan_jax": json.dumps({"format": generator.FORMAT_VERSION + 1})}
     (folder / "other" / "newer.safetensors").write_bytes(safetensors.numpy.save(arrays, newer))
     (folder / "other" / "cut.safetensors").write_bytes((folder / "g.safetensors").read_bytes()[:-100])
-    still = {**model.spec.architecture, "norm": "none", "dropout": 0.0}
-    still_spec = dataclasses.replace(model.spec, architecture=still, dropout=False)
-    generator.save(folder / "other" / "still.safetensors", generator.Generator(still_spec, {"params": {}, "stats": {}}))
+    still = untrained(model.module.clone(norm="none", dropout=0.0), dataclasses.replace(model.spec, dropout=False))
+    generator.save(folder / "other" / "still.safetensors", still)
     (folder / "empty").mkdir()
     return folder
 

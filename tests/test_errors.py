@@ -32,7 +32,7 @@ import safetensors.numpy
 from PIL import Image
 
 from experiments import pix2pix, testing
-from gan_jax import cli, generator, progress, train
+from gan_jax import cli, generator, networks, progress, train
 from gan_jax.data import pictures
 
 ROOT = Path(__file__).parents[1]
@@ -160,12 +160,16 @@ def forbidden(path: str) -> Prepare:
     return prepare
 
 
-def specified(path: str, **fields: object) -> Prepare:
-    """The run's generator in another file, with a spec that differs in some fields."""
+def of_channels(path: str, in_channels: int) -> Prepare:
+    """An untrained generator like the run's, for images of other channels."""
 
     def prepare(patch: Patch) -> None:
         model = generator.load("runs/tiny")
-        generator.save(Path(path), model._replace(spec=dataclasses.replace(model.spec, **fields)))
+        init, inputs = networks.from_linen(model.module).init, networks.example(model.module, in_channels)
+        params, stats = jax.eval_shape(init, jax.random.key(0), *inputs)
+        variables = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), {"params": params, "stats": stats})
+        spec = dataclasses.replace(model.spec, in_channels=in_channels)
+        generator.save(Path(path), generator.Generator(spec, variables))
 
     return prepare
 
@@ -684,7 +688,7 @@ CASES: dict[str, list[Case]] = {
             "a generator of channels that no picture has",
             "gan-jax translate g.safetensors data/test out",
             "the generator turns 2 channels into 3 and picture files have 1 or 3; give it arrays, from Python.",
-            specified("g.safetensors", in_channels=2),
+            of_channels("g.safetensors", 2),
         ),
         Case(
             "no output",
