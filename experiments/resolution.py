@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-import jax
 import numpy as np
 
 from gan_jax import degrade, evaluate, flags, image, perceptual, results
@@ -115,7 +114,7 @@ def task(config: Config, val: Source | None, test: Source | None) -> results.Tas
 def shrink(config: Config) -> Callable[[np.ndarray], np.ndarray]:
     """Low resolution of a photograph uint8 [H, W, C] whose sides are multiples of the scale."""
     made = degradation(config)
-    return lambda photo: np.asarray(made(photo[None], jax.random.key(0))[0])
+    return functools.partial(degrade.picture, made)
 
 
 def enlarge(picture: np.ndarray, scale: int) -> np.ndarray:

@@ -320,30 +320,20 @@ class Shrink:
 
     def run(self) -> int:
         """Returns the exit code."""
-        import jax
-        import numpy as np
-
-        from gan_jax import degrade, image, infer
-        from gan_jax.data import pictures
+        from gan_jax import degrade, infer
+        from gan_jax.data import resolution
 
         if len(self.paths) < 2:
             raise ValueError("give at least one input and, last, an output: gan-jax shrink in/ out/ --scale 4.")
         if self.scale < 2:
             raise ValueError(f"--scale is {self.scale}; wanted at least 2.")
         *inputs, output = self.paths
-        shrink = degrade.Degradation(self.downscale, self.scale)
-        jobs, failures = infer.plan(inputs, output), 0
-        for job in jobs:
-            try:
-                picture = pictures.read(job.input, 3)
-                if min(picture.shape[:2]) < self.scale:
-                    raise ValueError(f"{job.input} is smaller than --scale {self.scale}; leave it out.")
-                small = shrink(image.mod_crop(picture, self.scale), jax.random.key(0))
-                pictures.save(job.output, np.asarray(small))
-            except (ValueError, OSError) as error:
-                print(f"error: {error}", file=sys.stderr)
-                failures += 1
-        print(f"wrote {len(jobs) - failures} of {len(jobs)}")
+        made = degrade.Degradation(self.downscale, self.scale)
+        jobs = infer.plan(inputs, output)
+        failures = resolution.shrink_files(jobs, self.scale, lambda picture: degrade.picture(made, picture))
+        for failure in failures:
+            print(f"error: {failure}", file=sys.stderr)
+        print(f"wrote {len(jobs) - len(failures)} of {len(jobs)}")
         return 1 if failures else 0
 
 

@@ -87,6 +87,11 @@ class Degradation:
         return jpeg(levels_u8, quality, subsampling=self.subsampling)
 
 
+def picture(degradation: Degradation, picture_u8: np.ndarray) -> np.ndarray:
+    """One picture uint8 [H, W, C], whose sides the scale divides, on the host; its randomness is always the same."""
+    return np.asarray(degradation(picture_u8, jax.random.key(0)))
+
+
 def describe(degradation: Degradation) -> dict[str, Any]:
     """A degradation as plain data, fit for JSON: its name and the fields that have a part in it.
 

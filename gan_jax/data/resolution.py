@@ -5,7 +5,7 @@ Elements are {"name": str, "target": uint8 [H, W, C]} and, where low resolution 
 
 import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -176,6 +176,20 @@ def _split_folder(root: Path, split: str, ending: str) -> Path | None:
 def mod_cropped(picture: np.ndarray, scale: int) -> np.ndarray:
     """The upper left of a picture [H, W, C], with sides that are multiples of the scale."""
     return picture[: picture.shape[0] // scale * scale, : picture.shape[1] // scale * scale]
+
+
+def shrink_files(jobs: Iterable[tuple[Path, Path]], scale: int, shrink: Shrink) -> list[str]:
+    """Reads each input as RGB, writes it in low resolution, and says of those that failed why they did."""
+    failures = []
+    for source, output in jobs:
+        try:
+            picture = mod_cropped(pictures.read(source, 3), scale)
+            if 0 in picture.shape:
+                raise ValueError(f"{source} is smaller than --scale {scale}; leave it out.")
+            pictures.save(output, shrink(picture))
+        except (ValueError, OSError) as error:
+            failures.append(str(error))
+    return failures
 
 
 def crop(size: int, scale: int, *, flip: bool) -> Transform:
