@@ -47,3 +47,15 @@ def test_the_training_steps_train():
         assert log[-1]["critic"] != log[0]["critic"]
         assert log[-1]["penalty"] != log[0]["penalty"]
     assert all(jnp.isfinite(value) for value in jax.tree.leaves((names["distances"], names["players"])))
+
+
+def test_the_page_on_the_wasserstein_distance_says_what_its_code_computes():
+    text = (PAGE.parent / "wasserstein.md").read_text()
+    names = {"__name__": "page"}
+    for match in re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        exec(compile("\n" * text.count("\n", 0, match.start(1)) + match[1], "wasserstein.md", "exec"), names)
+    for theta, (divergence, distance) in names["table"].items():
+        assert f"| {theta} | {divergence:.4f} | {distance:.4f} |" in text
+    for name, pulls in names["pulls"].items():
+        numbers = " | ".join(f"{pull:.4f}" for pull in pulls)
+        assert re.search(rf"^\| {name}.* \| {re.escape(numbers)} \|$", text, re.MULTILINE), (name, numbers)

@@ -225,7 +225,9 @@ def test_labels_go_with_their_images():
     state = jax.jit(method.init)(jax.random.key(0), {"image": images, "label": labels})
     draws = method.draw(jax.random.key(1), {"image": images})
     update = jax.jit(method.update)
-    values = [update(state, {"image": images, "label": given}, draws)[1]["wasserstein"] for given in (labels, labels[::-1])]
+    values = [
+        update(state, {"image": images, "label": given}, draws)[1]["wasserstein"] for given in (labels, labels[::-1])
+    ]
     assert values[0] != values[1]
     after, _ = update(state, {"image": images, "label": labels}, draws)
     averaged = method.generators(after)["generator"]
