@@ -36,6 +36,9 @@ def _generator(path: Path) -> str:
     ]
     if spec.kind == "critic":
         return "\n".join([*lines, f"  {spec.in_channels} channels in {list(spec.input_range)} -> logits"])
+    if spec.latent is not None:
+        made = f"{spec.out_channels} channels in {list(spec.output_range)}, {architecture.get('size')} pixels a side"
+        return "\n".join([*lines, f"  {spec.latent} latents of {spec.in_channels} numbers -> {made}"])
     statistics = "each image's own statistics" if spec.norm == "image" else "running statistics"
     return "\n".join(
         [

@@ -54,6 +54,11 @@ _METRICS = {
     "histogram/a": _Metric("a histogram", "↑", 3),
     "histogram/b": _Metric("b histogram", "↑", 3),
     "sharpness": _Metric("sharpness", "→ 1", 3),  # relative to the targets' own
+    "consistency": _Metric("class consistency", "↑", 3),
+    "kernel": _Metric("kernel distance", "↓", 4),
+    "frechet": _Metric("Fréchet distance", "↓", 3),
+    "sinkhorn": _Metric("Sinkhorn", "↓", 3),
+    "high_quality": _Metric("near a mode", "↑", 3),
 }
 
 

@@ -125,3 +125,11 @@ def test_under_pmap_adam_is_fed_with_the_mean_of_the_replicas():
     moments = jax.pmap(update, axis_name="replicas", out_axes=None)(each)
     wanted = alone.update({"w": each.mean()}, alone.init(params))[1]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), moments, wanted)
+
+
+def test_rmsprop_is_torchs():
+    """The first step is lr g / (sqrt(0.01 g^2) + 1e-8), whatever the gradient's size: 10 lr."""
+    tx = flags.rmsprop(flags.Config(lr=5e-5, n_epochs=1, n_epochs_decay=0), 10)
+    params = {"w": np.float32([1.0, -1.0])}
+    updates, _ = tx.update({"w": np.float32([0.5, -20.0])}, tx.init(params), params)
+    np.testing.assert_allclose(updates["w"], [-5e-4, 5e-4], rtol=1e-5)

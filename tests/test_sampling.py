@@ -110,6 +110,12 @@ def test_classes_from_the_command_line(files, tmp_path, classed):
     assert pictures.read(tmp_path / "ways.png", 3).shape == (18, 78, 3)
 
 
+def test_inspect_says_what_latents_are_wanted(files, capsys):
+    assert call("inspect", files / "classed.safetensors") == 0
+    said = capsys.readouterr().out
+    assert "  uniform latents of 6 numbers -> 3 channels in [-1.0, 1.0], 8 pixels a side" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -163,3 +169,9 @@ def test_without_labels_there_are_pictures_and_no_scores(tmp_path, plain):
     assert exam.test({"generator": plain}, tmp_path / "results")["rows"] == []
     assert (tmp_path / "results" / "output" / "samples.png").exists()
     assert not (tmp_path / "classifier").exists()
+
+
+def test_write_says_how_many_it_wrote(plain, classed, tmp_path):
+    assert sampling.write(plain, tmp_path / "a.png") == 64
+    assert sampling.write(classed, tmp_path / "b.png") == 24  # eight of each class
+    assert sampling.write(classed, tmp_path / "c", count=2) == 2

@@ -451,3 +451,11 @@ def test_vanished_file_is_no_damaged_one(tmp_path):
         source[0]
     with pytest.raises(ValueError, match=r"a\.png"):
         sources.check_headers(source)
+
+
+def test_the_files_of_a_split_are_found_under_any_layout(tmp_path):
+    for name in ("train/b.png", "train/a.png", "val/c.png"):
+        pictures.save(tmp_path / name, np.zeros((4, 4, 3), np.uint8))
+    folders, files = sources.files_of("test", lambda split: (tmp_path / split,), instead="")
+    assert (folders, files) == ((tmp_path / "val",), [("c.png",)])
+    assert sources.files_of("train", lambda split: (tmp_path / split,), instead="")[1] == [("a.png",), ("b.png",)]
