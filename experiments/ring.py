@@ -1,10 +1,9 @@
 """Eight Gaussians on a circle: how many of them a GAN, WGAN, WGAN-GP and the Sinkhorn divergence find.
 
 Metz et al. 2017, "Unrolled Generative Adversarial Networks", figure 2. Batches of 256 points, MLPs of three hidden
-layers of 128; every method is trained with three seeds at once.
+layers of 128; every method is trained with three seeds.
 """
 
-import functools
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -12,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from PIL import Image, ImageDraw
 
-from gan_jax import latents, losses, report, results
+from gan_jax import losses, parallel, report, results
 from gan_jax.data import pictures
-from gan_jax.method import Method, clipped, train_step
+from gan_jax.method import Method, clipped
 from gan_jax.methods.dcgan import dcgan
 from gan_jax.methods.sinkhorn import sinkhorn
 from gan_jax.methods.wgan import wgan
@@ -31,17 +29,16 @@ _FEWEST = 20  # samples that make a mode covered, of the 312 that are its share
 _SIDE, _EXTENT = 360, 1.5  # pixels of a plot; coordinates from -_EXTENT to it
 
 
-def centres() -> jax.Array:
+def centres() -> np.ndarray:
     """The means of the eight Gaussians [8, 2]."""
-    angles = 2.0 * jnp.pi * jnp.arange(MODES) / MODES
-    return RADIUS * jnp.stack([jnp.cos(angles), jnp.sin(angles)], axis=-1)
+    angles = 2.0 * np.pi * np.arange(MODES) / MODES
+    return RADIUS * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
 
 
-def draw_points(key: jax.Array, count: int) -> jax.Array:
-    """Points [count, 2] of the mixture."""
-    mode_key, noise_key = jax.random.split(key)
-    modes = jax.random.randint(mode_key, (count,), 0, MODES)
-    return centres()[modes] + DEVIATION * jax.random.normal(noise_key, (count, 2))
+def draw_points(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Points [count, 2] of the mixture, float32."""
+    modes = rng.integers(0, MODES, count)
+    return (centres()[modes] + DEVIATION * rng.normal(size=(count, 2))).astype(np.float32)
 
 
 def methods() -> dict[str, tuple[Method, int]]:
@@ -78,52 +75,39 @@ def methods() -> dict[str, tuple[Method, int]]:
     }
 
 
-def train(method: Method, batches: int, *, steps: int = STEPS, batch: int = BATCH, seeds: int = SEEDS) -> jax.Array:
+def train(method: Method, batches: int, *, steps: int = STEPS, batch: int = BATCH, seeds: int = SEEDS) -> np.ndarray:
     """Samples [seeds, SCORED, 2] of a method's generator after so many steps."""
+    mesh = parallel.data_mesh(jax.devices()[:1])
+    init, step = parallel.compile_init(method, mesh), parallel.compile_step(method, mesh)
 
-    def points(key: jax.Array) -> dict[str, jax.Array]:
-        return {"image": draw_points(key, batches * batch)}
-
-    @jax.jit
-    @jax.vmap
-    def start(seed: jax.Array) -> Any:
-        return method.init(jax.random.key(seed), points(jax.random.key(seed)))
-
-    @functools.partial(jax.jit, donate_argnums=0)
-    @jax.vmap
-    def step(state: Any) -> Any:
-        data_key = jax.random.fold_in(jax.random.fold_in(state.key, state.step), 1)
-        return train_step(method, state, points(data_key))[0]
-
-    @jax.jit
-    @jax.vmap
-    def sampled(state: Any, seed: jax.Array) -> jax.Array:
-        z = latents.draw(jax.random.key(seed + 1000), (SCORED, LATENT), "normal")
+    def trained(seed: int) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        state = init(jax.random.key(seed), {"image": draw_points(rng, batches * batch)})
+        for _ in range(steps):
+            state, _ = step(state, parallel.global_batch({"image": draw_points(rng, batches * batch)}, mesh))
         variables = method.generators(state)["generator"]
-        return from_linen(MLP(2)).apply(variables["params"], {}, z, train=False)[0]
+        z = rng.normal(size=(SCORED, LATENT)).astype(np.float32)
+        return np.asarray(from_linen(MLP(2)).apply(variables["params"], {}, z, train=False)[0])
 
-    state = start(jnp.arange(seeds))
-    for _ in range(steps):
-        state = step(state)
-    return sampled(state, jnp.arange(seeds))
+    return np.stack([trained(seed) for seed in range(seeds)])
 
 
-def score(samples: jax.Array) -> dict[str, float]:
+def score(samples: np.ndarray) -> dict[str, float]:
     """Modes covered, the share of samples within three deviations of a mode, and the distance to the mixture.
 
     Samples are [n, 2]. A mode is covered by 20 samples within three deviations. The distance is the root of the
     Sinkhorn divergence to as many points of the mixture, in the plane's own units.
     """
-    distances = jnp.linalg.norm(samples[:, None] - centres(), axis=-1)
+    distances = np.linalg.norm(samples[:, None] - centres(), axis=-1)
     near = distances.min(axis=1) < 3.0 * DEVIATION
-    counts = jnp.bincount(distances.argmin(axis=1)[near], length=MODES)
+    counts = np.bincount(distances.argmin(axis=1)[near], minlength=MODES)
     some = samples[:400]
-    real = draw_points(jax.random.key(7), len(some))
+    real = draw_points(np.random.default_rng(7), len(some))
     divergence = losses.sinkhorn_divergence(some, real, epsilon=0.02, iterations=200)
     return {
         "modes": float((counts >= _FEWEST).sum()),
         "high_quality": float(near.mean()),
-        "sinkhorn": float(jnp.sqrt(jnp.maximum(divergence, 0.0))),
+        "sinkhorn": float(np.sqrt(max(float(divergence), 0.0))),
     }
 
 
@@ -142,7 +126,7 @@ def _plot(points: np.ndarray) -> np.ndarray:
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), **colours)
 
     pixels = _SIDE / (2 * _EXTENT)
-    for centre in np.asarray(centres()):
+    for centre in centres():
         dot(centre, 3 * DEVIATION * pixels, fill=(225, 225, 225), outline=(120, 120, 120))
     for point in points:
         dot(point, 1.2, fill=(11, 102, 195, 90))
@@ -165,7 +149,7 @@ def compare(folder: Path, *, steps: int = STEPS, batch: int = BATCH) -> int:
         begun = time.perf_counter()
         samples = train(method, batches, steps=steps, batch=batch)
         scores = [score(points) for points in samples]
-        pictures.save(folder / "results" / "output" / f"{name}.png", plot(np.asarray(samples)))
+        pictures.save(folder / "results" / "output" / f"{name}.png", plot(samples))
         rows.append({"name": name, **_row(scores)})
         print(f"{name}: {json.dumps(scores)}, {time.perf_counter() - begun:.0f} s")
     table = {

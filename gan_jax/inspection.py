@@ -42,7 +42,8 @@ def _generator(path: Path) -> str:
     if isinstance(model.module, DCGANGenerator | ChainerDCGANGenerator):
         size = model.module.size
         picture = f"{size}x{size} pixels of {spec.out_channels} channels in {list(spec.output_range)}"
-        return "\n".join([*lines, f"  latents of {spec.in_channels} numbers -> {picture}"])
+        drawn = f"{spec.latent} latents" if spec.latent else "latents"
+        return "\n".join([*lines, f"  {drawn} of {spec.in_channels} numbers -> {picture}"])
     statistics = "each image's own statistics" if spec.norm == "image" else "running statistics"
     learned_from = [] if spec.degradation is None else [f"  learned from {_degradation(spec.degradation)}"]
     return "\n".join(

@@ -57,6 +57,11 @@ _METRICS = {
     "health/agreement": _Metric("correlation of light and dark", "↑", 3),
     "health/variety": _Metric("variety", "→ 1", 3),
     "health/contrast": _Metric("contrast", "", 1),
+    "consistency": _Metric("class consistency", "↑", 3),
+    "kernel": _Metric("kernel distance", "↓", 4),
+    "frechet": _Metric("Fréchet distance", "↓", 3),
+    "sinkhorn": _Metric("Sinkhorn", "↓", 3),
+    "high_quality": _Metric("near a mode", "↑", 3),
 }
 
 

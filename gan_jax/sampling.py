@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from gan_jax import classifier, image, latents, losses, metrics, networks, results
@@ -27,14 +26,17 @@ class UnfitError(ValueError):
     """A generator that cannot do what is asked of it."""
 
 
-def latents_of(generator: Generator, count: int, *, seed: int = 0) -> jax.Array:
+def latents_of(generator: Generator, count: int, *, seed: int = 0) -> np.ndarray:
     """The first `count` latents [count, Z] of a seed: latent i does not depend on the count.
 
     Raises UnfitError for a generator that does not start from latents.
     """
     distribution = _distribution(generator)
-    keys = jax.vmap(functools.partial(jax.random.fold_in, jax.random.key(seed)))(jnp.arange(count))
-    return jax.vmap(lambda key: latents.draw(key, (generator.spec.in_channels,), distribution))(keys)
+    size = generator.spec.in_channels
+    # On the host: JAX's random numbers take XLA longer to compile for the CPU than a run of this program lasts.
+    made = (np.random.default_rng((seed, i)) for i in range(count))
+    drawn = [rng.normal(size=size) if distribution == "normal" else rng.uniform(-1.0, 1.0, size) for rng in made]
+    return np.array(drawn, np.float32).reshape(count, size)
 
 
 def classes_of(generator: Generator) -> int:
@@ -42,7 +44,7 @@ def classes_of(generator: Generator) -> int:
     return int(generator.spec.architecture.get("classes", 0))
 
 
-def sample(generator: Generator, z: jax.Array, labels: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
+def sample(generator: Generator, z: np.ndarray, labels: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
     """Pictures uint8 [N, H, W, C] of latents [N, Z] and, for a generator with classes, labels [N].
 
     Raises UnfitError for a generator that does not start from latents, and where labels and its classes do not go
@@ -60,7 +62,7 @@ def sample(generator: Generator, z: jax.Array, labels: Sequence[int] | np.ndarra
     for start in range(0, len(z), _BATCH):
         share = z[start : start + _BATCH]
         rest = _BATCH - len(share)
-        inputs: list[Any] = [jnp.pad(share, ((0, rest), (0, 0)))]
+        inputs = [np.pad(share, ((0, rest), (0, 0)))]
         if labels is not None:
             inputs.append(np.pad(np.asarray(labels[start : start + _BATCH], np.int32), (0, rest)))
         made.append(np.asarray(run(generator.variables, *inputs))[: len(share)])
@@ -96,7 +98,7 @@ def class_rows(generator: Generator, *, seed: int = 0) -> np.ndarray:
     known = classes_of(generator)
     if not known:
         return np.asarray(image.grid(sample(generator, latents_of(generator, _COLUMNS**2, seed=seed)), _COLUMNS))
-    z = jnp.tile(latents_of(generator, _COLUMNS, seed=seed), (known, 1))
+    z = np.tile(latents_of(generator, _COLUMNS, seed=seed), (known, 1))
     return np.asarray(image.grid(sample(generator, z, np.repeat(np.arange(known), _COLUMNS)), _COLUMNS))
 
 
@@ -106,7 +108,7 @@ def interpolations(generator: Generator, *, rows: int = 8, seed: int = 0, label:
     ways = [latents.between(z[2 * i], z[2 * i + 1], _COLUMNS, distribution) for i in range(rows)]
     labels = _labels(generator, rows, label)
     labels = None if labels is None else np.repeat(labels, _COLUMNS)
-    return sample(generator, jnp.concatenate(ways), labels)
+    return sample(generator, np.concatenate(ways), labels)
 
 
 def _labels(generator: Generator, count: int, label: int | None) -> np.ndarray | None:

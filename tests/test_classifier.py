@@ -5,7 +5,7 @@ from gan_jax import classifier, generator
 from gan_jax.data import labelled
 from gan_jax.data.shapes import Shapes
 
-STILL = labelled.fitted(16, 3, flip=False)
+STILL = labelled.fitted(8, 3, flip=False)
 
 
 class TwoColours:
@@ -21,13 +21,13 @@ class TwoColours:
 
     def __getitem__(self, i):
         rng = np.random.default_rng(int(i))
-        return {"image": rng.integers(0, 60, (16, 16, 3), dtype=np.uint8) + np.uint8(180 * (i % 2)), "label": i % 2}
+        return {"image": rng.integers(0, 60, (8, 8, 3), dtype=np.uint8) + np.uint8(180 * (i % 2)), "label": i % 2}
 
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run") / "classifier"
-    return folder, classifier.kept(folder, TwoColours(), 2, STILL, steps=25)
+    return folder, classifier.kept(folder, TwoColours(), 2, STILL, steps=12)
 
 
 def test_it_learns_what_tells_the_classes_apart_and_its_features_do(fitted):
@@ -49,14 +49,14 @@ def test_a_picture_is_judged_alike_alone_and_among_others(fitted):
 def test_it_is_kept_in_one_file_and_equal_fits_are_equal_bytes(fitted, monkeypatch):
     folder, model = fitted
     (file,) = folder.iterdir()
-    again = classifier.fit(TwoColours(), 2, STILL, steps=25)
+    again = classifier.fit(TwoColours(), 2, STILL, steps=12)
     generator.save(folder.parent / "again.safetensors", again)
     assert (folder.parent / "again.safetensors").read_bytes() == file.read_bytes()
     monkeypatch.setattr(classifier, "fit", lambda *_, **options: pytest.fail("it was fitted again"))
-    kept = classifier.kept(folder, TwoColours(), 2, STILL, steps=25)
+    kept = classifier.kept(folder, TwoColours(), 2, STILL, steps=12)
     assert kept.spec == model.spec
     with pytest.raises(pytest.fail.Exception, match="fitted again"):  # other pictures have a classifier of their own
-        classifier.kept(folder, Shapes("train", 10, 16), 10, STILL, steps=25)
+        classifier.kept(folder, Shapes("train", 10, 8), 10, STILL, steps=12)
 
 
 def test_the_share_of_labels_that_were_found():

@@ -66,3 +66,15 @@ def test_the_added_network_is_one():
     assert names["description"]["upsample"] == "bilinear"
     with pytest.raises(ValueError, match="images are 8x7; an Hourglass wants even sides"):
         module().init(jax.random.key(0), jnp.zeros((1, 8, 7, 3)), train=False)
+
+
+def test_the_page_on_the_wasserstein_distance_says_what_its_code_computes():
+    page, names = DOCS / "wasserstein.md", {"__name__": "page"}
+    text = page.read_text()
+    for code in programs(page):
+        exec(code, names)
+    for theta, (divergence, distance) in names["table"].items():
+        assert f"| {theta} | {divergence:.4f} | {distance:.4f} |" in text
+    for name, pulls in names["pulls"].items():
+        numbers = " | ".join(f"{pull:.4f}" for pull in pulls)
+        assert re.search(rf"^\| {name}.* \| {re.escape(numbers)} \|$", text, re.MULTILINE), (name, numbers)

@@ -155,3 +155,11 @@ def test_iterations_are_the_steps_and_may_grow():
     assert float(iterations(periods=(10,)).schedule(7)(10)) == pytest.approx(1e-7)
     assert "total_iter" in config.free_to_change({"total_iter": 50})
     assert "total_iter" not in config.free_to_change({"total_iter": 200})
+
+
+def test_rmsprop_is_torchs():
+    """The first step is lr g / (sqrt(0.01 g^2) + 1e-8), whatever the gradient's size: 10 lr."""
+    tx = flags.rmsprop(flags.EpochConfig(lr=5e-5, n_epochs=1, n_epochs_decay=0), 10)
+    params = {"w": np.float32([1.0, -1.0])}
+    updates, _ = tx.update({"w": np.float32([0.5, -20.0])}, tx.init(params), params)
+    np.testing.assert_allclose(updates["w"], [-5e-4, 5e-4], rtol=1e-5)

@@ -31,7 +31,7 @@ ALLOWED = {
         "jax", "optax", "flax.struct",
         "gan_jax.losses", "gan_jax.method", "gan_jax.methods.srresnet", "gan_jax.networks.network",
     },
-    "gan_jax/latents.py": {"jax"},
+    "gan_jax/latents.py": {"jax", "numpy"},
     "gan_jax/classifier.py": {
         "jax", "numpy", "optax",
         "gan_jax.image", "gan_jax.networks", "gan_jax.generator", "gan_jax.experiment", "gan_jax.data.pipeline",

@@ -15,11 +15,11 @@ def test_latents_have_the_moments_of_their_distribution(distribution, deviation)
 
 
 def test_a_way_between_normal_latents_keeps_their_length():
-    start, end = jnp.array([3.0, 0.0]), jnp.array([0.0, 3.0])
+    start, end = np.array([3.0, 0.0]), np.array([0.0, 3.0])
     way = latents.between(start, end, 3, "normal")
     np.testing.assert_allclose(way, [[3, 0], [3 / 2**0.5, 3 / 2**0.5], [0, 3]], atol=1e-6)
 
 
 def test_a_way_between_uniform_latents_is_straight():
-    way = latents.between(jnp.array([-1.0, 1.0]), jnp.array([1.0, 1.0]), 5, "uniform")
+    way = latents.between(np.array([-1.0, 1.0]), np.array([1.0, 1.0]), 5, "uniform")
     np.testing.assert_allclose(way, [[-1, 1], [-0.5, 1], [0, 1], [0.5, 1], [1, 1]], atol=1e-6)

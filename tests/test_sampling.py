@@ -39,12 +39,12 @@ def test_a_sample_depends_on_its_seed_and_number_alone(plain):
 
 
 def test_latents_are_of_the_generators_distribution(plain, classed):
-    assert float(jnp.abs(sampling.latents_of(plain, 100)).max()) > 1.0
-    assert float(jnp.abs(sampling.latents_of(classed, 100)).max()) <= 1.0
+    assert float(np.abs(sampling.latents_of(plain, 100)).max()) > 1.0
+    assert float(np.abs(sampling.latents_of(classed, 100)).max()) <= 1.0
 
 
 def test_labels_choose_the_class(classed):
-    z = jnp.tile(sampling.latents_of(classed, 1), (3, 1))
+    z = np.tile(sampling.latents_of(classed, 1), (3, 1))
     made = sampling.sample(classed, z, [0, 1, 1])
     assert (made[0] != made[1]).any()
     np.testing.assert_array_equal(made[1], made[2])
@@ -73,7 +73,7 @@ def test_interpolations_begin_and_end_at_samples(plain, classed):
 )
 def test_labels_that_do_not_fit_are_refused(classed, labels, words):
     with pytest.raises(sampling.UnfitError, match=words):
-        sampling.sample(classed, jnp.zeros((2, 6)), labels)
+        sampling.sample(classed, np.zeros((2, 6), np.float32), labels)
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +108,12 @@ def test_classes_from_the_command_line(files, tmp_path, classed):
     np.testing.assert_array_equal(pictures.read(tmp_path / "ones" / "00001.png", 3), wanted[1])
     assert call("sample", file, tmp_path / "ways.png", "--interpolate", "--n", 16) == 0
     assert pictures.read(tmp_path / "ways.png", 3).shape == (18, 78, 3)
+
+
+def test_inspect_says_what_latents_are_wanted(files, capsys):
+    assert call("inspect", files / "classed.safetensors") == 0
+    said = capsys.readouterr().out
+    assert "  uniform latents of 6 numbers -> 3 channels in [-1.0, 1.0], 8 pixels a side" in said
 
 
 @pytest.mark.parametrize(
@@ -163,3 +169,9 @@ def test_without_labels_there_are_pictures_and_no_scores(tmp_path, plain):
     assert exam.test({"generator": plain}, tmp_path / "results")["rows"] == []
     assert (tmp_path / "results" / "output" / "samples.png").exists()
     assert not (tmp_path / "classifier").exists()
+
+
+def test_write_says_how_many_it_wrote(plain, classed, tmp_path):
+    assert sampling.write(plain, tmp_path / "a.png") == 64
+    assert sampling.write(classed, tmp_path / "b.png") == 24  # eight of each class
+    assert sampling.write(classed, tmp_path / "c", count=2) == 2

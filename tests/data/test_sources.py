@@ -523,3 +523,11 @@ def test_unpaired_is_as_long_as_its_longest_part(tmp_path):
     before = both.fingerprint
     paint(tmp_path / "trainB" / "B0.png", 5, size=(9, 9))
     assert sources.Unpaired(*(open_kind(tmp_path, side) for side in "AB")).fingerprint != before
+
+
+def test_the_files_of_a_split_are_found_under_any_layout(tmp_path):
+    for name in ("train/b.png", "train/a.png", "val/c.png"):
+        pictures.save(tmp_path / name, np.zeros((4, 4, 3), np.uint8))
+    folders, files = sources.files_of("test", lambda split: (tmp_path / split,), instead="")
+    assert (folders, files) == ((tmp_path / "val",), [("c.png",)])
+    assert sources.files_of("train", lambda split: (tmp_path / split,), instead="")[1] == [("a.png",), ("b.png",)]

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -168,3 +169,26 @@ def test_flags_reach_the_networks_and_the_file():
     assert (critic_fields["layers"], critic_fields["width"], critic_fields["norm"]) == (2, 5, "instance")
     spec = dataclasses.asdict(parts.specs["generator"])
     assert (spec["out_channels"], spec["dropout"], spec["size_multiple"]) == (3, False, 128)
+
+
+@pytest.mark.parametrize(
+    ("flags", "clips", "penalises"),
+    [
+        (["--gan_mode", "wasserstein", "--clip", "0.02"], True, False),
+        (["--gan_mode", "wgangp", "--norm", "instance"], False, True),
+    ],
+)
+def test_wasserstein_modes_act_on_the_critic(tiny_flags, tmp_path, flags, clips, penalises):
+    _, made = experiment.build(tiny_flags(tmp_path, *flags))
+    batch = {name: np.zeros((2, 32, 32, 3), np.uint8) for name in ("source", "target")}
+    draws = jax.eval_shape(lambda: made.method.draw(jax.random.key(0), batch))
+    assert (draws.epsilon is not None) == penalises
+    state = jax.jit(made.method.init)(jax.random.key(0), batch)
+    state, _ = jax.jit(made.method.update)(state, batch, made.method.draw(jax.random.key(0), batch))
+    largest = max(float(abs(p).max()) for p in jax.tree.leaves(state.critic.params))
+    assert (largest <= 0.02 * (1 + 1e-6)) == clips
+
+
+def test_a_gradient_penalty_and_batch_norm_are_refused_in_one_sentence(tiny_flags, tmp_path, capsys):
+    assert experiment.main(tiny_flags(tmp_path, "--gan_mode", "wgangp")) == 2
+    assert "give --norm instance or --norm none" in capsys.readouterr().err
