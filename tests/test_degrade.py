@@ -173,3 +173,11 @@ def test_fields_that_make_no_sense_are_refused(fields, wanted):
 def test_sides_that_the_scale_does_not_divide_are_refused():
     with pytest.raises(ValueError, match=r"images are 24x36; a degradation of scale 5 wants multiples of it: image\."):
         Degradation(scale=5)(NOISE, KEY)
+
+
+def test_a_picture_is_degraded_on_the_host_always_alike():
+    made = degrade.Degradation("area", 2, noise=3.0)
+    photo = np.random.default_rng(0).integers(0, 256, (8, 6, 3), dtype=np.uint8)
+    first = degrade.picture(made, photo)
+    assert (first.shape, first.dtype) == ((4, 3, 3), np.uint8)
+    np.testing.assert_array_equal(first, degrade.picture(made, photo))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gan_jax.data import pictures, resolution
+from gan_jax.data import photos, pictures, resolution
 
 
 def picture(height, width, seed=0):
@@ -99,6 +99,7 @@ def test_whole_pictures_get_a_low_resolution_where_they_have_none():
 
 
 def test_the_installed_photographs_keep_their_size():
+    assert (photos.installed() / "chelsea.png").is_file()
     source = resolution.Installed("test")
     assert [source[i]["name"] for i in range(len(source))] == ["chelsea", "coffee"]
     assert source[0]["target"].shape == (300, 451, 3)
@@ -106,3 +107,13 @@ def test_the_installed_photographs_keep_their_size():
     assert len(enlarged) == 2
     np.testing.assert_array_equal(enlarged[0]["source"], 255 - source[0]["target"][:, :450])
     assert enlarged.fingerprint == f"{source!r} x2"
+
+
+def test_files_are_shrunk_and_those_that_cannot_be_are_named(tmp_path):
+    pictures.save(tmp_path / "a.png", picture(9, 12))
+    pictures.save(tmp_path / "b.png", picture(1, 12))
+    jobs = [(tmp_path / name, tmp_path / "out" / name) for name in ("a.png", "b.png", "c.png")]
+    small, missing = resolution.shrink_files(jobs, 2, shrink)
+    np.testing.assert_array_equal(pictures.read(tmp_path / "out" / "a.png", 3), shrink(picture(9, 12)[:8]))
+    assert "b.png is smaller than --scale 2" in small
+    assert "c.png" in missing

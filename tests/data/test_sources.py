@@ -531,3 +531,12 @@ def test_the_files_of_a_split_are_found_under_any_layout(tmp_path):
     folders, files = sources.files_of("test", lambda split: (tmp_path / split,), instead="")
     assert (folders, files) == ((tmp_path / "val",), [("c.png",)])
     assert sources.files_of("train", lambda split: (tmp_path / split,), instead="")[1] == [("a.png",), ("b.png",)]
+
+
+def test_a_tenth_is_held_out_and_never_all():
+    files = [(f"{i}.png",) for i in range(20)]
+    train, val = (sources.held_out(files, split) for split in ("train", "val"))
+    assert (len(train), len(val)) == (18, 2)
+    assert sorted(train + val) == sorted(files)
+    assert sources.held_out(files[:1], "train") == files[:1]
+    assert sources.held_out(files[:1], "test") == []
