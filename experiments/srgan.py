@@ -11,6 +11,7 @@ on two CPU cores; srresnet-paper, srgan-paper, srresnet-basicsr and srgan-basics
 """
 
 import dataclasses
+import math
 import sys
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,7 @@ from gan_jax import degrade, flags, losses, networks, perceptual, results, run
 from gan_jax.data import resolution as data
 from gan_jax.experiment import Experiment
 from gan_jax.generator import GeneratorSpec
+from gan_jax.method import clipped
 from gan_jax.methods.srgan import srgan
 from gan_jax.methods.srresnet import srresnet
 from gan_jax.networks import layers
@@ -30,6 +32,8 @@ GAN_MODES = {
     "lsgan": losses.least_squares,
     "hinge": losses.hinge,
     "relativistic": losses.relativistic_average,
+    "wasserstein": losses.wasserstein,
+    "wgangp": losses.wasserstein,
     "none": None,
 }
 
@@ -76,8 +80,15 @@ class Config(resolution.Config):
     """Weight of the content loss."""
     vgg_file: Path | None = None
     """torchvision's weights of the content network."""
-    gan_mode: Literal["vanilla", "lsgan", "hinge", "relativistic", "none"] = "vanilla"
-    """Adversarial loss of stage 2; none trains for content alone."""
+    gan_mode: Literal["vanilla", "lsgan", "hinge", "relativistic", "wasserstein", "wgangp", "none"] = "vanilla"
+    """Adversarial loss of stage 2: wasserstein clips the critic's weights, wgangp penalises its gradient, which needs
+    another --norm_d than batch; none trains for content alone."""
+    clip: float = 0.01
+    """With --gan_mode wasserstein: the largest weight of the critic."""
+    lambda_gp: float = 10.0
+    """With --gan_mode wgangp: weight of the gradient penalty."""
+    norm_d: Literal["batch", "instance", "layer", "none"] = "batch"
+    """Norm of the critics srgan and srgan_pool."""
     gan_weight: float = 1e-3
     """Weight of the adversarial loss."""
     pixel_weight: float = 0.0
@@ -100,6 +111,16 @@ class Config(resolution.Config):
             flags.require_at_least(self, name, 1)
         for name in ("tv_weight", "content_scale", "content_weight", "gan_weight", "pixel_weight"):
             flags.require_at_least(self, name, 0)
+        for name in ("clip", "lambda_gp"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"--{name} is {getattr(self, name)}; wanted a finite number above 0.")
+        if self.netD == "vggstyle" and self.norm_d != "batch":
+            raise ValueError(f"--netD vggstyle has batch norm; leave out --norm_d {self.norm_d}, or take --netD srgan.")
+        if self.gan_mode == "wgangp" and self.norm_d == "batch":
+            raise ValueError(
+                "--gan_mode wgangp penalises the critic's gradient at each image alone, and batch norm mixes images; "
+                "give --norm_d instance, layer or none."
+            )
         if self.netD == "vggstyle" and self.gt_size not in (128, 256) and self.stage != "srresnet":
             raise ValueError(f"--netD vggstyle judges crops of 128 or 256; --gt_size is {self.gt_size}.")
         if self.gan_mode == "none" and self.content == "none" and not self.pixel_weight and self.stage != "srresnet":
@@ -176,7 +197,8 @@ def _critic(config: Config) -> Any:
     }
     if config.netD == "vggstyle":
         return networks.VGGStyleCritic(**fields)
-    return networks.SRGANCritic(head="pool" if config.netD == "srgan_pool" else "dense", **fields)
+    head: Literal["pool", "dense"] = "pool" if config.netD == "srgan_pool" else "dense"
+    return networks.SRGANCritic(head=head, norm=config.norm_d, **fields)
 
 
 def experiment(config: Config) -> Experiment:
@@ -225,7 +247,7 @@ def experiment(config: Config) -> Experiment:
         method = srgan(
             generator,
             translators.network(config, judge, "critic"),
-            critic_tx=tx,
+            critic_tx=clipped(tx, config.clip) if config.gan_mode == "wasserstein" else tx,
             content=content,
             content_weight=config.content_weight,
             content_distance=config.content_distance,
@@ -234,6 +256,7 @@ def experiment(config: Config) -> Experiment:
             pixel_weight=config.pixel_weight,
             adversarial=GAN_MODES[config.gan_mode],
             adversarial_weight=config.gan_weight,
+            penalty_weight=config.lambda_gp if config.gan_mode == "wgangp" else 0.0,
             **common,
         )
     protocol = resolution.protocol(config.scale)

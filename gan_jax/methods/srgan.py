@@ -5,7 +5,7 @@ Adversarial Networks".
 """
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import flax.struct
 import jax
@@ -14,8 +14,8 @@ import optax
 from jax.typing import ArrayLike
 
 from gan_jax import losses
-from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables
-from gan_jax.methods.srresnet import Degrade, Draws, Range, pairs, psnr
+from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables, require_lone_samples
+from gan_jax.methods.srresnet import Degrade, Range, pairs, psnr
 from gan_jax.networks.network import Network, Params, Stats
 
 
@@ -29,6 +29,13 @@ class State:
     critic: NetState
     ema: Params | None  # moving average of the generator's parameters, if wanted
     frozen: Variables | None  # of the content network: only read, and left out of checkpoints
+
+
+class Draws(NamedTuple):
+    """Everything random in one step."""
+
+    degradation: Key  # its noise, and what each image draws for itself
+    epsilon: jax.Array | None = None  # [N], where between target and fake the critic's gradient is penalised
 
 
 def srgan(
@@ -48,6 +55,7 @@ def srgan(
     tv_weight: float = 0.0,
     adversarial: losses.AdversarialLoss | None = losses.non_saturating,
     adversarial_weight: float = 1e-3,
+    penalty_weight: float = 0.0,
     input_range: Range = (0.0, 1.0),
     output_range: Range = (-1.0, 1.0),
     ema_decay: float | None = None,
@@ -57,8 +65,9 @@ def srgan(
     Batches and ranges are those of `srresnet`. `content` maps images in [-1, 1] to feature maps by layer and its
     `init` returns trained weights, which `state.frozen` then holds: VGG19 to "relu5_4" in the paper, compared after
     its features are multiplied by `content_scale`; BasicSR compares "conv5_4" by "l1" with a scale of 1. The critic
-    sees images in `output_range`. `adversarial` None leaves the critic as it was: the paper's SRResNet-VGG22. A
-    generator that starts from SRResNet's weights is `networks.starting_from`.
+    sees images in `output_range`; `penalty_weight` is that of WGAN-GP's gradient penalty, and `init` then raises
+    ValueError for a critic with batch norm. `adversarial` None leaves the critic as it was: the paper's
+    SRResNet-VGG22. A generator that starts from SRResNet's weights is `networks.starting_from`.
 
     Both players step from the state before the step and see the same fake, as in BasicSR's optimize_parameters.
     """
@@ -73,6 +82,9 @@ def srgan(
         key, generator_key, critic_key, degradation_key, content_key = jax.random.split(key, 5)
         source, target = pairs(batch, degradation_key, degrade, input_range, output_range)
         generator_state = NetState.create(generator, generator_tx, generator_key, source)
+        critic_state = NetState.create(critic, critic_tx, critic_key, target)
+        if penalty_weight:
+            require_lone_samples(critic_state)
         frozen = None
         if content is not None:
             params, stats = content.init(content_key, target)
@@ -81,15 +93,17 @@ def srgan(
             step=jnp.zeros((), jnp.int32),
             key=key,
             generator=generator_state,
-            critic=NetState.create(critic, critic_tx, critic_key, target),
+            critic=critic_state,
             # A copy: a donated state must not hold one buffer twice.
             ema=None if ema_decay is None else jax.tree.map(jnp.copy, generator_state.params),
             frozen=frozen,
         )
 
     def draw(key: Key, batch: Batch) -> Draws:
-        del batch
-        return Draws(degradation=key)
+        if not penalty_weight:
+            return Draws(degradation=key)
+        samples = jnp.shape(batch["target"])[:1]
+        return Draws(degradation=key, epsilon=jax.random.uniform(jax.random.fold_in(key, 0), samples))
 
     def update(state: State, batch: Batch, draws: Draws) -> tuple[State, Metrics]:
         source, target = pairs(batch, draws.degradation, degrade, input_range, output_range)
@@ -125,7 +139,12 @@ def srgan(
             real_logits, stats = judge(params, stats, target)
             fake_logits, stats = judge(params, stats, fake)
             means = {"logits/real": real_logits.mean(), "logits/fake": fake_logits.mean()}
-            return game.critic(real_logits, fake_logits), (stats, means)
+            loss = game.critic(real_logits, fake_logits)
+            if penalty_weight:
+                loss += penalty_weight * losses.gradient_penalty(
+                    lambda images: judge(params, stats, images)[0], target, fake, epsilon=draws.epsilon
+                )
+            return loss, (stats, means)
 
         gradient = jax.value_and_grad(generator_loss, has_aux=True)
         (loss, (stats, critic_stats, metrics)), grads = gradient(state.generator.params)

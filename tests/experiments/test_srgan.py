@@ -140,6 +140,9 @@ def test_a_run_goes_on_in_its_second_stage(both, photographs, content_flags, tmp
         ("--stage srgan", "download https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"),
         ("--gt_size 64", "48x41; wanted at least 64"),
         ("--total_iter 0", "--total_iter is 0"),
+        ("--gan_mode wgangp", "give --norm_d instance, layer or none"),
+        ("--netD vggstyle --norm_d layer", "leave out --norm_d layer"),
+        ("--clip 0", "--clip is 0.0"),
     ],
 )
 def test_what_cannot_be_is_said(flags, words, photographs, tmp_path, capsys):

@@ -14,9 +14,8 @@ import pytest
 from gan_jax import losses
 from gan_jax.degrade import Degradation
 from gan_jax.interop import convert
-from gan_jax.method import train_step
-from gan_jax.methods.srgan import srgan
-from gan_jax.methods.srresnet import Draws
+from gan_jax.method import clipped, train_step
+from gan_jax.methods.srgan import Draws, srgan
 from gan_jax.networks import VGG, MSRResNet, PixelGAN, SRGANCritic, SRResNet, VGGStyleCritic, from_linen, starting_from
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -250,3 +249,26 @@ def test_content_alone_reaches_every_parameter_of_the_generator_and_sees_the_rig
     difference = features((made - low) / (high - low) * 2 - 1) - features(target / 127.5 - 1)
     wanted = jnp.square(difference).mean() if distance == "l2" else jnp.abs(difference).mean()
     np.testing.assert_allclose(metrics["loss/content"], wanted, rtol=1e-4)
+
+
+def wasserstein_step(**options):
+    """The critic before and after a step of the Wasserstein game, and its loss."""
+    tx = optax.sgd(1e-2)
+    nets = from_linen(SMALL), from_linen(PixelGAN(2, "instance"))
+    options = {"generator_tx": tx, "critic_tx": tx, "degrade": DEGRADE, "adversarial": losses.wasserstein} | options
+    method = srgan(*nets, **options)
+    before = initial(method)
+    after, metrics = jax.jit(lambda state: train_step(method, state, small_batch()))(before)
+    return before.critic.params, after.critic.params, metrics["loss/critic"]
+
+
+def test_a_gradient_penalty_and_clipping_change_the_critic():
+    _, plain, loss = wasserstein_step()
+    _, penalised, penalised_loss = wasserstein_step(penalty_weight=10.0)
+    assert penalised_loss > loss  # a penalty is positive
+    assert (penalised["conv0"]["kernel"] != plain["conv0"]["kernel"]).any()
+    _, limited, _ = wasserstein_step(critic_tx=clipped(optax.sgd(1e-2), 0.01))
+    largest = [max(float(jnp.abs(p).max()) for p in jax.tree.leaves(params)) for params in (limited, plain)]
+    assert largest[0] <= 0.01 * (1 + 1e-6) < largest[1]
+    with pytest.raises(ValueError, match="the critic's batch norm mixes them"):
+        jax.eval_shape(small_method(penalty_weight=10.0).init, jax.random.key(0), small_batch())
