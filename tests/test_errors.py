@@ -270,6 +270,12 @@ CASES: dict[str, list[Case]] = {
             pairs("trainA/a.png"),
         ),
         Case(
+            "`--model cycle_gan` on a folder of pairs",
+            "train.py --model cycle_gan --dataroot data --checkpoints_dir runs --name new",
+            "no folder data/trainA; found test, train, val in data, wanted trainA and trainB, or A/train and B/train, "
+            "with pictures of each kind (dataset_mode aligned reads pairs).",
+        ),
+        Case(
             "names in `trainA` and `trainB` that do not match",
             "pix2pix",
             "no partner of the same name for data/trainA/a.png, data/trainB/b.png; "

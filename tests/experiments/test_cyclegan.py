@@ -84,9 +84,12 @@ def test_pictures_without_counterparts_are_translated_and_not_scored(finished):
     written = sorted(path.relative_to(finished / "results").as_posix() for path in finished.glob("results/output/*/*"))
     assert written == ["output/AtoB/testA0.png", "output/AtoB/testA1.png", "output/BtoA/testB0.png"]
     rows = [row for row in progress.read_log(finished / "log.jsonl") if row["kind"] == "validation"]
-    assert {f"{name}/health/agreement" for name in ("AtoB", "BtoA")} <= set(rows[0])
+    assert {f"{name}/health/contrast" for name in ("AtoB", "BtoA")} <= set(rows[0])
     assert not any("psnr" in name for name in rows[0])
-    assert "AtoB correlation of light and dark" in (finished / "report.html").read_text()
+    page = (finished / "report.html").read_text()
+    assert "Validation AtoB contrast" in page
+    # Four steps make flat pictures, and that is said.
+    assert "BtoA: the pictures are flat" in page
 
 
 def test_the_command_line_translates_with_either(finished, kinds, tmp_path):
@@ -206,8 +209,8 @@ def test_presets_are_the_papers(kinds):
         (["demo", "--gan_mode", "none", "--cycle", "none"], "leaves no loss; give one of them"),
         (["demo", "--lambda_B", "nan"], "--lambda_B is nan; wanted a finite number"),
         (["demo", "--pool_size", "-1"], "--pool_size is -1; wanted at least 0"),
-        (["demo", "--input_nc", "1"], "give --lambda_identity 0"),
-        (["demo", "--input_nc", "1", "--lambda_identity", "0"], "pictures in RGB: leave out --input_nc"),
+        (["demo", "--input_nc", "1", "--lambda_identity", "0.5"], "give --lambda_identity 0"),
+        (["demo", "--input_nc", "1"], "pictures in RGB: leave out --input_nc"),
         (["demo", "--preprocess", "none"], "--preprocess none is for pictures of your own"),
         (["demo", "--init_generator", "a.safetensors"], "--init_generator starts one network, and CycleGAN has two"),
         (["demo", "--parallel", "pmap"], "cannot be right with image pools (--pool_size 0 turns them off)"),
