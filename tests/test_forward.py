@@ -49,6 +49,7 @@ def made(generator, images, tile, dtype=np.float32, said=None):
 
 
 SMALL_ENHANCER = networks.MSRResNet(scale=2, blocks=1, width=4)
+LAYER_NORMED = networks.UNet(depth=3, width=4, norm="layer", dropout=0.0, upsample="bilinear")
 NETWORKS = {
     "srresnet": (networks.SRResNet(scale=2, blocks=1, width=4), {"scale": 2}, (61, 47), (5,)),
     "msrresnet": (SMALL_ENHANCER, {"scale": 2}, (43, 58), (3, 16)),
@@ -56,6 +57,7 @@ NETWORKS = {
     "resnet, instance": (networks.ResNet(blocks=1, width=4), {"norm": "image"}, (66, 90), (24,)),
     "unet, running": (networks.UNet(depth=3, width=4, dropout=0.0), {}, (61, 90), (8,)),
     "unet, with its noise": (networks.UNet(depth=3, width=4), {"norm": "image", "dropout": True}, (61, 90), (16,)),
+    "unet, layer norm": (LAYER_NORMED, {"norm": "image"}, (61, 90), (24,)),
 }  # fmt: skip
 
 

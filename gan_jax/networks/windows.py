@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from gan_jax.networks.layers import NORM_EPS, BatchNorm, Conv, ConvTranspose, InstanceNorm
+from gan_jax.networks.layers import NORM_EPS, BatchNorm, Conv, ConvTranspose, InstanceNorm, LayerNorm
 from gan_jax.networks.network import Params, Stats, from_linen
 
 # A network that reaches farther sees everything, as far as anybody's memory is concerned.
@@ -34,14 +34,14 @@ def on_window(
     """A window [1, H, W, C] -> the output, and the inputs of all norms by the picture's own statistics, in order.
 
     Norm i of these is given the mean and the variance statistics[i], each [C]; behind the last one given, values are
-    the window's alone. These norms are instance norms and, with `own_statistics`, batch norms. Dropout is active where
+    the window's alone. These norms are instance norms, layer norms and, with `own_statistics`, batch norms. Dropout is active where
     there is a `key`; `place` is the sides of the picture whose mask it is, and where in it [2] the window begins.
     """
     inputs: list[jax.Array] = []
 
     def intercept(call: Any, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
         layer = context.module
-        if isinstance(layer, InstanceNorm) or (own_statistics and isinstance(layer, BatchNorm)):
+        if isinstance(layer, InstanceNorm | LayerNorm) or (own_statistics and isinstance(layer, BatchNorm)):
             inputs.append(args[0])
             as_alone = call(*args, **kwargs)
             if len(inputs) > len(statistics):
@@ -57,6 +57,9 @@ def on_window(
 
 
 def _normalised(layer: nn.Module, x: jax.Array, mean: jax.Array, variance: jax.Array) -> jax.Array:
+    if isinstance(layer, LayerNorm):  # all channels are one group, whose moments follow from theirs
+        variance = variance.mean() + mean.var()
+        mean = mean.mean()
     normalised = (x - mean) * lax.rsqrt(variance + NORM_EPS)
     if isinstance(layer, InstanceNorm):
         return normalised
@@ -96,7 +99,7 @@ def reach(module: nn.Module, channels: int, scale: int) -> int:
     )
 
     def intercept(call: Any, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
-        if isinstance(context.module, InstanceNorm | BatchNorm):
+        if isinstance(context.module, InstanceNorm | LayerNorm | BatchNorm):
             return args[0]
         made = call(*args, **kwargs)
         # Zero or one after each convolution, so that what comes from afar neither fades nor grows.
