@@ -34,8 +34,9 @@ def on_window(
     """A window [1, H, W, C] -> the output, and the inputs of all norms by the picture's own statistics, in order.
 
     Norm i of these is given the mean and the variance statistics[i], each [C]; behind the last one given, values are
-    the window's alone. These norms are instance norms, layer norms and, with `own_statistics`, batch norms. Dropout is active where
-    there is a `key`; `place` is the sides of the picture whose mask it is, and where in it [2] the window begins.
+    the window's alone. These norms are instance norms, layer norms and, with `own_statistics`, batch norms. Dropout is
+    active where there is a `key`; `place` is the sides of the picture whose mask it is, and where in it [2] the window
+    begins.
     """
     inputs: list[jax.Array] = []
 
