@@ -460,7 +460,7 @@ def test_a_description_from_before_a_field_existed_still_builds():
 
 
 def test_unknown_descriptions_are_refused():
-    with pytest.raises(ValueError, match="no architecture is called 'Net'; there are AlexNet, DCGANCritic"):
+    with pytest.raises(ValueError, match="no architecture is called 'Net'; there are AlexNet, Chainer"):
         networks.build({"name": "Net"})
     with pytest.raises(ValueError, match="UNet got an unexpected field 'colour'; it has depth, dropout, "):
         networks.build({"name": "UNet", "colour": 3})
