@@ -4,6 +4,7 @@ import optax
 import pytest
 
 from gan_jax import networks, parallel
+from gan_jax.methods.cyclegan import cyclegan
 from gan_jax.methods.pix2pix import pix2pix
 
 # An optimizer whose state is the gradient that it was given.
@@ -57,6 +58,34 @@ def test_pmap_and_jit_on_eight_devices_and_one_device_give_the_same_gradients(st
     one = gradients_of(make, batch, 1)
     require_equal(one, gradients_of(make, batch, 8))
     require_equal(one, gradients_of(make, batch, 8, how="pmap"))
+
+
+def cycles_of(pool_size, devices, how="jit", steps=2):
+    """The state and the metrics after so many steps of a CycleGAN, two images a device, on so many devices."""
+    mesh = parallel.data_mesh(jax.devices()[:devices])
+    tx = parallel.averaged(KEEP) if how == "pmap" else KEEP
+    painter = networks.from_linen(networks.UNet(depth=2, width=2, norm="none", dropout=0.0))
+    critic = networks.from_linen(networks.PatchGAN(layers=1, width=2, norm="none"))
+    method = cyclegan(painter, painter, critic, critic, generator_tx=tx, critic_tx=tx, pool_size=pool_size)
+    rng = np.random.default_rng(0)
+    batches = [{name: rng.integers(0, 256, (16, 8, 8, 3), dtype=np.uint8) for name in ("A", "B")} for _ in range(steps)]
+    state = parallel.compile_init(method, mesh)(jax.random.key(0), batches[0])
+    step = parallel.compile_step(method, mesh, how=how)
+    for batch in batches:
+        state, metrics = step(state, parallel.global_batch(batch, mesh))
+    nets = [state.AtoB, state.BtoA, state.critic_A, state.critic_B]
+    return jax.device_get(([net.opt[0].trace for net in nets], [state.pool_A, state.pool_B], metrics))
+
+
+def test_image_pools_hold_the_same_pictures_on_one_device_and_on_eight():
+    """Twenty places, of which some are exchanged in the second step."""
+    one, eight = cycles_of(20, 1), cycles_of(20, 8)
+    assert int(one[1][0].filled) == 20
+    require_equal(one, eight)
+
+
+def test_without_pools_replicas_equal_one_device():
+    require_equal(cycles_of(0, 1, steps=1), cycles_of(0, 8, how="pmap", steps=1))
 
 
 def test_replicas_draw_noise_of_their_own():

@@ -1,0 +1,181 @@
+"""CycleGAN: Zhu et al. 2017, "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks"."""
+
+import dataclasses
+from typing import NamedTuple
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from gan_jax import image, losses, pool
+from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables
+from gan_jax.networks.network import Network, Params, Stats
+from gan_jax.pool import Pool
+
+
+@flax.struct.dataclass
+class State:
+    """What CycleGAN carries from step to step; A and B are the two kinds of pictures."""
+
+    step: jax.Array  # int32: updates made so far
+    key: Key  # constant: each step folds its number in
+    AtoB: NetState
+    BtoA: NetState
+    critic_A: NetState  # noqa: N815 - as its file is called; it judges pictures of kind A
+    critic_B: NetState  # noqa: N815
+    pool_A: Pool | None  # noqa: N815 - of what BtoA made, if wanted
+    pool_B: Pool | None  # noqa: N815
+    ema: dict[str, Params] | None  # moving averages of the generators' parameters, if wanted
+
+
+class Draws(NamedTuple):
+    """Everything random in one step."""
+
+    dropout: Key
+    pool_A: pool.Draws | None  # noqa: N815 - as the state's
+    pool_B: pool.Draws | None  # noqa: N815
+
+
+def cyclegan(
+    a_to_b: Network,
+    b_to_a: Network,
+    critic_a: Network,
+    critic_b: Network,
+    *,
+    generator_tx: optax.GradientTransformation,
+    critic_tx: optax.GradientTransformation,
+    adversarial: losses.AdversarialLoss | None = losses.least_squares,
+    cycle_a_weight: float = 10.0,
+    cycle_b_weight: float = 10.0,
+    identity_weight: float = 0.5,
+    pool_size: int = 50,
+    halve_critic: bool = True,
+    ema_decay: float | None = None,
+) -> Method:
+    """Two generators that undo each other (eq. 3): a step of both, then of both critics on what they had made.
+
+    Batches hold "A" and "B", uint8 [N, H, W, C] or floats in [-1, 1], that have nothing to do with each other.
+    `cycle_a_weight` is that of the forward cycle A to B to A, `cycle_b_weight` of the backward one; the identity loss
+    on pictures of a kind (section 5.2) has `identity_weight` times the weight of that kind's cycle, and a weight of 0
+    leaves a term out. `adversarial` None trains on these alone; the critics then stay as they were. Critics see fakes
+    of a pool of `pool_size` each; 0 shows them the latest. `halve_critic` halves their losses (section 7.1).
+    `ema_decay` is the decay of exponential moving averages of the generators.
+    """
+    networks = {"AtoB": a_to_b, "BtoA": b_to_a}
+
+    def init(key: Key, batch: Batch) -> State:
+        a, b = image.to_float(batch["A"]), image.to_float(batch["B"])
+        key, *keys = jax.random.split(key, 5)
+        to_b = NetState.create(a_to_b, generator_tx, keys[0], a)
+        to_a = NetState.create(b_to_a, generator_tx, keys[1], b)
+
+        def empty_pool(network: Network, net: NetState, images: jax.Array) -> Pool | None:
+            made, _ = jax.eval_shape(lambda x: network.apply(net.params, net.stats, x, train=False), images[0][None])
+            return pool.empty(pool_size, jax.ShapeDtypeStruct(made.shape[1:], made.dtype)) if pool_size else None
+
+        return State(
+            step=jnp.zeros((), jnp.int32),
+            key=key,
+            AtoB=to_b,
+            BtoA=to_a,
+            critic_A=NetState.create(critic_a, critic_tx, keys[2], a),
+            critic_B=NetState.create(critic_b, critic_tx, keys[3], b),
+            pool_A=empty_pool(b_to_a, to_a, b),
+            pool_B=empty_pool(a_to_b, to_b, a),
+            # A copy: a donated state must not hold one buffer twice.
+            ema=None if ema_decay is None else jax.tree.map(jnp.copy, {"AtoB": to_b.params, "BtoA": to_a.params}),
+        )
+
+    def draw(key: Key, batch: Batch) -> Draws:
+        dropout, *keys = jax.random.split(key, 3)
+        if not pool_size:
+            return Draws(dropout, None, None)
+        return Draws(
+            dropout, *(pool.draw(k, jnp.shape(batch[name])[0], pool_size) for k, name in zip(keys, "BA", strict=True))
+        )
+
+    def update(state: State, batch: Batch, draws: Draws) -> tuple[State, Metrics]:
+        a, b = image.to_float(batch["A"]), image.to_float(batch["B"])
+
+        def fooled(
+            game: losses.AdversarialLoss, critic: Network, net: NetState, real: jax.Array, fake: jax.Array
+        ) -> tuple[jax.Array, Stats]:
+            fake_logits, stats = critic.apply(net.params, net.stats, fake, train=True)
+            real_logits, _ = critic.apply(net.params, net.stats, real, train=True)
+            return game.generator(real_logits, fake_logits), stats
+
+        def generators_loss(params: dict[str, Params]) -> tuple[jax.Array, tuple]:
+            stats = {"AtoB": state.AtoB.stats, "BtoA": state.BtoA.stats}
+            keys = iter(jax.random.split(draws.dropout, 6))
+
+            def translate(name: str, images: jax.Array) -> jax.Array:
+                apply, key = networks[name].apply, next(keys)
+                made, stats[name] = apply(params[name], stats[name], images, train=True, key=key)
+                return made
+
+            terms: dict[str, tuple[float, jax.Array]] = {}
+            # In the order of the PyTorch port, which batch norm's running statistics keep.
+            fake_b = translate("AtoB", a)
+            if cycle_a_weight:
+                terms["loss/cycle_A"] = cycle_a_weight, losses.cycle_consistency(translate("BtoA", fake_b), a)
+            fake_a = translate("BtoA", b)
+            if cycle_b_weight:
+                terms["loss/cycle_B"] = cycle_b_weight, losses.cycle_consistency(translate("AtoB", fake_a), b)
+            if weight := cycle_b_weight * identity_weight:
+                terms["loss/identity_B"] = weight, losses.identity(translate("AtoB", b), b)
+            if weight := cycle_a_weight * identity_weight:
+                terms["loss/identity_A"] = weight, losses.identity(translate("BtoA", a), a)
+            critic_stats = {"A": state.critic_A.stats, "B": state.critic_B.stats}
+            if adversarial is not None:
+                gan_b, critic_stats["B"] = fooled(adversarial, critic_b, state.critic_B, b, fake_b)
+                gan_a, critic_stats["A"] = fooled(adversarial, critic_a, state.critic_A, a, fake_a)
+                terms |= {"loss/gan_B": (1.0, gan_b), "loss/gan_A": (1.0, gan_a)}
+            loss, logged = losses.weighted_sum(terms)
+            return loss, (stats, critic_stats, fake_a, fake_b, logged)
+
+        def taught(
+            game: losses.AdversarialLoss,
+            critic: Network,
+            net: NetState,
+            stats: Stats,
+            real: jax.Array,
+            fake: jax.Array,
+        ) -> tuple[NetState, jax.Array]:
+            def critic_loss(params: Params) -> tuple[jax.Array, Stats]:
+                real_logits, new_stats = critic.apply(params, stats, real, train=True)
+                fake_logits, new_stats = critic.apply(params, new_stats, fake, train=True)
+                return game.critic(real_logits, fake_logits), new_stats
+
+            (loss, new_stats), grads = jax.value_and_grad(critic_loss, has_aux=True)(net.params)
+            if halve_critic:
+                grads = jax.tree.map(lambda g: 0.5 * g, grads)
+            return net.descend(critic_tx, grads, new_stats), loss
+
+        params = {"AtoB": state.AtoB.params, "BtoA": state.BtoA.params}
+        gradient = jax.value_and_grad(generators_loss, has_aux=True)
+        (loss, (stats, critic_stats, fake_a, fake_b, metrics)), grads = gradient(params)
+        to_b = state.AtoB.descend(generator_tx, grads["AtoB"], stats["AtoB"])
+        to_a = state.BtoA.descend(generator_tx, grads["BtoA"], stats["BtoA"])
+        new_state = dataclasses.replace(state, step=state.step + 1, AtoB=to_b, BtoA=to_a)
+        if ema_decay is not None:
+            params = {"AtoB": to_b.params, "BtoA": to_a.params}
+            new_state = dataclasses.replace(new_state, ema=optax.incremental_update(params, state.ema, 1.0 - ema_decay))
+        if adversarial is not None:
+            pool_a, shown_a = _exchange(state.pool_A, fake_a, draws.pool_A)
+            pool_b, shown_b = _exchange(state.pool_B, fake_b, draws.pool_B)
+            judge_a, critic_a_loss = taught(adversarial, critic_a, state.critic_A, critic_stats["A"], a, shown_a)
+            judge_b, critic_b_loss = taught(adversarial, critic_b, state.critic_B, critic_stats["B"], b, shown_b)
+            new_state = dataclasses.replace(new_state, critic_A=judge_a, critic_B=judge_b, pool_A=pool_a, pool_B=pool_b)
+            metrics |= {"loss/critic_A": critic_a_loss, "loss/critic_B": critic_b_loss}
+        return new_state, {**metrics, "loss/generators": loss}
+
+    def generators(state: State) -> dict[str, Variables]:
+        params = state.ema or {"AtoB": state.AtoB.params, "BtoA": state.BtoA.params}
+        return {name: {"params": params[name], "stats": getattr(state, name).stats} for name in params}
+
+    return Method(init, draw, update, generators)
+
+
+def _exchange(old: Pool | None, fakes: jax.Array, draws: pool.Draws | None) -> tuple[Pool | None, jax.Array]:
+    return (None, fakes) if old is None or draws is None else pool.exchange(old, fakes, draws)
