@@ -1,11 +1,11 @@
 """Endless batches whose order and augmentation are pure functions of (seed, step).
 
 The stream repeats the source, each epoch in a new order unless shuffle is off; batches run across the ends of
-epochs. The pair at position p is jittered by a generator seeded with (seed, p). Batch `step` is batch_size pairs
+epochs. The item at position p is jittered by a generator seeded with (seed, p). Batch `step` is batch_size items
 from position step * batch_size on, and each process makes its part: a run may stop on 8 processes and go on on 1.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any, Protocol
 
 import grain
@@ -15,7 +15,11 @@ from gan_jax.data.transforms import Transform
 
 
 class Source(Protocol):
-    """Random access to pairs; see `gan_jax.data.sources`."""
+    """Random access to pairs or pictures; see `gan_jax.data.sources`.
+
+    One with `parts`, sources themselves, gives items that are made of one of each: the order of each part is its own,
+    and so is its jitter.
+    """
 
     def __len__(self) -> int: ...
 
@@ -36,8 +40,9 @@ class _Stream:
     ) -> None:
         self.source, self.seed, self.transform = source, seed, transform
         self.batch_size, (self.index, self.count) = batch_size, process
-        epoch = grain.MapDataset.range(len(source))
-        self.order = (epoch.seed(seed).shuffle() if shuffle else epoch).repeat()
+        self.orders = [
+            _order(len(part), (seed + number) % 2**32, shuffle) for number, part in enumerate(_parts(source))
+        ]
 
     def __len__(self) -> int:
         return 2**62  # Grain wants a length
@@ -46,7 +51,27 @@ class _Stream:
         share = self.batch_size // self.count
         step, offset = divmod(k, share)
         position = step * self.batch_size + self.index * share + offset
-        return self.transform(self.source[self.order[position]], np.random.default_rng((self.seed, position)))
+        indices = [order[position] for order in self.orders]
+        return _item(self.source, indices, self.transform, np.random.default_rng((self.seed, position)))
+
+
+def _parts(source: Source) -> Sequence[Source]:
+    return getattr(source, "parts", (source,))
+
+
+def _order(length: int, seed: int, shuffle: bool) -> Any:
+    """Indices without an end, each epoch in another order."""
+    epoch = grain.MapDataset.range(length)
+    return (epoch.seed(seed).shuffle() if shuffle else epoch).repeat()
+
+
+def _item(
+    source: Source, indices: Sequence[int], transform: Transform, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    made: dict[str, np.ndarray] = {}
+    for part, index in zip(_parts(source), indices, strict=True):
+        made |= transform(part[index], rng)
+    return made
 
 
 def batches(
@@ -84,10 +109,10 @@ def _closing(iterator: Any) -> Generator[dict[str, np.ndarray], None, None]:
 
 
 def chosen(source: Source, count: int, transform: Transform) -> list[dict[str, np.ndarray]]:
-    """The same pairs at each call: `count` of them spread evenly over the source, or all if it has fewer."""
+    """The same items at each call: `count` of them spread evenly over the source, or all if it has fewer."""
     count = min(count, len(source))
-    indices = [k * len(source) // count for k in range(count)]
-    return [transform(source[i], np.random.default_rng(i)) for i in indices]
+    rows = [[k * len(part) // count for part in _parts(source)] for k in range(count)]
+    return [_item(source, indices, transform, np.random.default_rng(indices[0])) for indices in rows]
 
 
 def _stack(pairs: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

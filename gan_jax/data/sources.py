@@ -102,6 +102,70 @@ class Photos(PictureFiles):
         return np.repeat(source, 3 // source.shape[2], axis=2)
 
 
+@dataclass(frozen=True, repr=False)
+class Pictures(PictureFiles):
+    """Single pictures, under the name `key`."""
+
+    key: str
+    channels: int
+
+    def __repr__(self) -> str:
+        return f"Pictures({len(self)} in {self.folders[0]}, {self.key}, {self.channels} channels)"
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        return {"name": self.name(i), self.key: pictures.read(self.paths(i)[0], self.channels)}
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of pairs as single pictures, under the name `key`: of all pairs, or of those of `indices`."""
+
+    pairs: Any
+    side: Literal["source", "target"]
+    key: str
+    indices: range | None = None
+
+    def __len__(self) -> int:
+        return len(self.pairs if self.indices is None else self.indices)
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        pair = self.pairs[i if self.indices is None else self.indices[i]]
+        return {"name": pair["name"], self.key: pair[self.side]}
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the pairs, and which pictures of them these are."""
+        return f"{_fingerprint(self.pairs)} {self.side} {self.indices}"
+
+
+class Unpaired:
+    """Sources that know nothing of each other: batches go through each in an order of its own.
+
+    The length is that of the longest, so that an epoch has seen all pictures; the others begin anew.
+    """
+
+    def __init__(self, *parts: Any) -> None:
+        self.parts = parts
+
+    def __len__(self) -> int:
+        return max(map(len, self.parts))
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        return {name: value for part in self.parts for name, value in part[i % len(part)].items()}
+
+    def __repr__(self) -> str:
+        return " and ".join(map(repr, self.parts))
+
+    @property
+    def fingerprint(self) -> str:
+        """Those of the parts."""
+        return " and ".join(map(_fingerprint, self.parts))
+
+
+def _fingerprint(source: Any) -> str:
+    return getattr(source, "fingerprint", repr(source))
+
+
 class Exchanged:
     """A source's pairs with source and target exchanged: direction BtoA."""
 
@@ -145,10 +209,7 @@ def open_pairs(
         )
     if derive and direction == "BtoA":
         raise ValueError(f"direction BtoA does not go with derive {derive}, which makes A from B; use direction AtoB.")
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit is {limit}, which leaves no pictures; use at least 1, or none to read all.")
-    if not root.is_dir():
-        raise FileNotFoundError(f"no folder {root}; wanted one with pictures in it or in split folders.")
+    _require(root, limit)
     at = _single(root) if derive else _layout(root)
     present = [name for name in STAND_INS if any(folder.is_dir() for folder in at(name))]
     if present:
@@ -166,6 +227,43 @@ def open_pairs(
     if derive:
         return Photos(folders, files, derive, *channels)
     return Pairs(folders, files, direction, *channels)
+
+
+def open_side(
+    root: Path, split: str, side: Literal["A", "B"], *, key: str, channels: int, limit: int | None = None
+) -> Pictures | None:
+    """Open the pictures of kind A or B, which know no pairs, of train, val or test of the folder `root`.
+
+    They are in `trainA` and `trainB`, or `A/train` and `B/train`; or in `A` and `B`, of which a tenth is then held out
+    as val and test. val and test stand in for each other; None if there is neither. Of the sorted pictures the first
+    `limit` are opened. FileNotFoundError where there are none to train on; ValueError for a limit that leaves none.
+    """
+    _require(root, limit)
+    layouts: list[Layout] = [lambda name: (root / f"{name}{side}",), lambda name: (root / side / name,)]
+    for at in layouts:
+        present = [name for name in STAND_INS if at(name)[0].is_dir()]
+        if name := next((name for name in STAND_INS[split] if name in present), None):
+            return Pictures(at(name), _matched(at(name))[:limit], key, channels)
+    held_out = (
+        (root / "A").is_dir() and (root / "B").is_dir() and not any((root / side / s).is_dir() for s in STAND_INS)
+    )
+    if held_out:
+        files = _held_out(_matched((root / side,)), split)[:limit]
+        return Pictures((root / side,), files, key, channels) if files else None
+    if split != "train":
+        return None
+    folders = sorted(path.relative_to(root).as_posix() for path in root.glob("*") if path.is_dir())
+    raise FileNotFoundError(
+        f"no folder {root / f'train{side}'}; found {', '.join(folders) or 'no folder'} in {root}, wanted trainA and "
+        "trainB, or A/train and B/train, with pictures of each kind (dataset_mode aligned reads pairs)."
+    )
+
+
+def _require(root: Path, limit: int | None) -> None:
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit is {limit}, which leaves no pictures; use at least 1, or none to read all.")
+    if not root.is_dir():
+        raise FileNotFoundError(f"no folder {root}; wanted one with pictures in it or in split folders.")
 
 
 Layout = Callable[[str], tuple[Path, ...]]  # a split's name to its folders, "" to those above the splits

@@ -1,7 +1,8 @@
-"""From pairs of any size to the pictures of a training step: resized, cropped, mirrored, derived.
+"""From pictures of any size to those of a training step: resized, cropped, mirrored, derived.
 
-Pictures are uint8 [H, W, C] arrays. A preprocess, made from the flags, makes a `Geometry` from a pair's
-(height, width) and a `Draw`, all that is random as plain data: what happens to both pictures. `apply` does it.
+An item holds a pair, or one picture: uint8 [H, W, C] arrays, by name, beside its own `name`. A preprocess, made from
+the flags, makes a `Geometry` from an item's (height, width) and a `Draw`, all that is random as plain data: what
+happens to all its pictures. `apply` does it.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,8 +13,8 @@ from PIL import Image
 
 from gan_jax.data import pictures
 
-Pair = Mapping[str, Any]
-Transform = Callable[[Pair, np.random.Generator], dict[str, np.ndarray]]
+Item = Mapping[str, Any]
+Transform = Callable[[Item, np.random.Generator], dict[str, np.ndarray]]
 Size = int | tuple[int, int]  # the side of a square, or (height, width)
 
 
@@ -153,7 +154,7 @@ _UNCROPPED = {"crop": "none", "scale_width_and_crop": "scale_width"}
 
 
 def jitter(preprocess: str, *, load_size: Size, crop_size: Size, flip: bool = True, multiple: int = 1) -> Transform:
-    """The training transform named in PREPROCESS: one random crop and mirror for both pictures of a pair.
+    """The training transform named in PREPROCESS: one random crop and mirror for all pictures of an item.
 
     Sides that are no `multiple` are padded by reflection, as a generator pads what it translates. Raises ValueError
     for sizes that exclude each other and, when it is called, for a picture that is too small.
@@ -162,8 +163,8 @@ def jitter(preprocess: str, *, load_size: Size, crop_size: Size, flip: bool = Tr
     plan = PREPROCESS[preprocess](load_size=load_size, crop_size=crop_size, multiple=rounding)
     transform = _transform(plan, lambda rng: draw(rng, flip=flip))
 
-    def padded(pair: Pair, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        return {name: pictures.pad(picture, multiple) for name, picture in transform(pair, rng).items()}
+    def padded(item: Item, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        return {name: pictures.pad(picture, multiple) for name, picture in transform(item, rng).items()}
 
     return padded
 
@@ -180,35 +181,36 @@ def whole(preprocess: str, *, load_size: Size, crop_size: Size) -> Transform:
 
 
 def _transform(plan: Preprocess, place: Callable[[np.random.Generator], Draw]) -> Transform:
-    def transform(pair: Pair, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    def transform(item: Item, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        *_, last = _pictures(item).values()
         try:
-            return apply(pair, plan(pair["target"].shape[:2], place(rng)))
+            return apply(item, plan(last.shape[:2], place(rng)))
         except ValueError as error:
-            raise ValueError(f"{pair['name']}: {error}") from None
+            raise ValueError(f"{item['name']}: {error}") from None
 
     return transform
 
 
-def apply(pair: Pair, geometry: Geometry) -> dict[str, np.ndarray]:
-    """Resize, crop and mirror both pictures of a pair alike; ValueError if they have two sizes.
+def _pictures(item: Item) -> dict[str, np.ndarray]:
+    return {name: value for name, value in item.items() if name not in ("name", "derive")}
+
+
+def apply(item: Item, geometry: Geometry) -> dict[str, np.ndarray]:
+    """Resize, crop and mirror the pictures of an item alike; ValueError if they have two sizes.
 
     A pair may hold `derive` in place of `source`. It is called between resizing and cropping: its lines then
     have the final resolution, and the border of the crop is not one of them.
     """
-    target = resize(pair["target"], *geometry.size)
-    if "derive" in pair:
-        source = pair["derive"](target)
-    else:
-        (h, w), (target_h, target_w) = pair["source"].shape[:2], pair["target"].shape[:2]
-        if (h, w) != (target_h, target_w):
-            raise ValueError(f"source is {w}x{h} and target is {target_w}x{target_h}; give both one size.")
-        source = resize(pair["source"], *geometry.size)
+    found = _pictures(item)
+    (first, (h, w)), *_, (last, (last_h, last_w)) = 2 * [(name, image.shape[:2]) for name, image in found.items()]
+    if (h, w) != (last_h, last_w):
+        raise ValueError(f"{first} is {w}x{h} and {last} is {last_w}x{last_h}; give both one size.")
+    shown = {name: resize(image, *geometry.size) for name, image in found.items()}
+    if "derive" in item:
+        shown = {"source": item["derive"](shown["target"]), **shown}
     top, left, height, width = geometry.crop
     step = -1 if geometry.mirror else 1
-    return {
-        name: picture[top : top + height, left : left + width][:, ::step]
-        for name, picture in (("source", source), ("target", target))
-    }
+    return {name: image[top : top + height, left : left + width][:, ::step] for name, image in shown.items()}
 
 
 def resize(image_u8: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -204,3 +204,57 @@ def test_pictures_of_different_sizes_cannot_be_one_batch():
     alone = pipeline.batches(Growing(3), batch_size=1, seed=0, transform=whole, shuffle=False)
     assert [next(alone)["target"].shape for _ in range(3)] == [(1, 4, 6, 3), (1, 5, 6, 3), (1, 6, 6, 3)]
     alone.close()
+
+
+class Kind(Numbers):
+    """Picture i of one kind is all i."""
+
+    def __init__(self, count, key):
+        super().__init__(count)
+        self.key = key
+
+    def __getitem__(self, i):
+        return {"name": str(i), self.key: super().__getitem__(i)["source"]}
+
+
+def drawn(item, rng):
+    """The picture's number, and what was drawn for it beside it."""
+    (key,) = item.keys() - {"name"}
+    return {key: np.concatenate([item[key][:1, :1], np.full((1, 1, 1), rng.integers(256), np.uint8)])}
+
+
+def take_unpaired(count, lengths=(7, 4), **options):
+    both = sources.Unpaired(*(Kind(length, key) for length, key in zip(lengths, "AB", strict=True)))
+    iterator = pipeline.batches(both, **{"batch_size": 2, "seed": 7, "transform": drawn} | options)
+    taken = [next(iterator) for _ in range(count)]
+    iterator.close()
+    return {key: np.concatenate([batch[key] for batch in taken])[..., 0, 0] for key in "AB"}
+
+
+def test_unpaired_parts_have_orders_and_jitter_of_their_own():
+    taken = take_unpaired(14)
+    for key, length in (("A", 7), ("B", 4)):
+        epochs = taken[key][:, 0].reshape(-1, length)
+        assert all(sorted(epoch) == list(range(length)) for epoch in epochs)
+        assert len({tuple(epoch) for epoch in epochs}) > 1
+    assert (taken["A"][:, 1] != taken["B"][:, 1]).mean() > 0.9
+    # Of one length, too, no picture always meets the same other one.
+    same = take_unpaired(14, lengths=(4, 4))
+    assert (same["A"][:, 0] != same["B"][:, 0]).any()
+
+
+def test_a_resumed_unpaired_stream_is_the_uninterrupted_one():
+    whole = take_unpaired(10)
+    for start in (1, 4, 7):
+        rest = take_unpaired(2, start=start)
+        for key in "AB":
+            np.testing.assert_array_equal(rest[key], whole[key][2 * start : 2 * start + 4])
+
+
+def test_unpaired_in_the_sources_own_order_and_chosen():
+    taken = take_unpaired(4, shuffle=False)
+    assert taken["A"][:, 0].tolist() == [0, 1, 2, 3, 4, 5, 6, 0]
+    assert taken["B"][:, 0].tolist() == [0, 1, 2, 3, 0, 1, 2, 3]
+    both = sources.Unpaired(Kind(7, "A"), Kind(4, "B"))
+    picked = pipeline.chosen(both, 3, drawn)
+    assert [int(item[key][0, 0, 0]) for item in picked for key in "AB"] == [0, 0, 2, 1, 4, 2]

@@ -451,3 +451,75 @@ def test_vanished_file_is_no_damaged_one(tmp_path):
         source[0]
     with pytest.raises(ValueError, match=r"a\.png"):
         sources.check_headers(source)
+
+
+# Two kinds of pictures
+
+
+def open_kind(root, side, split="train", **options):
+    return sources.open_side(root, split, side, **{"key": side, "channels": 3} | options)
+
+
+@pytest.mark.parametrize("layout", ["{split}{side}", "{side}/{split}"])
+def test_kinds_are_opened_apart_and_need_no_partners(tmp_path, layout):
+    for split, side, count in (("train", "A", 3), ("train", "B", 2), ("test", "A", 1), ("val", "B", 1)):
+        for i in range(count):
+            paint(tmp_path / layout.format(split=split, side=side) / f"{side}{i}.png", i, size=(8 + i, 6))
+    a, b = (open_kind(tmp_path, side) for side in "AB")
+    assert (len(a), len(b)) == (3, 2)
+    assert {name: value for name, value in a[2].items() if name != "A"} == {"name": "A2"}
+    assert a[2]["A"].shape == (6, 10, 3)
+    sources.check_headers(a)
+    # val and test stand in for each other.
+    assert open_kind(tmp_path, "A", "val").folders == (tmp_path / layout.format(split="test", side="A"),)
+    assert open_kind(tmp_path, "B", "test").folders == (tmp_path / layout.format(split="val", side="B"),)
+    assert len(open_kind(tmp_path, "A", limit=2)) == 2
+    assert repr(b) == f"Pictures(2 in {tmp_path / layout.format(split='train', side='B')}, B, 3 channels)"
+
+
+def test_without_split_folders_a_tenth_of_each_kind_is_held_out(tmp_path):
+    for i in range(20):
+        paint(tmp_path / "A" / f"{i}.png")
+    paint(tmp_path / "B" / "1.png")
+    train, test = (open_kind(tmp_path, "A", split) for split in ("train", "test"))
+    assert (len(train), len(test)) == (18, 2)
+    assert {train.name(i) for i in range(18)}.isdisjoint({test.name(i) for i in range(2)})
+    assert open_kind(tmp_path, "B", "val") is None
+
+
+def test_a_missing_kind_is_named_with_what_was_found(tmp_path):
+    paint(tmp_path / "trainA" / "1.png")
+    assert open_kind(tmp_path, "B", "test") is None
+    with pytest.raises(
+        FileNotFoundError, match=r"no folder .*trainB; found trainA in .*, wanted trainA and trainB, or"
+    ):
+        open_kind(tmp_path, "B")
+    (tmp_path / "trainB").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"no pictures in .*trainB"):
+        open_kind(tmp_path, "B")
+    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere"):
+        open_kind(tmp_path / "nowhere", "B")
+    with pytest.raises(ValueError, match="limit is 0, which leaves no pictures"):
+        open_kind(tmp_path, "A", limit=0)
+
+
+def test_one_side_of_pairs(tmp_path):
+    for i in range(4):
+        paint_halves(tmp_path / "train" / f"{i}.png", a=i, b=100 + i)
+    found = open_rgb(tmp_path)
+    side = sources.Side(found, "target", "B", range(2, 4))
+    assert (len(side), len(sources.Side(found, "source", "A"))) == (2, 4)
+    assert (side[1]["name"], int(side[1]["B"][0, 0, 0]), set(side[1])) == ("3", 103, {"name", "B"})
+    assert side.fingerprint == f"{found.fingerprint} target range(2, 4)"
+
+
+def test_unpaired_is_as_long_as_its_longest_part(tmp_path):
+    for side, count in (("A", 3), ("B", 2)):
+        for i in range(count):
+            paint(tmp_path / f"train{side}" / f"{side}{i}.png", i)
+    both = sources.Unpaired(*(open_kind(tmp_path, side) for side in "AB"))
+    assert len(both) == 3
+    assert [(int(both[i]["A"][0, 0, 0]), int(both[i]["B"][0, 0, 0])) for i in range(3)] == [(0, 0), (1, 1), (2, 0)]
+    before = both.fingerprint
+    paint(tmp_path / "trainB" / "B0.png", 5, size=(9, 9))
+    assert sources.Unpaired(*(open_kind(tmp_path, side) for side in "AB")).fingerprint != before

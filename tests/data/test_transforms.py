@@ -299,3 +299,12 @@ def test_whole_pictures_are_padded_by_reflection_to_what_the_network_takes():
     np.testing.assert_array_equal(out[:40, :48], inside)
     np.testing.assert_array_equal(out[40:, :48], inside[-2:-26:-1])
     np.testing.assert_array_equal(out[:40, 48:], inside[:, -2:-18:-1])
+
+
+def test_an_item_of_one_picture_is_jittered_as_a_pair_is():
+    photo = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    jitter = transforms.jitter("resize_and_crop", load_size=36, crop_size=32)
+    one = jitter({"name": "a", "B": photo}, np.random.default_rng(3))
+    both = jitter({"name": "a", "source": photo, "target": photo}, np.random.default_rng(3))
+    assert set(one) == {"B"}
+    np.testing.assert_array_equal(one["B"], both["target"])
