@@ -22,7 +22,7 @@ _Shown = tuple[str, pathlib.Path]  # a caption and its picture
 _Series = dict[int, float]  # step -> value, NaN and inf included
 _Log = dict[tuple[str, str], _Series]  # by kind and key
 
-_MAX_ROWS, _MAX_STRIPS = 12, 24
+_MAX_ROWS, _MAX_STRIPS, _MAX_WARNINGS = 12, 24, 6
 _PICTURE_BUDGET = 6_000_000  # characters of data URIs; past it photos become JPEG
 _JPEG_QUALITY, _JPEG_SIDE = 90, 2200  # pixels: twice the width of the page, for dense displays
 _PIXELATED_SIDE, _LARGE_SIDE = 128, 200  # pixels: up to here enlarged unblurred; from here three fill a line
@@ -54,6 +54,9 @@ _METRICS = {
     "histogram/a": _Metric("a histogram", "↑", 3),
     "histogram/b": _Metric("b histogram", "↑", 3),
     "sharpness": _Metric("sharpness", "→ 1", 3),  # relative to the targets' own
+    "health/agreement": _Metric("correlation of light and dark", "↑", 3),
+    "health/variety": _Metric("variety", "→ 1", 3),
+    "health/contrast": _Metric("contrast", "", 1),
 }
 
 
@@ -82,6 +85,7 @@ def _page(run: pathlib.Path) -> str:
     title = ": ".join(_text(config[key]) for key in ("name", "method") if key in config)
     versions = {key: config[key] for key in ("device",) if key in config} | _fields(config.get("versions"))
     sections = {
+        "Warnings": _warnings(run / "log.jsonl"),
         "Scores": _score_table(_read_object(scores) if scores.is_file() else {}),
         "Test pictures": _rows_html(rows, figures),
         "The fixed batch over time": _strips_html(strips, figures),
@@ -129,6 +133,14 @@ def _read_log(path: pathlib.Path) -> _Log:
             if value is not None:
                 log.setdefault((kind, key), {})[step] = value
     return log
+
+
+def _warnings(path: pathlib.Path) -> str:
+    """The last warnings of a log that `_read_log` has read."""
+    lines = path.read_bytes().splitlines() if path.is_file() else []
+    rows = [json.loads(line) for line in lines if line.startswith(b'{"kind": "warning"') and line.endswith(b"}")]
+    shown = rows[-_MAX_WARNINGS:]
+    return "\n".join(_note(f"Step {int(row['step']):,}: {_text(row.get('text', ''))}") for row in shown)
 
 
 def _number(value: object) -> float | None:
@@ -244,6 +256,10 @@ def _rounded(value: float, decimals: int) -> str:
 
 
 def _metric(key: str) -> _Metric:
+    # A run of several generators has each score under the generator's name.
+    name, _, rest = key.partition("/")
+    if rest in _METRICS:
+        return _METRICS[rest]._replace(words=f"{name} {_METRICS[rest].words}")
     return _METRICS.get(key, _Metric(key.replace("_", " ").replace("/", " "), "", 4))
 
 
@@ -277,8 +293,11 @@ def _headline(config: Mapping[str, Any], log: _Log) -> str:
         facts = [("State", "finished" if step >= total else "unfinished", f"at step {step:,} of {total:,}")]
     else:
         facts = [("State", f"step {step:,}", "the last one logged")]
-    for key, metric in _METRICS.items():
-        series = log.get(("validation", key), {})
+    validated = [key for kind, key in log if kind == "validation"]
+    for known, key in ((known, key) for known in _METRICS for key in validated):
+        metric, series = _metric(key), log["validation", key]
+        if not metric.better or known not in (key, key.partition("/")[2]):
+            continue
         finite = [at for at, value in series.items() if math.isfinite(value)]
         if finite and len(facts) <= _HEADLINE_SCORES:
             best = max(finite, key=lambda at: _GOODNESS[metric.better](series[at]))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gan_jax import evaluate, infer, metrics
+from gan_jax import evaluate, health, infer, metrics
 from gan_jax.data import pictures, pipeline
 from gan_jax.data.pipeline import Source
 from gan_jax.data.transforms import Transform
@@ -122,17 +122,17 @@ class Translations:
         return {name: _rows(images) for name, images in (("input", inputs), ("target", targets)) if images}
 
     def validate(self, generators: Mapping[str, Generator]) -> tuple[dict[str, float], np.ndarray]:
-        """The mean scores of each generator over its validation batch, and a row of its pictures."""
+        """The mean scores of each generator over its validation batch, its health, and a row of its pictures."""
         scores: dict[str, float] = {}
         made = []
         for name, task in self.tasks.items():
             sources = [item[task.source] for item in task.batch]
             outputs = [infer.translate(generators[name], source) for source in sources]
             made.append(outputs)
-            if task.target:
-                targets = [item[task.target] for item in task.batch]
-                found = task.score(outputs, targets, sources)
-                scores |= {"/".join([*self._prefix(name), key]): value for key, value in found.items()}
+            targets = [item[task.target] for item in task.batch] if task.target else []
+            found = task.score(outputs, targets, sources) if targets else {}
+            found |= health.measures(outputs, targets or sources)
+            scores |= {"/".join([*self._prefix(name), key]): value for key, value in found.items()}
         return scores, _rows(made)
 
     def loss(self, scores: Mapping[str, float]) -> float | None:

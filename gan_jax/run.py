@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from gan_jax import checkpoint, errors, evaluate, generator, parallel, report, results, schedules, train
+from gan_jax import checkpoint, errors, evaluate, generator, health, parallel, report, results, schedules, train
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.data import pictures, pipeline
 from gan_jax.data.pipeline import Source
@@ -258,6 +258,9 @@ class _Validation:
         self._log.write("validation", step, {name: evaluate.json_number(value) for name, value in scores.items()})
         words = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
         self._meter.say(f"step {step} validation: {words or 'samples'}")
+        for warning in health.warnings(scores):
+            self._log.write("warning", step, {"text": warning})
+            self._meter.say(f"step {step} warning: {warning}")
         loss = self._experiment.exam.loss(scores)
         if loss is None:
             return None

@@ -17,9 +17,10 @@ ALLOWED = {
     "gan_jax/metrics.py": {"jax", "numpy", "gan_jax.image"},
     "gan_jax/perceptual.py": {"jax", "numpy", "gan_jax.image", "gan_jax.metrics", "gan_jax.networks"},
     "gan_jax/method.py": {"jax", "optax", "flax.struct", "gan_jax.networks.network"},
+    "gan_jax/pool.py": {"jax"},
     "gan_jax/methods/": {
         "jax", "optax", "flax.struct",
-        "gan_jax.image", "gan_jax.losses", "gan_jax.method", "gan_jax.networks.network",
+        "gan_jax.image", "gan_jax.losses", "gan_jax.method", "gan_jax.networks.network", "gan_jax.pool",
     },
     "gan_jax/networks/": {"jax", "numpy", "flax", "gan_jax.image", "gan_jax.networks"},
     "gan_jax/data/": {
@@ -53,9 +54,11 @@ ALLOWED = {
     "gan_jax/schedules.py": {"jax"},
     "gan_jax/inspection.py": {"gan_jax.checkpoint", "gan_jax.generator", "gan_jax.interop"},
     "gan_jax/experiment.py": {"numpy", "gan_jax.method", "gan_jax.generator", "gan_jax.data"},
+    "gan_jax/health.py": {"numpy", "gan_jax.data.transforms"},
     "gan_jax/results.py": {
         "numpy",
-        "gan_jax.experiment", "gan_jax.evaluate", "gan_jax.generator", "gan_jax.infer", "gan_jax.metrics",
+        "gan_jax.experiment", "gan_jax.evaluate", "gan_jax.generator", "gan_jax.health", "gan_jax.infer",
+        "gan_jax.metrics",
         "gan_jax.data.pictures", "gan_jax.data.pipeline", "gan_jax.data.transforms",
     },
     "gan_jax/run.py": {"jax", "numpy", ANY_OF_OURS},

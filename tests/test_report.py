@@ -325,3 +325,17 @@ def test_a_failed_write_leaves_the_old_report(full: pathlib.Path, monkeypatch: p
         report.write(full)
     assert path.read_bytes() == before
     assert [item.name for item in full.glob("report*")] == ["report.html"]
+
+
+def test_scores_of_two_generators_and_warnings(empty: pathlib.Path) -> None:
+    rows = [
+        {"kind": "validation", "step": step, "AtoB/psnr": 10.0 + step, "BtoA/psnr": 20.0, "AtoB/label/iou": 0.5}
+        for step in (1, 2)
+    ]
+    warnings = [{"kind": "warning", "step": step, "text": f"<{step}> is odd"} for step in range(1, 9)]
+    _log(empty, *rows, *warnings)
+    page = report.write(empty).read_text()
+    for words in ("Best validation AtoB PSNR", "Best validation BtoA PSNR", "12.00 dB", "Validation AtoB PSNR (dB) ↑"):
+        assert words in page
+    assert "Step 8: &lt;8&gt; is odd" in page
+    assert "Step 2: " not in page  # the last ones only

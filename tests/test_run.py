@@ -386,3 +386,16 @@ def test_a_run_that_saved_nothing_begins_anew_otherwise(tiny_flags, tmp_path):
 def test_one_image_a_step_runs_on_one_of_many_devices(tiny_flags, tmp_path, capsys):
     assert start(tiny_flags(tmp_path, "--batch_size", "1", "--dry_run")) == 0
     assert "nothing was written" in capsys.readouterr().out
+
+
+def test_warnings_are_on_the_terminal_in_the_log_and_in_the_report(tiny_flags, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(run.results.health, "measures", lambda outputs, references: {"health/agreement": -0.9})
+    assert start(tiny_flags(tmp_path)) == 0
+    warning = "light and dark are the reverse of what they should be (correlation -0.90)"
+    assert f"step 2 warning: {warning}" in capsys.readouterr().out
+    rows = [row for row in progress.read_log(tmp_path / "tiny" / "log.jsonl") if row["kind"] == "warning"]
+    assert [row["step"] for row in rows] == [2, 4]
+    assert all(row["text"].startswith(warning) for row in rows)
+    page = (tmp_path / "tiny" / "report.html").read_text()
+    assert "<h2>Warnings</h2>" in page
+    assert f"Step 4: {warning}" in page

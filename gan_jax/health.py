@@ -1,0 +1,57 @@
+"""What validation pictures say of a generator: colours upside down, one picture for every input, flat pictures."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from gan_jax.data import transforms
+
+_SIDE = 16  # large structures decide, and pictures of any sizes compare
+_INVERTED, _COLLAPSED, _FLAT = -0.3, 0.1, 4.0
+
+
+def measures(outputs_u8: Sequence[np.ndarray], references_u8: Sequence[np.ndarray]) -> dict[str, float]:
+    """Numbers of pictures uint8 [H, W, C] and what they are compared with: their targets or, unknown, their inputs.
+
+    "agreement": mean correlation, from -1 to 1, of their light and dark with the reference's. "variety": the outputs'
+    standard deviation over the pictures, over that of the references. "contrast": their mean standard deviation
+    within a picture, of 255. What is not defined, as the variety of one picture, is left out.
+    """
+    outputs, references = (
+        np.stack([transforms.resize(transforms.grey(image), _SIDE, _SIDE).ravel() for image in images]).astype(float)
+        for images in (outputs_u8, references_u8)
+    )
+    found = {"contrast": float(np.mean([image.std() for image in outputs_u8]))}
+    both = [(a, b) for a, b in zip(outputs, references, strict=True) if a.std() and b.std()]
+    if both:
+        found["agreement"] = float(np.mean([np.corrcoef(a, b)[0, 1] for a, b in both]))
+    spread, wanted = (images.std(axis=0).mean() for images in (outputs, references))
+    if wanted:
+        found["variety"] = float(spread / wanted)
+    return {f"health/{name}": value for name, value in found.items()}
+
+
+def warnings(scores: Mapping[str, float]) -> list[str]:
+    """What is wrong, a sentence each, where scores hold what `measures` found, under the generator's name or none."""
+    found = []
+    for key, value in scores.items():
+        *name, family, measure = ["", *key.split("/")][-3:]
+        which = f"{name[0]}: " if name and name[0] else ""
+        if family != "health":
+            continue
+        if measure == "agreement" and value < _INVERTED:
+            found.append(
+                f"{which}light and dark are the reverse of what they should be (correlation {value:.2f}): the colours "
+                "may be inverted; begin anew with another --seed or, in CycleGAN, a larger --lambda_identity."
+            )
+        if measure == "variety" and value < _COLLAPSED:
+            found.append(
+                f"{which}different inputs give nearly the same picture ({value:.0%} of the variety that there should "
+                "be): the generator may have collapsed; begin anew with a lower --lr or another --gan_mode."
+            )
+        if measure == "contrast" and value < _FLAT:
+            found.append(
+                f"{which}the pictures are flat (standard deviation {value:.1f} of 255): black, white or one colour; "
+                "begin anew with a lower --lr, and look at the training pictures."
+            )
+    return found
