@@ -102,7 +102,7 @@ def experiment(config: Config) -> Experiment:
         raise ValueError(f"no training pictures: give --dataroot FOLDER, or a preset ({', '.join(PRESETS)}).")
     train, val, test = (pairs.open_split(config, split) for split in ("train", "val", "test"))
     assert train is not None  # only val and test may be missing
-    painter, critic = translators.generator_module(config), translators.critic_module(config)
+    painter, critic = translators.generator_module(config, config.output_nc), translators.critic_module(config)
     per_epoch = run.steps_per_epoch(config, len(train))
     method = pix2pix(
         translators.network(config, painter, "generator"),

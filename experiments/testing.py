@@ -1,6 +1,7 @@
-r"""A run's generator on a folder of pairs or of single pictures: what `python test.py` does.
+r"""A run's generators on a folder of pairs, of two kinds of pictures or of single ones: what `python test.py` does.
 
     python test.py --dataroot datasets/facades --name facades_pix2pix --model pix2pix --direction BtoA
+    python test.py --dataroot datasets/horse2zebra --name horse2zebra --model cycle_gan
     python test.py --dataroot photos --name facades_pix2pix --model test --preprocess none
 
 Direction, preprocess and sizes are those of the run unless given.
@@ -28,15 +29,15 @@ class Config:
     """The flags of `test.py`."""
 
     dataroot: Path
-    """Folder of pairs, laid out as for training; with --model test, folder of single pictures."""
+    """Folder of pictures, laid out as for training; with --model test, folder of single pictures."""
     name: str = "experiment_name"
     """Name of the run."""
     checkpoints_dir: Path = Path("checkpoints")
     """Where the folders of runs are."""
     results_dir: Path = Path("results")
     """Where pictures are written, below NAME/PHASE_EPOCH."""
-    model: Literal["pix2pix", "test"] = "pix2pix"
-    """pix2pix: pairs, which are scored; test: single pictures."""
+    model: Literal["pix2pix", "cycle_gan", "test"] = "pix2pix"
+    """pix2pix: pairs, which are scored; cycle_gan: two kinds of pictures, in both directions; test: single pictures."""
     phase: Literal["test", "val", "train"] = "test"
     """Split of the pairs."""
     epoch: Literal["latest", "best"] = "latest"
@@ -48,13 +49,21 @@ class Config:
     no_dropout: bool = False
     """No dropout, whatever the generator's file says."""
     direction: Literal["AtoB", "BtoA"] | None = None
-    """Which side of a pair is the input."""
+    """Which side of a pair is the input; with --model test, which generator of CycleGAN."""
     preprocess: Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"] | None = None
     """What is done to pictures before the generator sees them."""
     load_size: flags.SizeFlag | None = None
     """As in training."""
     crop_size: flags.SizeFlag | None = None
     """As in training."""
+
+
+class Job(NamedTuple):
+    """A generator, what it translates, and what the files of input, output and reference are called."""
+
+    model: Generator
+    pictures: Any  # items of {"name", "source"} and, where there is a reference, "target"
+    kinds: dict[str, str]
 
 
 class Result(NamedTuple):
@@ -67,7 +76,7 @@ class Result(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class _Singles:
-    """Pictures without references, as a source of pairs whose target is the picture too."""
+    """Single pictures, whose outputs have a folder."""
 
     jobs: Sequence[infer.Job]
     folder: Path
@@ -79,12 +88,9 @@ class _Singles:
     def __repr__(self) -> str:
         return f"{len(self)} single pictures"
 
-    def name(self, i: int) -> str:
-        return self.jobs[i].output.relative_to(self.folder).with_suffix("").as_posix()
-
     def __getitem__(self, i: int) -> dict[str, Any]:
-        picture = pictures.read(self.jobs[i].input, self.channels)
-        return {"name": self.name(i), "source": picture, "target": picture}
+        name = self.jobs[i].output.relative_to(self.folder).with_suffix("").as_posix()
+        return {"name": name, "source": pictures.read(self.jobs[i].input, self.channels)}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -111,44 +117,55 @@ def _test(config: Config) -> int:
     if config.results_dir.exists() and not config.results_dir.is_dir():
         raise ValueError(f"--results_dir {config.results_dir} is a file; wanted a folder.")
     run_folder = config.checkpoints_dir / config.name
-    model, recipe = _load(config, run_folder), _recipe(run_folder)
+    recipe = _recipe(run_folder)
     folder = config.results_dir / config.name / f"{config.phase}_{config.epoch}"
-    source = _open(config, recipe, model, folder / "images")
+    jobs = _jobs(config, recipe, run_folder, folder / "images")
     preprocess = config.preprocess or recipe.get("preprocess", "resize_and_crop")
     whole = transforms.whole(
         preprocess, load_size=_size(config, recipe, "load_size"), crop_size=_size(config, recipe, "crop_size")
     )
-    print(f"{config.phase}: {source}")
 
-    results, failures = [], []
-    for i in range(len(source)):
-        try:
-            pair = whole(source[i], np.random.default_rng(0))
-            results.append(_result(source.name(i), pair, infer.translate(model, pair["source"]), config.model, folder))
-        except (ValueError, OSError) as error:
-            failures.append(errors.in_words(error))
-            print(f"error: {failures[-1]}", file=sys.stderr)
-    scores = [result.score for result in results if result.score is not None]
-    summary = f"{config.name}, {config.phase}, {config.epoch} ({model.spec.step} steps): {len(results)} pictures"
-    if scores:
-        mean = evaluate.Evaluation(evaluate.PROTOCOLS["rgb"], scores, failures)
-        protocol = f"{mean.protocol.name}: {mean.protocol.description}"
-        summary += f", mean PSNR {mean.psnr:.4f} dB, mean SSIM {mean.ssim:.5f} ({protocol})"
+    results, failures, summaries = [], [], []
+    for job in jobs:
+        print(f"{config.phase}: {job.pictures}")
+        made: list[Result] = []
+        for i in range(len(job.pictures)):
+            try:
+                item = job.pictures[i]
+                made.append(_result(item["name"], whole(item, np.random.default_rng(0)), job, folder))
+            except (ValueError, OSError) as error:
+                failures.append(errors.in_words(error))
+                print(f"error: {failures[-1]}", file=sys.stderr)
+        summaries.append(_summary(config, job, made))
+        results += made
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "index.html").write_text(_page(summary, results), encoding="utf-8")
-    print(summary)
+    (folder / "index.html").write_text(_page("; ".join(summaries), results), encoding="utf-8")
+    print(*summaries, sep="\n")
     print(f"page: {folder / 'index.html'}")
-    print(f"wrote {len(results)} of {len(source)}")
+    print(f"wrote {len(results)} of {sum(len(job.pictures) for job in jobs)}")
     return 1 if failures else 0
 
 
-def _load(config: Config, run_folder: Path) -> Generator:
-    """The run's generator, behaving at test time as its file or the flags say."""
-    path = run_folder
-    if config.epoch == "best":
-        path = run_folder / f"{run_folder.name}_best.safetensors"
-        if run_folder.is_dir() and not path.exists():
-            raise FileNotFoundError(f"{path} does not exist; a run writes it when it validates: use --epoch latest.")
+def _summary(config: Config, job: Job, results: Sequence[Result]) -> str:
+    which = f"{config.name}, {config.phase}, {config.epoch} ({job.model.spec.step} steps)"
+    summary = f"{which}: {len(results)} pictures {job.kinds['output']}"
+    scores = [result.score for result in results if result.score is not None]
+    if not scores:
+        return summary
+    mean = evaluate.Evaluation(evaluate.PROTOCOLS["rgb"], scores, [])
+    protocol = f"{mean.protocol.name}: {mean.protocol.description}"
+    return f"{summary}, mean PSNR {mean.psnr:.4f} dB, mean SSIM {mean.ssim:.5f} ({protocol})"
+
+
+def _load(config: Config, run_folder: Path, which: str = "") -> Generator:
+    """The run's generator, or that of CycleGAN's which is named, behaving at test time as its file or the flags say."""
+    path, which = run_folder, f"_{which}" if which else ""
+    if config.epoch == "best" or which:
+        path = run_folder / f"{run_folder.name}{which}{'_best' if config.epoch == 'best' else ''}.safetensors"
+        if config.epoch == "best" and run_folder.is_dir() and not path.exists():
+            raise FileNotFoundError(
+                f"{path} does not exist; a run writes it when validation scores it: use --epoch latest."
+            )
     model = generator.load(path)
     running = config.eval and model.variables["stats"]  # the incumbent's --eval leaves other norms as they are
     dropout = False if config.eval or config.no_dropout else None
@@ -166,31 +183,62 @@ def _recipe(run_folder: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is damaged; the run cannot be tested.") from None
 
 
-def _open(
-    config: Config, recipe: dict[str, Any], model: Generator, images: Path
-) -> sources.Pairs | sources.Photos | _Singles:
-    """The pictures to test on: anything with a length, names and pairs. Raises as `sources.open_pairs` does."""
-    if config.model == "test":
-        return _Singles(infer.plan([config.dataroot], images)[: config.num_test], images, model.spec.in_channels)
+def _jobs(config: Config, recipe: dict[str, Any], run_folder: Path, images: Path) -> list[Job]:
+    """What is translated by which generator. Raises as `sources.open_pairs` and `sources.open_side` do."""
     trained = recipe.get("direction", "AtoB")
     direction = config.direction or trained
+    if config.model == "test":
+        several = (run_folder / f"{run_folder.name}_AtoB.safetensors").exists()
+        model = _load(config, run_folder, direction if several else "")
+        singles = _Singles(infer.plan([config.dataroot], images)[: config.num_test], images, model.spec.in_channels)
+        return [Job(model, singles, {"source": "real", "output": "fake"})]
     if direction != trained:
         print(f"the run was trained {trained}: --direction {direction} exchanges its inputs and targets.")
+    jobs = []
+    if config.model == "pix2pix":
+        model = _load(config, run_folder)
+        found = _open_pairs(config, recipe, direction, model)
+        jobs.append(Job(model, found, {"source": "real_A", "output": "fake_B", "target": "real_B"}))
+    else:
+        for here, there in ("AB", "BA"):
+            model = _load(config, run_folder, f"{here}to{there}")
+            kinds = {"source": f"real_{here}", "output": f"fake_{there}", "target": f"real_{there}"}
+            towards: Literal["AtoB", "BtoA"] = "AtoB" if (here == "A") == (direction == "AtoB") else "BtoA"
+            aligned = recipe.get("dataset_mode") == "aligned"
+            opened = _open_pairs(config, recipe, towards, model) if aligned else _open_side(config, towards[0], model)
+            jobs.append(Job(model, opened, kinds))
+    jobs = [job for job in jobs if job.pictures is not None]
+    if not jobs:
+        raise FileNotFoundError(
+            f"{config.dataroot} holds no pictures to test on; --phase train takes those that it has."
+        )
+    return jobs
+
+
+def _open_pairs(
+    config: Config, recipe: dict[str, Any], direction: Literal["AtoB", "BtoA"], model: Generator
+) -> sources.Pairs | sources.Photos | None:
     pairs = sources.open_pairs(
         config.dataroot,
         config.phase,
         direction=direction,
         derive=recipe.get("derive"),
+        limit=config.num_test,
         source_channels=model.spec.in_channels,
         target_channels=model.spec.out_channels,
     )
-    if pairs is None:
-        raise FileNotFoundError(
-            f"{config.dataroot} holds no pictures to test on; --phase train takes those that it has."
-        )
-    pairs = dataclasses.replace(pairs, files=pairs.files[: config.num_test])
-    sources.check_headers(pairs, smallest=11)  # below 11 pixels SSIM is not defined
+    if pairs is not None:
+        sources.check_headers(pairs, smallest=11)  # below 11 pixels SSIM is not defined
     return pairs
+
+
+def _open_side(config: Config, side: Any, model: Generator) -> sources.Pictures | None:
+    found = sources.open_side(
+        config.dataroot, config.phase, side, key="source", channels=model.spec.in_channels, limit=config.num_test
+    )
+    if found is not None:
+        sources.check_headers(found)
+    return found
 
 
 def _size(config: Config, recipe: dict[str, Any], name: str) -> transforms.Size:
@@ -199,16 +247,13 @@ def _size(config: Config, recipe: dict[str, Any], name: str) -> transforms.Size:
     return tuple(size) if isinstance(size, list) else size
 
 
-def _result(name: str, pair: dict[str, np.ndarray], output: np.ndarray, model: str, folder: Path) -> Result:
-    """Scores one output, and writes it with its input and reference."""
-    score = None
-    shown = {"real": pair["source"], "fake": output}
-    if model == "pix2pix":
-        score = evaluate.score(name, output, pair["target"])
-        shown = {"real_A": pair["source"], "fake_B": output, "real_B": pair["target"]}
-    files = {kind: Path("images") / f"{name}_{kind}.png" for kind in shown}
+def _result(name: str, pair: dict[str, np.ndarray], job: Job, folder: Path) -> Result:
+    """Translates one picture, scores the output where there is a reference, and writes all of them."""
+    shown = {"source": pair["source"], "output": infer.translate(job.model, pair["source"]), **pair}
+    score = evaluate.score(name, shown["output"], pair["target"]) if "target" in pair else None
+    files = {job.kinds[kind]: Path("images") / f"{name}_{job.kinds[kind]}.png" for kind in shown}
     for kind, picture in shown.items():
-        pictures.save(folder / files[kind], picture)
+        pictures.save(folder / files[job.kinds[kind]], picture)
     return Result(name, files, score)
 
 

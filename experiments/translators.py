@@ -8,6 +8,7 @@ from gan_jax import checkpoint, flags, generator, networks
 from gan_jax.data import transforms
 from gan_jax.generator import GeneratorSpec
 
+NetG = Literal["unet_32", "unet_64", "unet_128", "unet_256", "unet_512", "resnet_6blocks", "resnet_9blocks"]
 UNET_DEPTHS = {"unet_32": 5, "unet_64": 6, "unet_128": 7, "unet_256": 8, "unet_512": 9}
 _FREE = ("dropout", "dropout_layers", "statistics_batch")  # fields that change no parameter
 RESNET_BLOCKS = {"resnet_6blocks": 6, "resnet_9blocks": 9}
@@ -17,9 +18,7 @@ RESNET_BLOCKS = {"resnet_6blocks": 6, "resnet_9blocks": 9}
 class Config(flags.ImageConfig):
     """The flags of a generator from image to image and of its critic."""
 
-    netG: (  # noqa: N815 - the incumbent's flag
-        Literal["unet_32", "unet_64", "unet_128", "unet_256", "unet_512", "resnet_6blocks", "resnet_9blocks"] | None
-    ) = None
+    netG: NetG | None = None  # noqa: N815 - the incumbent's flag
     """Generator; the deepest U-Net that crop_size allows, up to unet_256, unless given."""
     no_skips: bool = False
     """Make the U-Net an encoder-decoder without skips."""
@@ -53,12 +52,12 @@ class Config(flags.ImageConfig):
             raise ValueError(f"--netG {self.netG} has no skips to leave out; leave out --no_skips, or take a U-Net.")
 
 
-def generator_module(config: Config) -> Any:
-    """The generator's module: the deepest U-Net that takes crops of this size, unless it is named."""
+def generator_module(config: Config, out_channels: int) -> Any:
+    """A generator's module: the deepest U-Net that takes crops of this size, unless it is named."""
     dropout = 0.0 if config.no_dropout else 0.5
     if config.netG in RESNET_BLOCKS:
         blocks = RESNET_BLOCKS[config.netG]
-        return networks.ResNet(config.output_nc, blocks, config.ngf, config.norm, dropout, config.statistics_batch)
+        return networks.ResNet(out_channels, blocks, config.ngf, config.norm, dropout, config.statistics_batch)
     depth = UNET_DEPTHS[config.netG] if config.netG else _deepest(config)
     _require_multiple(config, depth)
     if config.dropout_layers == "port" and depth < 6 and dropout:
@@ -66,7 +65,7 @@ def generator_module(config: Config) -> Any:
             f"--dropout_layers port has no layer in a U-Net of {depth} levels; take paper or --no_dropout."
         )
     return networks.UNet(
-        config.output_nc,
+        out_channels,
         depth,
         config.ngf,
         config.norm,

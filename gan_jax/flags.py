@@ -152,13 +152,19 @@ class ImageConfig(Config):
                 raise ValueError(f"--{name} is {transforms.shown(getattr(self, name))}; wanted at least 1.")
 
 
-def parse(default: Callable[[str | None], Any], arguments: list[str] | None, description: str) -> Any:
+def parse(
+    default: Callable[[str | None], Any],
+    arguments: list[str] | None,
+    description: str,
+    rows: tuple[incumbent.Row, ...] = incumbent.TRAIN,
+) -> Any:
     """The configuration that a command line means: flags and an optional preset in any order.
 
     `default(preset)` is the configuration that flags are laid over; its class has a positional `preset`. The flags
-    of pytorch-CycleGAN-and-pix2pix are understood too; what becomes of those that have no counterpart is printed.
+    of pytorch-CycleGAN-and-pix2pix are understood too, as `rows` say; what becomes of those that have no counterpart
+    is printed.
     """
-    arguments, lines = incumbent.read(sys.argv[1:] if arguments is None else arguments)
+    arguments, lines = incumbent.read(sys.argv[1:] if arguments is None else arguments, rows)
     options = (tyro.conf.FlagCreatePairsOff,)
 
     def read(config: Any) -> Any:

@@ -15,7 +15,12 @@ import safetensors.numpy
 from gan_jax import networks
 
 FORMAT_VERSION = 1
-BESIDE = ("_best", "_critic")  # ends of the names of a run's files that are not its last generator
+BESIDE = (
+    "_best",
+    "_critic",
+    "_critic_A",
+    "_critic_B",
+)  # ends of the names of a run's files that are not its last generator
 _KEY = "gan_jax"
 
 
@@ -101,7 +106,7 @@ def load(path: str | Path) -> Generator:
 def find(path: Path) -> Path:
     """The file that a path means: itself, or the last generator of a run's folder.
 
-    There <run>_best.safetensors and <run>_critic.safetensors do not count.
+    There <run>_best.safetensors and critics do not count.
     Raises FileNotFoundError where there is none, ValueError where a folder holds several.
     """
     if path.is_file():

@@ -30,20 +30,22 @@ _SAVES = "a run keeps its last checkpoint, written every --save_latest_freq step
 _CPU = "set JAX_PLATFORMS=cpu in the environment to compute on the CPU."
 _GPUS = "CUDA_VISIBLE_DEVICES in the environment chooses the devices; a batch of 1 runs on one of them."
 _CYCLEGAN = "pix2pix has no such part; it is CycleGAN's."
+_PIX2PIX = "CycleGAN has no such part; it is pix2pix's."
 _PARTS = "the generator's file says which architecture it is."
 _ONE_BY_ONE = "test pictures are read in order, one by one, and never mirrored."
 _PAGE = "the results are in index.html."
-_NO_CYCLEGAN = "CycleGAN is not part of this version; --model pix2pix trains on pairs."
+_CHOSEN = "`train.py` chooses the experiment by it."
+_UNALIGNED = "pix2pix wants pairs; --model cycle_gan trains without."
 _COLOUR = "use --model pix2pix with --derive grey, which makes the input of each photograph."
 _KEEPS = "a run keeps its last and its best generator; use --epoch latest or --epoch best."
 _NAME = "write the whole name into --name."
 
-TRAIN = (
+BOTH = (
     Row("--dataroot --name --checkpoints_dir --direction --input_nc --output_nc", ANY, "same"),
     Row("--netG --netD --ngf --ndf --n_layers_D", ANY, "same"),
     Row("--max_dataset_size", "inf", "mapped", "all pictures are used."),
     Row("--preprocess --load_size --crop_size --max_dataset_size --batch_size --num_threads", ANY, "same"),
-    Row("--n_epochs --n_epochs_decay --lr --beta1 --lambda_L1 --lr_decay_iters", ANY, "same"),
+    Row("--n_epochs --n_epochs_decay --lr --beta1 --lr_decay_iters", ANY, "same"),
     Row("--print_freq --save_latest_freq", ANY, "same"),
     Row("--no_flip --no_dropout --serial_batches", None, "same"),
     Row(
@@ -72,19 +74,9 @@ TRAIN = (
     Row("--which_direction", ANY, "mapped", to="--direction {}"),
     Row("--which_model_netG", ANY, "mapped", to="--netG {}"),
     Row("--which_model_netD", ANY, "mapped", to="--netD {}"),
-    Row("--lambda_A", ANY, "mapped", "with pix2pix it was the weight of L1.", to="--lambda_L1 {}"),
-    Row("--align_data --use_dropout", None, "mapped", "what pix2pix does anyway."),
-    # Which experiment, on which pictures.
-    Row("--model", "pix2pix", "mapped", "`train.py` chooses the experiment by it."),
-    Row("--model", "cycle_gan", "refused", _NO_CYCLEGAN),
     Row("--model", "colorization", "refused", _COLOUR),
     Row("--model", "test", "refused", "it trains nothing; use gan-jax translate RUN INPUT OUTPUT, or test.py."),
-    Row("--model", ANY, "refused", "there is --model pix2pix."),
-    Row("--dataset_mode", "aligned", "mapped", "pairs are what pix2pix reads."),
-    Row("--dataset_mode", "unaligned", "refused", _NO_CYCLEGAN),
-    Row("--dataset_mode", "colorization", "refused", _COLOUR),
-    Row("--dataset_mode", "single", "refused", "training needs pairs; use gan-jax translate RUN INPUT OUTPUT."),
-    Row("--dataset_mode", ANY, "refused", "there is --dataset_mode aligned, and docs/adding_data.md for other data."),
+    Row("--model", ANY, "refused", "there is --model pix2pix and --model cycle_gan."),
     Row("--phase", "train", "mapped", "training reads the split train."),
     Row("--phase", ANY, "refused", "training reads the split train; give the folder above it as --dataroot."),
     Row("--init_type", "normal", "mapped", "networks start so."),
@@ -109,7 +101,6 @@ TRAIN = (
     Row("--no_html --use_wandb", None, "ignored", _REPORT),
     Row("--wandb_project_name", ANY, "ignored", _REPORT),
     Row("--verbose", None, "ignored", "--dry_run shows the networks and their sizes."),
-    Row("--pool_size --identity --lambda_identity --lambda_B", ANY, "ignored", _CYCLEGAN),
     Row(
         "--results_dir --num_test --how_many --ntest --aspect_ratio --model_suffix",
         ANY,
@@ -119,21 +110,61 @@ TRAIN = (
     Row("--eval", None, "refused", "it is test.py's; leave it out."),
 )
 
+_OTHER_DATA = (
+    Row("--dataset_mode", "colorization", "refused", _COLOUR),
+    Row("--dataset_mode", "single", "refused", "it trains nothing; use gan-jax translate RUN INPUT OUTPUT."),
+    Row(
+        "--dataset_mode",
+        ANY,
+        "refused",
+        "there is --dataset_mode aligned, with --model cycle_gan unaligned, and docs/adding_data.md for other data.",
+    ),
+)
+PIX2PIX = (
+    Row("--model", "pix2pix", "mapped", _CHOSEN),
+    Row("--model", "cycle_gan", "refused", "it is another experiment; use train.py or python -m experiments.cyclegan."),
+    Row("--lambda_L1", ANY, "same"),
+    Row("--lambda_A", ANY, "mapped", "with pix2pix it was the weight of L1.", to="--lambda_L1 {}"),
+    Row("--align_data --use_dropout", None, "mapped", "what pix2pix does anyway."),
+    Row("--dataset_mode", "aligned", "mapped", "pairs are what pix2pix reads."),
+    Row("--dataset_mode", "unaligned", "refused", _UNALIGNED),
+    *_OTHER_DATA,
+    Row("--pool_size --identity --lambda_identity --lambda_B", ANY, "ignored", _CYCLEGAN),
+)
+CYCLEGAN = (
+    Row("--model", "cycle_gan", "mapped", _CHOSEN),
+    Row("--model", "pix2pix", "refused", "it is another experiment; use train.py or python -m experiments.pix2pix."),
+    Row("--lambda_A --lambda_B --lambda_identity --pool_size", ANY, "same"),
+    Row("--identity", ANY, "mapped", to="--lambda_identity {}"),
+    Row("--align_data", None, "mapped", to="--dataset_mode aligned"),
+    Row("--use_dropout", None, "refused", "CycleGAN trains without dropout; leave it out."),
+    Row("--dataset_mode", "unaligned aligned", "same"),
+    *_OTHER_DATA,
+    Row("--lambda_L1", ANY, "ignored", _PIX2PIX),
+)
+TRAIN = (*PIX2PIX, *BOTH)
+TRAIN_CYCLEGAN = (*CYCLEGAN, *BOTH)
+
 TEST = (
     Row("--num_test --how_many --ntest --max_dataset_size", "inf", "mapped", "all pictures are used."),
     Row("--dataroot --name --checkpoints_dir --results_dir --phase --direction --num_test", ANY, "same"),
     Row("--preprocess --load_size --crop_size", ANY, "same"),
     Row("--eval --no_dropout", None, "same"),
-    Row("--model", "pix2pix test", "same"),
-    Row("--model", "cycle_gan", "refused", "CycleGAN is not part of this version; --model pix2pix tests on pairs."),
+    Row("--model", "pix2pix cycle_gan test", "same"),
     Row("--model", "colorization", "refused", "use --model pix2pix: a run with --derive grey makes its inputs itself."),
-    Row("--model", ANY, "refused", "there is --model pix2pix for pairs and --model test for single pictures."),
+    Row(
+        "--model",
+        ANY,
+        "refused",
+        "there is --model pix2pix for pairs, cycle_gan for two kinds of pictures, and test for single ones.",
+    ),
     Row("--epoch", "latest best", "same"),
     Row("--which_epoch", "latest best", "mapped", to="--epoch {}"),
     Row("--epoch --which_epoch", ANY, "refused", _KEEPS),
     Row("--dataset_mode", "aligned", "mapped", "what --model pix2pix reads."),
+    Row("--dataset_mode", "unaligned", "mapped", "what --model cycle_gan reads."),
     Row("--dataset_mode", "single", "mapped", to="--model test"),
-    Row("--dataset_mode", ANY, "refused", "there is aligned for pairs and single for single pictures."),
+    Row("--dataset_mode", ANY, "refused", "there is aligned, unaligned, and single for single pictures."),
     # Names of 2017 and 2018, and other ways to say the same.
     Row("--how_many --ntest --max_dataset_size", ANY, "mapped", to="--num_test {}"),
     Row("--loadSize", ANY, "mapped", to="--load_size {}"),
@@ -151,12 +182,14 @@ TEST = (
     Row("--display_id --display_port --display_server --display_winsize", ANY, "ignored", _PAGE),
     Row("--use_wandb --verbose", None, "ignored", _PAGE),
     Row("--wandb_project_name", ANY, "ignored", _PAGE),
-    Row("--identity", ANY, "ignored", _CYCLEGAN),
+    Row("--identity", ANY, "ignored", "it is train.py's."),
     Row("--aspect_ratio", "1 1.0", "mapped", "pictures keep their sides."),
     Row("--aspect_ratio", ANY, "refused", "pictures keep their sides; --preprocess none keeps those of the files."),
     Row("--load_iter", "0", "mapped"),
     Row("--load_iter", ANY, "refused", _KEEPS),
-    Row("--model_suffix", ANY, "refused", "a pix2pix run has one generator; leave it out."),
+    Row("--model_suffix", "_A", "mapped", "of a run of CycleGAN.", to="--direction AtoB"),
+    Row("--model_suffix", "_B", "mapped", "of a run of CycleGAN.", to="--direction BtoA"),
+    Row("--model_suffix", ANY, "refused", "a run of CycleGAN has _A and _B, one of pix2pix has none."),
     Row("--suffix", ANY, "refused", _NAME),
 )
 

@@ -241,6 +241,12 @@ CASES: dict[str, list[Case]] = {
             pairs("trainA/a.png"),
         ),
         Case(
+            "`--model cycle_gan` on a folder of pairs",
+            "train.py --model cycle_gan --dataroot data --checkpoints_dir runs --name new",
+            "no folder data/trainA; found test, train, val in data, wanted trainA and trainB, or A/train and B/train, "
+            "with pictures of each kind (dataset_mode aligned reads pairs).",
+        ),
+        Case(
             "names in `trainA` and `trainB` that do not match",
             "pix2pix",
             "no partner of the same name for data/trainA/a.png, data/trainB/b.png; "
@@ -403,12 +409,12 @@ CASES: dict[str, list[Case]] = {
         Case(
             "`--model cycle_gan`",
             "pix2pix --model cycle_gan",
-            "--model cycle_gan: CycleGAN is not part of this version; --model pix2pix trains on pairs.",
+            "--model cycle_gan: it is another experiment; use train.py or python -m experiments.cyclegan.",
         ),
         Case(
             "`python train.py` without `--model`",
             "train.py --dataroot data",
-            "no --model: give --model pix2pix, the one that this version trains.",
+            "no --model: give --model pix2pix or --model cycle_gan.",
         ),
         Case(
             "`--results_dir out`, a flag of `test.py`",

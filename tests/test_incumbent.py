@@ -1,16 +1,17 @@
 """Every flag of pytorch-CycleGAN-and-pix2pix, one row of the tables at a time, and its README's command lines."""
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from experiments import pix2pix, testing
+from experiments import cyclegan, pix2pix, testing
 from gan_jax import incumbent
 
 ROOT = Path(__file__).parents[1]
-TABLES = {"train": incumbent.TRAIN, "test": incumbent.TEST}
+TABLES = {"train": incumbent.TRAIN, "train cycle_gan": incumbent.TRAIN_CYCLEGAN, "test": incumbent.TEST}
 CASES = [
     pytest.param(rows, row, example, id=f"{name} {' '.join(example)}")
     for name, rows in TABLES.items()
@@ -59,7 +60,7 @@ def test_rows(rows, row, example):
 def test_every_declared_flag_has_its_rows_and_the_last_takes_every_value(name):
     rows = TABLES[name]
     flags = {flag.removeprefix("--") for row in rows for flag in row.flags.split()}
-    declared = {*DECLARED["base"].split(), *DECLARED[name].split()}
+    declared = {*DECLARED["base"].split(), *DECLARED[name.split()[0]].split()}
     assert declared <= flags
     for flag in flags:
         values = [row.values for row in rows if f"--{flag}" in row.flags.split()]
@@ -67,14 +68,16 @@ def test_every_declared_flag_has_its_rows_and_the_last_takes_every_value(name):
         assert values.count(incumbent.ANY) + values.count(None) == 1
 
 
-@pytest.mark.parametrize("row", [*incumbent.TRAIN, *incumbent.TEST])
+@pytest.mark.parametrize("row", [row for rows in TABLES.values() for row in rows])
 def test_a_line_or_a_refusal_is_one_sentence(row):
     if row.fate in ("ignored", "refused"):
         assert row.note.endswith(".")
         assert ". " not in row.note
 
 
-@pytest.mark.parametrize(("name", "config"), [("train", pix2pix.Config), ("test", testing.Config)])
+@pytest.mark.parametrize(
+    ("name", "config"), [("train", pix2pix.Config), ("train cycle_gan", cyclegan.Config), ("test", testing.Config)]
+)
 def test_what_passes_and_what_flags_become_are_flags_of_ours(name, config):
     passing = {flag for row in TABLES[name] if row.fate == "same" for flag in row.flags.split()}
     targets = {row.to.split()[0] for row in TABLES[name] if row.to}
@@ -110,6 +113,15 @@ def test_the_line_of_2017():
     expected += "--crop_size 128 --n_epochs 5"
     assert ours == expected.split()
     assert lines == ["ignored --pool_size: pix2pix has no such part; it is CycleGAN's."]
+
+
+def test_the_lines_of_cyclegan():
+    line = "--dataroot ./datasets/maps --name maps_cyclegan --model cycle_gan --pool_size 50 --no_dropout --lambda_A 5"
+    ours, lines = read(*line.split(), rows=incumbent.TRAIN_CYCLEGAN)
+    assert ours == line.replace("--model cycle_gan ", "").split()
+    assert lines == []
+    ours, _ = read("--dataset_mode", "unaligned", "--identity", "0.1", rows=incumbent.TRAIN_CYCLEGAN)
+    assert ours == ["--dataset_mode", "unaligned", "--lambda_identity", "0.1"]
 
 
 def test_the_line_of_single_pictures():
@@ -152,7 +164,7 @@ def test_what_is_wrong_is_said(arguments, words):
 
 def test_the_page_holds_the_tables():
     page = (ROOT / "docs" / "coming_from_pytorch.md").read_text()
-    for rows in TABLES.values():
+    for rows in (incumbent.BOTH, incumbent.PIX2PIX, incumbent.CYCLEGAN, incumbent.TEST):
         assert incumbent.table(rows) in page
 
 
@@ -181,8 +193,15 @@ def test_train_py(tmp_path, tiny_flags):
 
     done = train(*tiny_flags(tmp_path), "--dry_run")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "give --model pix2pix" in done.stderr
+    assert "give --model pix2pix or --model cycle_gan" in done.stderr
     done = train(*tiny_flags(tmp_path), "--model", "pix2pix", "--gpu_ids", "0", "--dry_run")
     assert done.returncode == 0, done.stderr
     assert "ignored --gpu_ids" in done.stdout
     assert "dry run: nothing was written." in done.stdout
+
+
+@pytest.mark.parametrize("model", [["--model", "cycle_gan"], ["--model=cycle_gan"]])
+def test_train_py_trains_cyclegan(model, capsys):
+    main = runpy.run_path(str(ROOT / "train.py"))["main"]
+    assert main([*model, "--dataroot", "nowhere", "--lambda_A", "7", "--identity", "nan"]) == 2
+    assert capsys.readouterr().err == "error: --lambda_identity is nan; wanted a finite number of at least 0.\n"

@@ -166,7 +166,7 @@ def test_a_picture_that_cannot_be_decoded_is_named_and_the_rest_is_done(test, si
         (["--name", "nobody"], "nobody does not exist"),
         (["--dataroot", "nowhere"], "no folder nowhere"),
         (["--dataroot", "nowhere", "--model", "test"], "nowhere does not exist"),
-        (["--model", "cycle_gan"], "--model cycle_gan: CycleGAN is not part of this version"),
+        (["--model", "cycle_gan"], "tiny_AtoB.safetensors does not exist"),
         (["--epoch", "100"], "--epoch 100: a run keeps its last and its best generator"),
         (["--aspect_ratio", "1.5"], "--aspect_ratio 1.5: pictures keep their sides"),
         (["--num_test", "0"], "--num_test is 0; wanted at least 1"),
