@@ -71,7 +71,7 @@ ALLOWED = {
     },
     "gan_jax/run.py": {"jax", "numpy", ANY_OF_OURS},
     "gan_jax/cli.py": {"tyro", ANY_OF_OURS},
-    "experiments/": {"jax", "numpy", "optax", "tyro", "experiments", ANY_OF_OURS},
+    "experiments/": {"PIL", "jax", "numpy", "optax", "tyro", "experiments", ANY_OF_OURS},
 }  # fmt: skip
 FILES = sorted(
     path.relative_to(ROOT).as_posix() for top in ("gan_jax", "experiments") for path in (ROOT / top).rglob("*.py")
