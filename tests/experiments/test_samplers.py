@@ -111,6 +111,7 @@ def test_the_critic_of_wgan_gp_has_no_batch_norm_and_that_of_wgan_may(tmp_path):
     assert (penalised.method_name, clipped.method_name) == ("wgan_gp", "wgan")
 
 
+@pytest.mark.slow
 def test_the_ring_is_drawn_trained_scored_and_reported(tmp_path, capsys):
     assert ring.compare(tmp_path / "ring", steps=2, batch=8) == 0
     rows = json.loads((tmp_path / "ring" / "results" / "scores.json").read_text())["rows"]
