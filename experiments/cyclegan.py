@@ -14,7 +14,7 @@ import math
 import sys
 from typing import Any, Literal
 
-from experiments import pairs, pix2pix, translators, unpaired
+from experiments import games, pairs, translators, unpaired
 from gan_jax import flags, incumbent, networks, results, run
 from gan_jax.data import transforms
 from gan_jax.experiment import Experiment
@@ -29,8 +29,9 @@ class Config(translators.Config):
     """demo: the embedded day and night, minutes on two CPU cores. Or a data set of the paper."""
     dataset_mode: Literal["unaligned", "aligned"] = "unaligned"
     """unaligned: two folders. aligned: pairs, which are trained on apart, and scored."""
-    gan_mode: Literal["vanilla", "minimax", "lsgan", "hinge", "relativistic", "none"] = "lsgan"
-    """Adversarial loss; none trains on the cycles alone."""
+    gan_mode: translators.GanMode = "lsgan"
+    """Adversarial loss: wasserstein clips the critics' weights, wgangp penalises their gradients; none trains on the
+    cycles alone."""
     cycle: Literal["both", "forward", "backward", "none"] = "both"
     """Cycles with a weight: forward is A to B to A."""
     lambda_A: float = 10.0  # noqa: N815 - the incumbent's flag
@@ -134,12 +135,13 @@ def experiment(config: Config) -> Experiment:
     method = cyclegan(
         *(networks.from_linen(module) for module in (*painters.values(), critic, critic)),
         generator_tx=flags.adam(config, per_epoch),
-        critic_tx=flags.adam(config, per_epoch),
-        adversarial=pix2pix.GAN_MODES[config.gan_mode],
+        critic_tx=translators.critic_tx(config, per_epoch),
+        adversarial=games.GAN_MODES[config.gan_mode],
         cycle_a_weight=forward,
         cycle_b_weight=backward,
         identity_weight=config.lambda_identity,
         pool_size=config.pool_size,
+        penalty_weight=config.penalty_weight,
         ema_decay=config.ema_decay,
     )
     specs = {

@@ -13,19 +13,11 @@ import dataclasses
 import sys
 from typing import Any, Literal
 
-from experiments import samplers
-from gan_jax import flags, losses, networks, run
+from experiments import games, samplers
+from gan_jax import flags, networks, run
 from gan_jax.data import labelled
 from gan_jax.experiment import Experiment
 from gan_jax.methods.dcgan import dcgan
-
-GAN_MODES = {
-    "vanilla": losses.non_saturating,
-    "minimax": losses.minimax,
-    "lsgan": losses.least_squares,
-    "hinge": losses.hinge,
-    "relativistic": losses.relativistic_average,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +82,7 @@ def experiment(config: Config) -> Experiment:
         critic_tx=flags.adam(config, per_epoch),
         latent_size=config.nz,
         latent=config.latent,
-        adversarial=GAN_MODES[config.gan_mode],
+        adversarial=games.GAMES[config.gan_mode],
         conditional=config.conditional,
         ema_decay=config.ema_decay,
     )

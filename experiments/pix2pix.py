@@ -16,26 +16,14 @@ import dataclasses
 import math
 import sys
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
-from experiments import pairs, pix2pix_ablation, pix2pix_upscale, translators
-from gan_jax import flags, losses, networks, results, run
+from experiments import games, pairs, pix2pix_ablation, pix2pix_upscale, translators
+from gan_jax import flags, networks, results, run
 from gan_jax.data import transforms
 from gan_jax.data.pipeline import Source
 from gan_jax.experiment import Experiment
-from gan_jax.method import clipped
 from gan_jax.methods.pix2pix import pix2pix
-
-GAN_MODES = {
-    "vanilla": losses.non_saturating,
-    "minimax": losses.minimax,
-    "lsgan": losses.least_squares,
-    "hinge": losses.hinge,
-    "relativistic": losses.relativistic_average,
-    "wasserstein": losses.wasserstein,
-    "wgangp": losses.wasserstein,
-    "none": None,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,15 +33,6 @@ class Config(translators.Config):
     preset: flags.Preset = None
     """demo: the embedded facades, minutes on two CPU cores. ablate: the paper's tables. upscale: pix2pix beside SRGAN.
     Or a data set of the paper."""
-    gan_mode: Literal["vanilla", "minimax", "lsgan", "hinge", "relativistic", "wasserstein", "wgangp", "none"] = (
-        "vanilla"
-    )
-    """Adversarial loss: wasserstein clips the critic's weights, wgangp penalises its gradient, which needs --norm
-    instance or none; none trains on the distances alone."""
-    clip: float = 0.01
-    """With --gan_mode wasserstein: the largest weight of the critic."""
-    lambda_gp: float = 10.0
-    """With --gan_mode wgangp: weight of the gradient penalty."""
     unconditional: bool = False
     """Hide the input from the critic: the paper's GAN instead of its cGAN."""
     lambda_L1: float = 100.0  # noqa: N815 - the incumbent's flag
@@ -67,14 +46,6 @@ class Config(translators.Config):
         for name in ("lambda_L1", "lambda_L2"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"--{name} is {getattr(self, name)}; wanted a finite number of at least 0.")
-        for name in ("clip", "lambda_gp"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"--{name} is {getattr(self, name)}; wanted a finite number above 0.")
-        if self.gan_mode == "wgangp" and self.norm == "batch":
-            raise ValueError(
-                "--gan_mode wgangp penalises the critic's gradient at each image alone, and batch norm mixes images; "
-                "give --norm instance or --norm none."
-            )
         if self.gan_mode == "none" and self.lambda_L1 == self.lambda_L2 == 0:
             raise ValueError("--gan_mode none with --lambda_L1 0 and --lambda_L2 0 leaves no loss; give one of them.")
 
@@ -142,17 +113,16 @@ def experiment(config: Config, open_split: Callable[[Config, str], Source | None
     assert train is not None  # only val and test may be missing
     painter, critic = translators.generator_module(config, config.output_nc), translators.critic_module(config)
     per_epoch = run.steps_per_epoch(config, len(train))
-    critic_tx = flags.adam(config, per_epoch)
     method = pix2pix(
         translators.network(config, painter, "generator"),
         translators.network(config, critic, "critic"),
         generator_tx=flags.adam(config, per_epoch),
-        critic_tx=clipped(critic_tx, config.clip) if config.gan_mode == "wasserstein" else critic_tx,
-        adversarial=GAN_MODES[config.gan_mode],
+        critic_tx=translators.critic_tx(config, per_epoch),
+        adversarial=games.GAN_MODES[config.gan_mode],
         l1_weight=config.lambda_L1,
         l2_weight=config.lambda_L2,
         conditional=not config.unconditional,
-        penalty_weight=config.lambda_gp if config.gan_mode == "wgangp" else 0.0,
+        penalty_weight=config.penalty_weight,
         ema_decay=config.ema_decay,
     )
     specs = {"generator": translators.generator_spec(painter, pairs.input_channels(config), method="pix2pix")}

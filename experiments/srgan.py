@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any, Literal
 
-from experiments import resolution, translators
+from experiments import games, resolution, translators
 from gan_jax import degrade, flags, losses, networks, perceptual, results, run
 from gan_jax.data import resolution as data
 from gan_jax.experiment import Experiment
@@ -27,15 +27,6 @@ from gan_jax.methods.srresnet import srresnet
 from gan_jax.networks import layers
 
 PIXEL_LOSSES = {"l1": losses.l1, "l2": losses.l2, "charbonnier": losses.charbonnier}
-GAN_MODES = {
-    "vanilla": losses.non_saturating,
-    "lsgan": losses.least_squares,
-    "hinge": losses.hinge,
-    "relativistic": losses.relativistic_average,
-    "wasserstein": losses.wasserstein,
-    "wgangp": losses.wasserstein,
-    "none": None,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -254,7 +245,7 @@ def experiment(config: Config) -> Experiment:
             content_scale=config.content_scale,
             pixel_loss=PIXEL_LOSSES[config.pixel_loss],
             pixel_weight=config.pixel_weight,
-            adversarial=GAN_MODES[config.gan_mode],
+            adversarial=games.GAN_MODES[config.gan_mode],
             adversarial_weight=config.gan_weight,
             penalty_weight=config.lambda_gp if config.gan_mode == "wgangp" else 0.0,
             **common,

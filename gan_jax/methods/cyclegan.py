@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from gan_jax import image, losses, pool
-from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables
+from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables, require_lone_samples
 from gan_jax.networks.network import Network, Params, Stats
 from gan_jax.pool import Pool
 
@@ -35,6 +35,7 @@ class Draws(NamedTuple):
     dropout: Key
     pool_A: pool.Draws | None  # noqa: N815 - as the state's
     pool_B: pool.Draws | None  # noqa: N815
+    epsilon: jax.Array | None = None  # [2, N], where the gradients of critic_A and critic_B are penalised
 
 
 def cyclegan(
@@ -51,6 +52,7 @@ def cyclegan(
     identity_weight: float = 0.5,
     pool_size: int = 50,
     halve_critic: bool = True,
+    penalty_weight: float = 0.0,
     ema_decay: float | None = None,
 ) -> Method:
     """Two generators that undo each other (eq. 3): a step of both, then of both critics on what they had made.
@@ -60,6 +62,7 @@ def cyclegan(
     on pictures of a kind (section 5.2) has `identity_weight` times the weight of that kind's cycle, and a weight of 0
     leaves a term out. `adversarial` None trains on these alone; the critics then stay as they were. Critics see fakes
     of a pool of `pool_size` each; 0 shows them the latest. `halve_critic` halves their losses (section 7.1).
+    `penalty_weight` is that of WGAN-GP's gradient penalty; `init` then raises ValueError for critics with batch norm.
     `ema_decay` is the decay of exponential moving averages of the generators.
     """
     networks = {"AtoB": a_to_b, "BtoA": b_to_a}
@@ -74,13 +77,17 @@ def cyclegan(
             made, _ = jax.eval_shape(lambda x: network.apply(net.params, net.stats, x, train=False), images[0][None])
             return pool.empty(pool_size, jax.ShapeDtypeStruct(made.shape[1:], made.dtype)) if pool_size else None
 
+        judges = NetState.create(critic_a, critic_tx, keys[2], a), NetState.create(critic_b, critic_tx, keys[3], b)
+        if penalty_weight:
+            for judge in judges:
+                require_lone_samples(judge)
         return State(
             step=jnp.zeros((), jnp.int32),
             key=key,
             AtoB=to_b,
             BtoA=to_a,
-            critic_A=NetState.create(critic_a, critic_tx, keys[2], a),
-            critic_B=NetState.create(critic_b, critic_tx, keys[3], b),
+            critic_A=judges[0],
+            critic_B=judges[1],
             pool_A=empty_pool(b_to_a, to_a, b),
             pool_B=empty_pool(a_to_b, to_b, a),
             # A copy: a donated state must not hold one buffer twice.
@@ -89,11 +96,15 @@ def cyclegan(
 
     def draw(key: Key, batch: Batch) -> Draws:
         dropout, *keys = jax.random.split(key, 3)
-        if not pool_size:
-            return Draws(dropout, None, None)
-        return Draws(
-            dropout, *(pool.draw(k, jnp.shape(batch[name])[0], pool_size) for k, name in zip(keys, "BA", strict=True))
-        )
+        samples = {name: jnp.shape(batch[name])[0] for name in "BA"}
+        pools: list[pool.Draws | None] = [None, None]
+        if pool_size:
+            pools = [pool.draw(k, samples[name], pool_size) for k, name in zip(keys, "BA", strict=True)]
+        draws = Draws(dropout, pools[0], pools[1])
+        if penalty_weight:
+            epsilon = jax.random.uniform(jax.random.fold_in(key, 0), (2, samples["A"]))
+            draws = draws._replace(epsilon=epsilon)
+        return draws
 
     def update(state: State, batch: Batch, draws: Draws) -> tuple[State, Metrics]:
         a, b = image.to_float(batch["A"]), image.to_float(batch["B"])
@@ -141,11 +152,17 @@ def cyclegan(
             stats: Stats,
             real: jax.Array,
             fake: jax.Array,
+            epsilon: jax.Array | None,
         ) -> tuple[NetState, jax.Array]:
             def critic_loss(params: Params) -> tuple[jax.Array, Stats]:
                 real_logits, new_stats = critic.apply(params, stats, real, train=True)
                 fake_logits, new_stats = critic.apply(params, new_stats, fake, train=True)
-                return game.critic(real_logits, fake_logits), new_stats
+                loss = game.critic(real_logits, fake_logits)
+                if penalty_weight:
+                    loss += penalty_weight * losses.gradient_penalty(
+                        lambda images: critic.apply(params, stats, images, train=True)[0], real, fake, epsilon=epsilon
+                    )
+                return loss, new_stats
 
             (loss, new_stats), grads = jax.value_and_grad(critic_loss, has_aux=True)(net.params)
             if halve_critic:
@@ -164,8 +181,9 @@ def cyclegan(
         if adversarial is not None:
             pool_a, shown_a = _exchange(state.pool_A, fake_a, draws.pool_A)
             pool_b, shown_b = _exchange(state.pool_B, fake_b, draws.pool_B)
-            judge_a, critic_a_loss = taught(adversarial, critic_a, state.critic_A, critic_stats["A"], a, shown_a)
-            judge_b, critic_b_loss = taught(adversarial, critic_b, state.critic_B, critic_stats["B"], b, shown_b)
+            at_a, at_b = (None, None) if draws.epsilon is None else draws.epsilon
+            judge_a, critic_a_loss = taught(adversarial, critic_a, state.critic_A, critic_stats["A"], a, shown_a, at_a)
+            judge_b, critic_b_loss = taught(adversarial, critic_b, state.critic_B, critic_stats["B"], b, shown_b, at_b)
             new_state = dataclasses.replace(new_state, critic_A=judge_a, critic_B=judge_b, pool_A=pool_a, pool_B=pool_b)
             metrics |= {"loss/critic_A": critic_a_loss, "loss/critic_B": critic_b_loss}
         return new_state, {**metrics, "loss/generators": loss}

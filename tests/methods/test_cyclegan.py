@@ -12,9 +12,9 @@ import pytest
 
 from gan_jax import losses
 from gan_jax.interop import convert
-from gan_jax.method import train_step
+from gan_jax.method import clipped, train_step
 from gan_jax.methods.cyclegan import Draws, cyclegan
-from gan_jax.networks import Network, PatchGAN, ResNet, from_linen
+from gan_jax.networks import Network, PatchGAN, PixelGAN, ResNet, from_linen
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "training" / "cyclegan"
 # The reference's names of our networks, and of the terms of our losses with the weights that it logs them with.
@@ -272,3 +272,29 @@ def test_statistics_see_every_pass_of_a_step():
     assert [int(getattr(after, name).stats["passes"]) for name in NETWORKS] == [3, 3, 3, 3]
     _, alone, _ = stepped(**ABLATIONS["GAN alone"][0])
     assert [int(getattr(alone, name).stats["passes"]) for name in NETWORKS] == [1, 1, 3, 3]
+
+
+def test_a_gradient_penalty_and_clipping_change_both_critics():
+    critic, tx = from_linen(PixelGAN(2, "instance")), optax.sgd(1e-2)
+
+    def stepped(**options):
+        players = {"generator_tx": tx, "critic_tx": tx, "adversarial": losses.wasserstein, "pool_size": 0} | options
+        method = cyclegan(network(3), network(3), critic, critic, **players)
+        state = jax.jit(method.init)(jax.random.key(0), small_batch(2))
+        return jax.jit(functools.partial(train_step, method))(state, small_batch(2))
+
+    (plain, losses_plain), (penalised, losses_penalised) = stepped(), stepped(penalty_weight=10.0)
+    clipped_after, _ = stepped(critic_tx=clipped(tx, 0.01))
+    for name in ("critic_A", "critic_B"):
+        assert losses_penalised[f"loss/{name}"] > losses_plain[f"loss/{name}"]  # a penalty is positive
+        assert moved(plain, penalised, name)[0]
+        sizes = [
+            max(float(jnp.abs(p).max()) for p in jax.tree.leaves(getattr(state, name).params))
+            for state in (clipped_after, plain)
+        ]
+        assert sizes[0] <= 0.01 * (1 + 1e-6) < sizes[1]
+
+
+def test_a_gradient_penalty_refuses_batch_norm():
+    with pytest.raises(ValueError, match="the critic's batch norm mixes them"):
+        jax.eval_shape(small_method(penalty_weight=10.0).init, jax.random.key(0), small_batch())

@@ -1,0 +1,14 @@
+"""The adversarial losses by the names that --gan_mode takes; beside them wgangp penalises and wasserstein clips."""
+
+from gan_jax import losses
+
+GAMES = {
+    "vanilla": losses.non_saturating,
+    "minimax": losses.minimax,
+    "lsgan": losses.least_squares,
+    "hinge": losses.hinge,
+    "relativistic": losses.relativistic_average,
+    "wasserstein": losses.wasserstein,
+    "wgangp": losses.wasserstein,
+}
+GAN_MODES: dict[str, losses.AdversarialLoss | None] = {**GAMES, "none": None}
