@@ -60,8 +60,6 @@ class Translate:
         *inputs, output = self.paths
         dropout = None if self.dropout is None else self.dropout == "on"
         model = generator.load(self.generator)
-        if model.spec.latent is not None:
-            raise ValueError(f"{self.generator} makes pictures from latents, not from pictures; use gan-jax sample.")
         try:
             model = infer.with_options(model, dropout=dropout, norm=self.norm)
         except ValueError as error:  # it knows no file

@@ -267,9 +267,9 @@ def _alpha(generator: Generator, photograph: pictures.Photograph, options: forwa
 def _require_generator(generator: Generator) -> None:
     if generator.spec.kind != "generator":
         raise ValueError(f"the file holds a {generator.spec.kind}; wanted a generator: name its file or the run.")
-    name = generator.spec.architecture["name"]
-    if name == "DCGANGenerator":
-        raise ValueError(f"{name} makes pictures of noise and takes none; wanted a generator that translates pictures.")
+    if generator.spec.latent is not None:
+        name = generator.spec.architecture["name"]
+        raise ValueError(f"this {name} makes pictures from latents, not from pictures; use gan-jax sample.")
 
 
 def _require_picture_channels(generator: Generator) -> None:

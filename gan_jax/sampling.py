@@ -57,7 +57,7 @@ def sample(generator: Generator, z: np.ndarray, labels: Sequence[int] | np.ndarr
     if labels is not None and not (known and all(0 <= label < known for label in labels)):
         got = sorted({int(label) for label in labels})
         raise UnfitError(f"labels are {got}; " + (f"wanted 0 to {known - 1}." if known else "the generator has none."))
-    run = _compiled(generator.module)
+    run = _compiled(generator.module, generator.spec.output_range)
     made = []
     for start in range(0, len(z), _BATCH):
         share = z[start : start + _BATCH]
@@ -70,11 +70,12 @@ def sample(generator: Generator, z: np.ndarray, labels: Sequence[int] | np.ndarr
 
 
 @functools.cache
-def _compiled(module: Any) -> Any:
-    network = networks.from_linen(module)
+def _compiled(module: Any, output_range: tuple[float, float]) -> Any:
+    network, (low, high) = networks.from_linen(module), output_range
 
     def run(variables: Any, *inputs: jax.Array) -> jax.Array:
-        return image.to_uint8(network.apply(variables["params"], variables["stats"], *inputs, train=False)[0])
+        made, _ = network.apply(variables["params"], variables["stats"], *inputs, train=False)
+        return image.to_uint8((made - low) * (2.0 / (high - low)) - 1.0)
 
     return jax.jit(run)
 

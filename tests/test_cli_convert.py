@@ -138,7 +138,7 @@ def test_every_reference_is_recognised_without_a_flag(name, tmp_path, capsys):
     said = capsys.readouterr().out
     assert type(case.module).__name__ in said
     kinds = {"critic": "-> logits", "features": "-> maps", "generator": "at test time"}
-    assert ("latents of 32 numbers -> 64x64" if name == "dcgan_generator" else kinds[model.spec.kind]) in said
+    assert ("normal latents of 32 numbers -> 64x64" if name == "dcgan_generator" else kinds[model.spec.kind]) in said
 
 
 GENERATORS = UNet | ResNet | SRResNet | MSRResNet

@@ -498,8 +498,8 @@ def test_16_bit_pictures_stay_16_bit(tmp_path, enhancer, name):
 
 def test_a_generator_of_noise_takes_no_pictures(tiny_generator):
     model = tiny_generator()
-    noise = model._replace(spec=dataclasses.replace(model.spec, architecture={"name": "DCGANGenerator"}))
-    with pytest.raises(ValueError, match="DCGANGenerator makes pictures of noise and takes none"):
+    noise = model._replace(spec=dataclasses.replace(model.spec, latent="normal"))
+    with pytest.raises(ValueError, match="makes pictures from latents, not from pictures; use gan-jax sample"):
         infer.translate(noise, pictures(1))
 
 

@@ -113,7 +113,7 @@ def test_classes_from_the_command_line(files, tmp_path, classed):
 def test_inspect_says_what_latents_are_wanted(files, capsys):
     assert call("inspect", files / "classed.safetensors") == 0
     said = capsys.readouterr().out
-    assert "  uniform latents of 6 numbers -> 3 channels in [-1.0, 1.0], 8 pixels a side" in said
+    assert "  uniform latents of 6 numbers -> 8x8 pixels of 3 channels in [-1.0, 1.0]" in said
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,7 @@ def read(
         input_range=input_range or use.input_range,
         output_range=output_range or use.output_range,
         kind=use.kind,
+        latent=use.latent,
     )
     notes = [*network.notes, *network.lost]
     if use.kind == "generator":

@@ -66,10 +66,10 @@ def _chainer_critic_fields(shapes: Shapes) -> Fields | None:
 
 LAYOUTS = (
     Layout("pytorch/examples", DCGANGenerator, _dcgan_generator_fields, _dcgan_generator_names,
-           Use("generator", "dcgan"), in_channels=lambda shapes: shapes["main.0.weight"][0]),
+           Use("generator", "dcgan", latent="normal"), in_channels=lambda shapes: shapes["main.0.weight"][0]),
     Layout("pytorch/examples", DCGANCritic, _dcgan_critic_fields, _dcgan_critic_names, Use("critic", "dcgan")),
     Layout("Chainer's DCGAN example", ChainerDCGANGenerator, _chainer_generator_fields, _chainer_generator_names,
-           Use("generator", "dcgan", **UNIT), biased=True, eps=CHAINER_EPS),
+           Use("generator", "dcgan", latent="uniform", **UNIT), biased=True, eps=CHAINER_EPS),
     Layout("Chainer's DCGAN example", ChainerDCGANCritic, _chainer_critic_fields, _chainer_critic_names,
            Use("critic", "dcgan", **UNIT), biased=True, eps=CHAINER_EPS, constants={"scale": 1.0}),
 )  # fmt: skip

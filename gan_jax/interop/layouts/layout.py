@@ -25,6 +25,7 @@ class Use:
     norm: Literal["image", "running"] = "running"
     input_range: tuple[float, float] = (-1.0, 1.0)
     output_range: tuple[float, float] = (-1.0, 1.0)
+    latent: Literal["normal", "uniform"] | None = None  # what the latents of its generator are drawn from
     why: str = ""  # where the project says so
 
 
