@@ -5,6 +5,7 @@ docs/adding_a_network.md says how to add one.
 """
 
 import dataclasses
+import inspect
 from typing import Any
 
 import flax.linen as nn
@@ -95,14 +96,15 @@ def build(description: dict[str, Any]) -> nn.Module:
 
 
 def example(module: nn.Module, in_channels: int) -> tuple[jax.ShapeDtypeStruct, ...]:
-    """Shapes of small inputs that fit a module of the catalogue: one image, or one latent; and a label for classes."""
-    if isinstance(module, DCGANGenerator):
+    """Shapes of small inputs that fit a module of the catalogue: one image, or one latent; and a label if it takes one."""
+    if isinstance(module, MLP | DCGANGenerator | ChainerDCGANGenerator):
         shape: tuple[int, ...] = (1, in_channels)
     else:
         multiple = getattr(module, "size_multiple", 1)
         side = getattr(module, "size", None) or max(getattr(module, "smallest", 64), -(-64 // multiple) * multiple)
         shape = (1, side, side, in_channels)
-    labels = [jax.ShapeDtypeStruct((1,), jnp.int32)] if getattr(module, "classes", 0) else []
+    conditional = getattr(module, "classes", 0) and "labels" in inspect.signature(module).parameters
+    labels = [jax.ShapeDtypeStruct((1,), jnp.int32)] if conditional else []
     return jax.ShapeDtypeStruct(shape, jnp.float32), *labels
 
 

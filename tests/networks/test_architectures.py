@@ -480,3 +480,16 @@ def test_starting_from_returns_the_given_weights_and_refuses_others():
     jax.tree.map(np.testing.assert_array_equal, started.init(jax.random.key(0), x)[0], params)
     with pytest.raises(ValueError, match=r"params/conv0/kernel has shape \(4, 4, 3, 2\), wanted \(4, 4, 6, 2\)"):
         started.init(jax.random.key(0), jnp.zeros((1, 8, 8, 6)))
+
+
+@pytest.mark.parametrize("name", networks.catalogue())
+def test_examples_fit_their_networks(name):
+    """What generator files are checked with: every module takes its example, with classes too."""
+    architecture = networks.catalogue()[name]
+    modules = [architecture()]
+    if "classes" in architecture.__dataclass_fields__:
+        modules.append(architecture(classes=3))
+    for module in modules:
+        inputs = networks.example(module, 3)
+        params, _ = jax.eval_shape(networks.from_linen(module).init, jax.random.key(0), *inputs)
+        assert jax.tree.leaves(params)
