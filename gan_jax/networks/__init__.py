@@ -96,7 +96,7 @@ def build(description: dict[str, Any]) -> nn.Module:
 
 
 def example(module: nn.Module, in_channels: int) -> tuple[jax.ShapeDtypeStruct, ...]:
-    """Shapes of small inputs that fit a module of the catalogue: one image, or one latent; and a label if it takes one."""
+    """Shapes of small inputs that fit a module of the catalogue: one image or latent, and a label if it takes one."""
     if isinstance(module, MLP | DCGANGenerator | ChainerDCGANGenerator):
         shape: tuple[int, ...] = (1, in_channels)
     else:

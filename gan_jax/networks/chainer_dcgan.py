@@ -8,7 +8,16 @@ import flax.linen as nn
 import jax
 from jax.nn.initializers import normal, ones
 
-from gan_jax.networks.layers import BatchNorm, Conv, ConvTranspose, Dense, leaky_relu
+from gan_jax.networks.layers import (
+    BatchNorm,
+    Conv,
+    ConvTranspose,
+    Dense,
+    DTypeName,
+    as_float32,
+    computed_in,
+    leaky_relu,
+)
 
 _kernel_init = normal(0.02)
 
@@ -24,19 +33,20 @@ class ChainerDCGANGenerator(nn.Module):
     size: int = 32
     width: int = 64
     statistics_batch: int | None = None
+    dtype: DTypeName = "float32"
 
     @nn.compact
     def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
         """Latents [N, Z], uniform in [-1, 1] -> [N, size, size, out_channels] in [0, 1]."""
         side, widest = self.size // 8, 8 * self.width
-        x = Dense(side**2 * widest, _kernel_init, name="dense0")(z)
+        x = Dense(side**2 * widest, _kernel_init, name="dense0")(computed_in(z, self.dtype))
         x = BatchNorm(self.statistics_batch, ones, name="dense0_norm")(x[:, None, None], train=train)
         # The dense outputs are in Chainer's order, the channels outermost.
         x = nn.relu(x).reshape(-1, widest, side, side).transpose(0, 2, 3, 1)
         for step in range(1, 4):
             x = ConvTranspose(widest // 2**step, 4, 2, 1, False, name=f"up{step}")(x)
             x = nn.relu(BatchNorm(self.statistics_batch, ones, name=f"up{step}_norm")(x, train=train))
-        return nn.sigmoid(ConvTranspose(self.out_channels, 3, 1, 1, True, name="up4")(x))
+        return nn.sigmoid(as_float32(ConvTranspose(self.out_channels, 3, 1, 1, True, name="up4")(x)))
 
 
 class ChainerDCGANCritic(nn.Module):
@@ -49,6 +59,7 @@ class ChainerDCGANCritic(nn.Module):
     size: int = 32
     width: int = 64
     statistics_batch: int | None = None
+    dtype: DTypeName = "float32"
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -58,7 +69,7 @@ class ChainerDCGANCritic(nn.Module):
                 f"images are {x.shape[1]}x{x.shape[2]}; this DCGAN critic wants {self.size}x{self.size}: "
                 "crop or resize them, or set its size."
             )
-        x = Conv(self.width, 3, 1, 1, True, name="conv0_0")(x)
+        x = Conv(self.width, 3, 1, 1, True, name="conv0_0")(computed_in(x, self.dtype))
         for layer in range(1, 7):
             pair, second = divmod(layer, 2)
             name, features = f"conv{pair}_{second}", self.width * 2 ** (pair + second)
@@ -66,4 +77,4 @@ class ChainerDCGANCritic(nn.Module):
             x = Conv(features, kernel_size, stride, 1, False, name=name)(leaky_relu(x, 0.2))
             x = BatchNorm(self.statistics_batch, ones, name=f"{name}_norm")(x, train=train)
         x = leaky_relu(x, 0.2)
-        return Dense(1, _kernel_init, name="dense0")(x.reshape(x.shape[0], -1))
+        return as_float32(Dense(1, _kernel_init, name="dense0")(x.reshape(x.shape[0], -1)))

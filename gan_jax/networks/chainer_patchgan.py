@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jax.nn.initializers import ones
 
-from gan_jax.networks.layers import BatchNorm, Conv, leaky_relu
+from gan_jax.networks.layers import BatchNorm, Conv, DTypeName, as_float32, computed_in, leaky_relu
 
 
 class ChainerPatchGAN(nn.Module):
@@ -19,11 +19,12 @@ class ChainerPatchGAN(nn.Module):
     layers: int = 3
     width: int = 64
     statistics_batch: int | None = None
+    dtype: DTypeName = "float32"
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Input and output together [N, H, W, C] in [-1, 1] -> logits [N, H', W', 1], H' = H / 2**(layers + 1)."""
-        halves = jnp.split(x, [self.condition_channels], axis=-1)
+        halves = jnp.split(computed_in(x, self.dtype), [self.condition_channels], axis=-1)
         x = jnp.concatenate(
             [Conv(self.width // 2, 4, 2, 1, True, name=f"conv0_{index}")(half) for index, half in enumerate(halves)],
             axis=-1,
@@ -31,4 +32,4 @@ class ChainerPatchGAN(nn.Module):
         for layer in range(1, self.layers + 1):
             x = Conv(self.width * 2**layer, 4, 2, 1, False, name=f"conv{layer}")(leaky_relu(x, 0.2))
             x = BatchNorm(self.statistics_batch, ones, name=f"conv{layer}_norm")(x, train=train)
-        return Conv(1, 3, 1, 1, True, name=f"conv{self.layers + 1}")(leaky_relu(x, 0.2))
+        return as_float32(Conv(1, 3, 1, 1, True, name=f"conv{self.layers + 1}")(leaky_relu(x, 0.2)))

@@ -5,7 +5,16 @@ import jax
 import jax.numpy as jnp
 from jax.nn.initializers import ones
 
-from gan_jax.networks.layers import BatchNorm, Conv, ConvTranspose, Dropout, leaky_relu
+from gan_jax.networks.layers import (
+    BatchNorm,
+    Conv,
+    ConvTranspose,
+    Dropout,
+    DTypeName,
+    as_float32,
+    computed_in,
+    leaky_relu,
+)
 
 _DROPPED = 3  # the first layers of the decoder
 
@@ -23,6 +32,7 @@ class ChainerUNet(nn.Module):
     width: int = 64
     dropout: float = 0.5
     statistics_batch: int | None = None
+    dtype: DTypeName = "float32"
 
     @property
     def size_multiple(self) -> int:
@@ -41,7 +51,7 @@ class ChainerUNet(nn.Module):
                 f"multiples of {self.size_multiple}: crop or pad them, or take a smaller depth."
             )
         widths = [self.width * min(2**level, 8) for level in range(self.depth + 1)]
-        encoded = [leaky_relu(Conv(self.width, 3, 1, 1, True, name="stem")(x), 0.2)]
+        encoded = [leaky_relu(Conv(self.width, 3, 1, 1, True, name="stem")(computed_in(x, self.dtype)), 0.2)]
         for level in range(1, self.depth + 1):
             x = Conv(widths[level], 4, 2, 1, False, name=f"down{level}")(encoded[-1])
             x = BatchNorm(self.statistics_batch, ones, name=f"down{level}_norm")(x, train=train)
@@ -55,4 +65,4 @@ class ChainerUNet(nn.Module):
             if step <= _DROPPED and self.dropout:
                 x = Dropout(self.dropout)(x)
             x = jnp.concatenate([nn.relu(x), encoded[level]], axis=-1)
-        return Conv(self.out_channels, 3, 1, 1, True, name="out")(x)
+        return as_float32(Conv(self.out_channels, 3, 1, 1, True, name="out")(x))

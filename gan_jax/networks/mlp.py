@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax
 
-from gan_jax.networks.layers import Dense
+from gan_jax.networks.layers import Dense, DTypeName, as_float32, computed_in
 
 
 class MLP(nn.Module):
@@ -12,11 +12,13 @@ class MLP(nn.Module):
     out_features: int = 1
     width: int = 128
     layers: int = 3
+    dtype: DTypeName = "float32"
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """[N, I] -> [N, out_features]; `train` changes nothing."""
         del train
+        x = computed_in(x, self.dtype)
         for layer in range(self.layers):
             x = nn.relu(Dense(self.width, name=f"dense{layer}")(x))
-        return Dense(self.out_features, name=f"dense{self.layers}")(x)
+        return as_float32(Dense(self.out_features, name=f"dense{self.layers}")(x))

@@ -9,8 +9,14 @@ import pytest
 
 from gan_jax import networks
 from gan_jax.networks import (
+    MLP,
     VGG,
     AlexNet,
+    ChainerDCGANCritic,
+    ChainerDCGANGenerator,
+    ChainerPatchGAN,
+    ChainerUNet,
+    Classifier,
     DCGANCritic,
     DCGANGenerator,
     MSRResNet,
@@ -37,6 +43,12 @@ MODULES = [
     UNet(depth=2, width=4, dropout=0.0, upsample="bilinear"),
     VGG(16, ("relu2_1",), width=4),
     VGGStyleCritic(16, 4),
+    ChainerDCGANCritic(16, 4),
+    ChainerDCGANGenerator(3, 16, 4),
+    ChainerPatchGAN(layers=1, width=8),
+    ChainerUNet(depth=2, width=4, dropout=0.0),
+    Classifier(width=4, layers=2),
+    MLP(width=8),
 ]
 
 
@@ -44,21 +56,23 @@ def test_every_architecture_is_among_them():
     assert {type(module).__name__ for module in MODULES} == networks.catalogue().keys()
 
 
-def convolutions(jaxpr):
-    """The dtypes that convolutions read, in a program and all programs inside."""
+def products(jaxpr, primitive):
+    """The dtypes that a primitive's equations read, in a program and all programs inside."""
     found = []
     for equation in jaxpr.eqns:
-        if equation.primitive.name == "conv_general_dilated":
+        if equation.primitive.name == primitive:
             found += [variable.aval.dtype for variable in equation.invars]
         for inner in equation.params.values():
-            found += convolutions(inner.jaxpr) if hasattr(inner, "jaxpr") else []
+            found += products(inner.jaxpr, primitive) if hasattr(inner, "jaxpr") else []
     return found
 
 
 def inputs_of(module):
     """An input, and variables larger than at the start of training; not compiled, since that takes long."""
     rng = np.random.default_rng(0)
-    x = rng.uniform(-1, 1, (4, 6) if isinstance(module, DCGANGenerator) else (4, 16, 16, 3)).astype(np.float32)
+    x = rng.uniform(
+        -1, 1, (4, 6) if isinstance(module, DCGANGenerator | ChainerDCGANGenerator | MLP) else (4, 16, 16, 3)
+    ).astype(np.float32)
     shapes = jax.eval_shape(from_linen(module).init, jax.random.key(0), x)
     return x, *jax.tree.map(lambda leaf: rng.normal(0, 0.3, leaf.shape).astype(np.float32), shapes)
 
@@ -79,7 +93,8 @@ def test_bfloat16_is_inside_alone(module):
     x, params, stats = inputs_of(narrow)
     gradient = jax.grad(objective(from_linen(narrow), x), has_aux=True)
     program, (grads, (y, new_stats)) = jax.make_jaxpr(gradient, return_shape=True)(params, stats)
-    assert set(convolutions(program.jaxpr)) == {jnp.dtype("bfloat16")}
+    primitive = "dot_general" if isinstance(module, MLP) else "conv_general_dilated"
+    assert set(products(program.jaxpr, primitive)) == {jnp.dtype("bfloat16")}
     assert {leaf.dtype for leaf in jax.tree.leaves((grads, y, new_stats))} == {jnp.dtype("float32")}
     started = jax.eval_shape(from_linen(narrow).init, jax.random.key(0), x)
     assert {leaf.dtype for leaf in jax.tree.leaves(started)} == {jnp.dtype("float32")}
