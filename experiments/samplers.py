@@ -15,7 +15,7 @@ EMBEDDED_COUNTS = {"train": 4000, "val": 500, "test": 500}
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(flags.Config):
+class Config(flags.EpochConfig):
     """The flags of a generator from latents to pictures and of its critic."""
 
     dataroot: str | None = None

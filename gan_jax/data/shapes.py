@@ -84,7 +84,7 @@ class Shapes:
         return self._count
 
     def __repr__(self) -> str:
-        return f"Shapes({self._split}, {self._count} of {self._size}x{self._size}, drawing 1)"
+        return f"Shapes({self._split}, {self._count} of {self._size}x{self._size}, drawing 2)"
 
     def __getitem__(self, i: int) -> dict[str, Any]:
         i, label = int(i), int(i) % len(CLASSES)
@@ -99,9 +99,9 @@ def draw(name: str, size: int, rng: np.random.Generator) -> np.ndarray:
     ground = _colour(rng, saturation=(0.2, 0.6), value=(0.05, 0.3))
     ink = _colour(rng, saturation=(0.4, 0.9), value=(0.75, 1.0))
     side = size * _FINE
-    radius = side * rng.uniform(0.26, 0.38)
-    x, y = side / 2 + rng.uniform(-1.0, 1.0, 2) * (side / 2 - 1.1 * radius)
-    tilt = rng.uniform(-1.0, 1.0) * math.pi / 8
+    radius = side * rng.uniform(0.3, 0.4)
+    x, y = side / 2 + rng.uniform(-0.5, 0.5, 2) * (side / 2 - 1.1 * radius)
+    tilt = rng.uniform(-1.0, 1.0) * math.pi / 16
     cosine, sine = math.cos(tilt) * radius, math.sin(tilt) * radius
     picture = Image.new("RGB", (side, side), ground)
     pen = ImageDraw.Draw(picture)
