@@ -219,7 +219,7 @@ def refusing(holder: object, name: str, number: int = errno.ENOSPC) -> Prepare:
 ENDINGS = " ".join(pictures.EXTENSIONS)
 SPLITS = ", or split folders: train, trainA and trainB, or A/train and B/train"
 ONE = "data/train/train_0003.png"
-PRESETS = "demo, ablate, facades, cityscapes, maps, edges2shoes, edges2handbags, day2night, colorize"
+PRESETS = "demo, ablate, upscale, facades, cityscapes, maps, edges2shoes, edges2handbags, day2night, colorize"
 DIFFERENT = "Give the old values to go on, or another --name to begin anew."
 
 CASES: dict[str, list[Case]] = {
@@ -549,7 +549,8 @@ CASES: dict[str, list[Case]] = {
         Case(
             "`--name a/b`",
             "pix2pix --name a/b",
-            "--name is 'a/b'; wanted the name of one folder, without separators and not ending in _best or _critic.",
+            "--name is 'a/b'; wanted the name of one folder, without separators and not ending in _best or _critic or "
+            "_critic_A or _critic_B.",
         ),
     ],
     "The folder of a run": [
@@ -805,7 +806,7 @@ CASES: dict[str, list[Case]] = {
         Case(
             "`gan-jax translat`",
             "gan-jax translat",
-            "Unrecognized options: translat … Available subcommands: translate, evaluate",
+            "Unrecognized options: translat … Available subcommands: translate, sample, evaluate",
         ),
     ],
     "gan-jax convert": [
@@ -1057,7 +1058,8 @@ CASES: dict[str, list[Case]] = {
         Case(
             "`--epoch best` of a run that never validated",
             "test.py --epoch best",
-            "runs/tiny/tiny_best.safetensors does not exist; a run writes it when it validates: use --epoch latest.",
+            "runs/tiny/tiny_best.safetensors does not exist; a run writes it when validation scores it: "
+            "use --epoch latest.",
             remove("runs/tiny/tiny_best.safetensors"),
         ),
         Case(

@@ -61,7 +61,10 @@ NETWORKS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+_SLOW = ("unet, with its noise", "unet, layer norm")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in _SLOW else ()) for n in NETWORKS])
 def test_tiles_give_what_the_whole_picture_gives(name):
     module, fields, sides, sizes = NETWORKS[name]
     generator, images = generator_of(module, **fields), [picture(*sides)]

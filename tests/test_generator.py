@@ -123,7 +123,7 @@ def test_what_only_a_newer_program_may_know_is_told(tmp_path, tiny_generator):
     described = dict(model.spec.architecture)
     for changes, reason in (
         ({"architecture": {"name": "WNet"}}, "no architecture is called 'WNet'; there are .*"),
-        ({"architecture": {**described, "colour": 3}}, "UNet got an unexpected field 'colour'; it has depth, .*"),
+        ({"architecture": {**described, "colour": 3}}, "UNet has no field 'colour'; it has depth, .*"),
         ({"architecture": {**described, "upsample": "fourier"}}, "UNet's upsample is 'fourier'; wanted one of .*"),
         ({"colour": 3}, ".*unexpected keyword argument 'colour'"),
     ):

@@ -49,13 +49,14 @@ def require_equal(one, other):
         jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6), a, b)
 
 
-@pytest.mark.parametrize("statistics_batch", [None, 1])
+@pytest.mark.parametrize("statistics_batch", [None, pytest.param(1, marks=pytest.mark.slow)])
 def test_one_device_and_four_give_the_same_gradients(statistics_batch):
     """With dropout, whose masks are drawn for the global batch."""
     make = small(statistics_batch, dropout=0.5)
     require_equal(gradients_of(make, pairs(4), 1), gradients_of(make, pairs(4), 4))
 
 
+@pytest.mark.slow
 def test_srgan_on_one_device_and_on_eight_gives_the_same_gradients():
     """Its sources are made inside the step, with the noise of the global batch; its content network is frozen."""
     features = networks.VGG(19, ("relu1_2",), width=2)
@@ -81,7 +82,7 @@ def test_srgan_on_one_device_and_on_eight_gives_the_same_gradients():
     assert all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(frozen))
 
 
-@pytest.mark.parametrize("statistics_batch", [1, 2])
+@pytest.mark.parametrize("statistics_batch", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_pmap_and_jit_on_eight_devices_and_one_device_give_the_same_gradients(statistics_batch):
     """Two images a device and no dropout: what the replicas average is what the whole batch gives."""
     make, batch = small(statistics_batch, dropout=0.0), pairs(16)
@@ -107,6 +108,7 @@ def cycles_of(pool_size, devices, how="jit", steps=2):
     return jax.device_get(([net.opt[0].trace for net in nets], [state.pool_A, state.pool_B], metrics))
 
 
+@pytest.mark.slow
 def test_image_pools_hold_the_same_pictures_on_one_device_and_on_eight():
     """Twenty places, of which some are exchanged in the second step."""
     one, eight = cycles_of(20, 1), cycles_of(20, 8)
@@ -114,6 +116,7 @@ def test_image_pools_hold_the_same_pictures_on_one_device_and_on_eight():
     require_equal(one, eight)
 
 
+@pytest.mark.slow
 def test_without_pools_replicas_equal_one_device():
     require_equal(cycles_of(0, 1, steps=1), cycles_of(0, 8, how="pmap", steps=1))
 
@@ -165,7 +168,7 @@ def test_a_step_consumes_its_state(tiny_method, tiny_batch):
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.generator.params))
 
 
-@pytest.mark.parametrize("name", ["dcgan", "wgan_gp"])
+@pytest.mark.parametrize("name", [pytest.param("dcgan", marks=pytest.mark.slow), "wgan_gp"])
 def test_generators_from_latents_have_the_same_gradients_on_one_device_and_on_eight(name):
     """The images of WGAN's critic steps are shared out batch-major, and latents are drawn for the global batch."""
     rng = np.random.default_rng(0)

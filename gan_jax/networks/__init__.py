@@ -89,7 +89,7 @@ def build(description: dict[str, Any]) -> nn.Module:
     cls = catalogue()[name]
     known = describe(cls()).keys() - {"name"}
     if unknown := fields.keys() - known:
-        raise ValueError(f"{name} got an unexpected field {min(unknown)!r}; it has {', '.join(sorted(known))}.")
+        raise ValueError(f"{name} has no field {min(unknown)!r}; it has {', '.join(sorted(known))}.")
     module = cls(**fields)
     require_known_values(module)
     return module

@@ -119,8 +119,8 @@ def test_the_embedded_set_scores_labels_and_a_rival(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ([], "give --dataroot FOLDER, or a preset (demo, ablate, facades"),
-        (["dmeo"], "no preset is called dmeo; there is demo, ablate, facades"),
+        ([], "give --dataroot FOLDER, or a preset (demo, ablate, upscale, facades"),
+        (["dmeo"], "no preset is called dmeo; there is demo, ablate, upscale, facades"),
         (["--dataroot", "nowhere"], "no folder nowhere"),
         (
             ["--dataroot", "embedded", "--crop_size", "100"],
@@ -174,7 +174,7 @@ def test_flags_reach_the_networks_and_the_file():
 @pytest.mark.parametrize(
     ("flags", "clips", "penalises"),
     [
-        (["--gan_mode", "wasserstein", "--clip", "0.02"], True, False),
+        pytest.param(["--gan_mode", "wasserstein", "--clip", "0.02"], True, False, marks=pytest.mark.slow),
         (["--gan_mode", "wgangp", "--norm", "instance"], False, True),
     ],
 )

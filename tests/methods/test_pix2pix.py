@@ -209,6 +209,7 @@ def test_l2_adds_to_the_objective_with_its_weight():
 GAMES = [losses.minimax, losses.hinge, losses.relativistic_average, losses.wasserstein]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("game", GAMES, ids=["minimax", "hinge", "relativistic", "wasserstein"])
 def test_any_adversarial_pair_is_a_drop_in(game):
     """GAN alone: both networks move, driven by nothing but the game."""

@@ -462,7 +462,7 @@ def test_a_description_from_before_a_field_existed_still_builds():
 def test_unknown_descriptions_are_refused():
     with pytest.raises(ValueError, match="no architecture is called 'Net'; there are AlexNet, Chainer"):
         networks.build({"name": "Net"})
-    with pytest.raises(ValueError, match="UNet got an unexpected field 'colour'; it has depth, dropout, "):
+    with pytest.raises(ValueError, match="UNet has no field 'colour'; it has depth, dropout, "):
         networks.build({"name": "UNet", "colour": 3})
     wanted = "UNet's upsample is 'cubic'; wanted one of 'transposed', 'pixel_shuffle', 'nearest', 'bilinear'"
     with pytest.raises(ValueError, match=wanted):
