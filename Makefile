@@ -15,7 +15,7 @@ demo: $(INSTALLED)
 	$(BIN)/python -m experiments.pix2pix demo
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(WEIGHTS)
 	$(BIN)/python -m pytest -m slow

@@ -310,7 +310,10 @@ def test_a_plateau_lowers_the_rates_and_survives_a_stop(tiny_flags, tmp_path, mo
 @pytest.mark.parametrize(
     "flags",
     [
-        ["--preprocess", "scale_width_and_crop", "--load_size", "40", "--crop_size", "32x64", "--load_size", "64"],
+        pytest.param(
+            ["--preprocess", "scale_width_and_crop", "--crop_size", "32x64", "--load_size", "64"],
+            marks=pytest.mark.slow,
+        ),
         ["--preprocess", "none", "--derive", "mosaic", "--netG", "unet_32"],
         [
             "--preprocess",
@@ -324,7 +327,10 @@ def test_a_plateau_lowers_the_rates_and_survives_a_stop(tiny_flags, tmp_path, mo
             "--ema_decay",
             "0.9",
         ],
-        ["--netG", "unet_32", "--no_skips", "--netD", "pixel", "--n_layers_D", "3", "--norm", "instance"],
+        pytest.param(
+            ["--netG", "unet_32", "--no_skips", "--netD", "pixel", "--n_layers_D", "3", "--norm", "instance"],
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["rectangles", "mosaic at its own size", "resnet at a width", "encoder-decoder and pixels"],
 )
