@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from gan_jax import degrade, evaluate, flags, image, perceptual, results
-from gan_jax.data import resolution
+from gan_jax.data import prepared, resolution
 from gan_jax.data.pipeline import Source
 
 Scale = Literal[2, 3, 4, 8]
@@ -20,6 +20,8 @@ PHOTOS = "photos"  # as a dataroot: the photographs of the extra of that name
 class Config(flags.IterationConfig):
     """The flags of super-resolution's pictures."""
 
+    tfds_dir: Path | None = None
+    """Where --dataroot tfds:div2k/bicubic_x4 is prepared; ~/tensorflow_datasets unless given."""
     dataroot_lq: Path | None = None
     """Folder of the same pictures in low resolution; made of the others on the device unless given."""
     scale: Scale = 4
@@ -44,9 +46,9 @@ class Config(flags.IterationConfig):
         super().check()
         if self.gt_size < self.scale or self.gt_size % self.scale:
             raise ValueError(f"--gt_size is {self.gt_size}; wanted a multiple of --scale {self.scale}.")
-        if self.dataroot_lq is not None and degradation(self) != degrade.Degradation(scale=self.scale):
+        if not makes_low(self) and degradation(self) != degrade.Degradation(scale=self.scale):
             raise ValueError(
-                "--dataroot_lq gives low resolution as it is: leave out --downscale, --blur_sigma, --noise and --jpeg."
+                "low resolution is given as it is: leave out --downscale, --blur_sigma, --noise and --jpeg."
             )
         if not 0 <= self.noise < 256 or not 0 < self.blur_sigma < 100 or not (self.jpeg is None or 1 <= self.jpeg < 95):
             raise ValueError(
@@ -73,6 +75,11 @@ def degradation(config: Config) -> degrade.Degradation:
     )
 
 
+def makes_low(config: Config) -> bool:
+    """Whether low resolution is made of the photographs, and not given beside them."""
+    return config.dataroot_lq is None and not str(config.dataroot).startswith("tfds:")
+
+
 def open_split(config: Config, split: str) -> Source | None:
     """The photographs of a split, every header read; None where there is no such split.
 
@@ -84,6 +91,18 @@ def open_split(config: Config, split: str) -> Source | None:
         if config.dataroot_lq is not None or config.color == "grey":
             raise ValueError(f"--dataroot {PHOTOS} is in RGB and has no low resolution; leave out the other flag.")
         return resolution.Installed(split, config.max_dataset_size)
+    if config.dataroot.startswith("tfds:"):
+        if config.dataroot_lq is not None or config.color == "grey":
+            raise ValueError("--dataroot tfds: has low resolution of its own, in RGB; leave out the other flag.")
+        name = config.dataroot.removeprefix("tfds:")
+        pairs = prepared.PreparedPairs(name, split, folder=config.tfds_dir, limit=config.max_dataset_size)
+        high, low = (pairs[0][kind].shape[:2] for kind in ("target", "source"))
+        if low != (high[0] // config.scale, high[1] // config.scale):
+            raise ValueError(
+                f"{name} has pictures of {high[1]}x{high[0]} beside ones of {low[1]}x{low[0]}; wanted the ratio of "
+                f"--scale {config.scale}."
+            )
+        return pairs
     photographs = resolution.open_split(
         Path(config.dataroot),
         split,

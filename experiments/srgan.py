@@ -218,7 +218,7 @@ def experiment(config: Config) -> Experiment:
         dropout=False,
         size_multiple=painter.size_multiple,
         scale=config.scale,
-        degradation=None if config.dataroot_lq else degrade.describe(made),
+        degradation=degrade.describe(made) if resolution.makes_low(config) else None,
         **ranges,
     )
     generator = translators.network(config, painter, "generator")

@@ -21,21 +21,12 @@ class Prepared:
         `folder` is where data sets are, ~/tensorflow_datasets unless given. Raises FileNotFoundError where it is not
         prepared there, ValueError where it has no pictures with labels.
         """
-        import tensorflow_datasets as tfds  # half a second, for those who use it
-
-        builder = tfds.builder_from_directory(_prepared(name, (folder or HOME).expanduser()))
-        missing = [key for key in ("image", "label") if key not in builder.info.features]
-        if missing:
-            raise ValueError(
-                f"the data set {name} has no {' and no '.join(missing)}; take one of labelled pictures: mnist, "
-                "fashion_mnist, cifar10."
-            )
-        present = builder.info.splits
-        self._part = next(part for known, part in _SPLITS[split].items() if known in present or not known)
         self._name, self._split = name, split
-        self._records = builder.as_data_source(split=self._part)
+        info, self._part, self._records = _opened(
+            name, split, folder, ("image", "label"), "labelled pictures: mnist, fashion_mnist, cifar10"
+        )
         self._count = min(len(self._records), limit or len(self._records))
-        self.classes = tuple(builder.info.features["label"].names)
+        self.classes = tuple(info.features["label"].names)
 
     def __len__(self) -> int:
         return self._count
@@ -46,6 +37,42 @@ class Prepared:
     def __getitem__(self, i: int) -> dict[str, Any]:
         record = self._records[int(i)]
         return {"name": f"{self._split}_{i:05d}", "image": record["image"], "label": int(record["label"])}
+
+
+class PreparedPairs:
+    """The pictures of high and of low resolution of a split of a data set such as div2k/bicubic_x4; see `resolution`.
+
+    Raises what `Prepared` raises.
+    """
+
+    def __init__(self, name: str, split: str, *, folder: Path | None = None, limit: int | None = None) -> None:
+        self._name, self._split = name, split
+        wanted = "low and high resolution: div2k/bicubic_x2, div2k/bicubic_x4"
+        _, self._part, self._records = _opened(name, split, folder, ("hr", "lr"), wanted)
+        self._count = min(len(self._records), limit or len(self._records))
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __repr__(self) -> str:
+        return f"PreparedPairs({self._name}, {self._part}, {self._count})"
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        record = self._records[int(i)]
+        return {"name": f"{self._split}_{i:05d}", "target": record["hr"], "source": record["lr"]}
+
+
+def _opened(name: str, split: str, folder: Path | None, features: tuple[str, ...], wanted: str) -> tuple[Any, str, Any]:
+    """What is known of a data set, the part of it that a split is, and that part's records."""
+    import tensorflow_datasets as tfds  # half a second, for those who use it
+
+    builder = tfds.builder_from_directory(_prepared(name, (folder or HOME).expanduser()))
+    missing = [key for key in features if key not in builder.info.features]
+    if missing:
+        raise ValueError(f"the data set {name} has no {' and no '.join(missing)}; take one of {wanted}.")
+    present = builder.info.splits
+    part = next(part for known, part in _SPLITS[split].items() if known in present or not known)
+    return builder.info, part, builder.as_data_source(split=part)
 
 
 def _prepared(name: str, folder: Path) -> Path:

@@ -136,3 +136,37 @@ def test_a_prepared_data_set_is_read_without_tensorflow(tfds_folder):
 def test_a_data_set_that_is_not_there_comes_with_the_command_that_prepares_it(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"mnist is not prepared in .*tfds build mnist --file_format=array"):
         prepared.Prepared("mnist", "train", folder=tmp_path)
+
+
+def test_prepared_pairs_of_resolutions(tmp_path):
+    import tensorflow_datasets as tfds
+
+    for i in range(3):
+        pictures.save(tmp_path / f"hr{i}.png", np.full((8, 12, 3), i, np.uint8))
+        pictures.save(tmp_path / f"lr{i}.png", np.full((2, 3, 3), 100 + i, np.uint8))
+
+    class TinyScenes(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            features = {"hr": tfds.features.Image(), "lr": tfds.features.Image()}
+            return tfds.core.DatasetInfo(
+                builder=self, features=tfds.features.FeaturesDict(features), disable_shuffling=True
+            )
+
+        def _split_generators(self, _):
+            return {"train": self._generate_examples(3), "validation": self._generate_examples(1)}
+
+        def _generate_examples(self, count):
+            for i in range(count):
+                yield i, {key: str(tmp_path / f"{key}{i}.png") for key in ("hr", "lr")}
+
+    TinyScenes(data_dir=tmp_path, file_format="array_record").download_and_prepare()
+    splits = {s: prepared.PreparedPairs("tiny_scenes", s, folder=tmp_path) for s in ("train", "val", "test")}
+    assert {split: len(source) for split, source in splits.items()} == {"train": 3, "val": 1, "test": 1}
+    item = splits["train"][2]
+    assert (item["name"], item["target"].shape, item["source"].shape) == ("train_00002", (8, 12, 3), (2, 3, 3))
+    assert (item["target"][0, 0, 0], item["source"][0, 0, 0]) == (2, 102)
+    assert repr(splits["val"]) == "PreparedPairs(tiny_scenes, validation, 1)"
+    with pytest.raises(ValueError, match="tiny_scenes has no image and no label; take one of labelled pictures"):
+        prepared.Prepared("tiny_scenes", "train", folder=tmp_path)
