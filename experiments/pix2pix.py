@@ -82,7 +82,6 @@ PRESETS = {
         batch_size=8,
         ngf=32,
         ndf=32,
-        norm="none",  # a photograph's statistics are not those of crops
         no_dropout=True,
         n_epochs=250,
         n_epochs_decay=250,
