@@ -45,7 +45,7 @@ MODULES = [
     VGGStyleCritic(16, 4),
     ChainerDCGANCritic(16, 4),
     ChainerDCGANGenerator(3, 16, 4),
-    ChainerPatchGAN(layers=1, width=8),
+    ChainerPatchGAN(1, layers=1, width=8),
     ChainerUNet(depth=2, width=4, dropout=0.0),
     Classifier(width=4, layers=2),
     MLP(width=8),
