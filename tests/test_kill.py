@@ -104,7 +104,9 @@ def start_recipe(arguments, checkpoints_dir):
 
 
 def lines_logged(root):
-    return sum(len(log.read_bytes().splitlines()) for log in root.rglob("log.jsonl"))
+    # Not rglob: checkpoints come and go meanwhile.
+    logs = (log for pattern in ("run/log.jsonl", "run/*/log.jsonl") for log in root.glob(pattern))
+    return sum(len(log.read_bytes().splitlines()) for log in logs)
 
 
 @pytest.mark.slow
