@@ -12,6 +12,7 @@ monet2photo and the other data sets of the paper are found below datasets/.
 import dataclasses
 import math
 import sys
+from pathlib import Path
 from typing import Any, Literal
 
 from experiments import games, pairs, translators, unpaired
@@ -80,7 +81,8 @@ def _paper(name: str, **fields: Any) -> Config:
     return Config(preset=name, name=name, dataroot=f"datasets/{name}", **fields)
 
 
-# The archives of the paper's data sets; the identity loss was for photographs and paintings alone (section 5.2).
+# The paper's data sets; the identity loss was for photographs and paintings alone (section 5.2).
+_ARCHIVES = "http://efrosgans.eecs.berkeley.edu/cyclegan/datasets"
 _WITH_IDENTITY = ("monet2photo", "cezanne2photo", "ukiyoe2photo", "vangogh2photo")
 _WITHOUT = (
     "horse2zebra",
@@ -95,7 +97,7 @@ PRESETS = {
     "demo": Config(
         preset="demo",
         dataroot="embedded",
-        name="cyclegan_demo",
+        name="demo_cyclegan",
         load_size=64,
         crop_size=64,
         no_flip=True,
@@ -124,6 +126,10 @@ def experiment(config: Config) -> Experiment:
     """The experiment that a configuration means."""
     if config.dataroot is None:
         raise ValueError(f"no training pictures: give --dataroot FOLDER, or a preset ({', '.join(PRESETS)}).")
+    if config.dataroot == f"datasets/{config.preset}" and not Path(config.dataroot).is_dir():
+        raise FileNotFoundError(
+            f"no folder {config.dataroot}; unpack {_ARCHIVES}/{config.preset}.zip there, or give --dataroot."
+        )
     train, tasks = unpaired.training(config, config.dataset_mode), unpaired.tasks(config, config.dataset_mode)
     if config.lr_policy == "plateau" and any(task.target is None for task in tasks.values()):
         raise ValueError("--lr_policy plateau watches scores, which pictures without counterparts lack; take linear.")

@@ -86,7 +86,9 @@ def open_split(config: Config, split: str) -> Source | None:
     Raises FileNotFoundError and ValueError for data that cannot be used.
     """
     if config.dataroot is None:
-        raise ValueError(f"no training pictures: give --dataroot FOLDER, or {PHOTOS}.")
+        raise ValueError(
+            f"no training pictures: give --dataroot FOLDER, --dataroot {PHOTOS} for scikit-image's, or a preset."
+        )
     if config.dataroot == PHOTOS:
         if config.dataroot_lq is not None or config.color == "grey":
             raise ValueError(f"--dataroot {PHOTOS} is in RGB and has no low resolution; leave out the other flag.")

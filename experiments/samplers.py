@@ -46,7 +46,7 @@ class Config(flags.EpochConfig):
     ndf: int = 64
     """Width of the critic's first layer; it doubles with every layer after it."""
     norm: Literal["batch", "instance", "none"] = "batch"
-    """Norm of the generator, and of the critic where its loss allows it."""
+    """Norm of the generator, and of the critic unless another is said."""
     classifier_steps: int = 400
     """Steps of the classifier that scores samples, where the pictures have labels."""
     tfds_dir: Path | None = None

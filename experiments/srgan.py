@@ -167,7 +167,10 @@ PRESETS = {
 def _preset(name: str | None) -> Config:
     if name is not None and name not in PRESETS:
         raise ValueError(f"no preset is called {name}; there is {', '.join(PRESETS)}.")
-    return dataclasses.replace(PRESETS[name], preset=name, name=name) if name else Config()
+    if name is None:
+        return Config()
+    # checkpoints/demo is pix2pix's.
+    return dataclasses.replace(PRESETS[name], preset=name, name="demo_srgan" if name == "demo" else name)
 
 
 def _generator(config: Config) -> Any:

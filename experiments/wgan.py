@@ -13,7 +13,7 @@ shapes in minutes on two CPU cores; `ring` compares a GAN, WGAN, WGAN-GP and the
 import dataclasses
 import math
 import sys
-from typing import Any
+from typing import Any, Literal
 
 from experiments import ring, samplers
 from gan_jax import flags, networks, run
@@ -38,9 +38,11 @@ class Config(samplers.Config):
     n_critic: int = 5
     """Critic steps a generator step, each on a batch of its own."""
     lambda_gp: float = 10.0
-    """Weight of the gradient penalty, which needs a critic without batch norm: it then has none."""
+    """Weight of the gradient penalty."""
     clip: float | None = None
     """Clip the critic's weights to [-CLIP, CLIP] after each of its steps, in place of the penalty: 0.01 in WGAN."""
+    norm_d: Literal["batch", "instance", "layer", "none"] | None = None
+    """Norm of the critic: none under the penalty, which batch norm would spoil, and otherwise the generator's."""
 
     @property
     def images_per_step(self) -> int:
@@ -57,6 +59,11 @@ class Config(samplers.Config):
             )
         if self.clip is not None and not 0 < self.clip < math.inf:
             raise ValueError(f"--clip is {self.clip}; wanted a finite number above 0.")
+        if self.clip is None and self.norm_d == "batch":
+            raise ValueError(
+                "--norm_d batch: the penalty is on the critic's gradient at each image alone, and batch norm mixes "
+                "images; give --norm_d layer, instance or none, or --clip in place of the penalty."
+            )
         if not 0 <= self.beta2 < 1:
             raise ValueError(f"--beta2 is {self.beta2}; wanted at least 0 and less than 1.")
 
@@ -100,11 +107,11 @@ def experiment(config: Config) -> Experiment:
     painter = samplers.generator_module(config, known)
     per_epoch = run.steps_per_epoch(config, len(train))
     if config.clip is None:
-        norm: Any = "none" if config.norm == "batch" else config.norm
+        norm: Any = config.norm_d or "none"
         penalty_weight = config.lambda_gp
         generator_tx = critic_tx = flags.adam(config, per_epoch, beta2=config.beta2)
     else:
-        norm, penalty_weight = config.norm, 0.0
+        norm, penalty_weight = config.norm_d or config.norm, 0.0
         generator_tx = flags.rmsprop(config, per_epoch)
         critic_tx = clipped(generator_tx, config.clip)
     critic = samplers.critic_module(config, known, norm)

@@ -31,7 +31,7 @@ import pytest
 import safetensors.numpy
 from PIL import Image
 
-from experiments import pix2pix, testing
+from experiments import cyclegan, dcgan, pix2pix, srgan, testing, wgan
 from gan_jax import cli, generator, networks, progress, train
 from gan_jax.data import pictures
 
@@ -43,6 +43,7 @@ Prepare = Callable[[Patch], object]
 TRAIN = "--batch_size 8 --n_epochs 1 --n_epochs_decay 1 --load_size 36 --crop_size 32 --ngf 2 --ndf 2 --n_layers_D 1 "
 TRAIN += "--print_freq 1 --val_freq 2 --save_latest_freq 2 --dataroot data --checkpoints_dir runs --name new"
 TEST = "--dataroot data --checkpoints_dir runs --name tiny --results_dir results"
+RECIPES = {"srgan": srgan, "cyclegan": cyclegan, "dcgan": dcgan, "wgan": wgan}
 
 
 class Case(NamedTuple):
@@ -62,6 +63,8 @@ def call(line: str) -> int | str | None:
     try:
         if program == "pix2pix":
             return pix2pix.main([*shlex.split(TRAIN), *arguments] if "--bare" not in arguments else arguments[1:])
+        if program in RECIPES:
+            return RECIPES[program].main([*arguments, "--checkpoints_dir", "runs"])
         if program == "test.py":
             return testing.main([*shlex.split(TEST), *arguments])
         if program == "train.py":
@@ -169,6 +172,21 @@ def of_channels(path: str, in_channels: int) -> Prepare:
         params, stats = jax.eval_shape(init, jax.random.key(0), *inputs)
         variables = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), {"params": params, "stats": stats})
         spec = dataclasses.replace(model.spec, in_channels=in_channels)
+        generator.save(Path(path), generator.Generator(spec, variables))
+
+    return prepare
+
+
+def of_latents(path: str, classes: int) -> Prepare:
+    """An untrained generator from latents."""
+
+    def prepare(patch: Patch) -> None:
+        module = networks.DCGANGenerator(size=8, width=1, classes=classes)
+        inputs = networks.example(module, 4)
+        params, stats = jax.eval_shape(networks.from_linen(module).init, jax.random.key(0), *inputs)
+        variables = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), {"params": params, "stats": stats})
+        described = networks.describe(module)
+        spec = generator.GeneratorSpec(described, 4, 3, "dcgan", norm="running", dropout=False, latent="normal")
         generator.save(Path(path), generator.Generator(spec, variables))
 
     return prepare
@@ -553,6 +571,137 @@ CASES: dict[str, list[Case]] = {
             "_critic_A or _critic_B.",
         ),
     ],
+    "Super-resolution": [
+        Case(
+            "no `--dataroot`",
+            "srgan",
+            "no training pictures: give --dataroot FOLDER, --dataroot photos for scikit-image's, or a preset.",
+        ),
+        Case(
+            "a folder that does not exist",
+            "srgan --dataroot nowhere",
+            "no folder nowhere; wanted photographs in it, or in folders train, val and test.",
+        ),
+        Case(
+            "low resolution that is not in the ratio of `--scale`",
+            "srgan --dataroot high --dataroot_lq low --scale 2 --gt_size 16 --stage srresnet",
+            "high/train/a.png is 64x64 and its low resolution 31x32; wanted 32x32 at --scale 2.",
+            both(picture("high/train/a.png", 64, 64), picture("low/train/a.png", 31, 32)),
+        ),
+        Case(
+            "a crop that `--scale` does not divide",
+            "srgan --dataroot data --scale 4 --gt_size 30",
+            "--gt_size is 30; wanted a multiple of --scale 4.",
+        ),
+        Case(
+            "VGG19 without its file",
+            "srgan --dataroot data --stage srgan --gt_size 16 --netG msrresnet --netD srgan",
+            "VGG19's weights are in no package; download https://download.pytorch.org/models/vgg19-dcbb9e9d.pth (548 "
+            "MB) and name it with --vgg_file.",
+        ),
+        Case(
+            "`--gan_mode wgangp` with batch norm in the critic",
+            "srgan --dataroot data --gan_mode wgangp --netD srgan",
+            "--gan_mode wgangp penalises the critic's gradient at each image alone, and batch norm mixes images; "
+            "give --norm_d instance, layer or none.",
+        ),
+    ],
+    "CycleGAN": [
+        Case(
+            "no `--dataroot` and no preset",
+            "cyclegan",
+            "no training pictures: give --dataroot FOLDER, or a preset (demo, monet2photo, cezanne2photo, "
+            "ukiyoe2photo, vangogh2photo, horse2zebra, apple2orange, summer2winter_yosemite, iphone2dslr_flower, "
+            "maps, facades, cityscapes).",
+        ),
+        Case(
+            "a preset whose folder is not there",
+            "cyclegan horse2zebra",
+            "no folder datasets/horse2zebra; unpack "
+            "http://efrosgans.eecs.berkeley.edu/cyclegan/datasets/horse2zebra.zip there, or give --dataroot.",
+        ),
+        Case(
+            "pairs, without `--dataset_mode aligned`",
+            "cyclegan --dataroot data",
+            "no folder data/trainA; found test, train, val in data, wanted trainA and trainB, or A/train and "
+            "B/train, with pictures of each kind (dataset_mode aligned reads pairs).",
+        ),
+        Case(
+            "`--lr_policy plateau` where nothing has a counterpart",
+            "cyclegan --dataroot data --lr_policy plateau",
+            "--lr_policy plateau watches scores, which pictures without counterparts lack; take linear.",
+            pairs("trainA/a.png", "trainB/b.png"),
+        ),
+        Case(
+            "`--gan_mode none --cycle none`",
+            "cyclegan --dataroot data --gan_mode none --cycle none",
+            "--gan_mode none without a cycle leaves no loss; give one of them.",
+        ),
+        Case(
+            "`--derive grey`",
+            "cyclegan --dataroot data --derive grey",
+            "--derive grey makes pairs; use pix2pix for them.",
+        ),
+        Case(
+            "`--init_generator`",
+            "cyclegan --dataroot data --init_generator runs/tiny",
+            "--init_generator starts one network, and CycleGAN has two of each; leave it out.",
+        ),
+    ],
+    "DCGAN and WGAN": [
+        Case("no `--dataroot` and no preset", "dcgan", "no training pictures: give --dataroot FOLDER, or a preset."),
+        Case(
+            "`--conditional` where pictures have no classes",
+            "dcgan --dataroot data --conditional",
+            "--conditional wants pictures with labels, and data has no folder for each class; leave it out, or sort "
+            "the pictures.",
+        ),
+        Case(
+            "a picture beside the folders of classes",
+            "dcgan --dataroot data",
+            "data/train/c.png is beside the folders of classes (cat, dog); move it into one.",
+            pairs("train/cat/a.png", "train/dog/b.png", "train/c.png"),
+        ),
+        Case(
+            "a class to test on that training has not",
+            "dcgan --dataroot data --conditional",
+            "data/test/cow/c.png is in no class that the training pictures have (cat, dog); move it, or add the "
+            "class to train.",
+            pairs("train/cat/a.png", "train/dog/b.png", "test/cow/c.png"),
+        ),
+        Case(
+            "a data set that TFDS has not prepared",
+            "dcgan --dataroot tfds:nothing --tfds_dir data",
+            "the data set nothing is not prepared in data; where there is internet, prepare it with `pip install "
+            "tensorflow tensorflow-datasets` and `tfds build nothing --file_format=array_record --data_dir=data`, "
+            "and bring data/nothing here.",
+        ),
+        Case(
+            "`--size 24`",
+            "dcgan --dataroot data --size 24",
+            "--size is 24; wanted a power of two of at least 8: 32, 64 or 128.",
+        ),
+        Case("`--nz 0`", "dcgan --dataroot data --nz 0", "--nz is 0; wanted at least 1."),
+        Case(
+            "`--norm_d batch` under the penalty",
+            "wgan --dataroot data --norm_d batch",
+            "--norm_d batch: the penalty is on the critic's gradient at each image alone, and batch norm mixes "
+            "images; give --norm_d layer, instance or none, or --clip in place of the penalty.",
+        ),
+        Case("`--clip 0`", "wgan --dataroot data --clip 0", "--clip is 0.0; wanted a finite number above 0."),
+        Case(
+            "`--lambda_gp 0`",
+            "wgan --dataroot data --lambda_gp 0",
+            "--lambda_gp is 0.0; wanted a finite number above 0, or --clip in its place.",
+        ),
+        Case("`--n_critic 0`", "wgan --dataroot data --n_critic 0", "--n_critic is 0; wanted at least 1."),
+        Case(
+            "the ring in a folder that holds something else",
+            "wgan ring --name pictures",
+            "runs/pictures holds files but no config.json, so it is no run; take another --name.",
+            text("runs/pictures/a"),
+        ),
+    ],
     "The folder of a run": [
         Case(
             "the name of a run that was begun by another recipe",
@@ -807,6 +956,55 @@ CASES: dict[str, list[Case]] = {
             "`gan-jax translat`",
             "gan-jax translat",
             "Unrecognized options: translat … Available subcommands: translate, sample, evaluate",
+        ),
+    ],
+    "gan-jax sample": [
+        Case(
+            "a generator that does not exist",
+            "gan-jax sample nowhere.safetensors grid.png",
+            "nowhere.safetensors does not exist; name a .safetensors file or a run's folder.",
+        ),
+        Case(
+            "a generator that starts from pictures",
+            "gan-jax sample runs/tiny grid.png",
+            "runs/tiny: it holds a generator of pix2pix, which makes no pictures from latents; pictures go through "
+            "gan-jax translate.",
+        ),
+        Case(
+            "`--label 3` of three classes",
+            "gan-jax sample g.safetensors grid.png --label 3",
+            "g.safetensors: labels are [3]; wanted 0 to 2.",
+            of_latents("g.safetensors", 3),
+        ),
+        Case(
+            "`--label` of a generator without classes",
+            "gan-jax sample g.safetensors grid.png --label 1",
+            "g.safetensors: labels are [1]; the generator has none.",
+            of_latents("g.safetensors", 0),
+        ),
+        Case(
+            "a grid as JPEG",
+            "gan-jax sample g.safetensors grid.jpg",
+            "grid.jpg: a grid is written as .png; give it that name, or name a folder.",
+            of_latents("g.safetensors", 0),
+        ),
+        Case(
+            "nine pictures of interpolations",
+            "gan-jax sample g.safetensors grid.png --interpolate --n 9",
+            "--n is 9; interpolations are rows of 8: wanted a multiple of it.",
+            of_latents("g.safetensors", 0),
+        ),
+        Case("`--n 0`", "gan-jax sample g.safetensors grid.png --n 0", "--n is 0; wanted at least 1."),
+        Case(
+            "`--seed -1`",
+            "gan-jax sample g.safetensors grid.png --seed -1",
+            "--seed is -1; wanted at least 0 and less than 2**32.",
+        ),
+        Case(
+            "a generator from latents, to translate",
+            "gan-jax translate g.safetensors data/test out",
+            "g.safetensors: this DCGANGenerator makes pictures from latents, not from pictures; use gan-jax sample.",
+            of_latents("g.safetensors", 0),
         ),
     ],
     "gan-jax convert": [

@@ -204,6 +204,7 @@ def test_presets_are_the_papers(kinds):
     [
         ([], "give --dataroot FOLDER, or a preset (demo, monet2photo"),
         (["dmeo"], "no preset is called dmeo; there is demo"),
+        (["horse2zebra"], "no folder datasets/horse2zebra; unpack http://efrosgans.eecs.berkeley.edu/cyclegan/"),
         (["--dataroot", "nowhere"], "no folder nowhere"),
         (["demo", "--derive", "grey"], "--derive grey makes pairs; use pix2pix"),
         (["demo", "--gan_mode", "none", "--cycle", "none"], "leaves no loss; give one of them"),

@@ -104,11 +104,15 @@ def test_classes_want_labels(tmp_path, capsys):
     assert "no training pictures" in capsys.readouterr().err
 
 
-def test_the_critic_of_wgan_gp_has_no_batch_norm_and_that_of_wgan_may(tmp_path):
+def test_the_critic_of_wgan_gp_has_no_batch_norm_and_that_of_wgan_may(capsys):
     _, penalised = wgan.build(["demo"])
     _, clipped = wgan.build(["demo", "--clip", "0.01"])
     assert (penalised.networks["critic"]["norm"], clipped.networks["critic"]["norm"]) == ("none", "batch")
     assert (penalised.method_name, clipped.method_name) == ("wgan_gp", "wgan")
+    _, layered = wgan.build(["demo", "--norm_d", "layer"])
+    assert (layered.networks["critic"]["norm"], layered.networks["generator"]["norm"]) == ("layer", "batch")
+    assert wgan.main(["demo", "--norm_d", "batch"]) == 2
+    assert "batch norm mixes images; give --norm_d layer, instance or none" in capsys.readouterr().err
 
 
 @pytest.mark.slow
