@@ -75,6 +75,7 @@ def test_the_page_on_the_wasserstein_distance_says_what_its_code_computes():
         exec(code, names)
     for theta, (divergence, distance) in names["table"].items():
         assert f"| {theta} | {divergence:.4f} | {distance:.4f} |" in text
+    assert (DOCS / "wasserstein.svg").read_text() == names["figure"]
     for name, pulls in names["pulls"].items():
         numbers = " | ".join(f"{pull:.4f}" for pull in pulls)
         assert re.search(rf"^\| {name}.* \| {re.escape(numbers)} \|$", text, re.MULTILINE), (name, numbers)
