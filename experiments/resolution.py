@@ -114,8 +114,9 @@ def open_split(config: Config, split: str) -> Source | None:
         limit=config.max_dataset_size,
     )
     if photographs is not None:
-        # 11 pixels are SSIM's window, beside the border that the protocol leaves out.
-        photographs.check(config.gt_size if split == "train" else 11 + 2 * config.scale)
+        # SSIM's window or what LPIPS needs, beside the border that the protocol leaves out.
+        scored = evaluate.SMALLEST["lpips" if _lpips() is not None and config.channels == 3 else "ssim"]
+        photographs.check(config.gt_size if split == "train" else scored + 2 * config.scale)
     return photographs
 
 

@@ -118,6 +118,10 @@ def splits(config: Config) -> tuple[Labelled, Samples]:
     """The training pictures and the exam."""
     train, val, test = (open_split(config, split) for split in ("train", "val", "test"))
     assert train is not None  # only val and test may be missing
+    if config.obeys_validation and not (train.classes and val):
+        raise ValueError(
+            "--lr_policy plateau watches scores, which need validation pictures with labels; take another policy."
+        )
     still = labelled.fitted(config.size, config.output_nc, flip=False)
     exam = Samples(train, val, test, still, config.folder / "classifier", config.classifier_steps)
     return train, exam

@@ -88,6 +88,10 @@ class Config(resolution.Config):
     """With --stage both, the steps of stage 2."""
     gan_lr: float = 1e-4
     """With --stage both, the learning rate of stage 2."""
+    gan_milestones: tuple[int, ...] = ()
+    """With --stage both, the --milestones of stage 2."""
+    gan_gamma: float = 0.5
+    """With --stage both, the --gamma of stage 2."""
     beta2: float = 0.999
     """Adam's decay of the squared gradient's average."""
     init_generator: Path | None = None
@@ -113,13 +117,60 @@ class Config(resolution.Config):
                 "give --norm_d instance, layer or none."
             )
         if self.netD == "vggstyle" and self.gt_size not in (128, 256) and self.stage != "srresnet":
-            raise ValueError(f"--netD vggstyle judges crops of 128 or 256; --gt_size is {self.gt_size}.")
+            raise ValueError(
+                f"--netD vggstyle judges crops of 128 or 256; --gt_size is {self.gt_size}: take --netD srgan_pool."
+            )
+        if self.stage == "both" and (self.preset or "").startswith("srgan-"):
+            instead = str(self.preset).replace("srgan-", "srresnet-")
+            raise ValueError(f"{self.preset} is the second stage alone; both are {instead} --stage both.")
         if self.gan_mode == "none" and self.content == "none" and not self.pixel_weight and self.stage != "srresnet":
             raise ValueError("--gan_mode none, --content none and --pixel_weight 0 leave no loss; give one of them.")
 
 
-_PAPER = Config(batch_size=16, gt_size=96, lr=1e-4, beta1=0.9, total_iter=1_000_000)
-_BASICSR = dataclasses.replace(_PAPER, netG="msrresnet", netD="vggstyle", gt_size=128, pixel_loss="l1", ema_decay=0.999)
+def _second(config: Config) -> Config:
+    """Stage 2 of a configuration of both."""
+    return dataclasses.replace(
+        config,
+        stage="srgan",
+        total_iter=config.gan_iter,
+        lr=config.gan_lr,
+        milestones=config.gan_milestones,
+        gamma=config.gan_gamma,
+        periods=(),
+    )
+
+
+# Those of the first stage, with what `--stage both` takes for the second.
+_PAPER = Config(
+    batch_size=16,
+    gt_size=96,
+    lr=1e-4,
+    beta1=0.9,
+    total_iter=1_000_000,
+    gan_iter=200_000,
+    gan_milestones=(100_000,),
+    gan_gamma=0.1,
+    val_freq=5000,
+)
+_BASICSR = dataclasses.replace(
+    _PAPER,
+    netG="msrresnet",
+    netD="vggstyle",
+    gt_size=128,
+    lr=2e-4,
+    beta2=0.99,
+    periods=(250_000,) * 4,
+    ema_decay=0.999,
+    gan_iter=400_000,
+    gan_milestones=(50_000, 100_000, 200_000, 300_000),
+    gan_gamma=0.5,
+    content_layers=("conv5_4",),
+    content_distance="l1",
+    content_scale=1.0,
+    pixel_loss="l1",
+    pixel_weight=1e-2,
+    gan_weight=5e-3,
+)
 PRESETS = {
     "demo": Config(
         stage="both",
@@ -148,19 +199,9 @@ PRESETS = {
         save_latest_freq=200,
     ),
     "srresnet-paper": _PAPER,
-    "srgan-paper": dataclasses.replace(_PAPER, stage="srgan", total_iter=200_000, milestones=(100_000,), gamma=0.1),
-    "srresnet-basicsr": dataclasses.replace(_BASICSR, lr=2e-4, beta2=0.99, periods=(250_000,) * 4),
-    "srgan-basicsr": dataclasses.replace(
-        _BASICSR,
-        stage="srgan",
-        total_iter=400_000,
-        milestones=(50_000, 100_000, 200_000, 300_000),
-        content_layers=("conv5_4",),
-        content_distance="l1",
-        content_scale=1.0,
-        pixel_weight=1e-2,
-        gan_weight=5e-3,
-    ),
+    "srgan-paper": _second(_PAPER),
+    "srresnet-basicsr": _BASICSR,
+    "srgan-basicsr": _second(_BASICSR),
 }
 
 
@@ -193,6 +234,13 @@ def _critic(config: Config) -> Any:
         return networks.VGGStyleCritic(**fields)
     head: Literal["pool", "dense"] = "pool" if config.netD == "srgan_pool" else "dense"
     return networks.SRGANCritic(head=head, norm=config.norm_d, **fields)
+
+
+def _content(config: Config) -> Any:
+    """The trained network of the content loss, where there is one."""
+    if config.content == "none":
+        return None
+    return perceptual.content_features(config.content, config.content_layers, path=config.vgg_file)
 
 
 def experiment(config: Config) -> Experiment:
@@ -233,9 +281,8 @@ def experiment(config: Config) -> Experiment:
         described["critic"] = networks.describe(judge)
         if config.gan_mode != "none":
             specs["critic"] = translators.critic_spec(judge, config.channels, method=config.stage)
-        content = None
-        if config.content != "none":
-            trained = perceptual.content_features(config.content, config.content_layers, path=config.vgg_file)
+        content, trained = None, _content(config)
+        if trained is not None:
             content = networks.starting_from(networks.from_linen(trained.module), **trained.variables)
             described["content"] = {**networks.describe(trained.module), "digest": trained.digest}
         method = srgan(
@@ -275,16 +322,8 @@ def stages(config: Config) -> list[Config]:
     if config.stage != "both":
         return [config]
     first = dataclasses.replace(config, stage="srresnet", name="srresnet", checkpoints_dir=config.folder)
-    second = dataclasses.replace(
-        first,
-        stage="srgan",
-        name="srgan",
-        total_iter=config.gan_iter,
-        lr=config.gan_lr,
-        milestones=(),
-        periods=(),
-        init_generator=None if config.dry_run else first.folder,  # which a dry run has not written
-    )
+    # A dry run has not written the first.
+    second = dataclasses.replace(_second(first), name="srgan", init_generator=None if config.dry_run else first.folder)
     return [first, second]
 
 
@@ -297,10 +336,12 @@ def build(arguments: list[str] | None = None) -> tuple[Config, Experiment]:
 def train(config: Config) -> int:
     """Trains all stages; returns the exit code."""
     config.check()
+    if config.stage == "both":
+        _content(config)  # what it lacks is said now, not after the first stage
     for stage in stages(config):
         if config.stage == "both":
             print(f"\nstage {stage.stage}")
-        if stage.init_generator is None and stage.stage == "srgan":
+        elif stage.init_generator is None and stage.stage == "srgan":
             print("starting SRGAN from nothing: the paper starts from SRResNet, --init_generator FILE.")
         code = run.execute(stage, experiment(stage))
         if code:

@@ -92,7 +92,7 @@ class Sample:
 
     generator: Positional[Path]
     """A .safetensors file, or a run's folder: then its last generator."""
-    output: Positional[Path]
+    output: Positional[Path] = Path("samples.png")
     """One .png, for a grid of all pictures, or the folder to write each picture to."""
     n: int | None = None
     """How many: 64 unless given, and a generator with classes then fills a grid with a row a class."""

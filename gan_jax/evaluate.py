@@ -24,7 +24,7 @@ METRICS = {
 LOWER_IS_BETTER = ("lpips",)
 _TITLES = {"psnr": "PSNR (dB)", "ssim": "SSIM", "ms_ssim": "MS-SSIM", "lpips": "LPIPS"}
 _DIGITS = {"psnr": 4, "ssim": 5, "ms_ssim": 5, "lpips": 5}
-_SMALLEST = {"psnr": 1, "ssim": 11, "ms_ssim": 161, "lpips": 31}
+SMALLEST = {"psnr": 1, "ssim": 11, "ms_ssim": 161, "lpips": 31}
 
 # SSIM is computed on tiles of so many windows a side: one compiled program for pictures of all sizes.
 _TILE, _MARGIN = 128, 10
@@ -444,8 +444,8 @@ def _cropped(
         found = [f"{side.dtype}{list(side.shape)}" for side in (output, reference)]
         raise ValueError(f"the picture is {found[0]} and its reference {found[1]}; they must be alike.")
     border, (height, width) = protocol.border, output.shape[:2]
-    largest = max(metric_names, key=lambda name: _SMALLEST[name])
-    smallest = _SMALLEST[largest] + 2 * border
+    largest = max(metric_names, key=lambda name: SMALLEST[name])
+    smallest = SMALLEST[largest] + 2 * border
     if min(height, width) < smallest:
         raise ValueError(
             f"the picture is {width}x{height}; {largest} with a border of {border} wants sides of {smallest} or more: "

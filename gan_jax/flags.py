@@ -18,6 +18,7 @@ from gan_jax.data import transforms
 _FREE_TO_CHANGE = {
     "checkpoints_dir",
     "dataroot",
+    "dataroot_lq",
     "dry_run",
     "init_critic",
     "init_generator",
@@ -26,7 +27,9 @@ _FREE_TO_CHANGE = {
     "preset",
     "print_freq",
     "save_latest_freq",
+    "tfds_dir",
     "val_freq",
+    "vgg_file",
 }
 
 Preset = Annotated[str | None, tyro.conf.Positional]

@@ -71,11 +71,13 @@ def _run(path: Path) -> str:
 
 
 def _run_in_words(path: Path, config: dict[str, Any]) -> str:
-    done = checkpoint.latest_step(path / "checkpoints") or 0
-    lines = [f"{path}: run {config['name']} of {config['method']}, {done} of {config['steps']} steps done"]
+    lines = [f"{path}: run {config['name']} of {config['method']}"]
+    if "steps" in config:
+        lines[0] += f", {checkpoint.latest_step(path / 'checkpoints') or 0} of {config['steps']} steps done"
     recipe = " ".join(f"--{name} {value}" for name, value in config["recipe"].items())
     lines.append(f"  {recipe}")
-    lines += [f"  {name}: {net['parameters']:,} parameters" for name, net in config["networks"].items()]
+    trained = {name: net for name, net in config.get("networks", {}).items() if "parameters" in net}
+    lines += [f"  {name}: {net['parameters']:,} parameters" for name, net in trained.items()]
     lines += [f"  {file.name}" for file in sorted(path.glob("*.safetensors"))]
     return "\n".join(lines)
 

@@ -292,7 +292,9 @@ def _pairs(values: Mapping[str, Any]) -> str:
 
 def _headline(config: Mapping[str, Any], log: _Log) -> str:
     step, total = _last_step(log), config.get("steps")
-    if step is None:
+    if step is None and config and total is None:
+        facts = []  # nothing that counts steps
+    elif step is None:
         facts = [("State", "not started", "no step logged yet")]
     elif isinstance(total, int):
         facts = [("State", "finished" if step >= total else "unfinished", f"at step {step:,} of {total:,}")]

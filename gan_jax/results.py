@@ -18,6 +18,7 @@ from gan_jax.experiment import fingerprint
 from gan_jax.generator import Generator
 
 _SHOWN, _VALIDATION_IMAGES = 8, 32
+_SHOWN_SIDE = 512  # of a larger picture the middle is shown
 
 Images = Sequence[np.ndarray]  # uint8 [H, W, C] each
 LabelScores = Callable[[np.ndarray, np.ndarray, np.ndarray], dict[str, float]]  # outputs, targets, sources [N, H, W, C]
@@ -118,7 +119,7 @@ class Translations:
 
     def shown(self) -> dict[str, np.ndarray]:
         """The inputs and, where they are known, the targets of the validation batch, a row a generator."""
-        inputs = [[item[task.source] for item in task.batch] for task in self.tasks.values()]
+        inputs = [[_shown_input(item, task) for item in task.batch] for task in self.tasks.values()]
         targets = [[item[task.target] for item in task.batch] for task in self.tasks.values() if task.target]
         return {name: _rows(images) for name, images in (("input", inputs), ("target", targets)) if images}
 
@@ -211,11 +212,27 @@ class Translations:
         ]
 
 
+def _shown_input(item: Mapping[str, np.ndarray], task: Task) -> np.ndarray:
+    """What of a source is shown: as much of the scene as of its target, which may be larger by a scale."""
+    source, target = item[task.source], item[task.target or task.source]
+    return _middle(source, _SHOWN_SIDE * source.shape[0] // target.shape[0])
+
+
+def _middle(picture_u8: np.ndarray, side: int) -> np.ndarray:
+    """At most `side` pixels each way, from the middle."""
+    top, left = (max(0, (extent - side) // 2) for extent in picture_u8.shape[:2])
+    return picture_u8[top : top + side, left : left + side]
+
+
 def _rows(rows_u8: Sequence[Images]) -> np.ndarray:
-    """The first pictures of each row side by side and the rows one above the other, on white where they are smaller."""
+    """The first pictures of each row side by side and the rows one above the other, on white where they are smaller.
+
+    Grey ones are shown in RGB.
+    """
     rows = []
     for images in rows_u8:
-        shown = images[:_SHOWN]
+        shown = [_middle(picture, _SHOWN_SIDE) for picture in images[:_SHOWN]]
+        shown = [np.repeat(picture, 3, axis=-1) if picture.shape[-1] == 1 else picture for picture in shown]
         height = max(picture.shape[0] for picture in shown)
         filled = [np.pad(p, ((0, height - p.shape[0]), (0, 0), (0, 0)), constant_values=255) for p in shown]
         rows.append(np.concatenate(filled, axis=1))

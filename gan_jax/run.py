@@ -44,9 +44,9 @@ def guarded(call: Callable[[], int]) -> int:
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        print("error: the device's memory is too small; take a smaller --batch_size or --crop_size.", file=sys.stderr)
+        print("error: the device's memory is too small; take a smaller --batch_size or smaller crops.", file=sys.stderr)
         return 2
-    except (ValueError, OSError, FloatingPointError) as error:
+    except (ValueError, OSError, FloatingPointError, ModuleNotFoundError) as error:  # of an extra, the last
         print(f"error: {errors.in_words(error)}", file=sys.stderr)
         return 2
 
@@ -182,6 +182,12 @@ def _changes(before: dict[str, Any], now: dict[str, Any], config: Config) -> lis
     ]
     if before["method"] != now["method"]:
         changes.append(f"the method was {before['method']} and is {now['method']}")
+    known = before.get("networks", {})
+    changes += [
+        f"the weights of the {name} network changed"
+        for name, network in now.get("networks", {}).items()
+        if name in known and known[name].get("digest") != network.get("digest")
+    ]
     if not changes:
         changes += [
             f"the pictures of {split} changed ({before['data'].get(split)} before, {now['data'][split]} now)"

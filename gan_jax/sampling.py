@@ -183,10 +183,10 @@ class Samples:
 
     def shown(self) -> dict[str, np.ndarray]:
         """Training pictures, a row a class."""
-        rows = len(self.train.classes) or _COLUMNS
-        images, _ = _stacked(self.train, self.still, rows * _COLUMNS)
         if self.train.classes:
             images = _sorted_by_class(self.train, self.still, _COLUMNS)
+        else:
+            images, _ = _stacked(self.train, self.still, _COLUMNS**2)
         return {"target": np.asarray(image.grid(images, _COLUMNS))}
 
     def validate(self, generators: Mapping[str, Generator]) -> tuple[dict[str, float], np.ndarray]:
@@ -271,9 +271,10 @@ def _stacked(source: Labelled, still: Transform, count: int) -> tuple[np.ndarray
 
 
 def _sorted_by_class(source: Labelled, still: Transform, each: int) -> np.ndarray:
-    """The first `each` pictures of every class, classes in order; white where there are fewer."""
+    """Pictures [N, H, W, C] of every class, `each` of it and classes in order; white where there are fewer."""
     wanted: dict[int, list[np.ndarray]] = {label: [] for label in range(len(source.classes))}
-    for i in range(len(source)):
+    # Folders are in the order of their classes: gone through in that order, nearly all would be decoded.
+    for i in map(int, np.random.default_rng(0).permutation(len(source))):
         if all(len(images) >= each for images in wanted.values()):
             break
         item = still(source[i], np.random.default_rng(i))

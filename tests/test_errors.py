@@ -598,6 +598,7 @@ CASES: dict[str, list[Case]] = {
             "srgan --dataroot data --stage srgan --gt_size 16 --netG msrresnet --netD srgan",
             "VGG19's weights are in no package; download https://download.pytorch.org/models/vgg19-dcbb9e9d.pth (548 "
             "MB) and name it with --vgg_file.",
+            both(remove("data"), *(picture(f"data/{split}/a.png", 64, 64) for split in ("train", "val", "test"))),
         ),
         Case(
             "`--gan_mode wgangp` with batch norm in the critic",
@@ -1341,7 +1342,7 @@ GOES_ON = [
     Case(
         "too little memory on the device",
         "pix2pix --name tiny",
-        "the device's memory is too small; take a smaller --batch_size or --crop_size.",
+        "the device's memory is too small; take a smaller --batch_size or smaller crops.",
         out_of_memory,
     ),
     Case(

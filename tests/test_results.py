@@ -1,5 +1,6 @@
 """Scores of the results table."""
 
+import dataclasses
 import json
 from types import SimpleNamespace
 
@@ -111,6 +112,23 @@ def test_without_targets_there_are_pictures_and_no_scores(tmp_path, tiny_generat
     assert table["rows"] == []
     assert "nothing says" in results.score_table(table)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["input", "output", "scores.json"]
+
+
+def of_one_pair(source, target):
+    """A task of one pair of such shapes."""
+    pair = {"name": "a", "source": np.zeros(source, np.uint8), "target": np.full(target, 7, np.uint8)}
+    return dataclasses.replace(task(), val=[pair])
+
+
+def test_grey_and_colour_are_shown_beside_each_other():
+    tasks = {"AtoB": of_one_pair((8, 8, 1), (8, 8, 3)), "BtoA": of_one_pair((8, 8, 3), (8, 8, 1))}
+    exam = results.Translations(tasks)
+    assert exam.shown()["input"].shape == exam.shown()["target"].shape == (16, 8, 3)
+
+
+def test_of_large_pictures_the_middle_is_shown_the_same_part_at_both_scales():
+    shown = results.Translations({"generator": of_one_pair((500, 300, 3), (1000, 600, 3))}).shown()
+    assert (shown["input"].shape, shown["target"].shape) == ((256, 256, 3), (512, 512, 3))
 
 
 def test_without_pictures_there_is_nothing_to_do(tmp_path):

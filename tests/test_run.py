@@ -369,7 +369,7 @@ def test_what_a_user_can_cause_is_a_sentence_and_an_exit_code(finished_run, tiny
     capsys.readouterr()
     for call, code, words in (
         (interrupted, 130, "the same command goes on"),
-        (out_of_memory, 2, "take a smaller --batch_size or --crop_size"),
+        (out_of_memory, 2, "take a smaller --batch_size or smaller crops"),
         (broken, 2, "loss is nan"),
     ):
         assert run.guarded(call) == code

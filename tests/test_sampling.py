@@ -88,10 +88,15 @@ def call(*arguments):
     return cli.main([str(argument) for argument in arguments])
 
 
-def test_a_grid_and_single_files_from_the_command_line(files, tmp_path, plain, capsys):
+def test_a_grid_and_single_files_from_the_command_line(files, tmp_path, plain, capsys, monkeypatch):
     assert call("sample", files / "plain.safetensors", tmp_path / "grid.png", "--n", 5, "--seed", 3) == 0
     assert call("sample", files / "plain.safetensors", tmp_path / "single", "--n", 5, "--seed", 3) == 0
     assert "wrote 5 pictures" in capsys.readouterr().out
+    with monkeypatch.context() as patch:
+        patch.chdir(tmp_path)
+        assert call("sample", files / "plain.safetensors", "--n", 5, "--seed", 3) == 0
+    assert "wrote 5 pictures to samples.png" in capsys.readouterr().out
+    assert (tmp_path / "samples.png").read_bytes() == (tmp_path / "grid.png").read_bytes()
     made = sampling.sample(plain, sampling.latents_of(plain, 5, seed=3))
     np.testing.assert_array_equal(pictures.read(tmp_path / "grid.png", 3), image.grid(made, 5))
     names = sorted(path.name for path in (tmp_path / "single").iterdir())
@@ -142,6 +147,22 @@ def test_the_exam_scores_samples_and_shows_them(tmp_path):
     exam = sampling.Samples(*sources, still, tmp_path / "classifier", classifier_steps=2)
     assert (exam.splits, exam.validates) == ({"val": sources[1], "test": sources[2]}, True)
     assert exam.shown()["target"].shape == (10 * 10 - 2, 8 * 10 - 2, 3)
+    # Classes in the order of their folders, of which few pictures are opened.
+    opened = []
+
+    class Sorted:
+        classes = ("a", "b")
+
+        def __len__(self):
+            return 1000
+
+        def __getitem__(self, i):
+            opened.append(i)
+            return {"name": str(i), "image": np.full((8, 8, 3), i // 500, np.uint8), "label": i // 500}
+
+    exam_of_two = sampling.Samples(Sorted(), None, None, still, tmp_path / "classifier")
+    assert exam_of_two.shown()["target"].shape == (2 * 10 - 2, 8 * 10 - 2, 3)
+    assert len(opened) < 50
     model = {"generator": untrained(10)}
     scores, picture = exam.validate(model)
     assert set(scores) == {"consistency", "kernel", "frechet", "sinkhorn"}

@@ -5,6 +5,7 @@ epochs. The item at position p is jittered by a generator seeded with (seed, p).
 from position step * batch_size on, and each process makes its part: a run may stop on 8 processes and go on on 1.
 """
 
+import itertools
 from collections.abc import Generator, Sequence
 from typing import Any, Protocol
 
@@ -27,7 +28,7 @@ class Source(Protocol):
 
 
 class _Stream:
-    """This process's pictures, in order, without an end."""
+    """This process's pictures, in order, without an end, `chunk` of them at a time."""
 
     def __init__(
         self,
@@ -37,8 +38,9 @@ class _Stream:
         transform: Transform,
         process: tuple[int, int],
         shuffle: bool,
+        chunk: int,
     ) -> None:
-        self.source, self.seed, self.transform = source, seed, transform
+        self.source, self.seed, self.transform, self.chunk = source, seed, transform, chunk
         self.batch_size, (self.index, self.count) = batch_size, process
         self.orders = [
             _order(len(part), (seed + number) % 2**32, shuffle) for number, part in enumerate(_parts(source))
@@ -47,7 +49,10 @@ class _Stream:
     def __len__(self) -> int:
         return 2**62  # Grain wants a length
 
-    def __getitem__(self, k: int) -> dict[str, np.ndarray]:
+    def __getitem__(self, k: int) -> list[dict[str, np.ndarray]]:
+        return [self._picture(k * self.chunk + i) for i in range(self.chunk)]
+
+    def _picture(self, k: int) -> dict[str, np.ndarray]:
         share = self.batch_size // self.count
         step, offset = divmod(k, share)
         position = step * self.batch_size + self.index * share + offset
@@ -94,11 +99,14 @@ def batches(
     if batch_size % process[1]:
         raise ValueError(f"batch_size {batch_size} is not a multiple of {process[1]} processes; make it one.")
     share = batch_size // process[1]
-    stream = grain.MapDataset.source(_Stream(source, batch_size, seed, transform, process, shuffle))[start * share :]
+    # To hand a small picture from thread to thread takes longer than to read it: each thread makes its part of a batch.
+    chunk = max(size for size in range(1, max(share // threads, 1) + 1) if share % size == 0)
+    chunks = share // chunk
+    stream = grain.MapDataset.source(_Stream(source, batch_size, seed, transform, process, shuffle, chunk))
     # Two batches ahead, and never an idle thread.
-    ahead = max(2 * share, 2 * threads)
-    pictures = stream.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead))
-    return _closing(iter(pictures.batch(share, batch_fn=_stack)))
+    reading = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=max(2 * chunks, 2 * threads))
+    parts = stream[start * chunks :].to_iter_dataset(reading)
+    return _closing(iter(parts.batch(chunks, batch_fn=_stack)))
 
 
 def _closing(iterator: Any) -> Generator[dict[str, np.ndarray], None, None]:
@@ -115,7 +123,8 @@ def chosen(source: Source, count: int, transform: Transform) -> list[dict[str, n
     return [_item(source, indices, transform, np.random.default_rng(indices[0])) for indices in rows]
 
 
-def _stack(pairs: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def _stack(parts: list[list[dict[str, np.ndarray]]]) -> dict[str, np.ndarray]:
+    pairs = list(itertools.chain.from_iterable(parts))
     for name in pairs[0]:
         shapes = sorted({pair[name].shape for pair in pairs})
         if len(shapes) > 1:

@@ -95,14 +95,14 @@ def cyclegan(
         )
 
     def draw(key: Key, batch: Batch) -> Draws:
-        dropout, *keys = jax.random.split(key, 3)
+        dropout, *keys, penalty_key = jax.random.split(key, 4)
         samples = {name: jnp.shape(batch[name])[0] for name in "BA"}
         pools: list[pool.Draws | None] = [None, None]
         if pool_size:
             pools = [pool.draw(k, samples[name], pool_size) for k, name in zip(keys, "BA", strict=True)]
         draws = Draws(dropout, pools[0], pools[1])
         if penalty_weight:
-            epsilon = jax.random.uniform(jax.random.fold_in(key, 0), (2, samples["A"]))
+            epsilon = jax.random.uniform(penalty_key, (2, samples["A"]))
             draws = draws._replace(epsilon=epsilon)
         return draws
 

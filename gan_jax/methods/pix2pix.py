@@ -76,8 +76,8 @@ def pix2pix(
     def draw(key: Key, batch: Batch) -> Draws:
         if not penalty_weight:
             return Draws(dropout=key)
-        samples = jnp.shape(batch["target"])[:1]
-        return Draws(dropout=key, epsilon=jax.random.uniform(jax.random.fold_in(key, 0), samples))
+        key, penalty_key = jax.random.split(key)
+        return Draws(dropout=key, epsilon=jax.random.uniform(penalty_key, jnp.shape(batch["target"])[:1]))
 
     def update(state: State, batch: Batch, draws: Draws) -> tuple[State, Metrics]:
         source, target = image.to_float(batch["source"]), image.to_float(batch["target"])

@@ -102,8 +102,8 @@ def srgan(
     def draw(key: Key, batch: Batch) -> Draws:
         if not penalty_weight:
             return Draws(degradation=key)
-        samples = jnp.shape(batch["target"])[:1]
-        return Draws(degradation=key, epsilon=jax.random.uniform(jax.random.fold_in(key, 0), samples))
+        key, penalty_key = jax.random.split(key)
+        return Draws(degradation=key, epsilon=jax.random.uniform(penalty_key, jnp.shape(batch["target"])[:1]))
 
     def update(state: State, batch: Batch, draws: Draws) -> tuple[State, Metrics]:
         source, target = pairs(batch, draws.degradation, degrade, input_range, output_range)

@@ -129,7 +129,8 @@ def wgan(
             return critic_state.descend(critic_tx, grads, stats), metrics
 
         given = (real, labels, draws.critic_latent, draws.epsilon)
-        new_critic, metrics = jax.lax.scan(critic_step, state.critic, given)
+        # Unrolled: in a loop XLA computes convolutions on a CPU several times as slowly (benchmarks/wgan_step.py).
+        new_critic, metrics = jax.lax.scan(critic_step, state.critic, given, unroll=True)
 
         def generator_loss(params: Params) -> tuple[jax.Array, Stats]:
             last = tuple(label[-1] for label in labels)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from experiments import dcgan, ring, samplers, wgan
-from gan_jax import cli, generator, progress, run
+from gan_jax import cli, generator, inspection, progress, run
 from gan_jax.data import pictures
 
 FLAGS = "--dataroot embedded --size 8 --max_dataset_size 32 --batch_size 8 --n_epochs 1 --nz 4 --ngf 2 --ndf 2 "
@@ -102,6 +102,8 @@ def test_classes_want_labels(tmp_path, capsys):
     assert samplers.open_split(samplers.Config(dataroot=str(tmp_path / "data")), "train").classes == ()
     assert run.main(lambda: dcgan.build([])) == 2
     assert "no training pictures" in capsys.readouterr().err
+    assert dcgan.main(["--dataroot", str(tmp_path / "data"), "--lr_policy", "plateau"]) == 2
+    assert "--lr_policy plateau watches scores, which need validation pictures with labels" in capsys.readouterr().err
 
 
 def test_the_critic_of_wgan_gp_has_no_batch_norm_and_that_of_wgan_may(capsys):
@@ -118,11 +120,31 @@ def test_the_critic_of_wgan_gp_has_no_batch_norm_and_that_of_wgan_may(capsys):
 @pytest.mark.slow
 def test_the_ring_is_drawn_trained_scored_and_reported(tmp_path, capsys):
     assert ring.compare(tmp_path / "ring", steps=2, batch=8) == 0
-    rows = json.loads((tmp_path / "ring" / "results" / "scores.json").read_text())["rows"]
+    scores = tmp_path / "ring" / "results" / "scores.json"
+    before = scores.read_bytes()
+    rows = json.loads(before)["rows"]
     assert [row["name"] for row in rows] == ["GAN", "WGAN", "WGAN-GP", "Sinkhorn"]
-    assert (tmp_path / "ring" / "report.html").exists()
+    assert "not started" not in (tmp_path / "ring" / "report.html").read_text()
+    assert "lambda_gp 0.1" in inspection.describe(tmp_path / "ring")
     assert "WGAN-GP" in capsys.readouterr().out
+    # Stopped before the last method, it goes on with that one; other settings are another comparison.
+    table = json.loads(before)
+    scores.write_text(json.dumps({**table, "rows": table["rows"][:3]}))
+    assert ring.compare(tmp_path / "ring", steps=2, batch=8) == 0
+    assert capsys.readouterr().out.startswith("Sinkhorn: ")
+    assert scores.read_bytes() == before
+    with pytest.raises(ValueError, match="or one with other settings; take another --name"):
+        ring.compare(tmp_path / "ring", steps=3, batch=8)
     assert pictures.read(tmp_path / "ring" / "results" / "output" / "GAN.png", 3).shape == (360, 3 * 360, 3)
+
+
+def test_the_ring_takes_no_settings_and_shows_its_own(tmp_path, capsys):
+    where = ["--checkpoints_dir", str(tmp_path)]
+    assert wgan.main(["ring", *where, "--clip", "0.01", "--seed", "3"]) == 2
+    assert "ring has settings of its own, which --dry_run shows; leave out --seed, --clip." in capsys.readouterr().err
+    assert wgan.main(["ring", *where, "--dry_run"]) == 0
+    assert '"WGAN": "lr 0.0005, clip 0.1, n_critic 5"' in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_scores_of_points_of_the_ring_itself_and_of_one_mode():

