@@ -8,7 +8,7 @@ import pytest
 
 from experiments import cyclegan as experiment
 from experiments import testing, unpaired
-from gan_jax import cli, generator, infer, progress, run
+from gan_jax import cli, generator, infer, losses, progress, run
 from gan_jax.data import pictures
 from gan_jax.data.day_night import DayNight
 
@@ -190,6 +190,18 @@ def test_direction_exchanges_the_folders(kinds):
 def test_ablations_are_a_flag_each(flags, weights):
     config, _ = experiment.build(["demo", *flags])
     assert config.cycle_weights == weights
+
+
+def test_clipping_and_penalty_reach_the_method(monkeypatch):
+    given = {}
+    monkeypatch.setattr(experiment, "cyclegan", lambda *_, **options: given.update(options))
+    experiment.build(["demo", "--gan_mode", "wgangp", "--lambda_gp", "7"])
+    assert (given["adversarial"], given["penalty_weight"]) == (losses.wasserstein, 7.0)
+    experiment.build(["demo", "--gan_mode", "wasserstein", "--clip", "0.02"])
+    assert given["penalty_weight"] == 0.0
+    critic = {"kernel": np.full(2, 0.5)}
+    updates, _ = given["critic_tx"].update(critic, given["critic_tx"].init(critic), critic)
+    np.testing.assert_allclose(critic["kernel"] + updates["kernel"], 0.02, rtol=1e-6)
 
 
 def test_presets_are_the_papers(kinds):

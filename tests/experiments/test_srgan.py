@@ -11,7 +11,7 @@ import pytest
 import safetensors.numpy
 
 from experiments import pix2pix, pix2pix_upscale, resolution, srgan
-from gan_jax import degrade, evaluate, generator, image, infer, inspection
+from gan_jax import degrade, evaluate, generator, image, infer, inspection, losses
 from gan_jax.data import pictures
 
 VGG = Path(__file__).parents[1] / "golden" / "networks" / "vgg19_features" / "weights.npz"
@@ -196,6 +196,19 @@ def test_a_run_goes_on_in_its_second_stage(both, photographs, content_flags, tmp
 def test_what_cannot_be_is_said(flags, words, photographs, tmp_path, capsys):
     assert start(tmp_path, photographs, *flags.split()) == 2
     assert words in capsys.readouterr().err
+
+
+def test_clipping_and_penalty_reach_the_method(monkeypatch, photographs):
+    given = {}
+    monkeypatch.setattr(srgan, "srgan", lambda *_, **options: given.update(options))
+    base = dataclasses.replace(srgan.Config(), dataroot=str(photographs), gt_size=32, stage="srgan", content="none")
+    srgan.experiment(dataclasses.replace(base, gan_mode="wgangp", lambda_gp=7.0, norm_d="layer"))
+    assert (given["adversarial"], given["penalty_weight"]) == (losses.wasserstein, 7.0)
+    srgan.experiment(dataclasses.replace(base, gan_mode="wasserstein", clip=0.02))
+    assert given["penalty_weight"] == 0.0
+    critic = {"kernel": np.full(2, 0.5)}
+    updates, _ = given["critic_tx"].update(critic, given["critic_tx"].init(critic), critic)
+    np.testing.assert_allclose(critic["kernel"] + updates["kernel"], 0.02, rtol=1e-6)
 
 
 def test_other_degradations_and_ranges_train(photographs, tmp_path):
