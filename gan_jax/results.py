@@ -256,11 +256,13 @@ def score_table(scores: Mapping[str, Any]) -> str:
     columns = list(dict.fromkeys(name for row in scores["rows"] for name in row if name != "name"))
     width = max(len(row["name"]) for row in scores["rows"])
     lines = [f"{scores['count']} pictures of the {scores['split']} split; {scores['protocol']}"]
-    lines.append(" " * width + "".join(f"{name.removeprefix('label/'):>12}" for name in columns))
+    shown = [f"{name.removeprefix('label/'):>12}" for name in columns]
+    lines.append("  ".join([" " * width, *shown]))
     for row in scores["rows"]:
         found = [row.get(name, "") for name in columns]
         cells = [value if isinstance(value, str) else f"{value:.4f}" for value in found]
-        lines.append(f"{row['name']:<{width}}" + "".join(f"{cell:>12}" for cell in cells))
+        padded = [f"{cell:>{len(head)}}" for cell, head in zip(cells, shown, strict=True)]
+        lines.append("  ".join([f"{row['name']:<{width}}", *padded]))
     return "\n".join(lines)
 
 
