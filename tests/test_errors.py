@@ -601,6 +601,11 @@ CASES: dict[str, list[Case]] = {
             both(remove("data"), *(picture(f"data/{split}/a.png", 64, 64) for split in ("train", "val", "test"))),
         ),
         Case(
+            "both stages of a preset that is the second",
+            "srgan srgan-paper --dataroot data --stage both",
+            "srgan-paper is the second stage alone; both are srresnet-paper --stage both.",
+        ),
+        Case(
             "`--gan_mode wgangp` with batch norm in the critic",
             "srgan --dataroot data --gan_mode wgangp --netD srgan",
             "--gan_mode wgangp penalises the critic's gradient at each image alone, and batch norm mixes images; "
@@ -696,6 +701,11 @@ CASES: dict[str, list[Case]] = {
             "--lambda_gp is 0.0; wanted a finite number above 0, or --clip in its place.",
         ),
         Case("`--n_critic 0`", "wgan --dataroot data --n_critic 0", "--n_critic is 0; wanted at least 1."),
+        Case(
+            "a flag beside the ring's own settings",
+            "wgan ring --lr 1e-3",
+            "ring has settings of its own, which --dry_run shows; leave out --lr.",
+        ),
         Case(
             "the ring in a folder that holds something else",
             "wgan ring --name pictures",
