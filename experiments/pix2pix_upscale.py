@@ -73,6 +73,10 @@ def compare(config: resolution.Config, folders: Mapping[str, Path], picture: Pat
         model = generator.load(folder)
         inputs = sources if model.spec.scale == config.scale else made["bicubic"]
         made[name] = [infer.translate(model, source) for source in inputs]
+        if model.spec.norm == "image" and model.variables["stats"]:
+            # Trained with the statistics of a batch, it does better with their average than with one picture's.
+            running = infer.with_options(model, norm="running")
+            made[f"{name}, running statistics"] = [infer.translate(running, source) for source in inputs]
     score = resolution.scores(config.scale)
     rows = [{"name": name, **score(images, targets, sources)} for name, images in made.items()]
     pictures.save(picture, _details([*made.values(), targets]))

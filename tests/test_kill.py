@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 STEPS = 16 * 40
 
 
-# Small runs of the other recipes, and how many generators and critics they export.
+# Small runs of the other recipes, and how many files of weights they leave.
 SAMPLERS = "--dataroot embedded --conditional --size 8 --nz 4 --ngf 2 --ndf 2 --batch_size 8 --classifier_steps 2 "
 RECIPES = {
     "srgan": (
@@ -29,11 +29,11 @@ RECIPES = {
         "--crop_size 32 --lambda_identity 0 --max_dataset_size 50 --n_epochs 3 --n_epochs_decay 0",
         6,
     ),
-    "dcgan": (f"dcgan {SAMPLERS} --max_dataset_size 400 --n_epochs 3", 3),
-    "wgan": (f"wgan {SAMPLERS} --max_dataset_size 400 --n_epochs 6 --n_critic 2 --clip 0.01", 3),
-    "wgan_gp": (f"wgan {SAMPLERS} --max_dataset_size 400 --n_epochs 6 --n_critic 2", 3),
+    "dcgan": (f"dcgan {SAMPLERS} --max_dataset_size 400 --n_epochs 3", 4),
+    "wgan": (f"wgan {SAMPLERS} --max_dataset_size 400 --n_epochs 6 --n_critic 2 --clip 0.01", 4),
+    "wgan_gp": (f"wgan {SAMPLERS} --max_dataset_size 400 --n_epochs 6 --n_critic 2", 4),
 }
-KILLS = 4
+KILLS = 3
 
 
 def command(dataroot, checkpoints_dir):

@@ -221,11 +221,15 @@ def test_other_degradations_and_ranges_train(photographs, tmp_path):
     assert infer.translate(made, np.zeros((9, 7, 1), np.uint8)).shape == (18, 14, 1)
 
 
-def test_pix2pix_is_compared_with_the_others(both, tmp_path):
+def test_pix2pix_is_compared_with_the_others(both, tmp_path, tiny_generator):
     config = dataclasses.replace(srgan.PRESETS["demo"], dataroot="photos", max_dataset_size=1)
-    table = pix2pix_upscale.compare(config, {"SRResNet": both / "srresnet"}, tmp_path / "picture.png")
-    assert [row["name"] for row in table["rows"]] == ["bicubic", "SRResNet"]
-    assert pictures.read(tmp_path / "picture.png", 3).shape == (192, 3 * 192, 3)
+    file = tmp_path / "pix2pix.safetensors"
+    generator.save(file, tiny_generator(dropout=False))
+    table = pix2pix_upscale.compare(config, {"SRResNet": both / "srresnet", "pix2pix": file}, tmp_path / "picture.png")
+    names = ["bicubic", "SRResNet", "pix2pix", "pix2pix, running statistics"]
+    assert [row["name"] for row in table["rows"]] == names
+    assert len({row["psnr"] for row in table["rows"]}) == 4
+    assert pictures.read(tmp_path / "picture.png", 3).shape == (192, 5 * 192, 3)
     assert pix2pix_upscale.as_markdown(table).splitlines()[0].startswith("| x2 | psnr | ssim")
     parts = pix2pix.experiment(pix2pix.PRESETS["upscale"], open_split=pix2pix_upscale.opener(config))
     pair = parts.jitter(parts.train[0], np.random.default_rng(0))
