@@ -39,6 +39,7 @@ def test_the_receptive_fields_are_those_of_the_table():
     }
 
 
+@pytest.mark.slow
 def test_two_cells_run_and_fill_their_tables(monkeypatch, tmp_path, capsys):
     cells = {name: {**pix2pix_ablation.CELLS[name], "n_layers_D": 1} for name in ("L1", "to_labels_L1")}
     tables = {title: tuple(row for row in rows if row.cell in cells) for title, rows in pix2pix_ablation.TABLES.items()}

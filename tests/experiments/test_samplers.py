@@ -25,7 +25,7 @@ def start(method, folder, *extra):
     return experiment.main([*FLAGS.split(), *flags.split(), "--checkpoints_dir", str(folder), *extra])
 
 
-@pytest.mark.parametrize("method", ["dcgan", "wgan", "wgan_gp"])
+@pytest.mark.parametrize("method", ["dcgan", pytest.param("wgan", marks=pytest.mark.slow), "wgan_gp"])
 def test_a_run_and_one_that_was_stopped_end_in_the_same_bytes(method, tmp_path, monkeypatch):
     assert start(method, tmp_path / "whole") == 0
     step = progress.Meter.step

@@ -96,15 +96,15 @@ def test_small_parameters_and_running_statistics_after_five_steps(reference, rep
 def small_method(critic_norm="batch", **options):
     tx = optax.sgd(1e-2)
     return pix2pix(
-        from_linen(UNet(depth=5, width=4)),
-        from_linen(PatchGAN(layers=2, width=4, norm=critic_norm)),
+        from_linen(UNet(depth=3, width=4)),
+        from_linen(PatchGAN(layers=1, width=4, norm=critic_norm)),
         **{"generator_tx": tx, "critic_tx": tx, **options},
     )
 
 
 def small_batch(size: int = 2, seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
-    return {name: rng.integers(0, 256, (size, 32, 32, 3), dtype=np.uint8) for name in ("source", "target")}
+    return {name: rng.integers(0, 256, (size, 16, 16, 3), dtype=np.uint8) for name in ("source", "target")}
 
 
 def initial(method):
@@ -169,7 +169,7 @@ def test_least_squares_is_a_drop_in():
 
 def test_computing_the_fake_in_both_losses_costs_no_convolution():
     """The step has the convolutions of one generator pass, its backward pass, and three critic passes with theirs."""
-    generator, critic = UNet(depth=5, width=4), PatchGAN(layers=2, width=4)
+    generator, critic = UNet(depth=3, width=4), PatchGAN(layers=1, width=4)
     tx = optax.sgd(1e-2)
     method = pix2pix(from_linen(generator), from_linen(critic), generator_tx=tx, critic_tx=tx)
     batch = small_batch()
@@ -194,7 +194,7 @@ def test_an_unconditional_critic_sees_the_image_alone():
     _, metrics = step(state, batch)
     # Another target changes what the critic sees; the source alone reaches it only through the generator.
     gradient = jax.grad(lambda images: step(state, {**batch, "target": images})[1]["loss/critic"])
-    assert (gradient(jnp.zeros((2, 32, 32, 3))) != 0).any()
+    assert (gradient(jnp.zeros((2, 16, 16, 3))) != 0).any()
     assert np.isfinite(metrics["loss/critic"])
 
 

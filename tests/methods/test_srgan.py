@@ -31,7 +31,7 @@ RUNS = {
     scope="module",
     params=[
         ("srgan_basicsr", np.float32),
-        ("esrgan_paper", np.float32),
+        pytest.param(("esrgan_paper", np.float32), marks=pytest.mark.slow),
         *(pytest.param((name, np.float64), marks=pytest.mark.slow) for name in RUNS),
     ],
     ids=lambda param: f"{param[0]}-{param[1].__name__}",

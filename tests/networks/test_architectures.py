@@ -130,7 +130,12 @@ def test_receptive_fields_of_patchgan(layers):
 
 
 @pytest.mark.parametrize(
-    ("module", "side"), [(PixelGAN(1, "none"), 5), (PatchGAN(1, 1, "none"), 40), (PatchGAN(3, 1, "none"), 142)]
+    ("module", "side"),
+    [
+        (PixelGAN(1, "none"), 5),
+        (PatchGAN(1, 1, "none"), 40),
+        pytest.param(PatchGAN(3, 1, "none"), 142, marks=pytest.mark.slow),
+    ],
 )
 def test_the_gradient_of_one_logit_reaches_the_receptive_field(module, side):
     network = from_linen(module)
