@@ -46,7 +46,7 @@ def guarded(call: Callable[[], int]) -> int:
             raise
         print("error: the device's memory is too small; take a smaller --batch_size or smaller crops.", file=sys.stderr)
         return 2
-    except (ValueError, OSError, FloatingPointError, ModuleNotFoundError) as error:  # of an extra, the last
+    except (ValueError, OSError, FloatingPointError, ModuleNotFoundError) as error:  # a module: an extra is missing
         print(f"error: {errors.in_words(error)}", file=sys.stderr)
         return 2
 
@@ -173,7 +173,7 @@ def _changes(before: dict[str, Any], now: dict[str, Any], config: Config) -> lis
     """In words, what would make a run that goes on inconsistent."""
     # A run of an older program lacks newer flags, whose defaults do what that program did.
     defaults = {field.name: _plain(field.default) for field in dataclasses.fields(config)}
-    old, new = {**defaults, **before["recipe"]}, json.loads(json.dumps(now["recipe"]))
+    old, new = (json.loads(json.dumps(recipe)) for recipe in ({**defaults, **before["recipe"]}, now["recipe"]))
     free = config.free_to_change(old)
     changes = [
         f"--{name} was {old.get(name)} and is {new.get(name)}"

@@ -131,6 +131,28 @@ def test_other_weights_of_the_content_network_are_another_run(both, photographs,
     assert start(tmp_path, photographs, *STAGES, *line) == 0
 
 
+def test_a_run_of_before_flags_of_several_numbers_existed_goes_on(both, photographs, content_flags, tmp_path, capsys):
+    shutil.copytree(both, tmp_path / "tiny")
+    for stage in ("srresnet", "srgan"):
+        path = tmp_path / "tiny" / stage / "config.json"
+        config = json.loads(path.read_text())
+        del config["recipe"]["gan_milestones"], config["recipe"]["gan_gamma"]
+        path.write_text(json.dumps(config))
+    assert start(tmp_path, photographs, *STAGES, *content_flags) == 0
+    assert "srgan is finished: 2 steps are done." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("lpips", "smallest"), [(None, 27), (object(), 47)])
+def test_photographs_too_small_for_the_scores_are_refused(lpips, smallest, photographs, monkeypatch):
+    monkeypatch.setattr(resolution, "_lpips", lambda: lpips)
+    config = dataclasses.replace(srgan.Config(), dataroot=str(photographs), scale=8)
+    if smallest <= 41:
+        assert len(resolution.open_split(config, "test")) == 1
+    else:
+        with pytest.raises(ValueError, match=f"48x41; wanted at least {smallest}"):
+            resolution.open_split(config, "test")
+
+
 def test_what_stage_two_lacks_is_said_before_stage_one(photographs, tmp_path, capsys, monkeypatch):
     assert start(tmp_path, photographs, *STAGES) == 2
     assert "download https://download.pytorch.org/models/vgg19" in capsys.readouterr().err

@@ -272,3 +272,10 @@ def test_a_gradient_penalty_and_clipping_change_the_critic():
     assert largest[0] <= 0.01 * (1 + 1e-6) < largest[1]
     with pytest.raises(ValueError, match="the critic's batch norm mixes them"):
         jax.eval_shape(small_method(penalty_weight=10.0).init, jax.random.key(0), small_batch())
+
+
+def test_the_penalty_draws_numbers_of_its_own():
+    batch = small_batch()
+    draws = small_method(adversarial=losses.wasserstein, penalty_weight=1.0).draw(jax.random.key(0), batch)
+    level_key = jax.random.split(draws.degradation, 3)[0]  # of the noise, as degrade has it
+    assert (draws.epsilon != jax.random.uniform(level_key, draws.epsilon.shape)).all()
