@@ -528,6 +528,13 @@ def test_an_error_of_the_system_gets_its_cause_and_a_remedy():
         "a.png: Permission denied; allow it, or choose another place."
     )
     assert errors.in_words(FileNotFoundError("no folder a; make one.")) == "no folder a; make one."
+    assert errors.remedy(full) == "make room, then give the same command again"
+
+
+def test_lists_of_errors_end_after_ten():
+    lines = [str(k) for k in range(1, 2012)]
+    assert errors.few(lines[:10]) == lines[:10]
+    assert errors.few(lines) == [*lines[:10], "... and 2,001 more."]
 
 
 def test_help_needs_no_heavy_import():

@@ -112,6 +112,11 @@ def test_every_word_of_other_programs_leads_to_a_flag_of_ours_or_to_a_sentence()
     assert neighbours.hint("--surely_nobodys", ["--lr"]) is None
 
 
+def test_what_is_said_of_a_flag_depends_on_those_that_there_are():
+    assert commandline.unknown("--amp", ["--dtype"]) == "there is no --amp here; give --dtype bfloat16."
+    assert "no counterpart" in commandline.unknown("--amp", ["--lr"])
+
+
 def test_help_and_wrong_values_are_tyros(capsys):
     with pytest.raises(SystemExit) as stopped:
         read("--help")

@@ -60,6 +60,10 @@ def test_only_what_cannot_be_encoded_is_for_the_error_handler():
         b"\xff".decode("ascii", "gan_jax.names")
 
 
+def test_nothing_is_lost_on_a_stream_that_lasts_as_it_is():
+    assert console.lost() is None
+
+
 def test_streams_are_given_back():
     before = sys.stdout, sys.stderr
     with console.lasting_streams():

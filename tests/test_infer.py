@@ -662,7 +662,7 @@ def test_frames_are_said_and_chosen_on_purpose(tmp_path, tiny_generator, name):
     assert_same(pixels(tmp_path / "second" / "x.png"), infer.translate(model, frames()[1]))
     assert said == [], "what was chosen needs no word"
     (failure,) = infer.translate_files(model, infer.plan([tmp_path / name], tmp_path / "out", frame=3))
-    assert failure.endswith("there is no frame 3.")
+    assert failure.endswith("has no frame 3; wanted 0 to 2.")
 
 
 def test_a_half_of_a_pair_is_taken(tmp_path, tiny_generator):

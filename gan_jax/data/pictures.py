@@ -190,10 +190,9 @@ def unmapped(path: str | Path, *, frame: int = 0) -> Iterator[Image.Image]:
         content, profile = optional.png_without_faults(file)
         with _pillow(content) as image:
             if frame:
-                if not 0 <= frame < frames_of(image):
-                    raise _RefusedError(
-                        f"{path} has the frames 0 to {frames_of(image) - 1}; there is no frame {frame}."
-                    )
+                last = frames_of(image) - 1
+                if not 0 <= frame <= last:
+                    raise _RefusedError(f"{path} has no frame {frame}; wanted 0{f' to {last}' if last else ''}.")
                 image.seek(frame)
             if profile:
                 image.info["icc_profile"] = profile

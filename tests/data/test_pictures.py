@@ -1,6 +1,8 @@
+import os
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from gan_jax import files
 from gan_jax.data import pictures
@@ -154,6 +156,14 @@ def test_what_looks_like_a_picture_and_is_left_out_is_named(tmp_path):
     assert pictures.notes([tmp_path, tmp_path / "a.png"]) == [f"{tmp_path}: {found.note}."]
 
 
+def test_a_pipe_is_no_picture(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert pictures.survey(tmp_path) == ([], [])
+    (tmp_path / "x").write_bytes(b"GIF89a")
+    assert pictures.looks_like_picture(tmp_path / "x")
+    assert not pictures.looks_like_picture(tmp_path / "nowhere")
+
+
 def test_links_are_followed_and_do_not_go_round(tmp_path):
     pictures.save(tmp_path / "there" / "a.png", colours())
     (tmp_path / "here").mkdir()
@@ -240,6 +250,27 @@ def test_colours_that_hardly_anybody_sees_fade_into_those_that_are_seen():
     assert pictures.seen_colours(pixels, np.zeros((1, 4, 1), np.uint8)) is pixels, "nothing is seen"
     faint = pictures.seen_colours(pixels, np.array([[[3], [3], [0], [0]]], np.uint8))
     assert faint[0, :, 0].tolist() == [200, 100, 100, 100]
+
+
+def test_frames_and_turns_of_an_opened_file(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    Image.fromarray(colours()).save(tmp_path / "a.jpg", exif=exif)
+    with Image.open(tmp_path / "a.jpg") as image:
+        assert (pictures.frames_of(image), pictures.orientation(image)) == (1, 8)
+    assert pictures.read(tmp_path / "a.jpg", 3).shape == (6, 4, 3)
+    pictures.require_written(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_pictures_are_turned_as_pillow_turns_them(tmp_path, turn):
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    for name in ("a.png", "a.tif", "a.webp"):
+        Image.fromarray(colours()).save(tmp_path / name, exif=exif, lossless=True)
+        with Image.open(tmp_path / name) as image:
+            upright = np.asarray(ImageOps.exif_transpose(image))
+        np.testing.assert_array_equal(pictures.read(tmp_path / name, 3), upright)
 
 
 def test_what_is_unfinished_goes(tmp_path):
