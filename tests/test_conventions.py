@@ -123,14 +123,14 @@ def half_critic(images):
     return jnp.tanh(images).sum(axis=(1, 2, 3)) / 2.0
 
 
-def two_scales(images, references):
+def two_scales(images, references, *, max_value=None):
     """MS-SSIM with two of its five scales: five take half a minute to compile with their gradients."""
     with mock.patch.object(metrics, "MS_SSIM_WEIGHTS", (0.3, 0.7)):
-        return metrics.ms_ssim(images, references)
+        return metrics.ms_ssim(images, references, max_value=max_value)
 
 
 SMALL = floats(2, 4, 6, 3)
-PHOTO = floats(2, 22, 23, 2, scale=255.0)
+PHOTO = floats(2, 22, 23, 3)
 LEVELS = np.uint8(floats(2, 4, 6, 3, scale=255.0))
 GAMES = {name: game for name, game in vars(losses).items() if isinstance(game, losses.AdversarialLoss)}
 SINKHORN = {"epsilon": 0.5, "iterations": 10}
@@ -155,12 +155,13 @@ CASES = {
         functools.partial(losses.sinkhorn_divergence, **SINKHORN), pair(5, 2), free=(0,)
     ),
     "losses.weighted_sum": Case(lambda x: losses.weighted_sum({"a": (2.0, x.mean())}), (SMALL,)),
+    "image.peak": Case(image.peak, (LEVELS,), traced=False),
     "image.to_float": Case(image.to_float, (LEVELS,)),
     "image.to_uint8": Case(image.to_uint8, (SMALL,)),
     "image.full_range_luma": Case(image.full_range_luma, (SMALL,)),
-    "image.luma": Case(image.luma, (SMALL,)),
-    "image.rgb_to_ycbcr": Case(image.rgb_to_ycbcr, (SMALL,)),
-    "image.ycbcr_to_rgb": Case(image.ycbcr_to_rgb, (SMALL,)),
+    "image.luma": Case(functools.partial(image.luma, max_value=1.0), (SMALL,)),
+    "image.rgb_to_ycbcr": Case(functools.partial(image.rgb_to_ycbcr, max_value=1.0), (SMALL,)),
+    "image.ycbcr_to_rgb": Case(functools.partial(image.ycbcr_to_rgb, max_value=1.0), (SMALL,)),
     "image.rgb_to_lab": Case(functools.partial(image.rgb_to_lab, max_value=1.0), (SMALL,)),
     "image.crop_border": Case(lambda x: image.crop_border(x, 1), (SMALL,)),
     "image.mod_crop": Case(lambda x: image.mod_crop(x, 4), (SMALL,)),
@@ -169,11 +170,13 @@ CASES = {
     "image.grid": Case(lambda x: image.grid(x, 2), (SMALL,)),
     "image.imresize": Case(functools.partial(image.imresize, scale=0.5), (SMALL,)),
     "image.resampling_weights": Case(lambda: image.resampling_weights(4, 6), (), traced=False),
-    "metrics.psnr": Case(metrics.psnr, pair(2, 4, 6, 3, scale=255.0), flat=False),
-    "metrics.ssim": Case(metrics.ssim, pair(2, 12, 13, 3, scale=255.0)),
-    "metrics.ssim_factors": Case(metrics.ssim_factors, pair(2, 12, 13, 3, scale=255.0)),
+    "metrics.psnr": Case(functools.partial(metrics.psnr, max_value=1.0), pair(2, 4, 6, 3), flat=False),
+    "metrics.ssim": Case(functools.partial(metrics.ssim, max_value=1.0), pair(2, 12, 13, 3)),
+    "metrics.ssim_factors": Case(functools.partial(metrics.ssim_factors, max_value=1.0), pair(2, 12, 13, 3)),
     # The second image's structure is negative, so that its value and its gradient are 0.
-    "metrics.ms_ssim": Case(two_scales, (PHOTO, np.stack([0.8 * PHOTO[0], 255 - PHOTO[1]]))),
+    "metrics.ms_ssim": Case(
+        functools.partial(two_scales, max_value=1.0), (PHOTO, np.stack([0.8 * PHOTO[0], 1 - PHOTO[1]]))
+    ),
     "metrics.lpips": Case(
         lambda x, y, weights: metrics.lpips({"a": x}, {"a": y}, {"a": weights}), (*pair(2, 4, 6, 3), floats(3))
     ),
@@ -252,3 +255,50 @@ def test_pure_functions_refuse_to_broadcast(name):
             if others[index].shape != array.shape:
                 with pytest.raises(ValueError, match=r"shape|wanted"):
                     jax.eval_shape(call, *others) if traced else call(*others)
+
+
+NOT_IMAGE_BY_IMAGE = {
+    "image.peak", "image.resampling_weights", "image.grid",
+    "metrics.frechet_distance", "metrics.kernel_distance",
+    "metrics.colour_histogram_intersection", "metrics.label_map_scores",
+}  # fmt: skip
+BY_IMAGE = [name for name in CASES if name.split(".")[0] in ("image", "metrics") and name not in NOT_IMAGE_BY_IMAGE]
+
+
+@pytest.mark.parametrize("name", BY_IMAGE)
+def test_images_have_any_leading_axes_and_results_keep_them(name):
+    call, arrays, *_ = CASES[name]
+
+    def at(index):
+        return [array[index] if array.ndim > 2 else array for array in arrays]  # weights are no images
+
+    together, alone, deeper = jax.jit(call)(*arrays), jax.jit(call)(*at(1)), jax.eval_shape(call, *at(np.newaxis))
+    for batch, one, deep in zip(*map(jax.tree.leaves, (together, alone, deeper)), strict=True):
+        assert deep.shape == (1, 2, *one.shape)
+        # Another program: float32 sums of a few hundred terms.
+        np.testing.assert_allclose(batch[1], one, rtol=1e-5, atol=1e-5)
+
+
+RANGED = [
+    label(member).removeprefix("gan_jax.")
+    for member in PURE_MEMBERS
+    if inspect.isfunction(member) and "max_value" in inspect.signature(member).parameters
+]
+
+
+@pytest.mark.parametrize("name", RANGED)
+def test_white_is_the_integers_own_and_must_be_said_of_floats(name):
+    module, function_name = name.split(".")
+    function = two_scales if name == "metrics.ms_ssim" else getattr(sys.modules[f"gan_jax.{module}"], function_name)
+    paired = module == "metrics"
+    images = [PHOTO, PHOTO[::-1]] if paired else [PHOTO]
+    for dtype in (np.uint8, np.uint16):
+        levels = [(np.iinfo(dtype).max * array).astype(dtype) for array in images]
+        ours, wanted = function(*levels), function(*levels, max_value=float(np.iinfo(dtype).max))
+        for x, y in zip(*map(jax.tree.leaves, (ours, wanted)), strict=True):
+            np.testing.assert_array_equal(x, y)
+    for said in ("float32", "int32", "bool", *(("uint8 and float32", "uint16 and uint8") if paired else ())):
+        dtypes = said.split(" and ")
+        wrong = [array.astype(dtypes[index % len(dtypes)]) for index, array in enumerate(images)]
+        with pytest.raises(TypeError, match=f"images are {said}, whose range is not known; give max_value"):
+            function(*wrong)
