@@ -182,12 +182,12 @@ def score(
 
 
 def evaluate(
-    outputs: Path,
-    references: Path,
+    outputs: str | Path,
+    references: str | Path,
     protocol: Protocol,
     *,
     metric_names: Sequence[str] = ("psnr", "ssim"),
-    other: Path | None = None,
+    other: str | Path | None = None,
     self_check: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
@@ -203,7 +203,7 @@ def evaluate(
     if self_check and protocol.scale < 2:
         raise ValueError("--self_check shrinks and enlarges the references; give --scale 2 or more.")
     lpips = _load_lpips() if "lpips" in metric_names else None
-    partners, failures = _pair([outputs, *([other] if other else [])], references)
+    partners, failures = _pair([Path(side) for side in (outputs, other) if side], Path(references))
     failed = threading.Event()
     if failures:
         failed.set()
@@ -249,11 +249,12 @@ def evaluate(
     )
 
 
-def by_stem(path: Path) -> dict[str, Path]:
+def by_stem(path: str | Path) -> dict[str, Path]:
     """The pictures of a file or a folder tree by relative path without extension.
 
     Raises FileNotFoundError where there are none, ValueError where two have one name.
     """
+    path = Path(path)
     if path.is_file():
         return {path.stem: path}
     if not path.is_dir():

@@ -31,8 +31,8 @@ _WAITING_BYTES = 2**28  # and their bytes, however many they are, if more than o
 class Job(NamedTuple):
     """One picture to translate."""
 
-    input: Path
-    output: Path
+    input: str | Path
+    output: str | Path
 
 
 def with_options(
@@ -90,15 +90,17 @@ def samples(generator: Generator, images: np.ndarray, count: int, *, seed: int =
     return np.stack([_translate(generator, images, _noise(seed, k), forward.Options()) for k in range(count)])
 
 
-def plan(inputs: Sequence[Path], output: Path, *, samples: int | None = None) -> list[Job]:
+def plan(inputs: str | Path | Sequence[str | Path], output: str | Path, *, samples: int | None = None) -> list[Job]:
     """What to read and where to write: PNGs below the folder `output`, relative paths kept.
 
+    `inputs` are pictures and folders, or one of them.
     One picture may also be written to a file that `output` names. Raises FileNotFoundError for an input without
     pictures, and ValueError where two outputs would have one name, an output would replace an input, or `output` is a
     file that should be a folder.
     """
-    jobs = _jobs(inputs, output)
-    originals = {job.input.resolve() for job in jobs}
+    given = [inputs] if isinstance(inputs, str | Path) else inputs
+    jobs = _jobs([Path(path) for path in given], Path(output))
+    originals = {Path(job.input).resolve() for job in jobs}
     for path in (path for job in jobs for path in outputs(job, samples=samples)):
         if path.resolve() in originals:
             raise ValueError(f"{path} is one of the inputs and would be overwritten; write to another folder.")
@@ -110,11 +112,12 @@ def outputs(job: Job, *, samples: int | None = None) -> list[Path]:
 
     For a.png those are a_sample_0.png ... (equally many digits each), a_mean.png and a_std.png.
     """
+    output = Path(job.output)
     if samples is None:
-        return [job.output]
+        return [output]
     digits = len(str(samples - 1))
     names = [*(f"sample_{k:0{digits}}" for k in range(samples)), "mean", "std"]
-    return [job.output.with_name(f"{job.output.stem}_{name}{job.output.suffix}") for name in names]
+    return [output.with_name(f"{output.stem}_{name}{output.suffix}") for name in names]
 
 
 def _jobs(inputs: Sequence[Path], output: Path) -> list[Job]:

@@ -1,16 +1,18 @@
-"""What every public function promises: a docstring, `key` for randomness, options by keyword, a test.
+"""What every public function promises: a docstring, `key` for randomness, options by keyword, a test, paths as text.
 
 Those of the pure modules (`image`, `losses`, `metrics`) promise more: an example that runs, jit and vmap, finite
 gradients, and no broadcasting. `CASES` has a line for each of them, and one without a line fails.
 """
 
 import ast
+import collections.abc
 import doctest
 import functools
 import importlib
 import inspect
 import pkgutil
 import sys
+import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +24,8 @@ import numpy as np
 import pytest
 
 import gan_jax
-from gan_jax import image, losses, metrics
+from gan_jax import checkpoint, evaluate, generator, image, infer, inspection, losses, metrics, report
+from gan_jax.data import labelled, photos, pictures, resolution, sources
 
 MODULES = [importlib.import_module(module.name) for module in pkgutil.walk_packages(gan_jax.__path__, "gan_jax.")]
 PURE = ("gan_jax.image", "gan_jax.losses", "gan_jax.metrics")
@@ -84,6 +87,97 @@ def test_every_public_function_is_called_by_name_in_a_test(function):
     package, _, last = function.__module__.rpartition(".")
     names = (function.__module__, package, last, "networks")
     assert any((name, function.__name__) in USES for name in names)
+
+
+def wants_a_path_alone(annotation) -> bool:
+    """Whether a string would not do. What a callable takes and gives is between it and its author."""
+    parts = typing.get_args(annotation)
+    if annotation is Path or isinstance(annotation, type) or typing.get_origin(annotation) is collections.abc.Callable:
+        return annotation is Path
+    return any(wants_a_path_alone(part) for part in parts if not (part is Path and str in parts))
+
+
+def calls(member):
+    """What a user can call of a public function or class: itself, and a class's public methods."""
+    if inspect.isfunction(member):
+        return [member]
+    if issubclass(member, BaseException) or getattr(member, "_is_protocol", False):  # ours alone to call
+        return []
+    names = [name for name, method in vars(member).items() if inspect.isfunction(method) and not name.startswith("_")]
+    return [member, *(getattr(member, name) for name in names)]
+
+
+COMMAND_LINES = ("gan_jax.cli", "gan_jax.flags")  # whose dataclasses the shell's words fill
+
+
+@pytest.mark.parametrize("member", [m for m in MEMBERS if m.__module__ not in COMMAND_LINES], ids=label)
+def test_strings_do_where_paths_do(member):
+    for call in calls(member):
+        parameters = inspect.signature(call).parameters
+        wrong = [name for name, parameter in parameters.items() if wants_a_path_alone(parameter.annotation)]
+        assert not wrong, f"{call.__qualname__}: annotate {', '.join(wrong)} as str | Path, and make a Path of it"
+
+
+def test_the_checker_sees_paths_that_cannot_be_strings():
+    for annotation in (Path, Path | None, tuple[Path, ...], dict[str, list[Path] | None], typing.Optional[Path]):  # noqa: UP045
+        assert wants_a_path_alone(annotation)
+    for annotation in (str | Path, str | Path | None, tuple[str | Path, ...], Callable[[str], Path], str, int | None):
+        assert not wants_a_path_alone(annotation)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, tiny_generator):
+    """Pictures in every layout, a generator, a run's folder and a checkpoint's."""
+    folder = tmp_path_factory.mktemp("files")
+    for name in ("pairs/trainA/a", "pairs/trainB/a", "classes/train/cat/a", "high/train/a", "low/train/ax2"):
+        pictures.save(folder / f"{name}.png", np.full((4, 4, 3) if "low" in name else (8, 8, 3), 7, np.uint8))
+    generator.save(folder / "g.safetensors", tiny_generator())
+    (folder / "run" / "checkpoints" / "3" / "state").mkdir(parents=True)
+    (folder / "run" / "config.json").write_text("{}")
+    return folder
+
+
+RGB = {"source_channels": 3, "target_channels": 3}
+PATHS = {
+    "sources.open_pairs": lambda at: sources.open_pairs(at("pairs"), "train", **RGB)[0],
+    "sources.open_side": lambda at: sources.open_side(at("pairs"), "train", "A", key="A", channels=3)[0],
+    "sources.Pictures": lambda at: sources.Pictures((at("pairs/trainA"),), [("a.png",)], "A", 3)[0],
+    "labelled.open_folder": lambda at: labelled.open_folder(at("classes"), "train", channels=3)[0],
+    "resolution.open_split": lambda at: resolution.open_split(
+        at("high"), "train", low_root=at("low"), scale=2, channels=3
+    )[0],
+    "resolution.Photographs": lambda at: resolution.Photographs(
+        at("high/train"), ("a.png",), 3, 2, at("low/train"), ("ax2.png",)
+    )[0],
+    "pictures.list_pictures": lambda at: pictures.list_pictures(at("pairs")),
+    "pictures.save": lambda at: (
+        pictures.save(at("new/x.png"), np.zeros((2, 2, 1), np.uint8)), pictures.read(at("new/x.png"), 1)
+    ),
+    "photos.prepare": lambda at: photos.prepare(at("photos")),
+    "infer.plan": lambda at: infer.plan([at("pairs/trainA")], at("out"), samples=2),
+    "infer.plan of one": lambda at: infer.plan(at("pairs/trainA/a.png"), at("out.png")),
+    "infer.translate_files": lambda at: infer.translate_files(
+        generator.load(at("g.safetensors")), [infer.Job(at("pairs/trainA/a.png"), at("out/a.png"))]
+    ),
+    "generator.save": lambda at: generator.save(at("h.safetensors"), generator.load(at("g.safetensors"))),
+    "generator.find": lambda at: generator.find(at("g.safetensors")),
+    "generator.is_foreign": lambda at: generator.is_foreign(at("g.safetensors")),
+    "evaluate.evaluate": lambda at: evaluate.evaluate(
+        at("pairs/trainA"), at("pairs/trainB"), evaluate.PROTOCOLS["rgb"], other=at("high/train"), metric_names=["psnr"]
+    ).scores,
+    "evaluate.by_stem": lambda at: evaluate.by_stem(at("pairs")),
+    "report.write": lambda at: report.write(at("run")),
+    "inspection.describe": lambda at: inspection.describe(at("g.safetensors")),
+    "checkpoint.latest_step": lambda at: checkpoint.latest_step(at("run/checkpoints")),
+    "checkpoint.is_checkpoint": lambda at: checkpoint.is_checkpoint(at("run/checkpoints/3")),
+    "checkpoint.damage": lambda at: checkpoint.damage(at("run/checkpoints/3")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_a_string_finds_what_its_path_finds(name, files):
+    by_path, by_string = PATHS[name](files.joinpath), PATHS[name](lambda below: str(files / below))
+    assert repr(by_string) == repr(by_path)
 
 
 def test_importing_the_package_or_its_losses_stays_light():

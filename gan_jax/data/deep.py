@@ -15,12 +15,13 @@ _GREY_16 = ("I;16", "I;16L", "I;16B")
 _PHOTOMETRIC = 262  # tag of TIFF 6.0
 
 
-def read(path: Path) -> np.ndarray:
+def read(path: str | Path) -> np.ndarray:
     """A picture file as uint8, or as uint16 if its channels have 16 bits: PNG and TIFF. Alpha is laid over white.
 
     Pillow reads 16-bit grey; it would cut 16-bit colour to 8 bits, so that other decoders take over. Raises ValueError
     naming the file if it is damaged, huge or of another kind; ImportError if the `deep` extra is missing.
     """
+    path = Path(path)
     what = _header(path)
     if what is None:
         picture = pictures.read_picture(path)
@@ -29,8 +30,9 @@ def read(path: Path) -> np.ndarray:
     return _over_white(array) if array.shape[2] in (2, 4) else array
 
 
-def read_photograph(path: Path, channels: int) -> pictures.Photograph:
+def read_photograph(path: str | Path, channels: int) -> pictures.Photograph:
     """A picture file in its own depth, with all that belongs to it and 1 or 3 channels; raises as `read` does."""
+    path = Path(path)
     what = _header(path)
     if what is None:
         return pictures.read_photograph(path, channels)
@@ -41,13 +43,14 @@ def read_photograph(path: Path, channels: int) -> pictures.Photograph:
     return pictures.Photograph(pixels, alpha, what.exif, pictures.profile_for(channels, what.icc_profile))
 
 
-def save(path: Path, photograph: pictures.Photograph) -> None:
+def save(path: str | Path, photograph: pictures.Photograph) -> None:
     """Write a picture in its own depth, whole or not at all: 16 bits as PNG or TIFF.
 
     A 16-bit TIFF keeps the colour profile and not the EXIF. Raises ValueError for 16 bits in another format,
     ImportError if the `deep` extra is missing that 16 bits in colour or with alpha take, and OSError as
     `pictures.save` does.
     """
+    path = Path(path)
     if photograph.pixels.dtype == np.uint8:
         pictures.save_photograph(path, photograph)
         return

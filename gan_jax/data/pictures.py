@@ -32,7 +32,7 @@ class Photograph(NamedTuple):
     icc_profile: bytes | None = None  # of the pixels' colours
 
 
-def list_pictures(folder: Path, *, instead: str = "") -> list[str]:
+def list_pictures(folder: str | Path, *, instead: str = "") -> list[str]:
     """Sorted paths of the pictures below a folder, hidden ones apart; FileNotFoundError if there are none.
 
     `instead` ends that error's sentence: what else would do.
@@ -44,7 +44,7 @@ def list_pictures(folder: Path, *, instead: str = "") -> list[str]:
         files = [name for name in files if name.lower().endswith(EXTENSIONS) and not name.startswith(".")]
         found += [(below / name).as_posix() for name in files]
     if not found:
-        got = "no pictures in" if folder.is_dir() else "no folder"
+        got = "no pictures in" if Path(folder).is_dir() else "no folder"
         raise FileNotFoundError(f"{got} {folder}; wanted files there that end in {' '.join(EXTENSIONS)}{instead}.")
     return sorted(found)
 
@@ -94,7 +94,7 @@ def is_deep(image: Image.Image) -> bool:
     return any(";16" in str(tile.args) or (tile.codec_name == "ppm" and tile.args[1] > 255) for tile in tiles)
 
 
-def read_picture(path: Path) -> Image.Image:
+def read_picture(path: str | Path) -> Image.Image:
     """Decode to "L" or "RGB": first frame, EXIF orientation applied, palette expanded, alpha over white.
 
     Raises ValueError naming the file if it is damaged, huge, or of more than 8 bits a channel.
@@ -107,7 +107,7 @@ def read_picture(path: Path) -> Image.Image:
         return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
-def read_photograph(path: Path, channels: int) -> Photograph:
+def read_photograph(path: str | Path, channels: int) -> Photograph:
     """A picture file of at most 8 bits a channel, with all that belongs to it; raises as `read_picture` does."""
     with opened(path) as image:
         exif, icc_profile = lasting_exif(image), image.info.get("icc_profile")
@@ -164,7 +164,7 @@ def as_array(image: Image.Image, channels: int) -> np.ndarray:
     return array.reshape(*array.shape[:2], channels)
 
 
-def read(path: Path, channels: int) -> np.ndarray:
+def read(path: str | Path, channels: int) -> np.ndarray:
     """A picture file as uint8 [H, W, channels]; raises ValueError as `read_picture` does."""
     return as_array(read_picture(path), channels)
 
@@ -179,7 +179,7 @@ def pad(image_u8: np.ndarray, multiple: int) -> np.ndarray:
     return np.pad(image_u8, edges, mode="reflect" if min(height, width) > 1 else "edge")
 
 
-def save(path: Path, image_u8: np.ndarray) -> None:
+def save(path: str | Path, image_u8: np.ndarray) -> None:
     """Write uint8 [H, W, 1 or 3] in the format that the extension names, whole or not at all.
 
     Raises OSError where the system refuses: no room, no permission, a file in place of a folder.
@@ -187,12 +187,12 @@ def save(path: Path, image_u8: np.ndarray) -> None:
     save_photograph(path, Photograph(image_u8))
 
 
-def save_photograph(path: Path, photograph: Photograph) -> None:
+def save_photograph(path: str | Path, photograph: Photograph) -> None:
     """The same with all that belongs to a picture of 8 bits a channel, or of 16 in grey without alpha.
 
     Formats without alpha get it over white.
     """
-    pixels, alpha, exif, icc_profile = photograph
+    path, (pixels, alpha, exif, icc_profile) = Path(path), photograph
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     if alpha is not None and path.suffix.lower() in _ALPHALESS:
         white = Image.new(picture.mode, picture.size, "white")
@@ -207,8 +207,9 @@ def save_photograph(path: Path, photograph: Photograph) -> None:
 
 
 @contextmanager
-def unfinished(path: Path) -> Iterator[Path]:
+def unfinished(path: str | Path) -> Iterator[Path]:
     """Where to write what shall become `path` when it is whole; gone if the block fails."""
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
