@@ -89,7 +89,7 @@ class _Singles:
         return f"{len(self)} single pictures"
 
     def __getitem__(self, i: int) -> dict[str, Any]:
-        name = self.jobs[i].output.relative_to(self.folder).with_suffix("").as_posix()
+        name = Path(self.jobs[i].output).relative_to(self.folder).with_suffix("").as_posix()
         return {"name": name, "source": pictures.read(self.jobs[i].input, self.channels)}
 
 

@@ -35,11 +35,11 @@ class Restored(NamedTuple):
 class Checkpoints:
     """The checkpoints in a folder; the newest two are kept, so that one is whole at any moment."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: str | Path) -> None:
         options = ocp.CheckpointManagerOptions(
             max_to_keep=2, enable_async_checkpointing=False, cleanup_tmp_directories=True
         )
-        self.folder = folder.absolute()
+        self.folder = Path(folder).absolute()
         self._manager = ocp.CheckpointManager(self.folder, options=options)
 
     def __enter__(self) -> "Checkpoints":
@@ -121,19 +121,21 @@ def _with_frozen(state: Any, frozen: Any) -> Any:
     return dataclasses.replace(state, frozen=frozen) if hasattr(state, "frozen") else state
 
 
-def latest_step(folder: Path) -> int | None:
+def latest_step(folder: str | Path) -> int | None:
     """The newest committed step under a checkpoints folder, without opening it; None if there is none."""
-    steps = [int(path.name) for path in folder.glob("[0-9]*") if (path / _SEAL).exists()]
+    steps = [int(path.name) for path in Path(folder).glob("[0-9]*") if (path / _SEAL).exists()]
     return max(steps, default=None)
 
 
-def is_checkpoint(folder: Path) -> bool:
+def is_checkpoint(folder: str | Path) -> bool:
     """Whether a folder is one committed step."""
+    folder = Path(folder)
     return folder.name.isdigit() and (folder / "state").is_dir()
 
 
-def damage(folder: Path) -> str | None:
+def damage(folder: str | Path) -> str | None:
     """What is wrong with one committed step, in words that follow its name; None if it is whole."""
+    folder = Path(folder)
     try:
         sealed = json.loads((folder / _SEAL).read_text())
     except (FileNotFoundError, ValueError):

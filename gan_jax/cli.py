@@ -89,7 +89,7 @@ class Translate:
             inputs, output, samples=self.samples, suffix=self.suffix, extension=extension, frame=self.frame
         )
         jobs = planned[: self.limit]
-        if self.quality is not None and not any(job.output.name.lower().endswith(WITH_QUALITY) for job in jobs):
+        if self.quality is not None and not any(str(job.output).lower().endswith(WITH_QUALITY) for job in jobs):
             raise ValueError("--quality is for .jpg, .webp and .avif; leave it out, or give --format.")
         if self.skip_existing:
             jobs = [job for job in jobs if not all(path.exists() for path in infer.outputs(job, samples=self.samples))]

@@ -171,7 +171,7 @@ def score(
     """One image [H, W, C], uint8 or uint16, against its reference under a protocol.
 
     `lpips` maps uint8 RGB batches to distances [N]. Raises ValueError where shapes or depths differ or the image is
-    too small.
+    too small, TypeError for other dtypes.
     """
     output, reference = _cropped(output, reference, protocol, metric_names)
     peak = float(np.iinfo(reference.dtype).max)
@@ -472,6 +472,8 @@ def _cropped(
     if output.shape != reference.shape or output.dtype != reference.dtype:
         found = [f"{side.dtype}{list(side.shape)}" for side in (output, reference)]
         raise ValueError(f"the picture is {found[0]} and its reference {found[1]}; they must be alike.")
+    if reference.dtype not in (np.uint8, np.uint16):
+        raise TypeError(f"the pictures are {reference.dtype}, whose range is not known; wanted uint8 or uint16.")
     border, (height, width) = protocol.border, output.shape[:2]
     largest = max(metric_names, key=lambda name: SMALLEST[name])
     smallest = SMALLEST[largest] + 2 * border

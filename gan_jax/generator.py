@@ -62,7 +62,7 @@ class Generator(NamedTuple):
         return sum(int(np.size(leaf)) for leaf in jax.tree.leaves(self.variables["params"]))
 
 
-def save(path: Path, generator: Generator) -> None:
+def save(path: str | Path, generator: Generator) -> None:
     """Writes the file whole or not at all. No times, paths or versions: equal generators give equal bytes.
 
     Which images shared statistics in training, the architecture's `statistics_batch`, is not kept.
@@ -77,6 +77,7 @@ def save(path: Path, generator: Generator) -> None:
         for place, leaf in jax.tree_util.tree_leaves_with_path(generator.variables)
     }
     content = safetensors.numpy.save(arrays, {_KEY: json.dumps(metadata, sort_keys=True)})
+    path = Path(path)
     unfinished = path.with_name(path.name + ".tmp")
     try:
         unfinished.write_bytes(content)
@@ -91,7 +92,7 @@ def load(path: str | Path) -> Generator:
     Raises FileNotFoundError where there is none, and ValueError for a file that is damaged, not ours, newer than this
     program, or whose arrays are not those of the network that it describes.
     """
-    path = find(Path(path))
+    path = find(path)
     spec = _read_spec(path)
     with safetensors.safe_open(path, framework="numpy") as file:
         arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
@@ -108,12 +109,13 @@ def load(path: str | Path) -> Generator:
     return generator
 
 
-def find(path: Path) -> Path:
+def find(path: str | Path) -> Path:
     """The file that a path means: itself, or the last generator of a run's folder.
 
     There <run>_best.safetensors and critics do not count.
     Raises FileNotFoundError where there is none, ValueError where a folder holds several.
     """
+    path = Path(path)
     if path.is_file():
         return path
     if not path.is_dir():
@@ -127,8 +129,9 @@ def find(path: Path) -> Path:
     return files[0]
 
 
-def is_foreign(path: Path) -> bool:
+def is_foreign(path: str | Path) -> bool:
     """Whether a file is another program's: no .safetensors, or a whole one without the metadata that ours have."""
+    path = Path(path)
     if path.suffix != ".safetensors" or _is_archive(path):
         return True
     try:

@@ -32,8 +32,8 @@ _WAITING_BYTES = 2**28  # and their bytes, however many they are, if more than o
 class Job(NamedTuple):
     """One picture to translate."""
 
-    input: Path
-    output: Path
+    input: str | Path
+    output: str | Path
     frame: int | None = None  # of an animation or a document; the first, said, where none was chosen
 
 
@@ -93,7 +93,7 @@ def samples(generator: Generator, images: np.ndarray, count: int, *, seed: int =
 
 
 def plan(
-    inputs: Sequence[str | Path],
+    inputs: str | Path | Sequence[str | Path],
     output: str | Path,
     *,
     samples: int | None = None,
@@ -103,14 +103,15 @@ def plan(
 ) -> list[Job]:
     """What to read and where to write: below the folder `output`, relative paths kept.
 
-    Names get the `suffix` and the `extension`, or keep their own where that is None and can be written. One picture
-    may also be written to a file that `output` names. Of pictures with several frames the chosen one is taken, or each
-    for itself: a.gif then gives a_frame_0.png, a_frame_1.png, ... Raises FileNotFoundError for an input without
-    pictures, and ValueError where two outputs would have one name, an output would replace an input or has a name that
-    no file can have, or `output` is a file that should be a folder.
+    `inputs` are pictures and folders, or one of them. Names get the `suffix` and the `extension`, or keep their own
+    where that is None and can be written. One picture may also be written to a file that `output` names. Of pictures
+    with several frames the chosen one is taken, or each for itself: a.gif then gives a_frame_0.png, a_frame_1.png, ...
+    Raises FileNotFoundError for an input without pictures, and ValueError where two outputs would have one name, an
+    output would replace an input or has a name that no file can have, or `output` is a file that should be a folder.
     """
-    jobs = _jobs([Path(root) for root in inputs], Path(output), suffix, extension, frame)
-    originals = {job.input.resolve() for job in jobs}
+    given = [inputs] if isinstance(inputs, str | Path) else inputs
+    jobs = _jobs([Path(root) for root in given], Path(output), suffix, extension, frame)
+    originals = {Path(job.input).resolve() for job in jobs}
     for path in (path for job in jobs for path in outputs(job, samples=samples)):
         if path.resolve() in originals:
             raise ValueError(f"{path} is one of the inputs and would be overwritten; write to another folder.")
@@ -123,11 +124,12 @@ def outputs(job: Job, *, samples: int | None = None) -> list[Path]:
 
     For a.png those are a_sample_0.png ... (equally many digits each), a_mean.png and a_std.png.
     """
+    output = Path(job.output)
     if samples is None:
-        return [job.output]
+        return [output]
     digits = len(str(samples - 1))
     names = [*(f"sample_{k:0{digits}}" for k in range(samples)), "mean", "std"]
-    return [job.output.with_name(f"{job.output.stem}_{name}{job.output.suffix}") for name in names]
+    return [output.with_name(f"{output.stem}_{name}{output.suffix}") for name in names]
 
 
 def _jobs(
@@ -156,12 +158,13 @@ def _jobs(
             if whole_root in whole_output.parents and whole_output in (whole_root / name).parents:
                 continue  # an earlier call wrote it below its own input
             for job in _frames(source, output / _output_name(name, suffix, extension), frame):
-                if job.output in planned:
+                target = Path(job.output)
+                if target in planned:
                     raise ValueError(
-                        f"{planned[job.output].input} and {source} would both be written to {job.output}; "
-                        "rename one, translate them into two folders, or keep their extensions by --format same."
+                        f"{planned[target].input} and {source} would both be written to {target}; rename one, "
+                        "translate them into two folders, or keep their extensions by --format same."
                     )
-                planned[job.output] = job
+                planned[target] = job
     return list(planned.values())
 
 

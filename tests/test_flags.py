@@ -42,7 +42,6 @@ def test_hyphen_and_underscore_are_one():
         (["--lambda_l1", "3"], "give --lambda_L1 W"),
         (["--btach_size", "3"], "perhaps --batch_size is meant"),
         (["--workers", "3"], "give --num_threads N"),
-        (["--amp"], "give --dtype bfloat16"),
     ],
 )
 def test_wrong_flags_are_said_with_what_is_meant(arguments, words):

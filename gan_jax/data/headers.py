@@ -23,7 +23,7 @@ class Header(NamedTuple):
     frames: int
 
 
-def read_headers(folder: Path, files: Sequence[str]) -> list[Header | str]:
+def read_headers(folder: str | Path, files: Sequence[str]) -> list[Header | str]:
     """The header of each file below a folder, cached, or the sentence that says why it cannot be used."""
     cache = _cache_file(folder)
     known = _load_cache(cache)
@@ -52,7 +52,7 @@ def _read_header(path: str, known: Any) -> Header | str:
         return str(error)
 
 
-def _cache_file(folder: Path) -> Path:
+def _cache_file(folder: str | Path) -> Path:
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     digest = hashlib.sha256(os.fsencode(os.path.abspath(folder))).hexdigest()
     return Path(home, "gan_jax", f"headers-{digest[:32]}.json")

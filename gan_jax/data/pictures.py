@@ -124,8 +124,9 @@ def survey(folder: str | Path) -> Survey:
     return Survey(sorted(files), sorted(left_out))
 
 
-def looks_like_picture(path: Path) -> bool:
+def looks_like_picture(path: str | Path) -> bool:
     """Whether a file's extension, or its first bytes, are those of a picture, be it one that cannot be read here."""
+    path = Path(path)
     if path.name.lower().endswith(KNOWN):
         return True
     try:
@@ -352,7 +353,7 @@ def as_array(image: Image.Image, channels: int) -> np.ndarray:
     return array.reshape(*array.shape[:2], channels)
 
 
-def read(path: Path, channels: int) -> np.ndarray:
+def read(path: str | Path, channels: int) -> np.ndarray:
     """A picture file as uint8 [H, W, channels]; raises ValueError as `read_picture` does."""
     return as_array(read_picture(path), channels)
 
