@@ -91,7 +91,7 @@ def experiment(config: Config) -> Experiment:
         method_name="dcgan",
         method=method,
         networks={"generator": networks.describe(painter), "critic": networks.describe(critic)},
-        specs=samplers.specs(config, painter, critic, method="dcgan"),
+        specs=samplers.specs(config, painter, critic, known, method="dcgan"),
         train=train,
         jitter=labelled.fitted(config.size, config.output_nc, flip=config.flip),
         exam=exam,

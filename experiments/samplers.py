@@ -1,6 +1,7 @@
 """The pictures and the networks of experiments that make pictures from latents, and their flags."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -81,34 +82,41 @@ def open_split(config: Config, split: str) -> Labelled | None:
     return found
 
 
-def classes(config: Config, train: Labelled) -> int:
-    """How many classes the networks are told; 0 unless conditional. Raises ValueError where pictures have none."""
+def classes(config: Config, train: Labelled) -> tuple[str, ...]:
+    """The classes that the networks are told; none unless conditional. Raises ValueError where pictures have none."""
     if config.conditional and not train.classes:
         raise ValueError(
             f"--conditional wants pictures with labels, and {config.dataroot} has no folder for each class; leave it "
             "out, or sort the pictures."
         )
-    return len(train.classes) if config.conditional else 0
+    return train.classes if config.conditional else ()
 
 
-def generator_module(config: Config, known: int) -> Any:
+def generator_module(config: Config, known: Sequence[str]) -> Any:
     """The generator's module."""
     return networks.DCGANGenerator(
-        config.output_nc, config.size, config.ngf, config.norm, known, config.statistics_batch
+        config.output_nc, config.size, config.ngf, config.norm, len(known), config.statistics_batch
     )
 
 
-def critic_module(config: Config, known: int, norm: Any) -> Any:
+def critic_module(config: Config, known: Sequence[str], norm: Any) -> Any:
     """The critic's module."""
-    return networks.DCGANCritic(config.size, config.ndf, norm, known, config.statistics_batch)
+    return networks.DCGANCritic(config.size, config.ndf, norm, len(known), config.statistics_batch)
 
 
-def specs(config: Config, generator: Any, critic: Any, *, method: str) -> dict[str, GeneratorSpec]:
+def specs(
+    config: Config, generator: Any, critic: Any, known: tuple[str, ...], *, method: str
+) -> dict[str, GeneratorSpec]:
     """What the files of the generator and the critic say."""
     common: dict[str, Any] = {"method": method, "norm": "running", "dropout": False}
     return {
         "generator": GeneratorSpec(
-            networks.describe(generator), config.nz, config.output_nc, **common, latent=config.latent
+            networks.describe(generator),
+            config.nz,
+            config.output_nc,
+            **common,
+            latent=config.latent,
+            classes=known or None,
         ),
         "critic": GeneratorSpec(networks.describe(critic), config.output_nc, 1, **common, kind="critic"),
     }

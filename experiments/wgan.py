@@ -151,7 +151,7 @@ def experiment(config: Config) -> Experiment:
         method_name=name,
         method=method,
         networks={"generator": networks.describe(painter), "critic": networks.describe(critic)},
-        specs=samplers.specs(config, painter, critic, method=name),
+        specs=samplers.specs(config, painter, critic, known, method=name),
         train=train,
         jitter=labelled.fitted(config.size, config.output_nc, flip=config.flip),
         exam=exam,

@@ -177,7 +177,7 @@ def of_channels(path: str, in_channels: int) -> Prepare:
     return prepare
 
 
-def of_latents(path: str, classes: int) -> Prepare:
+def of_latents(path: str, classes: int, names: tuple[str, ...] | None = None) -> Prepare:
     """An untrained generator from latents."""
 
     def prepare(patch: Patch) -> None:
@@ -186,7 +186,8 @@ def of_latents(path: str, classes: int) -> Prepare:
         params, stats = jax.eval_shape(networks.from_linen(module).init, jax.random.key(0), *inputs)
         variables = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), {"params": params, "stats": stats})
         described = networks.describe(module)
-        spec = generator.GeneratorSpec(described, 4, 3, "dcgan", norm="running", dropout=False, latent="normal")
+        drawn = {"latent": "normal", "classes": names}
+        spec = generator.GeneratorSpec(described, 4, 3, "dcgan", norm="running", dropout=False, **drawn)
         generator.save(Path(path), generator.Generator(spec, variables))
 
     return prepare
@@ -984,13 +985,20 @@ CASES: dict[str, list[Case]] = {
         Case(
             "`--label 3` of three classes",
             "gan-jax sample g.safetensors grid.png --label 3",
-            "g.safetensors: labels are [3]; wanted 0 to 2.",
+            "g.safetensors: no class is 3, and the generator's file has no names of classes; wanted a number from 0 "
+            "to 2.",
             of_latents("g.safetensors", 3),
+        ),
+        Case(
+            "`--label cow` of a generator that knows its classes by name",
+            "gan-jax sample g.safetensors grid.png --label cow",
+            "g.safetensors: no class is cow; wanted a number from 0 to 2, or a name: 0 ant, 1 bee, 2 cat.",
+            of_latents("g.safetensors", 3, ("ant", "bee", "cat")),
         ),
         Case(
             "`--label` of a generator without classes",
             "gan-jax sample g.safetensors grid.png --label 1",
-            "g.safetensors: labels are [1]; the generator has none.",
+            "g.safetensors: the generator has no classes, so none is 1; leave out --label.",
             of_latents("g.safetensors", 0),
         ),
         Case(

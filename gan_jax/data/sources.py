@@ -8,7 +8,7 @@ that gives {"name": str, "source": uint8 [H, W, C], "target": uint8 [H, W, C']}.
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -24,10 +24,14 @@ STAND_INS = {"train": ("train",), "val": ("val", "test"), "test": ("test", "val"
 
 @dataclass(frozen=True, repr=False)
 class PictureFiles:
-    """The files of one split: files[i] are the paths of element i below `folders`, the one or A's and B's."""
+    """The files of one split: files[i] are the paths of element i below `folders`, the one or A's and B's.
+
+    A run says its `notes`, sentences about the folders.
+    """
 
     folders: tuple[Path, ...]
     files: Sequence[tuple[str, ...]]
+    notes: tuple[str, ...] = field(default=(), kw_only=True)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -137,6 +141,11 @@ class Side:
         """That of the pairs, and which pictures of them these are."""
         return f"{_fingerprint(self.pairs)} {self.side} {self.indices}"
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Those of the pairs."""
+        return getattr(self.pairs, "notes", ())
+
 
 class Unpaired:
     """Sources that know nothing of each other: batches go through each in an order of its own.
@@ -160,6 +169,11 @@ class Unpaired:
     def fingerprint(self) -> str:
         """Those of the parts."""
         return " and ".join(map(_fingerprint, self.parts))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Those of the parts."""
+        return tuple(note for part in self.parts for note in getattr(part, "notes", ()))
 
 
 def _fingerprint(source: Any) -> str:
