@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gan_jax import flags, networks
-from gan_jax.data import labelled, prepared, sources
+from gan_jax.data import labelled, prepared, seams, sources
 from gan_jax.data.labelled import Labelled
 from gan_jax.data.shapes import Shapes
 from gan_jax.generator import GeneratorSpec
@@ -21,7 +21,7 @@ class Config(flags.EpochConfig):
 
     dataroot: str | None = None
     """Folder of training pictures, one folder a class if they have classes; "tfds:mnist" for a data set that
-    TensorFlow Datasets prepared; or "embedded" for the shapes that the program draws itself."""
+    TensorFlow Datasets prepared; or builtin:embedded for the shapes that the program draws itself."""
     batch_size: int = 64
     """Images a step, over all devices together."""
     n_epochs: int = 25
@@ -70,14 +70,18 @@ def open_split(config: Config, split: str) -> Labelled | None:
     root = config.dataroot
     if root is None:
         raise ValueError("no training pictures: give --dataroot FOLDER, or a preset.")
-    if root == "embedded":
+    named = sources.builtin(root, "embedded", "tfds:")
+    if named == "embedded":
         count = min(EMBEDDED_COUNTS[split], config.max_dataset_size or EMBEDDED_COUNTS[split])
         return Shapes(split, count, config.size)
-    if root.startswith("tfds:"):
-        name = root.removeprefix("tfds:")
+    if named is not None:
+        name = named.removeprefix("tfds:")
         return prepared.Prepared(name, split, folder=config.tfds_dir, limit=config.max_dataset_size)
     found = labelled.open_folder(Path(root), split, channels=config.output_nc, limit=config.max_dataset_size)
     if found is not None:
+        if split == "train":
+            paths = [found.paths(i)[0] for i in range(len(found))]
+            found = dataclasses.replace(found, notes=(*found.notes, *seams.notes(found.folders[0], paths)))
         sources.check_headers(found)
     return found
 

@@ -71,7 +71,7 @@ class Config(samplers.Config):
 PRESETS = {
     "demo": Config(
         preset="demo",
-        dataroot="embedded",
+        dataroot="builtin:embedded",
         name="demo_wgan",
         size=32,
         conditional=True,
@@ -92,7 +92,7 @@ PRESETS = {
     "mnist": Config(
         preset="mnist",
         name="mnist_wgan",
-        dataroot="tfds:mnist",
+        dataroot="builtin:tfds:mnist",
         size=32,
         output_nc=1,
         batch_size=50,
@@ -102,7 +102,7 @@ PRESETS = {
     "cifar10": Config(
         preset="cifar10",
         name="cifar10_wgan",
-        dataroot="tfds:cifar10",
+        dataroot="builtin:tfds:cifar10",
         size=32,
         nz=128,
         ngf=128,

@@ -140,6 +140,18 @@ def pairs(*names: str) -> Prepare:
     return both(remove("data"), *(picture(f"data/{name}") for name in names))
 
 
+def photographs(path: str, count: int) -> Prepare:
+    """A folder of gradients: nothing jumps in their middle."""
+
+    def prepare(patch: Patch) -> None:
+        folder(path)(patch)
+        for i in range(count):
+            columns = np.linspace(40 * np.cos(i), 215, 64) + np.arange(48)[:, None]
+            Image.fromarray((3 * columns % 256 // 2).astype(np.uint8)).save(f"{path}/{i}.png")
+
+    return prepare
+
+
 def bomb(path: str) -> Prepare:
     """The beginning of a PNG of 900 megapixels, without them."""
     header = b"IHDR" + struct.pack(">IIBBBBB", 30000, 30000, 8, 2, 0, 0, 0)
@@ -247,6 +259,51 @@ CASES: dict[str, list[Case]] = {
             "no `--dataroot` and no preset",
             "pix2pix --bare",
             f"no training pictures: give --dataroot FOLDER, or a preset ({PRESETS}).",
+        ),
+        Case(
+            "`--dataroot embedded` where a folder is called so",
+            "pix2pix --dataroot embedded",
+            "--dataroot embedded may mean what is called so in this folder, or the pictures that the program knows by "
+            "that word; give --dataroot ./embedded or --dataroot builtin:embedded.",
+            folder("embedded"),
+        ),
+        Case(
+            "`--dataroot builtin:photos` of a recipe that has none",
+            "pix2pix --dataroot builtin:photos",
+            "--dataroot builtin:photos: there is builtin:embedded; a folder of that name is ./builtin:photos.",
+        ),
+        Case(
+            "photographs without `--derive`",
+            "pix2pix --dataroot data",
+            "the pictures of data look like single photographs, not like A and B side by side; give --derive grey or "
+            "edges or blur or mosaic to make their inputs of them, or --dataset_mode aligned if they are pairs all the "
+            "same.",
+            photographs("data", 9),
+        ),
+        Case(
+            "`--derive` where pictures are pairs",
+            "pix2pix --derive grey",
+            "the pictures of data/train look like A and B side by side, and --derive grey makes the input of single "
+            "photographs; leave it out, or give --dataset_mode single if they are photographs all the same.",
+        ),
+        Case(
+            "`--derive` where there are `trainA` and `trainB`",
+            "pix2pix --derive grey",
+            "derive grey makes A of single photographs, and data has folders of A and of B; leave it out, or give the "
+            "folder of one of them.",
+            pairs("trainA/a.png", "trainB/a.png"),
+        ),
+        Case(
+            "`--dataset_mode single` without `--derive`",
+            "pix2pix --dataset_mode single",
+            "--dataset_mode single wants --derive grey or edges or blur or mosaic, which makes the inputs; single "
+            "pictures are translated by gan-jax translate RUN INPUT OUTPUT.",
+        ),
+        Case(
+            "`--dataset_mode aligned` with `--derive`",
+            "pix2pix --dataset_mode aligned --derive blur",
+            "--dataset_mode aligned reads pairs, and --derive blur makes the input of single photographs; leave out "
+            "one of them.",
         ),
         Case(
             "a folder that does not exist",

@@ -90,8 +90,9 @@ def open_folder(root: Path, split: str, *, channels: int, limit: int | None = No
     notes = [
         f"class {name} (label {label}) has no training pictures; add some, or remove {trained_folders[0] / name}."
         for label, name in enumerate(classes)
-        if name not in filled
+        if name not in filled and split == "train"
     ]
+    notes += sources.left_out(root, folders, [root / name for name in sources.STAND_INS])
     if limit is not None and limit < len(files):
         files = [files[k * len(files) // limit] for k in range(limit)]  # of all classes, not of the first ones
     return ClassFolders(
@@ -100,7 +101,7 @@ def open_folder(root: Path, split: str, *, channels: int, limit: int | None = No
         classes,
         channels,
         renumbered=classes != tuple(sorted(filled)),
-        notes=tuple(notes) if split == "train" else (),
+        notes=tuple(notes),
     )
 
 

@@ -33,6 +33,7 @@ class Photographs:
     scale: int
     low_folder: Path | None = None
     low_files: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # sentences about the folders, which a run says
 
     def __len__(self) -> int:
         return len(self.files)

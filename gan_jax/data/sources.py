@@ -22,6 +22,29 @@ _SPLIT_FOLDERS = ", or split folders: train, trainA and trainB, or A/train and B
 STAND_INS = {"train": ("train",), "val": ("val", "test"), "test": ("test", "val")}
 
 
+_BUILTIN = "builtin:"
+
+
+def builtin(dataroot: str, *words: str) -> str | None:
+    """Which of `words` a dataroot means, builtin:WORD or the bare WORD; None where it is a folder's path.
+
+    A word that ends in a colon is how a name begins: "tfds:" of tfds:mnist. Raises ValueError for builtin: and another
+    word, and for a bare word where a file or folder of that name makes it ambiguous.
+    """
+    name = dataroot.removeprefix(_BUILTIN)
+    if not any(name.startswith(word) if word.endswith(":") else name == word for word in words):
+        if name == dataroot:
+            return None
+        known = " and ".join(f"{_BUILTIN}{word}{'NAME' if word.endswith(':') else ''}" for word in words)
+        raise ValueError(f"--dataroot {dataroot}: there is {known}; a folder of that name is ./{dataroot}.")
+    if name == dataroot and os.path.lexists(name):
+        raise ValueError(
+            f"--dataroot {name} may mean what is called so in this folder, or the pictures that the program knows by "
+            f"that word; give --dataroot ./{name} or --dataroot {_BUILTIN}{name}."
+        )
+    return name
+
+
 @dataclass(frozen=True, repr=False)
 class PictureFiles:
     """The files of one split: files[i] are the paths of element i below `folders`, the one or A's and B's.
@@ -215,22 +238,30 @@ def open_pairs(
     the first `limit` are opened. FileNotFoundError where there are no pictures; ValueError for names without a
     partner and for settings that cannot be met.
     """
+    root, derive = Path(root), transforms.spelled(derive)
     channels = (source_channels, target_channels)
     if not set(channels) <= {1, 3}:
         raise ValueError(
             f"pictures of {source_channels} and {target_channels} channels are asked for; "
             "files have 1 (grey) or 3 (RGB)."
         )
+    if derive and _layout(root)("")[-1] != root:
+        raise ValueError(
+            f"derive {derive} makes A of single photographs, and {root} has folders of A and of B; leave it out, or "
+            "give the folder of one of them."
+        )
     if derive and direction == "BtoA":
         raise ValueError(f"direction BtoA does not go with derive {derive}, which makes A from B; use direction AtoB.")
     _require(root, limit)
-    found = files_of(split, _single(root) if derive else _layout(root), instead=_SPLIT_FOLDERS)
+    at = _single(root) if derive else _layout(root)
+    found = files_of(split, at, instead=_SPLIT_FOLDERS)
     if found is None:
         return None
     folders, files = found[0], found[1][:limit]
+    notes = left_out(root, folders, [folder for name in STAND_INS for folder in at(name)])
     if derive:
-        return Photos(folders, files, derive, *channels)
-    return Pairs(folders, files, direction, *channels)
+        return Photos(folders, files, derive, *channels, notes=notes)
+    return Pairs(folders, files, direction, *channels, notes=notes)
 
 
 def open_side(
@@ -243,22 +274,46 @@ def open_side(
     `limit` are opened. FileNotFoundError where there are none to train on; ValueError for a limit that leaves none.
     """
     _require(root, limit)
-    layouts: list[Layout] = [lambda name: (root / f"{name}{side}",), lambda name: (root / side / name,)]
+    layouts: list[Callable[[str, str], Path]] = [
+        lambda name, of: root / f"{name}{of}",
+        lambda name, of: root / of / name,
+    ]
     for at in layouts:
-        present = [name for name in STAND_INS if at(name)[0].is_dir()]
+        present = [name for name in STAND_INS if at(name, side).is_dir()]
         if name := next((name for name in STAND_INS[split] if name in present), None):
-            return Pictures(at(name), _matched(at(name))[:limit], key, channels)
+            folders = (at(name, side),)
+            notes = left_out(root, folders, [at(name, of) for name in STAND_INS for of in "AB"])
+            return Pictures(folders, _matched(folders)[:limit], key, channels, notes=notes)
     undivided = not any((root / side / name).is_dir() for name in STAND_INS)
     if (root / "A").is_dir() and (root / "B").is_dir() and undivided:
         files = held_out(_matched((root / side,)), split)[:limit]
-        return Pictures((root / side,), files, key, channels) if files else None
+        notes = left_out(root, (root / side,), [root / "A", root / "B"])
+        return Pictures((root / side,), files, key, channels, notes=notes) if files else None
     if split != "train":
         return None
-    folders = sorted(path.relative_to(root).as_posix() for path in root.glob("*") if path.is_dir())
+    found = sorted(path.relative_to(root).as_posix() for path in root.glob("*") if path.is_dir())
     raise FileNotFoundError(
-        f"no folder {root / f'train{side}'}; found {', '.join(folders) or 'no folder'} in {root}, wanted trainA and "
+        f"no folder {root / f'train{side}'}; found {', '.join(found) or 'no folder'} in {root}, wanted trainA and "
         "trainB, or A/train and B/train, with pictures of each kind (dataset_mode aligned reads pairs)."
     )
+
+
+def left_out(root: Path, folders: Sequence[Path], layout: Sequence[Path]) -> tuple[str, ...]:
+    """Sentences on what of a data folder is not read, by a run whose pictures are in some `folders` of its `layout`."""
+    if root in folders:
+        return ()
+    known = {folder.relative_to(root).parts[0] for folder in layout}
+    beside = sorted(
+        path.name
+        for path in root.iterdir()
+        if path.name not in known
+        and not path.name.startswith(".")
+        and (path.is_dir() or path.name.lower().endswith(pictures.EXTENSIONS))
+    )
+    if not beside:
+        return ()
+    shown = ", ".join(beside[:3]) + (f", ... ({len(beside)} in all)" if len(beside) > 3 else "")
+    return (f"{root} has folders of splits; what is beside them is not read: {shown}.",)
 
 
 def _require(root: Path, limit: int | None) -> None:
