@@ -1,5 +1,6 @@
 """The pairs of image-to-image experiments: folders, photographs, or the embedded facades with what scores them."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
@@ -63,7 +64,7 @@ def open_split(config: flags.ImageConfig, split: str, *, guessed: bool = False) 
     if pairs is not None:
         # Below the crop a picture cannot be cut, below 11 pixels SSIM is not defined.
         crop = config.crop_size if config.preprocess == "crop" and split != "test" else 11
-        sources.check_headers(pairs, smallest=crop)
+        pairs = dataclasses.replace(pairs, notes=(*pairs.notes, *sources.check_headers(pairs, smallest=crop)))
     return pairs
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from gan_jax import degrade, evaluate, flags, image, perceptual, results
+from gan_jax import commandline, degrade, evaluate, flags, image, perceptual, results
 from gan_jax.data import prepared, resolution, seams, sources, transforms
 from gan_jax.data.pipeline import Source
 
@@ -20,7 +20,7 @@ PHOTOS, PREPARED = "photos", "tfds:"  # as a dataroot: the photographs of the ex
 class Config(flags.IterationConfig):
     """The flags of super-resolution's pictures."""
 
-    dataroot: str | None = None
+    dataroot: commandline.Place | None = None
     """Folder of photographs, builtin:photos for scikit-image's, or tfds:div2k/bicubic_x4 for a data set that TensorFlow
     Datasets prepared."""
     tfds_dir: Path | None = None
@@ -126,12 +126,12 @@ def open_split(config: Config, split: str) -> Source | None:
         limit=config.max_dataset_size,
     )
     if photographs is not None:
-        if split == "train":
-            paths = [photographs.folder / file for file in photographs.files]
-            photographs = dataclasses.replace(photographs, notes=seams.notes(photographs.folder, paths))
         # SSIM's window or what LPIPS needs, beside the border that the protocol leaves out.
         scored = evaluate.SMALLEST["lpips" if _lpips() is not None and config.channels == 3 else "ssim"]
-        photographs.check(config.gt_size if split == "train" else scored + 2 * config.scale)
+        said = photographs.check(config.gt_size if split == "train" else scored + 2 * config.scale)
+        paths = [photographs.folder / file for file in photographs.files] if split == "train" else []
+        notes = (*photographs.notes, *said, *seams.notes(photographs.folder, paths))
+        photographs = dataclasses.replace(photographs, notes=notes)
     return photographs
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from gan_jax import flags, networks
+from gan_jax import commandline, flags, networks
 from gan_jax.data import labelled, prepared, seams, sources
 from gan_jax.data.labelled import Labelled
 from gan_jax.data.shapes import Shapes
@@ -19,7 +19,7 @@ EMBEDDED_COUNTS = {"train": 4000, "val": 500, "test": 500}
 class Config(flags.EpochConfig):
     """The flags of a generator from latents to pictures and of its critic."""
 
-    dataroot: str | None = None
+    dataroot: commandline.Place | None = None
     """Folder of training pictures, one folder a class if they have classes; "tfds:mnist" for a data set that
     TensorFlow Datasets prepared; or builtin:embedded for the shapes that the program draws itself."""
     batch_size: int = 64
@@ -79,10 +79,9 @@ def open_split(config: Config, split: str) -> Labelled | None:
         return prepared.Prepared(name, split, folder=config.tfds_dir, limit=config.max_dataset_size)
     found = labelled.open_folder(Path(root), split, channels=config.output_nc, limit=config.max_dataset_size)
     if found is not None:
-        if split == "train":
-            paths = [found.paths(i)[0] for i in range(len(found))]
-            found = dataclasses.replace(found, notes=(*found.notes, *seams.notes(found.folders[0], paths)))
-        sources.check_headers(found)
+        paths = [found.paths(i)[0] for i in range(len(found))] if split == "train" else []
+        notes = (*found.notes, *sources.check_headers(found), *seams.notes(found.folders[0], paths))
+        found = dataclasses.replace(found, notes=notes)
     return found
 
 

@@ -1,5 +1,6 @@
 """The pictures of experiments without pairs: folders of two kinds, pairs taken apart, or the embedded day and night."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -83,5 +84,6 @@ def _open_kind(config: translators.Config, mode: str, split: str, kind: str) -> 
         limit=config.max_dataset_size,
     )
     if opened is not None:
-        sources.check_headers(opened, smallest=config.crop_size if config.preprocess == "crop" else 1)
+        said = sources.check_headers(opened, smallest=config.crop_size if config.preprocess == "crop" else 1)
+        opened = dataclasses.replace(opened, notes=(*opened.notes, *said))
     return opened

@@ -137,13 +137,20 @@ def find(path: Path) -> Path:
 
 def is_foreign(path: Path) -> bool:
     """Whether a file is another program's: no .safetensors, or a whole one without the metadata that ours have."""
-    if path.suffix != ".safetensors":
+    if path.suffix != ".safetensors" or _is_archive(path):
         return True
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             return _KEY not in (file.metadata() or {})
     except (safetensors.SafetensorError, OSError):
         return False
+
+
+def _is_archive(path: Path) -> bool:
+    """Whether a file, whatever it is called, begins as torch's and numpy's do and no .safetensors does."""
+    with path.open("rb") as file:
+        start = file.read(9)
+    return start.startswith((b"PK", b"\x80")) and start[8:] != b"{"  # which is behind the 8 bytes of a length
 
 
 def _for_use(architecture: Mapping[str, Any]) -> dict[str, Any]:
@@ -153,17 +160,19 @@ def _for_use(architecture: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read_spec(path: Path) -> GeneratorSpec:
     """What a file says of itself, without reading its arrays. Raises ValueError as `load` does."""
+    text = None
     try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            text = (file.metadata() or {}).get(_KEY)
+        if not _is_archive(path):
+            with safetensors.safe_open(path, framework="numpy") as file:
+                text = (file.metadata() or {}).get(_KEY)
     except (safetensors.SafetensorError, OSError) as error:
         raise ValueError(
             f"{path} is not a whole .safetensors file ({error}); copy or write it anew, or name another."
         ) from None
     if text is None:
         raise ValueError(
-            f"{path} was not written by gan_jax: it lacks the metadata that says what it is; "
-            "name a file that a run wrote."
+            f"{path} was not written by gan_jax; if it holds another program's weights, "
+            f"`gan-jax convert {path} model.safetensors` makes a file of them that this program uses."
         )
     try:
         fields = json.loads(text)

@@ -13,7 +13,19 @@ from typing import Any
 import jax
 import numpy as np
 
-from gan_jax import checkpoint, errors, evaluate, generator, health, parallel, report, results, schedules, train
+from gan_jax import (
+    checkpoint,
+    console,
+    errors,
+    evaluate,
+    generator,
+    health,
+    parallel,
+    report,
+    results,
+    schedules,
+    train,
+)
 from gan_jax.checkpoint import Checkpoints
 from gan_jax.data import pictures, pipeline
 from gan_jax.data.pipeline import Source
@@ -35,7 +47,15 @@ def main(build: Callable[[], tuple[Config, Experiment]]) -> int:
 
 
 def guarded(call: Callable[[], int]) -> int:
-    """The exit code that `call` returns, or that of what a user can cause, which becomes one sentence."""
+    """The exit code that `call` returns, or that of what a user can cause, which becomes one sentence.
+
+    A terminal that goes away meanwhile ends nothing.
+    """
+    with console.lasting_streams():
+        return _in_words(call)
+
+
+def _in_words(call: Callable[[], int]) -> int:
     try:
         return call()
     except KeyboardInterrupt:
@@ -81,7 +101,7 @@ def execute(config: Config, experiment: Experiment) -> int:
         stopped = _train(config, experiment, steps, per_epoch, example, mesh)
         if stopped:
             print(f"stopped by {stopped}; the same command goes on where it stopped.")
-            return 130 if stopped == "Ctrl-C" else 143
+            return train.exit_code(stopped)
     _finish(config, experiment)
     return 0
 
@@ -329,6 +349,7 @@ def _train(
                 checkpoints=checkpoints,
                 save_every=config.save_latest_freq,
                 meter=meter,
+                stop_signal=config.stop_signal,
                 events=tuple(events),
                 extra=lambda: {} if validation is None else validation.extra,
             )

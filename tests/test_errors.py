@@ -633,7 +633,7 @@ CASES: dict[str, list[Case]] = {
         Case(
             "no `--dataroot`",
             "srgan",
-            "no training pictures: give --dataroot FOLDER, --dataroot photos for scikit-image's, or a preset.",
+            "no training pictures: give --dataroot FOLDER, builtin:photos for scikit-image's, or a preset.",
         ),
         Case(
             "a folder that does not exist",

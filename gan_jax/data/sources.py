@@ -7,7 +7,7 @@ that gives {"name": str, "source": uint8 [H, W, C], "target": uint8 [H, W, C']}.
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -300,8 +300,9 @@ def open_side(
 
 def left_out(root: Path, folders: Sequence[Path], layout: Sequence[Path]) -> tuple[str, ...]:
     """Sentences on what of a data folder is not read, by a run whose pictures are in some `folders` of its `layout`."""
+    unreadable = tuple(pictures.notes(folders))
     if root in folders:
-        return ()
+        return unreadable
     known = {folder.relative_to(root).parts[0] for folder in layout}
     beside = sorted(
         path.name
@@ -311,9 +312,9 @@ def left_out(root: Path, folders: Sequence[Path], layout: Sequence[Path]) -> tup
         and (path.is_dir() or path.name.lower().endswith(pictures.EXTENSIONS))
     )
     if not beside:
-        return ()
+        return unreadable
     shown = ", ".join(beside[:3]) + (f", ... ({len(beside)} in all)" if len(beside) > 3 else "")
-    return (f"{root} has folders of splits; what is beside them is not read: {shown}.",)
+    return (*unreadable, f"{root} has folders of splits; what is beside them is not read: {shown}.")
 
 
 def _require(root: Path, limit: int | None) -> None:
@@ -386,17 +387,29 @@ def held_out(files: list[tuple[str, ...]], split: str) -> list[tuple[str, ...]]:
     return sorted(ranked[:train] if split == "train" else ranked[train:])
 
 
-def check_headers(source: PictureFiles, *, smallest: transforms.Size = 1) -> None:
+def check_headers(source: PictureFiles, *, smallest: transforms.Size = 1) -> tuple[str, ...]:
     """Open every picture's header; ValueError names the first that cannot be used, and counts the others.
 
-    Pictures A and B that are smaller than `smallest`, a side or (height, width) in pixels, cannot be used.
+    Pictures A and B that are smaller than `smallest`, a side or (height, width) in pixels, cannot be used. Returns
+    sentences on files of which only a part is.
     """
     columns = zip(source.folders, zip(*source.files, strict=True), strict=True)
-    headers = zip(*(read_headers(folder, files) for folder, files in columns), strict=True)
+    headers = list(zip(*(read_headers(folder, files) for folder, files in columns), strict=True))
     problems = [problem for i, row in enumerate(headers) for problem in _problems(source, i, row, smallest)]
     if problems:
         more = f" {len(problems) - 1} more cannot be used." if len(problems) > 1 else ""
         raise ValueError(problems[0] + more)
+    paths = (path for i in range(len(source)) for path in source.paths(i))
+    return frame_notes(zip(paths, (header for row in headers for header in row), strict=True))
+
+
+def frame_notes(headers: Iterable[tuple[Path, Header | str]]) -> tuple[str, ...]:
+    """A sentence on the files of several frames or pages, where there are some."""
+    several = [f"{path} ({h.frames})" for path, h in headers if isinstance(h, Header) and h.frames > 1]
+    if not several:
+        return ()
+    shown = ", ".join(several[:3]) + (f", ... ({len(several)} in all)" if len(several) > 3 else "")
+    return (f"of files with several frames or pages the first is taken: {shown}.",)
 
 
 def _problems(source: PictureFiles, i: int, row: tuple[Header | str, ...], smallest: transforms.Size) -> list[str]:

@@ -90,6 +90,29 @@ def test_an_empty_class_keeps_its_place_and_is_said(tmp_path):
     assert labelled.open_folder(folder, "train", channels=3).classes == ()
 
 
+def test_linked_class_folders_are_followed_and_loops_end(tmp_path):
+    class_folders(tmp_path / "elsewhere", {"bee": 2})
+    class_folders(tmp_path / "data", {"ant": 3, "cat": 3})
+    (tmp_path / "data" / "bee").symlink_to(tmp_path / "elsewhere" / "bee")
+    (tmp_path / "data" / "cat" / "loop").symlink_to(tmp_path / "data")
+    train = labelled.open_folder(tmp_path / "data", "train", channels=3)
+    assert train.classes == ("ant", "bee", "cat")
+    assert set(train.labels) == {0, 1, 2}
+    assert len(train) == 7  # one is held out
+    assert train.notes == ()
+
+
+def test_what_cannot_be_read_is_said(tmp_path):
+    class_folders(tmp_path, {"ant": 2, "bee": 2})
+    (tmp_path / "bee" / "raw.heic").write_bytes(b"x")
+    (note,) = labelled.open_folder(tmp_path, "train", channels=3).notes
+    assert note.startswith(f"{tmp_path}: left out 1 that look like pictures and cannot be read: bee/raw.heic")
+    class_folders(tmp_path / "split" / "train", {"ant": 2})
+    class_folders(tmp_path / "split" / "more", {"ant": 2})
+    (note,) = labelled.open_folder(tmp_path / "split", "train", channels=3).notes
+    assert note.endswith("what is beside them is not read: more.")
+
+
 def test_the_fingerprint_tells_labels_that_an_older_program_gave_otherwise(tmp_path):
     """A run of before goes on where its labels are the same, and is refused where they would be other classes."""
     for name, counts, renumbered in (

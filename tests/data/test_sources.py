@@ -4,6 +4,7 @@ import json
 import os
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -583,6 +584,25 @@ def test_single_photographs_are_not_looked_for_among_those_of_two_kinds(tmp_path
         ValueError, match=r"derive blur makes A of single photographs, and .* has folders of A and of B"
     ):
         open_rgb(tmp_path, derive="blur")
+
+
+def test_what_of_files_is_not_read_is_said(tmp_path):
+    for name in ("1.png", "2.png"):
+        paint_halves(tmp_path / "train" / name)
+    (tmp_path / "train" / "3.heic").write_bytes(b"x")
+    pairs = open_rgb(tmp_path)
+    (note,) = pairs.notes
+    assert note.startswith(f"{tmp_path / 'train'}: left out 1 that look like pictures and cannot be read: 3.heic")
+    assert sources.check_headers(pairs) == ()
+    frames = [Image.new("L", (16, 6), value) for value in (0, 100, 200)]
+    frames[0].save(tmp_path / "train" / "4.gif", save_all=True, append_images=frames[1:])
+    said = f"of files with several frames or pages the first is taken: {tmp_path / 'train' / '4.gif'} (3)."
+    assert sources.check_headers(open_rgb(tmp_path)) == (said,)
+    found = headers.read_headers(tmp_path / "train", ["4.gif", "1.png"])
+    assert sources.frame_notes(zip([Path(str(i)) for i in range(8)], [found[0]] * 8, strict=True)) == (
+        "of files with several frames or pages the first is taken: 0 (3), 1 (3), 2 (3), ... (8 in all).",
+    )
+    assert sources.frame_notes([(Path("1.png"), found[1]), (Path("2.png"), "is damaged")]) == ()
 
 
 def test_what_is_beside_the_folders_of_splits_is_said(tmp_path):
