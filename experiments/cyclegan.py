@@ -96,7 +96,7 @@ _WITHOUT = (
 PRESETS = {
     "demo": Config(
         preset="demo",
-        dataroot="embedded",
+        dataroot="builtin:embedded",
         name="demo_cyclegan",
         load_size=64,
         crop_size=64,

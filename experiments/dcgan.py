@@ -33,13 +33,13 @@ class Config(samplers.Config):
 
 def _prepared(name: str, **fields: Any) -> Config:
     """A conditional run on a data set of TFDS at 32x32."""
-    return Config(preset=name, name=name, dataroot=f"tfds:{name}", size=32, conditional=True, **fields)
+    return Config(preset=name, name=name, dataroot=f"builtin:tfds:{name}", size=32, conditional=True, **fields)
 
 
 PRESETS = {
     "demo": Config(
         preset="demo",
-        dataroot="embedded",
+        dataroot="builtin:embedded",
         name="demo_dcgan",
         size=32,
         conditional=True,
@@ -91,7 +91,7 @@ def experiment(config: Config) -> Experiment:
         method_name="dcgan",
         method=method,
         networks={"generator": networks.describe(painter), "critic": networks.describe(critic)},
-        specs=samplers.specs(config, painter, critic, method="dcgan"),
+        specs=samplers.specs(config, painter, critic, known, method="dcgan"),
         train=train,
         jitter=labelled.fitted(config.size, config.output_nc, flip=config.flip),
         exam=exam,

@@ -1,5 +1,6 @@
 """The pairs of image-to-image experiments: folders, photographs, or the embedded facades with what scores them."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gan_jax import flags, metrics, results
-from gan_jax.data import sources, synthetic, transforms
+from gan_jax.data import seams, sources, synthetic, transforms
 from gan_jax.data.pipeline import Source
 
 EMBEDDED_COUNTS = {"train": 400, "val": 32, "test": 64}
@@ -16,19 +17,25 @@ _ARCHIVES = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
 _ARCHIVED = ("facades", "maps", "edges2shoes", "edges2handbags", "night2day")
 
 
+def is_embedded(config: flags.ImageConfig) -> bool:
+    """Whether the pictures are those that the program draws. Raises ValueError for an ambiguous --dataroot."""
+    assert config.dataroot is not None
+    return sources.builtin(config.dataroot, "embedded") is not None
+
+
 def input_channels(config: flags.ImageConfig) -> int:
     """Channels of the generator's input."""
     return config.input_nc or (1 if config.derive in ("grey", "edges") else 3)
 
 
-def open_split(config: flags.ImageConfig, split: str) -> Source | None:
+def open_split(config: flags.ImageConfig, split: str, *, guessed: bool = False) -> Source | None:
     """The pairs of a split, every header read; None where there is no such split.
 
-    Raises FileNotFoundError and ValueError for data that cannot be used.
+    With `guessed` it was not said whether training pictures are pairs side by side or single photographs: they must
+    look as --derive, or its absence, has it. Raises FileNotFoundError and ValueError for data that cannot be used.
     """
-    assert config.dataroot is not None
     channels = input_channels(config)
-    if config.dataroot == "embedded":
+    if is_embedded(config):
         if config.derive or (channels, config.output_nc) != (3, 3):
             raise ValueError("the embedded facades are pairs in RGB: leave out --derive, --input_nc and --output_nc.")
         if config.preprocess not in ("resize_and_crop", "crop"):
@@ -40,7 +47,7 @@ def open_split(config: flags.ImageConfig, split: str) -> Source | None:
         count = min(EMBEDDED_COUNTS[split], config.max_dataset_size or EMBEDDED_COUNTS[split])
         facades = synthetic.Facades(split, count, size)
         return facades if config.direction == "AtoB" else sources.Exchanged(facades)
-    root = Path(config.dataroot)
+    root = Path(str(config.dataroot))
     if root.name in _ARCHIVED and not root.is_dir():
         raise FileNotFoundError(f"no folder {root}; unpack {_ARCHIVES}/{root.name}.tar.gz there, or give --dataroot.")
     pairs = sources.open_pairs(
@@ -52,11 +59,30 @@ def open_split(config: flags.ImageConfig, split: str) -> Source | None:
         source_channels=channels,
         target_channels=config.output_nc,
     )
+    if guessed and split == "train" and pairs is not None and len(pairs.folders) == 1:
+        _require_likeness(pairs, config.derive)
     if pairs is not None:
         # Below the crop a picture cannot be cut, below 11 pixels SSIM is not defined.
         crop = config.crop_size if config.preprocess == "crop" and split != "test" else 11
-        sources.check_headers(pairs, smallest=crop)
+        pairs = dataclasses.replace(pairs, notes=(*pairs.notes, *sources.check_headers(pairs, smallest=crop)))
     return pairs
+
+
+def _require_likeness(opened: sources.Pairs | sources.Photos, derive: str | None) -> None:
+    """Raises ValueError for single photographs that would be cut in halves, and for pairs that would be one picture."""
+    alike = seams.look_like_pairs(seams.sample([opened.paths(i)[0] for i in range(len(opened))]))
+    if alike is False and derive is None:
+        raise ValueError(
+            f"the pictures of {opened.folders[0]} look like single photographs, not like A and B side by side; give "
+            f"--derive {' or '.join(transforms.DERIVE)} to make their inputs of them, or --dataset_mode aligned if "
+            "they are pairs all the same."
+        )
+    if alike and derive is not None:
+        raise ValueError(
+            f"the pictures of {opened.folders[0]} look like A and B side by side, and --derive {derive} makes the "
+            "input of single photographs; leave it out, or give --dataset_mode single if they are photographs all the "
+            "same."
+        )
 
 
 def task(config: flags.ImageConfig, train: Source, val: Source | None, test: Source | None) -> results.Task:
@@ -78,7 +104,7 @@ def baselines(config: flags.ImageConfig, train: Source) -> dict[str, Callable[[n
     """What the generator must beat, where there is something."""
     if config.derive:
         return {f"{config.derive} input": lambda source: _with_channels(source, config.output_nc)}
-    if config.dataroot != "embedded" or config.direction == "BtoA":
+    if not is_embedded(config) or config.direction == "BtoA":
         return {}
     lookup = functools.cache(lambda: synthetic.mean_colour_lookup(train[i] for i in range(len(train))))
     return {"mean colour of each class": lambda source: synthetic.paint(source, lookup())}
@@ -92,7 +118,7 @@ def _with_channels(picture: np.ndarray, channels: int) -> np.ndarray:
 
 def label_scores(config: flags.ImageConfig) -> results.LabelScores | None:
     """Classes read back from painted photos, or from painted label maps, against the true label maps."""
-    if config.dataroot != "embedded":
+    if not is_embedded(config):
         return None
 
     def scores(outputs: np.ndarray, targets: np.ndarray, sources: np.ndarray) -> dict[str, float]:

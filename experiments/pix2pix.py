@@ -15,8 +15,8 @@ compares pix2pix with bicubic, SRResNet and SRGAN as a super-resolver of photogr
 import dataclasses
 import math
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 from experiments import games, pairs, pix2pix_ablation, pix2pix_upscale, translators
 from gan_jax import flags, networks, results, run
@@ -33,6 +33,9 @@ class Config(translators.Config):
     preset: flags.Preset = None
     """demo: the embedded facades, minutes on two CPU cores. ablate: the paper's tables. upscale: pix2pix beside SRGAN.
     Or a data set of the paper."""
+    dataset_mode: Literal["aligned", "single"] | None = None
+    """aligned: pairs. single: photographs, with --derive. Said by --derive unless given, and the pictures are looked
+    at before the first step."""
     unconditional: bool = False
     """Hide the input from the critic: the paper's GAN instead of its cGAN."""
     lambda_L1: float = 100.0  # noqa: N815 - the incumbent's flag
@@ -40,9 +43,23 @@ class Config(translators.Config):
     lambda_L2: float = 0.0  # noqa: N815 - beside lambda_L1
     """Weight of the L2 loss."""
 
+    def free_to_change(self, begun: Mapping[str, Any]) -> set[str]:
+        """Flags in which a run that was `begun` with those may go on otherwise; --derive says what is computed."""
+        return super().free_to_change(begun) | {"dataset_mode"}
+
     def check(self) -> None:
         """Raises ValueError where a flag holds what no run can have."""
         super().check()
+        if self.dataset_mode == "aligned" and self.derive:
+            raise ValueError(
+                f"--dataset_mode aligned reads pairs, and --derive {self.derive} makes the input of single "
+                "photographs; leave out one of them."
+            )
+        if self.dataset_mode == "single" and not self.derive:
+            raise ValueError(
+                f"--dataset_mode single wants --derive {' or '.join(transforms.DERIVE)}, which makes the inputs; "
+                "single pictures are translated by gan-jax translate RUN INPUT OUTPUT."
+            )
         for name in ("lambda_L1", "lambda_L2"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"--{name} is {getattr(self, name)}; wanted a finite number of at least 0.")
@@ -58,7 +75,7 @@ def _paper(name: str, **fields: Any) -> Config:
 
 _DEMO = Config(
     preset="demo",
-    dataroot="embedded",
+    dataroot="builtin:embedded",
     name="demo",
     load_size=128,
     crop_size=128,
@@ -75,7 +92,7 @@ PRESETS = {
     "ablate": dataclasses.replace(_DEMO, preset="ablate", name="ablation", n_epochs=1, n_epochs_decay=1),
     "upscale": Config(
         preset="upscale",
-        dataroot="photos",
+        dataroot="builtin:photos",
         name="upscale",
         preprocess="crop",
         crop_size=64,
@@ -105,7 +122,11 @@ def _preset(name: str | None) -> Config:
     return PRESETS[name] if name else Config()
 
 
-def experiment(config: Config, open_split: Callable[[Config, str], Source | None] = pairs.open_split) -> Experiment:
+def _open_split(config: Config, split: str) -> Source | None:
+    return pairs.open_split(config, split, guessed=config.dataset_mode is None)
+
+
+def experiment(config: Config, open_split: Callable[[Config, str], Source | None] = _open_split) -> Experiment:
     """The experiment that a configuration means, on the pairs that `open_split` opens."""
     if config.dataroot is None:
         raise ValueError(f"no training pictures: give --dataroot FOLDER, or a preset ({', '.join(PRESETS)}).")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from experiments import pairs
 from gan_jax import results, run
 from gan_jax.data import transforms
 from gan_jax.experiment import Experiment
@@ -90,7 +91,7 @@ def ablate(config: ImageConfig, experiment: Callable[[Any], Experiment]) -> int:
     A cell that is finished is not run again. Returns the exit code. Raises ValueError for other pictures than the
     embedded ones, which know their labels, and for crops that a cell's critic cannot judge.
     """
-    if config.dataroot != "embedded":
+    if not pairs.is_embedded(config):
         raise ValueError("ablate scores labels, which only the embedded facades know; leave out --dataroot.")
     smallest = max(3 * 2 ** cell["n_layers_D"] for cell in CELLS.values())
     if min(transforms.height_width(config.crop_size)) < smallest:

@@ -29,7 +29,12 @@ def upscale(config: ImageConfig, experiment: Callable[..., Experiment]) -> int:
     A run that is finished is not run again.
     """
     theirs = dataclasses.replace(
-        srgan.PRESETS["demo"], preset="demo", name="super_resolution", checkpoints_dir=config.folder, seed=config.seed
+        srgan.PRESETS["demo"],
+        preset="demo",
+        name="super_resolution",
+        checkpoints_dir=config.folder,
+        dataroot=config.dataroot,
+        seed=config.seed,
     )
     ours = dataclasses.replace(config, name="pix2pix", checkpoints_dir=config.folder)
     ours.check()

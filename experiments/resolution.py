@@ -8,18 +8,21 @@ from typing import Literal
 
 import numpy as np
 
-from gan_jax import degrade, evaluate, flags, image, perceptual, results
-from gan_jax.data import prepared, resolution
+from gan_jax import commandline, degrade, evaluate, flags, image, perceptual, results
+from gan_jax.data import prepared, resolution, seams, sources, transforms
 from gan_jax.data.pipeline import Source
 
 Scale = Literal[2, 3, 4, 8]
-PHOTOS = "photos"  # as a dataroot: the photographs of the extra of that name
+PHOTOS, PREPARED = "photos", "tfds:"  # as a dataroot: the photographs of the extra of that name; TFDS's data sets
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(flags.IterationConfig):
     """The flags of super-resolution's pictures."""
 
+    dataroot: commandline.Place | None = None
+    """Folder of photographs, builtin:photos for scikit-image's, or tfds:div2k/bicubic_x4 for a data set that TensorFlow
+    Datasets prepared."""
     tfds_dir: Path | None = None
     """Where --dataroot tfds:div2k/bicubic_x4 is prepared; ~/tensorflow_datasets unless given."""
     dataroot_lq: Path | None = None
@@ -30,7 +33,7 @@ class Config(flags.IterationConfig):
     """Side of the training crops in high resolution."""
     no_flip: bool = False
     """Do not mirror and turn training pictures at random."""
-    color: Literal["rgb", "grey"] = "rgb"
+    color: Literal["rgb", "grey", "gray"] = "rgb"
     """Channels of the pictures."""
     downscale: degrade.Kind = "bicubic"
     """What makes low resolution. A model learns its downscaler: use the one that your pictures have behind them."""
@@ -40,6 +43,9 @@ class Config(flags.IterationConfig):
     """Standard deviation of the noise in low resolution, in 8-bit levels; each image draws its own up to this."""
     jpeg: int | None = None
     """Lowest JPEG quality of low resolution; each image draws its own up to 95."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "color", transforms.spelled(self.color))
 
     def check(self) -> None:
         """Raises ValueError where a flag holds what no run can have."""
@@ -77,7 +83,12 @@ def degradation(config: Config) -> degrade.Degradation:
 
 def makes_low(config: Config) -> bool:
     """Whether low resolution is made of the photographs, and not given beside them."""
-    return config.dataroot_lq is None and not str(config.dataroot).startswith("tfds:")
+    return config.dataroot_lq is None and not (_builtin(config) or "").startswith(PREPARED)
+
+
+def _builtin(config: Config) -> str | None:
+    """What the dataroot names that is no folder."""
+    return None if config.dataroot is None else sources.builtin(config.dataroot, PHOTOS, PREPARED)
 
 
 def open_split(config: Config, split: str) -> Source | None:
@@ -87,16 +98,17 @@ def open_split(config: Config, split: str) -> Source | None:
     """
     if config.dataroot is None:
         raise ValueError(
-            f"no training pictures: give --dataroot FOLDER, --dataroot {PHOTOS} for scikit-image's, or a preset."
+            f"no training pictures: give --dataroot FOLDER, builtin:{PHOTOS} for scikit-image's, or a preset."
         )
-    if config.dataroot == PHOTOS:
+    named = _builtin(config)
+    if named == PHOTOS:
         if config.dataroot_lq is not None or config.color == "grey":
             raise ValueError(f"--dataroot {PHOTOS} is in RGB and has no low resolution; leave out the other flag.")
         return resolution.Installed(split, config.max_dataset_size)
-    if config.dataroot.startswith("tfds:"):
+    if named is not None:
         if config.dataroot_lq is not None or config.color == "grey":
             raise ValueError("--dataroot tfds: has low resolution of its own, in RGB; leave out the other flag.")
-        name = config.dataroot.removeprefix("tfds:")
+        name = named.removeprefix(PREPARED)
         pairs = prepared.PreparedPairs(name, split, folder=config.tfds_dir, limit=config.max_dataset_size)
         high, low = (pairs[0][kind].shape[:2] for kind in ("target", "source"))
         if low != (high[0] // config.scale, high[1] // config.scale):
@@ -116,7 +128,10 @@ def open_split(config: Config, split: str) -> Source | None:
     if photographs is not None:
         # SSIM's window or what LPIPS needs, beside the border that the protocol leaves out.
         scored = evaluate.SMALLEST["lpips" if _lpips() is not None and config.channels == 3 else "ssim"]
-        photographs.check(config.gt_size if split == "train" else scored + 2 * config.scale)
+        said = photographs.check(config.gt_size if split == "train" else scored + 2 * config.scale)
+        paths = [Path(photographs.folder, file) for file in photographs.files] if split == "train" else []
+        notes = (*photographs.notes, *said, *seams.notes(photographs.folder, paths))
+        photographs = dataclasses.replace(photographs, notes=notes)
     return photographs
 
 

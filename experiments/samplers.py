@@ -1,11 +1,12 @@
 """The pictures and the networks of experiments that make pictures from latents, and their flags."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from gan_jax import flags, networks
-from gan_jax.data import labelled, prepared, sources
+from gan_jax import commandline, flags, networks
+from gan_jax.data import labelled, prepared, seams, sources
 from gan_jax.data.labelled import Labelled
 from gan_jax.data.shapes import Shapes
 from gan_jax.generator import GeneratorSpec
@@ -18,9 +19,9 @@ EMBEDDED_COUNTS = {"train": 4000, "val": 500, "test": 500}
 class Config(flags.EpochConfig):
     """The flags of a generator from latents to pictures and of its critic."""
 
-    dataroot: str | None = None
+    dataroot: commandline.Place | None = None
     """Folder of training pictures, one folder a class if they have classes; "tfds:mnist" for a data set that
-    TensorFlow Datasets prepared; or "embedded" for the shapes that the program draws itself."""
+    TensorFlow Datasets prepared; or builtin:embedded for the shapes that the program draws itself."""
     batch_size: int = 64
     """Images a step, over all devices together."""
     n_epochs: int = 25
@@ -69,46 +70,56 @@ def open_split(config: Config, split: str) -> Labelled | None:
     root = config.dataroot
     if root is None:
         raise ValueError("no training pictures: give --dataroot FOLDER, or a preset.")
-    if root == "embedded":
+    named = sources.builtin(root, "embedded", "tfds:")
+    if named == "embedded":
         count = min(EMBEDDED_COUNTS[split], config.max_dataset_size or EMBEDDED_COUNTS[split])
         return Shapes(split, count, config.size)
-    if root.startswith("tfds:"):
-        name = root.removeprefix("tfds:")
+    if named is not None:
+        name = named.removeprefix("tfds:")
         return prepared.Prepared(name, split, folder=config.tfds_dir, limit=config.max_dataset_size)
     found = labelled.open_folder(Path(root), split, channels=config.output_nc, limit=config.max_dataset_size)
     if found is not None:
-        sources.check_headers(found)
+        paths = [found.paths(i)[0] for i in range(len(found))] if split == "train" else []
+        notes = (*found.notes, *sources.check_headers(found), *seams.notes(found.folders[0], paths))
+        found = dataclasses.replace(found, notes=notes)
     return found
 
 
-def classes(config: Config, train: Labelled) -> int:
-    """How many classes the networks are told; 0 unless conditional. Raises ValueError where pictures have none."""
+def classes(config: Config, train: Labelled) -> tuple[str, ...]:
+    """The classes that the networks are told; none unless conditional. Raises ValueError where pictures have none."""
     if config.conditional and not train.classes:
         raise ValueError(
             f"--conditional wants pictures with labels, and {config.dataroot} has no folder for each class; leave it "
             "out, or sort the pictures."
         )
-    return len(train.classes) if config.conditional else 0
+    return train.classes if config.conditional else ()
 
 
-def generator_module(config: Config, known: int) -> Any:
+def generator_module(config: Config, known: Sequence[str]) -> Any:
     """The generator's module."""
     return networks.DCGANGenerator(
-        config.output_nc, config.size, config.ngf, config.norm, known, config.statistics_batch
+        config.output_nc, config.size, config.ngf, config.norm, len(known), config.statistics_batch
     )
 
 
-def critic_module(config: Config, known: int, norm: Any) -> Any:
+def critic_module(config: Config, known: Sequence[str], norm: Any) -> Any:
     """The critic's module."""
-    return networks.DCGANCritic(config.size, config.ndf, norm, known, config.statistics_batch)
+    return networks.DCGANCritic(config.size, config.ndf, norm, len(known), config.statistics_batch)
 
 
-def specs(config: Config, generator: Any, critic: Any, *, method: str) -> dict[str, GeneratorSpec]:
+def specs(
+    config: Config, generator: Any, critic: Any, known: tuple[str, ...], *, method: str
+) -> dict[str, GeneratorSpec]:
     """What the files of the generator and the critic say."""
     common: dict[str, Any] = {"method": method, "norm": "running", "dropout": False}
     return {
         "generator": GeneratorSpec(
-            networks.describe(generator), config.nz, config.output_nc, **common, latent=config.latent
+            networks.describe(generator),
+            config.nz,
+            config.output_nc,
+            **common,
+            latent=config.latent,
+            classes=known or None,
         ),
         "critic": GeneratorSpec(networks.describe(critic), config.output_nc, 1, **common, kind="critic"),
     }

@@ -174,7 +174,7 @@ _BASICSR = dataclasses.replace(
 PRESETS = {
     "demo": Config(
         stage="both",
-        dataroot=resolution.PHOTOS,
+        dataroot="builtin:photos",
         scale=2,
         gt_size=64,
         batch_size=8,

@@ -1,5 +1,6 @@
 """The pictures of experiments without pairs: folders of two kinds, pairs taken apart, or the embedded day and night."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -32,7 +33,7 @@ def tasks(config: translators.Config, mode: str) -> dict[str, results.Task]:
         "still": transforms.centre(config.preprocess, **sizes),
         "whole": transforms.whole(config.preprocess, **sizes),
     }
-    if mode == "unaligned" and config.dataroot != "embedded":
+    if mode == "unaligned" and not pairs.is_embedded(config):
         opened = {split: {kind: _open_kind(config, mode, split, kind) for kind in KINDS} for split in ("val", "test")}
         return {
             name: results.Task(opened["val"][kind], opened["test"][kind], source=kind, target=None, **common)
@@ -48,7 +49,7 @@ def tasks(config: translators.Config, mode: str) -> dict[str, results.Task]:
 
 
 def _open_pairs(config: translators.Config, split: str) -> Source | None:
-    if config.dataroot != "embedded":
+    if not pairs.is_embedded(config):
         return pairs.open_split(config, split)
     if (pairs.input_channels(config), config.output_nc) != (3, 3):
         raise ValueError("the embedded day and night are pictures in RGB: leave out --input_nc and --output_nc.")
@@ -66,11 +67,12 @@ def _open_pairs(config: translators.Config, split: str) -> Source | None:
 
 def _open_kind(config: translators.Config, mode: str, split: str, kind: str) -> Source | None:
     """The pictures of one kind, where there are some of that split."""
-    if config.dataroot == "embedded" or mode == "aligned":
+    embedded = pairs.is_embedded(config)
+    if embedded or mode == "aligned":
         both = _open_pairs(config, split)
         assert both is not None
         half = len(both) // 2
-        indices = (range(half) if kind == "A" else range(half, 2 * half)) if config.dataroot == "embedded" else None
+        indices = (range(half) if kind == "A" else range(half, 2 * half)) if embedded else None
         return sources.Side(both, KINDS[kind], kind, indices)
     folder: Literal["A", "B"] = "A" if (kind == "A") == (config.direction == "AtoB") else "B"
     opened = sources.open_side(
@@ -82,5 +84,6 @@ def _open_kind(config: translators.Config, mode: str, split: str, kind: str) -> 
         limit=config.max_dataset_size,
     )
     if opened is not None:
-        sources.check_headers(opened, smallest=config.crop_size if config.preprocess == "crop" else 1)
+        said = sources.check_headers(opened, smallest=config.crop_size if config.preprocess == "crop" else 1)
+        opened = dataclasses.replace(opened, notes=(*opened.notes, *said))
     return opened

@@ -71,7 +71,7 @@ class Config(samplers.Config):
 PRESETS = {
     "demo": Config(
         preset="demo",
-        dataroot="embedded",
+        dataroot="builtin:embedded",
         name="demo_wgan",
         size=32,
         conditional=True,
@@ -92,7 +92,7 @@ PRESETS = {
     "mnist": Config(
         preset="mnist",
         name="mnist_wgan",
-        dataroot="tfds:mnist",
+        dataroot="builtin:tfds:mnist",
         size=32,
         output_nc=1,
         batch_size=50,
@@ -102,7 +102,7 @@ PRESETS = {
     "cifar10": Config(
         preset="cifar10",
         name="cifar10_wgan",
-        dataroot="tfds:cifar10",
+        dataroot="builtin:tfds:cifar10",
         size=32,
         nz=128,
         ngf=128,
@@ -151,7 +151,7 @@ def experiment(config: Config) -> Experiment:
         method_name=name,
         method=method,
         networks={"generator": networks.describe(painter), "critic": networks.describe(critic)},
-        specs=samplers.specs(config, painter, critic, method=name),
+        specs=samplers.specs(config, painter, critic, known, method=name),
         train=train,
         jitter=labelled.fitted(config.size, config.output_nc, flip=config.flip),
         exam=exam,

@@ -56,7 +56,7 @@ class Translate:
     def run(self) -> int:
         """Returns the exit code."""
         from gan_jax import generator, infer
-        from gan_jax.data import pictures
+        from gan_jax.data import pictures, seams
         from gan_jax.data.pictures import WITH_QUALITY
 
         if len(self.paths) < 2:
@@ -95,6 +95,11 @@ class Translate:
             jobs = [job for job in jobs if not all(path.exists() for path in infer.outputs(job, samples=self.samples))]
         speaker = _Speaker("translated")
         speaker.notes(pictures.notes(inputs))
+        if self.half is None and seams.hold_pairs([job.input for job in jobs]):
+            speaker.note(
+                "these look like pairs side by side, and the whole of each is translated; --half left takes the left "
+                "picture of each alone, --half right the other."
+            )
         failures = infer.translate_files(
             model,
             jobs,
@@ -128,8 +133,8 @@ class Sample:
     """How many: 64 unless given, and a generator with classes then fills a grid with a row a class."""
     seed: int = 0
     """Chooses the latents; picture i of a seed does not depend on --n."""
-    label: int | None = None
-    """The class of all pictures; else the classes take turns."""
+    label: str | None = None
+    """The class of all pictures: its name, or its number where no class has that name; else the classes take turns."""
     interpolate: bool = False
     """Rows of pictures that each go from one latent to another, in place of pictures of latents drawn alone."""
 
@@ -141,18 +146,18 @@ class Sample:
             raise ValueError(f"--n is {self.n}; wanted at least 1.")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"--seed is {self.seed}; wanted at least 0 and less than 2**32.")
+        model = generator.load(self.generator)
         try:
+            label = None if self.label is None else sampling.label_of(model, self.label)
             written = sampling.write(
-                generator.load(self.generator),
-                self.output,
-                count=self.n,
-                seed=self.seed,
-                label=self.label,
-                interpolate=self.interpolate,
+                model, self.output, count=self.n, seed=self.seed, label=label, interpolate=self.interpolate
             )
         except sampling.UnfitError as error:  # it knows no file
             raise ValueError(f"{self.generator}: {error}") from None
-        print(f"wrote {written} pictures to {self.output}")
+        of_class = "" if label is None else f" of class {label}"
+        if label is not None and model.spec.classes:
+            of_class = f" of class {model.spec.classes[label]} (label {label})"
+        print(f"wrote {written} pictures{of_class} to {self.output}")
         return 0
 
 

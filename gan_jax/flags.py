@@ -63,7 +63,7 @@ class Config:
     """The flags that every experiment has; an experiment's own configuration extends them."""
 
     dataroot: commandline.Place | None = None
-    """Folder of training pictures, or "embedded" for the set that the program draws itself."""
+    """Folder of training pictures, or builtin:embedded for the set that the program draws itself."""
     name: str = "experiment_name"
     """Name of the run: its folder under checkpoints_dir, and its generator file."""
     checkpoints_dir: Path = Path("checkpoints")
@@ -275,6 +275,9 @@ class ImageConfig(EpochConfig):
     """Channels of the input; 1 with --derive grey or edges, 3 otherwise."""
     output_nc: Literal[1, 3] = 3
     """Channels of the output."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "derive", transforms.spelled(self.derive))
 
     def check(self) -> None:
         """Raises ValueError where a flag holds what no run can have."""

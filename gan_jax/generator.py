@@ -14,8 +14,9 @@ import safetensors.numpy
 
 from gan_jax import networks
 
-FORMAT_VERSION = 2
-_SINCE_2 = ("degradation", "latent")  # a file without them says format 1, which older programs can read
+FORMAT_VERSION = 3
+# The format that a file with these fields says; one without them says 1, which older programs can read.
+_SINCE = {"degradation": 2, "latent": 2, "classes": 3}
 # Ends of the names of a run's files that are not its last generator.
 BESIDE = ("_best", "_critic", "_critic_A", "_critic_B")
 _KEY = "gan_jax"
@@ -43,6 +44,14 @@ class GeneratorSpec:
     kind: Literal["generator", "critic", "features"] = "generator"
     degradation: Mapping[str, Any] | None = None  # what made its training inputs, as degrade.describe writes it
     latent: Literal["normal", "uniform"] | None = None  # what the latents of a generator of pictures are drawn from
+    classes: tuple[str, ...] | None = None  # the names of its labels 0, 1, ..., where they have names
+
+    @property
+    def classes_in_words(self) -> str:
+        """The first ten labels with their names, and how many there are; empty where they have no names."""
+        names = self.classes or ()
+        more = [f"... ({len(names)} in all)"] if len(names) > 10 else []
+        return ", ".join([*(f"{label} {name}" for label, name in enumerate(names[:10])), *more])
 
 
 class Generator(NamedTuple):
@@ -68,10 +77,9 @@ def save(path: str | Path, generator: Generator) -> None:
     Which images shared statistics in training, the architecture's `statistics_batch`, is not kept.
     """
     spec = dataclasses.replace(generator.spec, architecture=_for_use(generator.spec.architecture))
-    metadata = dataclasses.asdict(spec)
-    newer = {name: metadata.pop(name) for name in _SINCE_2 if metadata[name] is not None}
-    metadata = {name: value for name, value in metadata.items() if name not in _SINCE_2} | newer
-    metadata["format"] = 2 if newer else 1
+    fields = dataclasses.asdict(spec)
+    metadata = {name: value for name, value in fields.items() if name not in _SINCE or value is not None}
+    metadata["format"] = max((_SINCE[name] for name in _SINCE if name in metadata), default=1)
     arrays = {
         jax.tree_util.keystr(place, simple=True, separator="/"): np.ascontiguousarray(leaf)
         for place, leaf in jax.tree_util.tree_leaves_with_path(generator.variables)
@@ -176,6 +184,8 @@ def _read_spec(path: Path) -> GeneratorSpec:
         ranges = {name: tuple(fields[name]) for name in ("input_range", "output_range") if version <= FORMAT_VERSION}
         if version <= FORMAT_VERSION and fields.get("degradation") is not None:
             fields["degradation"]["name"]  # raises where it is none
+        if version <= FORMAT_VERSION and fields.get("classes") is not None:
+            fields["classes"] = tuple(name + "" for name in fields["classes"])  # raises where they are no names
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} says nothing that this gan_jax understands ({error}); write it anew.") from None
     # A newer format may have anything: it is told apart before more is read.
@@ -199,6 +209,9 @@ def _contradiction(generator: Generator) -> str | None:
         said, meant = getattr(spec, name), getattr(module, name, getattr(spec, name))
         if said != meant:
             return f"its {name} is {said}, and its network's {meant}"
+    known = getattr(module, "classes", 0)
+    if spec.classes is not None and len(spec.classes) != known:
+        return f"it names {len(spec.classes)} classes, and its network tells {known} apart"
     init = networks.from_linen(module).init
     try:
         inputs = networks.example(module, spec.in_channels)

@@ -107,7 +107,6 @@ BOTH = (
 
 _OTHER_DATA = (
     Row("--dataset_mode", "colorization", "refused", _COLOUR),
-    Row("--dataset_mode", "single", "refused", "it trains nothing; use gan-jax translate RUN INPUT OUTPUT."),
     Row(
         "--dataset_mode",
         ANY,
@@ -121,7 +120,8 @@ PIX2PIX = (
     Row("--lambda_L1", ANY, "same"),
     Row("--lambda_A", ANY, "mapped", "with pix2pix it was the weight of L1.", to="--lambda_L1 {}"),
     Row("--align_data --use_dropout", None, "mapped", "what pix2pix does anyway."),
-    Row("--dataset_mode", "aligned", "mapped", "pairs are what pix2pix reads."),
+    Row("--dataset_mode", "aligned", "same", "without it pictures that do not look like pairs are refused."),
+    Row("--dataset_mode", "single", "same", "with --derive: photographs to train on."),
     Row("--dataset_mode", "unaligned", "refused", _UNALIGNED),
     *_OTHER_DATA,
     Row("--pool_size --identity --lambda_identity --lambda_B", ANY, "ignored", _CYCLEGAN),
@@ -134,6 +134,7 @@ CYCLEGAN = (
     Row("--align_data", None, "mapped", to="--dataset_mode aligned"),
     Row("--use_dropout", None, "refused", "CycleGAN trains without dropout; leave it out."),
     Row("--dataset_mode", "unaligned aligned", "same"),
+    Row("--dataset_mode", "single", "refused", "it trains nothing; use gan-jax translate RUN INPUT OUTPUT."),
     *_OTHER_DATA,
     Row("--lambda_L1", ANY, "ignored", _PIX2PIX),
 )

@@ -44,7 +44,8 @@ def _generator(path: Path) -> str:
         size = model.module.size
         picture = f"{size}x{size} pixels of {spec.out_channels} channels in {list(spec.output_range)}"
         drawn = f"{spec.latent} latents" if spec.latent else "latents"
-        return "\n".join([*lines, f"  {drawn} of {spec.in_channels} numbers -> {picture}"])
+        classes = [f"  classes: {spec.classes_in_words}"] if spec.classes else []
+        return "\n".join([*lines, f"  {drawn} of {spec.in_channels} numbers -> {picture}", *classes])
     statistics = "each image's own statistics" if spec.norm == "image" else "running statistics"
     learned_from = [] if spec.degradation is None else [f"  learned from {_degradation(spec.degradation)}"]
     return "\n".join(

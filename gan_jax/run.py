@@ -88,6 +88,8 @@ def execute(config: Config, experiment: Experiment) -> int:
     example = {name: np.stack([picture] * config.images_per_step) for name, picture in pair.items()}
     shapes = parallel.abstract_state(experiment.method, example, mesh)
     description = _describe(config, experiment, steps, example, shapes)
+    for note in dict.fromkeys(note for source in _splits(experiment).values() for note in getattr(source, "notes", ())):
+        print(f"note: {note}")
     if config.dry_run:
         return _dry_run(config, experiment, description, example, mesh)
 
@@ -140,6 +142,7 @@ def _describe(
             **{split: 0 if source is None else len(source) for split, source in splits.items()},
             "fingerprints": {split: fingerprint(source) for split, source in splits.items()},
             "batch": {name: list(images.shape) for name, images in example.items()},
+            **({"classes": list(classes)} if (classes := getattr(experiment.train, "classes", ())) else {}),
         },
         "networks": {
             name: {**network, **({"parameters": counts[name]} if name in counts else {})}
@@ -209,8 +212,9 @@ def _changes(before: dict[str, Any], now: dict[str, Any], config: Config) -> lis
         if name in known and known[name].get("digest") != network.get("digest")
     ]
     if not changes:
+        what = "the pictures or the order of the classes" if now["data"].get("classes") else "the pictures"
         changes += [
-            f"the pictures of {split} changed ({before['data'].get(split)} before, {now['data'][split]} now)"
+            f"{what} of {split} changed ({before['data'].get(split)} before, {now['data'][split]} now)"
             for split, fingerprints in now["data"]["fingerprints"].items()
             if not split.startswith("test") and before["data"]["fingerprints"].get(split) != fingerprints
         ]

@@ -44,6 +44,25 @@ def classes_of(generator: Generator) -> int:
     return int(generator.spec.architecture.get("classes", 0))
 
 
+def label_of(generator: Generator, name: str) -> int:
+    """The label of the class that is called so, or of that number where none is.
+
+    Raises UnfitError for a generator that does not start from latents, and where no class is meant.
+    """
+    _distribution(generator)
+    known, names = classes_of(generator), generator.spec.classes or ()
+    if name in names:
+        return names.index(name)
+    if name.isdecimal() and int(name) < known:
+        return int(name)
+    if not known:
+        raise UnfitError(f"the generator has no classes, so none is {name}; leave out --label.")
+    numbers = f"a number from 0 to {known - 1}"
+    if not names:
+        raise UnfitError(f"no class is {name}, and the generator's file has no names of classes; wanted {numbers}.")
+    raise UnfitError(f"no class is {name}; wanted {numbers}, or a name: {generator.spec.classes_in_words}.")
+
+
 def sample(generator: Generator, z: np.ndarray, labels: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
     """Pictures uint8 [N, H, W, C] of latents [N, Z] and, for a generator with classes, labels [N].
 
@@ -193,7 +212,7 @@ class Samples:
     def validate(self, generators: Mapping[str, Generator]) -> tuple[dict[str, float], np.ndarray]:
         """Scores against the validation pictures where they have labels, and the samples of fixed latents."""
         (model,) = generators.values()
-        scores = self._scores(model, self.val) if self.val is not None and self.train.classes else {}
+        scores = self._scores(model, self.val) if self.val is not None and self._scored(self.val) else {}
         return scores, class_rows(model)
 
     def loss(self, scores: Mapping[str, float]) -> float | None:
@@ -218,10 +237,10 @@ class Samples:
             pictures.save(folder / "output" / f"{name}.png", picture)
         rows: list[dict[str, Any]] = []
         count = 0
-        if real is not None and self.train.classes:
+        if real is not None and self._scored(real):
             count = min(len(real), _SCORED)
             rows = [{"name": "generator", **self._scores(model, real)}]
-            if self.val is not None:
+            if self.val is not None and self._scored(self.val):
                 rows.append({"name": "ground truth", **self._compare(*_stacked(self.val, self.still, _SCORED), real)})
         result = {
             "split": "test",
@@ -234,6 +253,10 @@ class Samples:
         }
         results.write_json(folder / "scores.json", result)
         return result
+
+    def _scored(self, real: Labelled) -> bool:
+        """Whether samples can be compared with these: they have labels, and are the two or more of a distribution."""
+        return len(real) > 1 and bool(self.train.classes)
 
     @functools.cached_property
     def _classifier(self) -> Generator:
@@ -275,10 +298,14 @@ def _stacked(source: Labelled, still: Transform, count: int) -> tuple[np.ndarray
 def _sorted_by_class(source: Labelled, still: Transform, each: int) -> np.ndarray:
     """Pictures [N, H, W, C] of every class, `each` of it and classes in order; white where there are fewer."""
     wanted: dict[int, list[np.ndarray]] = {label: [] for label in range(len(source.classes))}
-    # Folders are in the order of their classes: gone through in that order, nearly all would be decoded.
+    # Folders are in the order of their classes: gone through in that order, nearly all would be decoded. Where labels
+    # are known beforehand only what is shown is, however few pictures a class has.
+    labels = getattr(source, "labels", None)
     for i in map(int, np.random.default_rng(0).permutation(len(source))):
         if all(len(images) >= each for images in wanted.values()):
             break
+        if labels is not None and len(wanted[labels[i]]) >= each:
+            continue
         item = still(source[i], np.random.default_rng(i))
         if len(images := wanted[int(item["label"])]) < each:
             images.append(item["image"])

@@ -416,6 +416,19 @@ def test_names_formats_and_halves_are_options(folder, capsys):
     assert "--quality is for .jpg, .webp and .avif" in capsys.readouterr().err
 
 
+def test_pairs_that_are_translated_as_one_picture_are_said(folder, capsys):
+    rows, columns = np.mgrid[:16, :16]
+    smooth = np.stack([8 * rows, 8 * columns, 4 * (rows + columns)], axis=-1).astype(np.uint8)
+    for k in range(3):
+        pair = np.concatenate([smooth, 255 - np.rot90(smooth, k)], axis=1)
+        pictures.save(folder / "pairs" / f"{k}.png", pair)
+    assert gan_jax("translate", folder / "g.safetensors", folder / "pairs", folder / "out") == 0
+    assert "--half left takes the left picture" in capsys.readouterr().err
+    assert gan_jax("translate", folder / "g.safetensors", folder / "pairs", folder / "half", "--half", "left") == 0
+    assert capsys.readouterr().err == ""
+    assert pictures.read(folder / "half" / "0.png", 3).shape == (16, 16, 3)
+
+
 def test_what_is_left_out_is_said_and_notes_end_after_ten(folder, capsys):
     (folder / "in" / "phone.heic").write_bytes(b"x")
     frames = [Image.new("L", (8, 8), 99 * k) for k in range(2)]

@@ -140,6 +140,18 @@ def pairs(*names: str) -> Prepare:
     return both(remove("data"), *(picture(f"data/{name}") for name in names))
 
 
+def photographs(path: str, count: int) -> Prepare:
+    """A folder of gradients: nothing jumps in their middle."""
+
+    def prepare(patch: Patch) -> None:
+        folder(path)(patch)
+        for i in range(count):
+            columns = np.linspace(40 * np.cos(i), 215, 64) + np.arange(48)[:, None]
+            Image.fromarray((3 * columns % 256 // 2).astype(np.uint8)).save(f"{path}/{i}.png")
+
+    return prepare
+
+
 def bomb(path: str) -> Prepare:
     """The beginning of a PNG of 900 megapixels, without them."""
     header = b"IHDR" + struct.pack(">IIBBBBB", 30000, 30000, 8, 2, 0, 0, 0)
@@ -175,7 +187,7 @@ def of_channels(path: str, in_channels: int) -> Prepare:
     return prepare
 
 
-def of_latents(path: str, classes: int) -> Prepare:
+def of_latents(path: str, classes: int, names: tuple[str, ...] | None = None) -> Prepare:
     """An untrained generator from latents."""
 
     def prepare(patch: Patch) -> None:
@@ -184,7 +196,8 @@ def of_latents(path: str, classes: int) -> Prepare:
         params, stats = jax.eval_shape(networks.from_linen(module).init, jax.random.key(0), *inputs)
         variables = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), {"params": params, "stats": stats})
         described = networks.describe(module)
-        spec = generator.GeneratorSpec(described, 4, 3, "dcgan", norm="running", dropout=False, latent="normal")
+        drawn = {"latent": "normal", "classes": names}
+        spec = generator.GeneratorSpec(described, 4, 3, "dcgan", norm="running", dropout=False, **drawn)
         generator.save(Path(path), generator.Generator(spec, variables))
 
     return prepare
@@ -245,6 +258,51 @@ CASES: dict[str, list[Case]] = {
             "no `--dataroot` and no preset",
             "pix2pix --bare",
             f"no training pictures: give --dataroot FOLDER, or a preset ({PRESETS}).",
+        ),
+        Case(
+            "`--dataroot embedded` where a folder is called so",
+            "pix2pix --dataroot embedded",
+            "--dataroot embedded may mean what is called so in this folder, or the pictures that the program knows by "
+            "that word; give --dataroot ./embedded or --dataroot builtin:embedded.",
+            folder("embedded"),
+        ),
+        Case(
+            "`--dataroot builtin:photos` of a recipe that has none",
+            "pix2pix --dataroot builtin:photos",
+            "--dataroot builtin:photos: there is builtin:embedded; a folder of that name is ./builtin:photos.",
+        ),
+        Case(
+            "photographs without `--derive`",
+            "pix2pix --dataroot data",
+            "the pictures of data look like single photographs, not like A and B side by side; give --derive grey or "
+            "edges or blur or mosaic to make their inputs of them, or --dataset_mode aligned if they are pairs all the "
+            "same.",
+            photographs("data", 9),
+        ),
+        Case(
+            "`--derive` where pictures are pairs",
+            "pix2pix --derive grey",
+            "the pictures of data/train look like A and B side by side, and --derive grey makes the input of single "
+            "photographs; leave it out, or give --dataset_mode single if they are photographs all the same.",
+        ),
+        Case(
+            "`--derive` where there are `trainA` and `trainB`",
+            "pix2pix --derive grey",
+            "derive grey makes A of single photographs, and data has folders of A and of B; leave it out, or give the "
+            "folder of one of them.",
+            pairs("trainA/a.png", "trainB/a.png"),
+        ),
+        Case(
+            "`--dataset_mode single` without `--derive`",
+            "pix2pix --dataset_mode single",
+            "--dataset_mode single wants --derive grey or edges or blur or mosaic, which makes the inputs; single "
+            "pictures are translated by gan-jax translate RUN INPUT OUTPUT.",
+        ),
+        Case(
+            "`--dataset_mode aligned` with `--derive`",
+            "pix2pix --dataset_mode aligned --derive blur",
+            "--dataset_mode aligned reads pairs, and --derive blur makes the input of single photographs; leave out "
+            "one of them.",
         ),
         Case(
             "a folder that does not exist",
@@ -574,7 +632,7 @@ CASES: dict[str, list[Case]] = {
         Case(
             "no `--dataroot`",
             "srgan",
-            "no training pictures: give --dataroot FOLDER, --dataroot photos for scikit-image's, or a preset.",
+            "no training pictures: give --dataroot FOLDER, builtin:photos for scikit-image's, or a preset.",
         ),
         Case(
             "a folder that does not exist",
@@ -1041,13 +1099,20 @@ CASES: dict[str, list[Case]] = {
         Case(
             "`--label 3` of three classes",
             "gan-jax sample g.safetensors grid.png --label 3",
-            "g.safetensors: labels are [3]; wanted 0 to 2.",
+            "g.safetensors: no class is 3, and the generator's file has no names of classes; wanted a number from 0 "
+            "to 2.",
             of_latents("g.safetensors", 3),
+        ),
+        Case(
+            "`--label cow` of a generator that knows its classes by name",
+            "gan-jax sample g.safetensors grid.png --label cow",
+            "g.safetensors: no class is cow; wanted a number from 0 to 2, or a name: 0 ant, 1 bee, 2 cat.",
+            of_latents("g.safetensors", 3, ("ant", "bee", "cat")),
         ),
         Case(
             "`--label` of a generator without classes",
             "gan-jax sample g.safetensors grid.png --label 1",
-            "g.safetensors: labels are [1]; the generator has none.",
+            "g.safetensors: the generator has no classes, so none is 1; leave out --label.",
             of_latents("g.safetensors", 0),
         ),
         Case(

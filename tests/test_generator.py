@@ -44,6 +44,29 @@ def test_a_degradation_is_kept_and_only_files_with_one_need_a_program_that_knows
     assert degrade.build(generator.load(tmp_path / "degraded").spec.degradation).noise == (0.0, 5.0)
 
 
+def test_names_of_classes_are_kept_and_only_files_with_some_need_a_program_that_knows_them(tmp_path):
+    module = networks.DCGANGenerator(size=8, width=1, classes=2)
+    inputs = [np.zeros(example.shape, example.dtype) for example in networks.example(module, 4)]
+    params, stats = networks.from_linen(module).init(jax.random.key(0), *inputs)
+    spec = generator.GeneratorSpec(
+        networks.describe(module), 4, 3, "dcgan", norm="running", dropout=False, latent="normal"
+    )
+    formats = []
+    for classes in (None, ("cat", "\udc83\u00e9")):  # a folder's name need be no text
+        model = generator.Generator(dataclasses.replace(spec, classes=classes), {"params": params, "stats": stats})
+        generator.save(tmp_path / "g", model)
+        assert generator.load(tmp_path / "g").spec == model.spec
+        with safetensors.safe_open(tmp_path / "g", framework="numpy") as file:
+            fields = json.loads(file.metadata()["gan_jax"])
+        formats.append((fields["format"], "classes" in fields))
+    assert formats == [(2, False), (3, True)]
+    with pytest.raises(ValueError, match="contradicts itself: it names 1 classes, and its network tells 2 apart"):
+        generator.load(rewritten(tmp_path / "g", model, classes=["cat"]))
+    for wrong in ([1, 2], 3):
+        with pytest.raises(ValueError, match="says nothing that this gan_jax understands"):
+            generator.load(rewritten(tmp_path / "g", model, classes=wrong))
+
+
 def test_a_runs_folder_means_its_last_generator(tmp_path, tiny_generator):
     model = tiny_generator()
     generator.save(tmp_path / "run_best.safetensors", model)
@@ -101,7 +124,7 @@ def test_files_of_others_and_of_newer_programs_are_refused(tmp_path, tiny_genera
         generator.load(foreign)
     metadata = {"format": generator.FORMAT_VERSION + 1}
     foreign.write_bytes(safetensors.numpy.save({"x": np.zeros(2, np.float32)}, {"gan_jax": json.dumps(metadata)}))
-    with pytest.raises(ValueError, match="has format 3 and this gan_jax reads up to 2; install a newer"):
+    with pytest.raises(ValueError, match="has format 4 and this gan_jax reads up to 3; install a newer"):
         generator.load(foreign)
     odd = {"format": 2, **dataclasses.asdict(tiny_generator().spec), "degradation": {"scale": 4}}
     for text in ("not json", "{}", "3", "[]", json.dumps({"format": 1, "colour": 3}), json.dumps(odd)):

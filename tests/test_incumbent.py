@@ -109,7 +109,8 @@ def test_the_line_of_2017():
     line = "--name f --model pix2pix --which_model_netG unet_256 --which_direction BtoA --lambda_A 100 "
     line += "--dataset_mode aligned --no_lsgan --norm batch --pool_size 0 --fineSize=128 --niter 5"
     ours, lines = read(*line.split())
-    expected = "--name f --netG unet_256 --direction BtoA --lambda_L1 100 --gan_mode vanilla --norm batch "
+    expected = "--name f --netG unet_256 --direction BtoA --lambda_L1 100 --dataset_mode aligned --gan_mode vanilla "
+    expected += "--norm batch "
     expected += "--crop_size 128 --n_epochs 5"
     assert ours == expected.split()
     assert lines == ["ignored --pool_size: pix2pix has no such part; it is CycleGAN's."]

@@ -1,5 +1,7 @@
 """Pictures from latents: what a sample depends on, grids, files, and the exam of a run."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -121,12 +123,50 @@ def test_inspect_says_what_latents_are_wanted(files, capsys):
     assert "  uniform latents of 6 numbers -> 8x8 pixels of 3 channels in [-1.0, 1.0]" in said
 
 
+def named(model, *names):
+    return model._replace(spec=dataclasses.replace(model.spec, classes=names))
+
+
+def test_a_class_is_called_by_its_name_or_by_its_number_where_none_has_that_name(classed):
+    assert [sampling.label_of(classed, name) for name in ("0", "2")] == [0, 2]
+    with pytest.raises(
+        sampling.UnfitError, match=r"no class is cat, and .* no names of classes; wanted a number from 0"
+    ):
+        sampling.label_of(classed, "cat")
+    numbered = named(classed, "1", "2", "cat")
+    assert [sampling.label_of(numbered, name) for name in ("1", "2", "cat", "0")] == [0, 1, 2, 0]
+    for wrong in ("3", "-1", "Cat", "", "0.0"):
+        with pytest.raises(sampling.UnfitError, match=r"from 0 to 2, or a name: 0 1, 1 2, 2 cat\.$"):
+            sampling.label_of(numbered, wrong)
+    spec = dataclasses.replace(classed.spec, classes=tuple("abcdefghijkl"))
+    assert spec.classes_in_words == "0 a, 1 b, 2 c, 3 d, 4 e, 5 f, 6 g, 7 h, 8 i, 9 j, ... (12 in all)"
+    assert classed.spec.classes_in_words == ""
+
+
+def test_the_class_that_was_made_is_said(tmp_path, classed, capsys):
+    for name, model in (("numbers", classed), ("names", named(classed, "ant", "bee", "0"))):
+        generator.save(tmp_path / f"{name}.safetensors", model)
+    for name, label, said in (("numbers", "1", "class 1"), ("names", "bee", "class bee (label 1)")):
+        assert (
+            call("sample", tmp_path / f"{name}.safetensors", tmp_path / f"{name}.png", "--label", label, "--n", 2) == 0
+        )
+        assert capsys.readouterr().out == f"wrote 2 pictures of {said} to {tmp_path / name}.png\n"
+    np.testing.assert_array_equal(*(pictures.read(tmp_path / f"{name}.png", 3) for name in ("numbers", "names")))
+    assert call("sample", tmp_path / "names.safetensors", tmp_path / "zero.png", "--label", "0", "--n", 2) == 0
+    assert "of class 0 (label 2)" in capsys.readouterr().out  # its name, before it is another's number
+    assert call("inspect", tmp_path / "names.safetensors") == 0
+    assert capsys.readouterr().out.endswith("\n  classes: 0 ant, 1 bee, 2 0\n")
+    assert call("inspect", tmp_path / "numbers.safetensors") == 0
+    assert "classes:" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["sample", "translator.safetensors", "a.png"], "a generator of pix2pix, which makes no pictures from latents"),
-        (["sample", "plain.safetensors", "a.png", "--label", "1"], "labels are [1]; the generator has none."),
-        (["sample", "classed.safetensors", "a.png", "--label", "3"], "labels are [3]; wanted 0 to 2."),
+        (["sample", "plain.safetensors", "a.png", "--label", "1"], "has no classes, so none is 1; leave out"),
+        (["sample", "classed.safetensors", "a.png", "--label", "3"], "no class is 3"),
+        (["sample", "classed.safetensors", "a.png", "--label", "-1"], "no class is -1"),
         (["sample", "plain.safetensors", "a.png", "--n", "0"], "--n is 0; wanted at least 1."),
         (["sample", "plain.safetensors", "a.png", "--n", "9", "--interpolate"], "wanted a multiple of it."),
         (["sample", "plain.safetensors", "a.png", "--seed", "-1"], "--seed is -1; wanted at least 0"),

@@ -4,6 +4,9 @@ A labelled source gives {"name": str, "image": uint8 [H, W, C], "label": int}, a
 none where nothing tells the pictures apart, and then every label is 0.
 """
 
+import functools
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,6 +36,7 @@ class ClassFolders(sources.PictureFiles):
 
     classes: tuple[str, ...]
     channels: int
+    renumbered: bool = False  # whether programs that sorted classes as text, and knew no empty ones, had other labels
 
     def __repr__(self) -> str:
         kinds = f"{len(self.classes)} classes" if self.classes else "no classes"
@@ -42,16 +46,29 @@ class ClassFolders(sources.PictureFiles):
         return {
             "name": self.name(i),
             "image": pictures.read(self.paths(i)[0], self.channels),
-            "label": self.classes.index(_class_of(self.files[i][0])) if self.classes else 0,
+            "label": self.labels[i],
         }
+
+    @functools.cached_property
+    def labels(self) -> list[int]:
+        """Those of all pictures, known without reading one."""
+        known = {name: label for label, name in enumerate(self.classes)}
+        return [known.get(_class_of(file), 0) for (file,) in self.files]
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """That of the files and, where an older program had them otherwise, of the classes: its runs are others."""
+        files = super().fingerprint
+        return f"{files} {self.classes}" if self.renumbered else files
 
 
 def open_folder(root: str | Path, split: str, *, channels: int, limit: int | None = None) -> ClassFolders | None:
     """Open train, val or test below `root`: train/CLASS/x.png, or CLASS/x.png with a tenth held out as val and test.
 
-    Without folders of classes the pictures have no labels. val and test stand in for each other; None if there is
-    neither. `limit` is a number of pictures, spread evenly over the split. Raises FileNotFoundError where there are
-    no pictures, ValueError for pictures beside the folders of classes, and in classes that training lacks.
+    Classes are train's folders `in_order`, with those that hold no pictures. Without folders of classes the pictures
+    have no labels. val and test stand in for each other; None if there is neither. `limit` is a number of pictures,
+    spread evenly over the split. Raises FileNotFoundError where there are no pictures, ValueError for pictures beside
+    the folders of classes, and in classes that training lacks.
     """
     root = Path(root)
     if not root.is_dir():
@@ -62,17 +79,43 @@ def open_folder(root: str | Path, split: str, *, channels: int, limit: int | Non
     )
     if found is None or trained is None:
         return None
-    folders, files = found
-    classes = _classes(*trained)
+    (folders, files), (trained_folders, trained_files) = found, trained
+    filled = _filled_classes(trained_folders[0], trained_files)
+    classes = in_order({*filled, *_folders_in(trained_folders[0])}) if filled else ()
     unknown = [file for (file,) in files if classes and _class_of(file) not in classes]
     if unknown:
         raise ValueError(
             f"{folders[0] / unknown[0]} is in no class that the training pictures have ({', '.join(classes)}); "
             "move it, or add the class to train."
         )
+    notes = [
+        f"class {name} (label {label}) has no training pictures; add some, or remove {trained_folders[0] / name}."
+        for label, name in enumerate(classes)
+        if name not in filled and split == "train"
+    ]
+    notes += sources.left_out(root, folders, [root / name for name in sources.STAND_INS])
     if limit is not None and limit < len(files):
         files = [files[k * len(files) // limit] for k in range(limit)]  # of all classes, not of the first ones
-    return ClassFolders(folders, files, classes, channels)
+    return ClassFolders(
+        folders,
+        files,
+        classes,
+        channels,
+        renumbered=classes != tuple(sorted(filled)),
+        notes=tuple(notes),
+    )
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Names sorted as people count, whatever their case: 1, 2, 10; img2 before Img10."""
+
+    def key(name: str) -> tuple[list[str | int], str]:
+        parts = re.split(r"([0-9]+)", name.casefold())
+        # Text and numbers take turns, so that like is compared with like; names that differ in case alone are told
+        # apart by the name itself.
+        return [int(part) if k % 2 else part for k, part in enumerate(parts)], name
+
+    return tuple(sorted(names, key=key))
 
 
 def _class_of(file: str) -> str:
@@ -80,16 +123,19 @@ def _class_of(file: str) -> str:
     return parent if slash else ""
 
 
-def _classes(folders: tuple[Path, ...], files: list[tuple[str, ...]]) -> tuple[str, ...]:
-    classes = sorted({_class_of(file) for (file,) in files})
-    if classes == [""]:
-        return ()
-    if "" in classes:
+def _folders_in(folder: Path) -> list[str]:
+    """The names of the folders in a folder, and of links to folders; but for hidden ones."""
+    return [path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+
+
+def _filled_classes(folder: Path, files: list[tuple[str, ...]]) -> set[str]:
+    """The classes that pictures are in."""
+    classes = {_class_of(file) for (file,) in files}
+    if "" in classes and len(classes) > 1:
         beside = next(file for (file,) in files if not _class_of(file))
-        raise ValueError(
-            f"{folders[0] / beside} is beside the folders of classes ({', '.join(classes[1:4])}); move it into one."
-        )
-    return tuple(classes)
+        named = ", ".join(in_order(classes - {""})[:3])
+        raise ValueError(f"{folder / beside} is beside the folders of classes ({named}); move it into one.")
+    return classes - {""}
 
 
 def fitted(size: int, channels: int, *, flip: bool) -> Transform:

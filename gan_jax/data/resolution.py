@@ -14,7 +14,7 @@ import numpy as np
 
 from gan_jax.data import photos, pictures
 from gan_jax.data.headers import Header, read_headers
-from gan_jax.data.sources import STAND_INS, held_out
+from gan_jax.data.sources import STAND_INS, frame_notes, held_out, left_out
 from gan_jax.data.transforms import Item, Transform
 
 Shrink = Callable[[np.ndarray], np.ndarray]  # uint8 [H, W, C] -> [H / scale, W / scale, C]
@@ -33,6 +33,7 @@ class Photographs:
     scale: int
     low_folder: str | Path | None = None
     low_files: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # sentences about the folders, which a run says
 
     def __len__(self) -> int:
         return len(self.files)
@@ -58,8 +59,11 @@ class Photographs:
             item["source"] = pictures.read(Path(self.low_folder, self.low_files[i]), self.channels)
         return item
 
-    def check(self, smallest: int) -> None:
-        """Raises ValueError for pictures that cannot be read, are smaller than that, or not in the scale's ratio."""
+    def check(self, smallest: int) -> tuple[str, ...]:
+        """Raises ValueError for pictures that cannot be read, are smaller than that, or not in the scale's ratio.
+
+        Returns sentences on files of which only a part is read.
+        """
         high = read_headers(self.folder, self.files)
         low = read_headers(self.low_folder, self.low_files) if self.low_folder is not None else [None] * len(high)
         for i, (large, small) in enumerate(zip(high, low, strict=True)):
@@ -81,6 +85,8 @@ class Photographs:
                     f"{path} is {large.width}x{large.height} and its low resolution {small.width}x{small.height}; "
                     f"wanted {wanted[0]}x{wanted[1]} at --scale {self.scale}."
                 )
+        found = [*high, *low] if self.low_folder is not None else high
+        return frame_notes(zip(self._paths(), found, strict=True))
 
     def _paths(self) -> list[Path]:
         low = [] if self.low_folder is None else [Path(self.low_folder, file) for file in self.low_files]
@@ -155,8 +161,12 @@ def open_split(
     chosen = tuple(names[0] for names in (held_out(files, split) if folder == root else files)[:limit])
     if not chosen:
         return None
+    layout = [place for name in STAND_INS for place in _places(root, name, "_HR")]
+    if low_root is not None and root in Path(low_root).parents:
+        layout.append(Path(low_root))
+    notes = left_out(root, (folder,), [*layout, *root.glob("DIV2K_*")])
     if low_root is None:
-        return Photographs(folder, chosen, channels, scale)
+        return Photographs(folder, chosen, channels, scale, notes=notes)
     low_folder = _split_folder(Path(low_root), split, f"_LR_bicubic/X{scale}")
     if low_folder is None or not low_folder.is_dir():
         raise FileNotFoundError(f"no {split} pictures in {low_root}; wanted the layout of {root} in low resolution.")
@@ -166,12 +176,17 @@ def open_split(
     alone = [stem for stem, partner in zip(stems, partners, strict=True) if partner is None]
     if alone:
         raise ValueError(f"{low_folder} has no picture {alone[0]} or {alone[0]}x{scale}; {len(alone)} are missing.")
-    return Photographs(folder, chosen, channels, scale, low_folder, tuple(file for file in partners if file))
+    return Photographs(folder, chosen, channels, scale, low_folder, tuple(file for file in partners if file), notes)
+
+
+def _places(root: Path, split: str, ending: str) -> list[Path]:
+    """Where a split may be below `root`."""
+    return [root / split, *([root / f"{_DIV2K[split]}{ending}"] if split in _DIV2K else [])]
 
 
 def _split_folder(root: Path, split: str, ending: str) -> Path | None:
     """Where a split is below `root`; `root` itself where there are no splits."""
-    known = {name: [root / name, *([root / f"{_DIV2K[name]}{ending}"] if name in _DIV2K else [])] for name in STAND_INS}
+    known = {name: _places(root, name, ending) for name in STAND_INS}
     present = {name: folder for name, folders in known.items() for folder in folders if folder.is_dir()}
     if not present:
         return root

@@ -7,8 +7,8 @@ that gives {"name": str, "source": uint8 [H, W, C], "target": uint8 [H, W, C']}.
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -22,12 +22,39 @@ _SPLIT_FOLDERS = ", or split folders: train, trainA and trainB, or A/train and B
 STAND_INS = {"train": ("train",), "val": ("val", "test"), "test": ("test", "val")}
 
 
+_BUILTIN = "builtin:"
+
+
+def builtin(dataroot: str, *words: str) -> str | None:
+    """Which of `words` a dataroot means, builtin:WORD or the bare WORD; None where it is a folder's path.
+
+    A word that ends in a colon is how a name begins: "tfds:" of tfds:mnist. Raises ValueError for builtin: and another
+    word, and for a bare word where a file or folder of that name makes it ambiguous.
+    """
+    name = dataroot.removeprefix(_BUILTIN)
+    if not any(name.startswith(word) if word.endswith(":") else name == word for word in words):
+        if name == dataroot:
+            return None
+        known = " and ".join(f"{_BUILTIN}{word}{'NAME' if word.endswith(':') else ''}" for word in words)
+        raise ValueError(f"--dataroot {dataroot}: there is {known}; a folder of that name is ./{dataroot}.")
+    if name == dataroot and os.path.lexists(name):
+        raise ValueError(
+            f"--dataroot {name} may mean what is called so in this folder, or the pictures that the program knows by "
+            f"that word; give --dataroot ./{name} or --dataroot {_BUILTIN}{name}."
+        )
+    return name
+
+
 @dataclass(frozen=True, repr=False)
 class PictureFiles:
-    """The files of one split: files[i] are the paths of element i below `folders`, the one or A's and B's."""
+    """The files of one split: files[i] are the paths of element i below `folders`, the one or A's and B's.
+
+    A run says its `notes`, sentences about the folders.
+    """
 
     folders: tuple[str | Path, ...]
     files: Sequence[tuple[str, ...]]
+    notes: tuple[str, ...] = field(default=(), kw_only=True)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -137,6 +164,11 @@ class Side:
         """That of the pairs, and which pictures of them these are."""
         return f"{_fingerprint(self.pairs)} {self.side} {self.indices}"
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Those of the pairs."""
+        return getattr(self.pairs, "notes", ())
+
 
 class Unpaired:
     """Sources that know nothing of each other: batches go through each in an order of its own.
@@ -160,6 +192,11 @@ class Unpaired:
     def fingerprint(self) -> str:
         """Those of the parts."""
         return " and ".join(map(_fingerprint, self.parts))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Those of the parts."""
+        return tuple(note for part in self.parts for note in getattr(part, "notes", ()))
 
 
 def _fingerprint(source: Any) -> str:
@@ -201,22 +238,30 @@ def open_pairs(
     the first `limit` are opened. FileNotFoundError where there are no pictures; ValueError for names without a
     partner and for settings that cannot be met.
     """
-    root, channels = Path(root), (source_channels, target_channels)
+    root, derive = Path(root), transforms.spelled(derive)
+    channels = (source_channels, target_channels)
     if not set(channels) <= {1, 3}:
         raise ValueError(
             f"pictures of {source_channels} and {target_channels} channels are asked for; "
             "files have 1 (grey) or 3 (RGB)."
         )
+    if derive and _layout(root)("")[-1] != root:
+        raise ValueError(
+            f"derive {derive} makes A of single photographs, and {root} has folders of A and of B; leave it out, or "
+            "give the folder of one of them."
+        )
     if derive and direction == "BtoA":
         raise ValueError(f"direction BtoA does not go with derive {derive}, which makes A from B; use direction AtoB.")
     _require(root, limit)
-    found = files_of(split, _single(root) if derive else _layout(root), instead=_SPLIT_FOLDERS)
+    at = _single(root) if derive else _layout(root)
+    found = files_of(split, at, instead=_SPLIT_FOLDERS)
     if found is None:
         return None
     folders, files = found[0], found[1][:limit]
+    notes = left_out(root, folders, [folder for name in STAND_INS for folder in at(name)])
     if derive:
-        return Photos(folders, files, derive, *channels)
-    return Pairs(folders, files, direction, *channels)
+        return Photos(folders, files, derive, *channels, notes=notes)
+    return Pairs(folders, files, direction, *channels, notes=notes)
 
 
 def open_side(
@@ -230,22 +275,47 @@ def open_side(
     """
     root = Path(root)
     _require(root, limit)
-    layouts: list[Layout] = [lambda name: (root / f"{name}{side}",), lambda name: (root / side / name,)]
+    layouts: list[Callable[[str, str], Path]] = [
+        lambda name, of: root / f"{name}{of}",
+        lambda name, of: root / of / name,
+    ]
     for at in layouts:
-        present = [name for name in STAND_INS if at(name)[0].is_dir()]
+        present = [name for name in STAND_INS if at(name, side).is_dir()]
         if name := next((name for name in STAND_INS[split] if name in present), None):
-            return Pictures(at(name), _matched(at(name))[:limit], key, channels)
+            folders = (at(name, side),)
+            notes = left_out(root, folders, [at(name, of) for name in STAND_INS for of in "AB"])
+            return Pictures(folders, _matched(folders)[:limit], key, channels, notes=notes)
     undivided = not any((root / side / name).is_dir() for name in STAND_INS)
     if (root / "A").is_dir() and (root / "B").is_dir() and undivided:
         files = held_out(_matched((root / side,)), split)[:limit]
-        return Pictures((root / side,), files, key, channels) if files else None
+        notes = left_out(root, (root / side,), [root / "A", root / "B"])
+        return Pictures((root / side,), files, key, channels, notes=notes) if files else None
     if split != "train":
         return None
-    folders = sorted(path.relative_to(root).as_posix() for path in root.glob("*") if path.is_dir())
+    found = sorted(path.relative_to(root).as_posix() for path in root.glob("*") if path.is_dir())
     raise FileNotFoundError(
-        f"no folder {root / f'train{side}'}; found {', '.join(folders) or 'no folder'} in {root}, wanted trainA and "
+        f"no folder {root / f'train{side}'}; found {', '.join(found) or 'no folder'} in {root}, wanted trainA and "
         "trainB, or A/train and B/train, with pictures of each kind (dataset_mode aligned reads pairs)."
     )
+
+
+def left_out(root: str | Path, folders: Sequence[str | Path], layout: Sequence[str | Path]) -> tuple[str, ...]:
+    """Sentences on what of a data folder is not read, by a run whose pictures are in some `folders` of its `layout`."""
+    root, unreadable = Path(root), tuple(pictures.notes(folders))
+    if root in map(Path, folders):
+        return unreadable
+    known = {Path(folder).relative_to(root).parts[0] for folder in layout}
+    beside = sorted(
+        path.name
+        for path in root.iterdir()
+        if path.name not in known
+        and not path.name.startswith(".")
+        and (path.is_dir() or path.name.lower().endswith(pictures.EXTENSIONS))
+    )
+    if not beside:
+        return unreadable
+    shown = ", ".join(beside[:3]) + (f", ... ({len(beside)} in all)" if len(beside) > 3 else "")
+    return (*unreadable, f"{root} has folders of splits; what is beside them is not read: {shown}.")
 
 
 def _require(root: Path, limit: int | None) -> None:
@@ -318,17 +388,29 @@ def held_out(files: list[tuple[str, ...]], split: str) -> list[tuple[str, ...]]:
     return sorted(ranked[:train] if split == "train" else ranked[train:])
 
 
-def check_headers(source: PictureFiles, *, smallest: transforms.Size = 1) -> None:
+def check_headers(source: PictureFiles, *, smallest: transforms.Size = 1) -> tuple[str, ...]:
     """Open every picture's header; ValueError names the first that cannot be used, and counts the others.
 
-    Pictures A and B that are smaller than `smallest`, a side or (height, width) in pixels, cannot be used.
+    Pictures A and B that are smaller than `smallest`, a side or (height, width) in pixels, cannot be used. Returns
+    sentences on files of which only a part is.
     """
     columns = zip(source.folders, zip(*source.files, strict=True), strict=True)
-    headers = zip(*(read_headers(folder, files) for folder, files in columns), strict=True)
+    headers = list(zip(*(read_headers(folder, files) for folder, files in columns), strict=True))
     problems = [problem for i, row in enumerate(headers) for problem in _problems(source, i, row, smallest)]
     if problems:
         more = f" {len(problems) - 1} more cannot be used." if len(problems) > 1 else ""
         raise ValueError(problems[0] + more)
+    paths = (path for i in range(len(source)) for path in source.paths(i))
+    return frame_notes(zip(paths, (header for row in headers for header in row), strict=True))
+
+
+def frame_notes(headers: Iterable[tuple[str | Path, Header | str]]) -> tuple[str, ...]:
+    """A sentence on the files of several frames or pages, where there are some."""
+    several = [f"{path} ({h.frames})" for path, h in headers if isinstance(h, Header) and h.frames > 1]
+    if not several:
+        return ()
+    shown = ", ".join(several[:3]) + (f", ... ({len(several)} in all)" if len(several) > 3 else "")
+    return (f"of files with several frames or pages the first is taken: {shown}.",)
 
 
 def _problems(source: PictureFiles, i: int, row: tuple[Header | str, ...], smallest: transforms.Size) -> list[str]:

@@ -264,7 +264,7 @@ def mosaic(photo_u8: np.ndarray) -> np.ndarray:
     return means.repeat(heights, axis=0).repeat(widths, axis=1)
 
 
-Derive = Literal["grey", "edges", "blur", "mosaic"]
+Derive = Literal["grey", "gray", "edges", "blur", "mosaic"]
 # Each makes a source [H, W, C or 1] from a photograph [H, W, C].
 DERIVE: Mapping[Derive, Callable[[np.ndarray], np.ndarray]] = {
     "grey": grey,
@@ -272,6 +272,11 @@ DERIVE: Mapping[Derive, Callable[[np.ndarray], np.ndarray]] = {
     "blur": blur,
     "mosaic": mosaic,
 }
+
+
+def spelled(word: Any) -> Any:
+    """A flag's word in the one spelling that is kept: "grey" for "gray"; any other as it is."""
+    return "grey" if word == "gray" else word
 
 
 def _gaussian(image: np.ndarray, sigma: float) -> np.ndarray:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gan_jax.data import labelled, pictures, prepared, shapes
+from gan_jax.data import labelled, pictures, prepared, shapes, sources
 from gan_jax.data.shapes import Shapes
 
 
@@ -47,6 +47,87 @@ def test_a_folder_is_a_class(folder):
     assert len(test) == 2  # val stands in
     assert train[4]["image"][0, 0, 0] == 60
     assert repr(train) == f"ClassFolders(5 in {folder / 'train'}, 2 classes, 3 channels)"
+
+
+def test_names_are_sorted_as_people_count_whatever_their_case():
+    names = ["img10", "10", "img2", "2", "b", "A", "a", "B", "", "01", "1", "img2b", "x_\udc83", "1a", "2b10", "2b9"]
+    wanted = ("", "01", "1", "1a", "2", "2b9", "2b10", "10", "A", "a", "B", "b", "img2", "img2b", "img10", "x_\udc83")
+    for seed in range(20):
+        assert labelled.in_order(np.random.default_rng(seed).permutation(names).tolist()) == wanted
+
+
+def class_folders(root, counts):
+    """Root with a folder a class, of so many pictures; pictures of class k are of the colour k."""
+    for value, (name, count) in enumerate(counts.items()):
+        (root / name).mkdir(parents=True)
+        for i in range(count):
+            pictures.save(root / name / f"{i}.png", np.full((4, 4, 3), value, np.uint8))
+    return root
+
+
+def test_numbered_classes_have_the_labels_that_their_names_are(tmp_path):
+    train = labelled.open_folder(class_folders(tmp_path / "data", {str(k): 3 for k in range(12)}), "train", channels=3)
+    assert train.classes == tuple(map(str, range(12)))
+    assert {(item["label"], int(item["image"][0, 0, 0])) for item in map(train.__getitem__, range(len(train)))} == {
+        (k, k) for k in range(12)
+    }
+
+
+def test_an_empty_class_keeps_its_place_and_is_said(tmp_path):
+    for split, counts in (("train", (3, 0, 3)), ("test", (1, 1, 1))):
+        class_folders(tmp_path / split, dict(zip(("ant", "bee", "cat"), counts, strict=True)))
+    (tmp_path / "train" / ".cache").mkdir()
+    train, test = (labelled.open_folder(tmp_path, split, channels=3) for split in ("train", "test"))
+    assert train.classes == test.classes == ("ant", "bee", "cat")
+    assert (train.labels, test.labels) == ([0, 0, 0, 2, 2, 2], [0, 1, 2])
+    assert test.notes == ()
+    assert train.notes == (
+        f"class bee (label 1) has no training pictures; add some, or remove {tmp_path / 'train' / 'bee'}.",
+    )
+    folder = tmp_path / "flat"
+    class_folders(folder, {"empty": 0})
+    pictures.save(folder / "a.png", np.zeros((4, 4, 3), np.uint8))
+    assert labelled.open_folder(folder, "train", channels=3).classes == ()
+
+
+def test_linked_class_folders_are_followed_and_loops_end(tmp_path):
+    class_folders(tmp_path / "elsewhere", {"bee": 2})
+    class_folders(tmp_path / "data", {"ant": 3, "cat": 3})
+    (tmp_path / "data" / "bee").symlink_to(tmp_path / "elsewhere" / "bee")
+    (tmp_path / "data" / "cat" / "loop").symlink_to(tmp_path / "data")
+    train = labelled.open_folder(tmp_path / "data", "train", channels=3)
+    assert train.classes == ("ant", "bee", "cat")
+    assert set(train.labels) == {0, 1, 2}
+    assert len(train) == 7  # one is held out
+    assert train.notes == ()
+
+
+def test_what_cannot_be_read_is_said(tmp_path):
+    class_folders(tmp_path, {"ant": 2, "bee": 2})
+    (tmp_path / "bee" / "raw.heic").write_bytes(b"x")
+    (note,) = labelled.open_folder(tmp_path, "train", channels=3).notes
+    assert note.startswith(f"{tmp_path}: left out 1 that look like pictures and cannot be read: bee/raw.heic")
+    class_folders(tmp_path / "split" / "train", {"ant": 2})
+    class_folders(tmp_path / "split" / "more", {"ant": 2})
+    (note,) = labelled.open_folder(tmp_path / "split", "train", channels=3).notes
+    assert note.endswith("what is beside them is not read: more.")
+
+
+def test_the_fingerprint_tells_labels_that_an_older_program_gave_otherwise(tmp_path):
+    """A run of before goes on where its labels are the same, and is refused where they would be other classes."""
+    for name, counts, renumbered in (
+        ("same", {"ant": 2, "bee": 2, "img1": 1, "img2": 1}, False),
+        ("numbers", {"2": 2, "10": 2}, True),
+        ("case", {"B": 2, "a": 2}, True),
+        ("empty", {"ant": 2, "bee": 0, "cat": 2}, True),
+        ("none at the end", {"ant": 2, "bee": 2, "cat": 0}, True),  # the networks have a class more
+    ):
+        root = class_folders(tmp_path / name / "train", counts).parent
+        train = labelled.open_folder(root, "train", channels=3)
+        before = sources.PictureFiles(train.folders, train.files).fingerprint
+        assert (train.fingerprint != before) == renumbered, name
+    again = labelled.open_folder(tmp_path / "numbers", "train", channels=3)
+    assert again.fingerprint == labelled.open_folder(tmp_path / "numbers", "train", channels=3).fingerprint
 
 
 def test_a_limit_leaves_every_class_its_share(folder):

@@ -45,10 +45,22 @@ def test_div2k_as_it_is_unpacked(tmp_path):
         write(tmp_path / f"DIV2K_{split}_HR", [(25, 22)] * 2)
         write(tmp_path / f"DIV2K_{split}_LR_bicubic" / "X4", [(6, 5)] * 2, "x4")
     source = resolution.open_split(tmp_path, "val", low_root=tmp_path, scale=4, channels=3)
-    source.check(11)
+    assert source.check(11) == source.notes == ()
     assert source.low_files == ("0000x4.png", "0001x4.png")
     assert source[1]["source"].shape == (6, 5, 3)
     assert str(tmp_path / "DIV2K_valid_LR_bicubic" / "X4") in repr(source)
+
+
+def test_what_is_left_out_is_said(tmp_path):
+    write(tmp_path / "train", [(12, 12)] * 2)
+    write(tmp_path / "lr", [(6, 6)] * 2)
+    write(tmp_path / "more", [(12, 12)])
+    (tmp_path / "train" / "raw.heic").write_bytes(b"x")
+    unread, beside = resolution.open_split(tmp_path, "train", scale=2, channels=3).notes
+    assert unread.startswith(f"{tmp_path / 'train'}: left out 1 that look like pictures")
+    assert beside.endswith("what is beside them is not read: lr, more.")
+    source = resolution.open_split(tmp_path, "train", low_root=tmp_path / "lr", scale=2, channels=3)
+    assert source.notes[1].endswith("what is beside them is not read: more.")
 
 
 def test_what_cannot_be_used_is_said(tmp_path):

@@ -4,6 +4,7 @@ import json
 import os
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -540,3 +541,91 @@ def test_a_tenth_is_held_out_and_never_all():
     assert sorted(train + val) == sorted(files)
     assert sources.held_out(files[:1], "train") == files[:1]
     assert sources.held_out(files[:1], "test") == []
+
+
+# What is said of a folder
+
+
+def test_a_word_of_the_programs_own_and_a_folder_of_its_name_are_never_confused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ("photos", "tfds:")
+    assert [sources.builtin(word, *words) for word in ("photos", "builtin:photos")] == ["photos"] * 2
+    assert [sources.builtin(word, *words) for word in ("tfds:mnist", "builtin:tfds:mnist")] == ["tfds:mnist"] * 2
+    for path in ("photographs", "photos/", "./photos", "embedded", "data/photos", "~/photos", "."):
+        assert sources.builtin(path, *words) is None
+    with pytest.raises(
+        ValueError, match=r"there is builtin:photos and builtin:tfds:NAME; a folder of that name is \./b"
+    ):
+        sources.builtin("builtin:embedded", *words)
+    paint(tmp_path / "photos" / "a.png")
+    (tmp_path / "tfds:mnist").write_text("a file")
+    for word in ("photos", "tfds:mnist"):
+        with pytest.raises(ValueError, match=f"give --dataroot ./{word} or --dataroot builtin:{word}"):
+            sources.builtin(word, *words)
+        assert sources.builtin(f"builtin:{word}", *words) == word
+        assert sources.builtin(f"./{word}", *words) is None
+    (tmp_path / "embedded").symlink_to("nowhere")
+    with pytest.raises(ValueError, match="--dataroot embedded may mean"):
+        sources.builtin("embedded", "embedded")
+
+
+def test_gray_is_grey(tmp_path):
+    paint(tmp_path / "train" / "1.png")
+    photos = sources.open_pairs(str(tmp_path), "train", derive="gray", source_channels=1, target_channels=3)
+    grey = open_rgb(tmp_path, derive="grey", source_channels=1)
+    assert (photos, repr(photos), photos.fingerprint) == (grey, repr(grey), grey.fingerprint)
+
+
+@pytest.mark.parametrize("layout", ["train{}", "{}/train", "{}"])
+def test_single_photographs_are_not_looked_for_among_those_of_two_kinds(tmp_path, layout):
+    for side in "AB":
+        paint(tmp_path / layout.format(side) / "1.png")
+    with pytest.raises(
+        ValueError, match=r"derive blur makes A of single photographs, and .* has folders of A and of B"
+    ):
+        open_rgb(tmp_path, derive="blur")
+
+
+def test_what_of_files_is_not_read_is_said(tmp_path):
+    for name in ("1.png", "2.png"):
+        paint_halves(tmp_path / "train" / name)
+    (tmp_path / "train" / "3.heic").write_bytes(b"x")
+    pairs = open_rgb(tmp_path)
+    (note,) = pairs.notes
+    assert note.startswith(f"{tmp_path / 'train'}: left out 1 that look like pictures and cannot be read: 3.heic")
+    assert sources.check_headers(pairs) == ()
+    frames = [Image.new("L", (16, 6), value) for value in (0, 100, 200)]
+    frames[0].save(tmp_path / "train" / "4.gif", save_all=True, append_images=frames[1:])
+    said = f"of files with several frames or pages the first is taken: {tmp_path / 'train' / '4.gif'} (3)."
+    assert sources.check_headers(open_rgb(tmp_path)) == (said,)
+    found = headers.read_headers(tmp_path / "train", ["4.gif", "1.png"])
+    assert sources.frame_notes(zip([Path(str(i)) for i in range(8)], [found[0]] * 8, strict=True)) == (
+        "of files with several frames or pages the first is taken: 0 (3), 1 (3), 2 (3), ... (8 in all).",
+    )
+    assert sources.frame_notes([(Path("1.png"), found[1]), (Path("2.png"), "is damaged")]) == ()
+
+
+def test_what_is_beside_the_folders_of_splits_is_said(tmp_path):
+    paint_halves(tmp_path / "train" / "1.png")
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / ".hidden").mkdir()
+    assert open_rgb(tmp_path).notes == ()
+    paint_halves(tmp_path / "more" / "2.png")
+    paint_halves(tmp_path / "3.png")
+    words = f"{tmp_path} has folders of splits; what is beside them is not read: 3.png, more."
+    assert open_rgb(tmp_path).notes == (words,)
+    for side in "AB":
+        paint(tmp_path / f"train{side}" / "1.png")
+    (note,) = open_rgb(tmp_path).notes
+    assert note.endswith("not read: 3.png, more, train.")
+    single = sources.open_side(tmp_path, "train", "A", key="A", channels=3)
+    assert single.notes == (note,)
+    assert sources.left_out(tmp_path, [tmp_path], []) == ()
+    both = sources.Unpaired(sources.Side(open_rgb(tmp_path), "source", "A"), single)
+    assert both.notes == (note, note)
+    kinds = tmp_path / "kinds"
+    for side in ("A", "B", "C"):
+        paint(kinds / side / "1.png")
+    assert [*sources.open_side(kinds, "train", "A", key="A", channels=3).notes] == [
+        f"{kinds} has folders of splits; what is beside them is not read: C."
+    ]

@@ -254,7 +254,7 @@ def test_crop_keeps_the_scale_and_reaches_both_ends():
 
 
 def test_derived_sources_have_names():
-    assert set(transforms.DERIVE) == set(get_args(transforms.Derive))
+    assert set(transforms.DERIVE) == set(map(transforms.spelled, get_args(transforms.Derive)))
     photo = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
     channels = {name: derive(photo).shape[2] for name, derive in transforms.DERIVE.items()}
     assert channels == {"grey": 1, "edges": 1, "blur": 3, "mosaic": 3}
@@ -308,3 +308,7 @@ def test_an_item_of_one_picture_is_jittered_as_a_pair_is():
     both = jitter({"name": "a", "source": photo, "target": photo}, np.random.default_rng(3))
     assert set(one) == {"B"}
     np.testing.assert_array_equal(one["B"], both["target"])
+
+
+def test_there_is_one_spelling_of_grey():
+    assert [transforms.spelled(word) for word in ("gray", "grey", "edges", None)] == ["grey", "grey", "edges", None]

@@ -185,3 +185,59 @@ def test_clipping_and_penalty_reach_the_method(monkeypatch, tiny_flags, tmp_path
 def test_a_gradient_penalty_and_batch_norm_are_refused_in_one_sentence(tiny_flags, tmp_path, capsys):
     assert experiment.main(tiny_flags(tmp_path, "--gan_mode", "wgangp")) == 2
     assert "give --norm instance or --norm none" in capsys.readouterr().err
+
+
+def photographs(folder, count=6):
+    """Smooth in the middle, as pictures of one thing are."""
+    rng = np.random.default_rng(0)
+    for i in range(count):
+        photo = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)).resize((36 + i, 36))
+        folder.mkdir(parents=True, exist_ok=True)
+        photo.save(folder / f"{i}.png")
+    return folder
+
+
+SIZES = ["--load_size=32", "--crop_size=32"]
+
+
+def opened(*arguments):
+    """The configuration of a command line, and the training pictures that it opens."""
+    config, parts = experiment.build([str(argument) for argument in arguments])
+    return config, type(parts.train).__name__
+
+
+def test_photographs_are_not_cut_in_halves_unless_it_is_said(tmp_path, capsys):
+    folder = photographs(tmp_path / "photos")
+    where = ["--dataroot", folder, *SIZES]
+    assert start(*where) == 2
+    error = capsys.readouterr().err
+    assert "photos look like single photographs, not like A and B side by side; give --derive grey or edges" in error
+    assert "or --dataset_mode aligned if they are pairs all the same." in error
+    for i in (1, 3, 5):
+        (folder / f"{i}.png").unlink()  # odd widths
+    assert opened(*where, "--dataset_mode", "aligned")[1] == "Pairs"
+    gray, source = opened(*where, "--derive", "gray")
+    assert (gray, source) == (opened(*where, "--derive", "grey")[0], "Photos")
+    assert gray.derive == "grey"
+    assert opened(*where, "--derive", "grey", "--dataset_mode", "single")[1] == "Photos"
+    # Class folders, too, hold single pictures.
+    photographs(tmp_path / "classes" / "cat")
+    assert start("--dataroot", tmp_path / "classes", *SIZES) == 2
+
+
+def test_pairs_are_not_taken_for_photographs_unless_it_is_said(facades_folder, capsys):
+    where = ["--dataroot", facades_folder, *SIZES, "--derive", "edges"]
+    assert start(*where) == 2
+    assert "train look like A and B side by side, and --derive edges makes the input of" in capsys.readouterr().err
+    assert opened(*where, "--dataset_mode", "single")[1] == "Photos"
+    assert start(*where, "--dataset_mode", "aligned") == 2
+    assert "--dataset_mode aligned reads pairs, and --derive edges makes" in capsys.readouterr().err
+    assert start("--dataroot", facades_folder, *SIZES, "--dataset_mode", "single") == 2
+    assert "--dataset_mode single wants --derive grey or edges or blur or mosaic" in capsys.readouterr().err
+
+
+def test_a_run_goes_on_with_what_its_pictures_are_said_to_be():
+    config = experiment.Config(dataset_mode="aligned")
+    begun = dataclasses.asdict(experiment.Config())
+    assert "dataset_mode" in config.free_to_change(begun)
+    assert "derive" not in config.free_to_change(begun)

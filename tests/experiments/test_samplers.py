@@ -106,6 +106,29 @@ def test_classes_want_labels(tmp_path, capsys):
     assert "--lr_policy plateau watches scores, which need validation pictures with labels" in capsys.readouterr().err
 
 
+def test_classes_have_their_names_everywhere_and_a_run_with_others_does_not_go_on(tmp_path, capsys):
+    for name in ("10", "9", "two words"):
+        for i in range(7):
+            pictures.save(tmp_path / "data" / name / f"{i}.png", np.full((8, 8, 3), 20 * i, np.uint8))
+    (tmp_path / "data" / "11").mkdir()
+    where = ("--dataroot", str(tmp_path / "data"))
+    assert start("dcgan", tmp_path, *where) == 0
+    nothing = f"class 11 (label 2) has no training pictures; add some, or remove {tmp_path / 'data' / '11'}."
+    assert f"note: {nothing}" in capsys.readouterr().out
+    assert generator.load(tmp_path / "tiny").spec.classes == ("9", "10", "11", "two words")
+    assert cli.main(["sample", str(tmp_path / "tiny"), str(tmp_path / "a.png"), "--label", "two words"]) == 0
+    assert "wrote 64 pictures of class two words (label 3)" in capsys.readouterr().out
+    assert start("dcgan", tmp_path, *where) == 0
+    # As the same command began it before labels were counted so.
+    path = tmp_path / "tiny" / "config.json"
+    config = json.loads(path.read_text())
+    config["data"]["fingerprints"]["train"] = config["data"]["fingerprints"]["train"].partition(" ")[0]
+    del config["data"]["classes"]
+    path.write_text(json.dumps(config))
+    assert start("dcgan", tmp_path, *where) == 2
+    assert "the pictures or the order of the classes of train changed (19 before, 19 now)" in capsys.readouterr().err
+
+
 def test_the_critic_of_wgan_gp_has_no_batch_norm_and_that_of_wgan_may(capsys):
     _, penalised = wgan.build(["demo"])
     _, clipped = wgan.build(["demo", "--clip", "0.01"])
