@@ -35,8 +35,8 @@ def is_snapshot(path: str | Path) -> bool:
 def load(path: str | Path) -> dict[str, np.ndarray | None]:
     """{"layer/W": array, ...} of a .npz file; None for what is no array of numbers but Python objects.
 
-    So Chainer writes a parameter that never got its shape. Nothing is unpickled. Raises FileNotFoundError where there is no file and ChainerFileError, a ValueError, for one
-    that is damaged or no .npz.
+    So Chainer writes a parameter that never got its shape. Nothing is unpickled. Raises FileNotFoundError where there
+    is no file and ChainerFileError, a ValueError, for one that is damaged or no .npz.
     """
     path = Path(path)
     with path.open("rb") as file:

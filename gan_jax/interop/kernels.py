@@ -49,6 +49,24 @@ def to_theirs(layout: Layout, module: Any, layer: str, array: np.ndarray) -> np.
     return np.ascontiguousarray(array)
 
 
+def right_vector(module: Any, layer: str, kernel: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """The vector v of spectral norm that one step of the power iteration finds for u, of PyTorch's kernel."""
+    v = u @ _matrix(module, layer, kernel)
+    return v / np.linalg.norm(v)
+
+
+def largest(module: Any, layer: str, kernel: np.ndarray, u: np.ndarray, v: np.ndarray | None) -> np.ndarray:
+    """The singular value that PyTorch's spectral norm divides by in evaluation: u W v; of PyTorch before 1.1, |u W|."""
+    v = right_vector(module, layer, kernel, u) if v is None else v
+    return u @ (_matrix(module, layer, kernel) @ v)
+
+
+def _matrix(module: Any, layer: str, kernel: np.ndarray) -> np.ndarray:
+    """PyTorch's kernel with a row for each output."""
+    kernel = kernel.swapaxes(0, 1) if _is_transposed(module, layer) else kernel
+    return kernel.reshape(kernel.shape[0], -1)
+
+
 def _is_transposed(module: Any, layer: str) -> bool:
     upsample = getattr(module, "upsample", "transposed")
     return layer.startswith("up") and isinstance(module, _TRANSPOSED) and upsample == "transposed"
@@ -86,7 +104,8 @@ def shapes(module: Any, in_channels: int) -> tuple[dict[str, Any], int]:
 def place(path: tuple[Any, ...]) -> tuple[str, str, bool]:
     """A leaf's layer, its name there, and whether it is a statistic."""
     collection, *layer, leaf = [entry.key for entry in path]
-    return "/".join(part for part in layer if part not in ("batch_stats", "batch")), leaf, collection == "stats"
+    inner = ("batch_stats", "batch", "spectral_norm", "spectral")
+    return "/".join(part for part in layer if part not in inner), leaf, collection == "stats"
 
 
 def leaves(tree: Any) -> list[tuple[tuple[str, str, bool], Any]]:
