@@ -55,10 +55,19 @@ def right_vector(module: Any, layer: str, kernel: np.ndarray, u: np.ndarray) -> 
     return v / np.linalg.norm(v)
 
 
-def largest(module: Any, layer: str, kernel: np.ndarray, u: np.ndarray, v: np.ndarray | None) -> np.ndarray:
-    """The singular value that PyTorch's spectral norm divides by in evaluation: u W v; of PyTorch before 1.1, |u W|."""
-    v = right_vector(module, layer, kernel, u) if v is None else v
-    return u @ (_matrix(module, layer, kernel) @ v)
+def singular(
+    module: Any, layer: str, kernel: np.ndarray, u: np.ndarray, v: np.ndarray | None
+) -> tuple[float, float] | None:
+    """What spectral norm divides by in evaluation: u W v in PyTorch, and |u W| here and in PyTorch before 1.1.
+
+    None where the vectors do not fit the kernel.
+    """
+    matrix = _matrix(module, layer, kernel).astype(np.float32)
+    if u.shape != matrix.shape[:1] or (v is not None and v.shape != matrix.shape[1:]):
+        return None
+    left = u.astype(np.float32) @ matrix
+    ours = float(np.linalg.norm(left))
+    return ours if v is None else float(left @ v.astype(np.float32)), ours
 
 
 def _matrix(module: Any, layer: str, kernel: np.ndarray) -> np.ndarray:

@@ -17,6 +17,8 @@ from gan_jax.networks import VGG
 _LEAVES = {"kernel": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
 _LEAVES |= {"scale": "weight", "slope": "weight", "u": "weight_u"}
 
+_SETTLED = 1e-3  # what PyTorch's first 15 power iterations leave
+
 _USUAL = {("dtype", "float32"), ("spectral_norm", False), ("icnr", False)}  # not worth a word
 
 
@@ -63,7 +65,7 @@ def _recognised(state: State, architecture: str | Mapping[str, Any] | None) -> M
     if name is not None and name not in networks.catalogue():
         raise ValueError(f"no architecture is called {name!r}; there are {listed(networks.catalogue())}.")
     weights, others = states.weights(state)
-    mismatches = []
+    mismatches: list[_MismatchError] = []
     for reading in states.readings(weights):
         try:
             network = _read(reading, name, wanted)
@@ -165,8 +167,12 @@ def shown_by(layout: Layout, shapes: Shapes) -> Fields | None:
     except (LookupError, ArithmeticError):
         return None  # a name or an axis that the layout has is not there
     weights = [key for key, shape in shapes.items() if key.endswith(".weight") and len(shape) > 1]
-    if shown is not None and "spectral_norm" in layout.architecture.__dataclass_fields__:
-        return {**shown, **({"spectral_norm": True} if all(f"{key}_u" in shapes for key in weights) else {})}
+    if (
+        shown is not None
+        and hasattr(layout.architecture, "spectral_norm")
+        and all(f"{key}_u" in shapes for key in weights)
+    ):
+        return {**shown, "spectral_norm": True}
     return shown
 
 
@@ -186,7 +192,8 @@ def _fit(layout: Layout, module: Any, state: State, shown: Fields, wanted: Mappi
     problems: list[str] = []
     zeros: list[str] = []
     constant: set[str] = set()
-    normed: list[str] = []
+    singular: dict[str, tuple[float, float]] = {}
+    is_normed = getattr(module, "spectral_norm", False)
     leaves = dict(kernels.leaves(tree))
     with_bias = {layer for layer, leaf, _ in leaves if leaf == "bias"}
     folded = _folded(names, with_bias)
@@ -208,9 +215,13 @@ def _fit(layout: Layout, module: Any, state: State, shown: Fields, wanted: Mappi
         array = kernels.from_theirs(module, layer, state[key])
         if leaf == "kernel" and f"{key}_u" in state:
             used.update((f"{key}_u", f"{key}_v"))
-            if not getattr(module, "spectral_norm", False) and array.shape == wanted_shape:
-                normed.append(key)
-                return array / kernels.largest(module, layer, state[key], state[f"{key}_u"], state.get(f"{key}_v"))
+            if array.shape == wanted_shape:
+                divisors = kernels.singular(module, layer, state[key], state[f"{key}_u"], state.get(f"{key}_v"))
+                if divisors is None or not divisors[0]:
+                    problems.append(f"{key}_u and {key}_v are no vectors of spectral norm")
+                    return array
+                singular[key] = divisors
+                return array if is_normed else array / np.float32(divisors[0])
         if state[key].dtype.hasobject:
             problems.append(f"{key} is no tensor of plain numbers")
         elif array.shape != wanted_shape:
@@ -242,8 +253,14 @@ def _fit(layout: Layout, module: Any, state: State, shown: Fields, wanted: Mappi
         )
     if layout.note:
         notes.append(layout.note)
-    if normed:
-        notes.append(f"spectral norm is in the kernels, as its vectors in the file have it: {listed(normed, 3)}")
+    if singular and not is_normed:
+        notes.append(f"spectral norm is in the kernels, by its vectors in the file: {listed(singular, 3)}")
+    unsettled = max((1 - theirs / ours for theirs, ours in singular.values()), default=0.0) if is_normed else 0.0
+    if unsettled > _SETTLED:
+        notes.append(
+            f"spectral norm's vectors have not settled: in evaluation kernels are up to {unsettled:.1%} smaller here, "
+            "where v is found anew; in training nothing differs"
+        )
     if zeros:
         notes.append(f"no biases in the file, zeros here: {listed(zeros, 3)}")
     lost = []

@@ -111,7 +111,8 @@ def weights(state: State) -> tuple[State, State]:
 
     The others are counters, flags and indices: whole numbers and single ones of names that no layer has.
     """
-    kept, others = {}, {}
+    kept: dict[str, np.ndarray] = {}
+    others: dict[str, np.ndarray] = {}
     for name, array in _spelled(state).items():
         (others if _is_no_weight(name, array) else kept)[name] = array
     return kept, others
