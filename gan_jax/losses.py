@@ -54,6 +54,7 @@ class AdversarialLoss(NamedTuple):
 
     critic: Callable[[ArrayLike, ArrayLike], jax.Array]
     generator: Callable[[ArrayLike, ArrayLike], jax.Array]
+    relativistic: bool = False  # whether each half compares the logits with the others'
 
 
 _Formula = Callable[[jax.Array], jax.Array]  # of each logit by itself
@@ -99,7 +100,9 @@ def _relativistic_average(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax
 
 # Jolicoeur-Martineau 2018, "The relativistic discriminator"; Wang et al. 2018, "ESRGAN", eq. 1 and 2. Gradients flow
 # through both means, as the papers write it.
-relativistic_average = AdversarialLoss(_relativistic_average, lambda real, fake: _relativistic_average(fake, real))
+relativistic_average = AdversarialLoss(
+    _relativistic_average, lambda real, fake: _relativistic_average(fake, real), relativistic=True
+)
 
 
 def _relativistic_critic_basicsr(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
@@ -110,7 +113,7 @@ def _relativistic_critic_basicsr(real_logits: ArrayLike, fake_logits: ArrayLike)
 
 # What BasicSR's ESRGANModel.optimize_parameters computes: the sums halved, and the means constant in the critic's half.
 relativistic_average_basicsr = AdversarialLoss(
-    _relativistic_critic_basicsr, lambda real, fake: 0.5 * _relativistic_average(fake, real)
+    _relativistic_critic_basicsr, lambda real, fake: 0.5 * _relativistic_average(fake, real), relativistic=True
 )
 
 

@@ -48,8 +48,10 @@ def as_float32(x: jax.Array) -> jax.Array:
 
 
 def _at_use(param: jax.Array, x: jax.Array) -> jax.Array:
-    """A float32 parameter in the dtype of the feature map that it meets; its gradient is float32 again."""
-    return param.astype(jnp.bfloat16) if x.dtype == jnp.bfloat16 else param
+    """A float32 parameter in the dtype of the feature map that it meets, bfloat16 or float64; its gradient is float32
+    again.
+    """
+    return param.astype(x.dtype) if x.dtype in (jnp.bfloat16, jnp.float64) else param
 
 
 def pad(x: jax.Array, width: int, kind: PaddingName) -> jax.Array:

@@ -111,7 +111,8 @@ def test_parameters_and_statistics_are_float32_in_a_process_of_float64_too(modul
     with jax.enable_x64(True):
         started = jax.eval_shape(network.init, jax.random.key(0), x)
         y, moved = jax.eval_shape(lambda p, s: network.apply(p, s, x, train=True), params, stats)
-    assert {leaf.dtype for leaf in jax.tree.leaves((started, y, moved))} == {jnp.dtype("float32")}
+        of_float64, _ = jax.eval_shape(network.init, jax.random.key(0), x.astype(np.float64))
+    assert {leaf.dtype for leaf in jax.tree.leaves((started, y, moved, of_float64))} == {jnp.dtype("float32")}
 
 
 # Those that compile for long, or have no layer that the others lack, go to the slow tests.
