@@ -54,7 +54,6 @@ class AdversarialLoss(NamedTuple):
 
     critic: Callable[[ArrayLike, ArrayLike], jax.Array]
     generator: Callable[[ArrayLike, ArrayLike], jax.Array]
-    relativistic: bool = False  # whether each half compares the logits with the others'
 
 
 _Formula = Callable[[jax.Array], jax.Array]  # of each logit by itself
@@ -100,9 +99,7 @@ def _relativistic_average(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax
 
 # Jolicoeur-Martineau 2018, "The relativistic discriminator"; Wang et al. 2018, "ESRGAN", eq. 1 and 2. Gradients flow
 # through both means, as the papers write it.
-relativistic_average = AdversarialLoss(
-    _relativistic_average, lambda real, fake: _relativistic_average(fake, real), relativistic=True
-)
+relativistic_average = AdversarialLoss(_relativistic_average, lambda real, fake: _relativistic_average(fake, real))
 
 
 def _relativistic_critic_basicsr(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
@@ -113,7 +110,7 @@ def _relativistic_critic_basicsr(real_logits: ArrayLike, fake_logits: ArrayLike)
 
 # What BasicSR's ESRGANModel.optimize_parameters computes: the sums halved, and the means constant in the critic's half.
 relativistic_average_basicsr = AdversarialLoss(
-    _relativistic_critic_basicsr, lambda real, fake: 0.5 * _relativistic_average(fake, real), relativistic=True
+    _relativistic_critic_basicsr, lambda real, fake: 0.5 * _relativistic_average(fake, real)
 )
 
 

@@ -18,7 +18,7 @@ from gan_jax.generator import Generator, GeneratorSpec
 from gan_jax.interop import chainer_file, states, torch_file
 from gan_jax.interop.layouts import LAYOUTS
 from gan_jax.interop.layouts.layout import Layout
-from gan_jax.interop.recognition import Match, apart, in_words, is_same, match, shown_by, wanted, written
+from gan_jax.interop.recognition import Match, apart, candidates, in_words, is_same, match, shown_by, written
 
 
 class Converted(NamedTuple):
@@ -176,6 +176,6 @@ def fields(settings: Iterable[str]) -> dict[str, Any]:
 
 def _chosen(content: Any, entry: str | None, architecture: str | Mapping[str, Any] | None) -> Match:
     found = apart(states.find(content))
-    state, note = states.choose(found, entry, wanted(found, architecture) if len(found) > 1 else ())
+    state, note = states.choose(found, entry, candidates(found, architecture) if len(found) > 1 else ())
     network = match(state, architecture)
     return network._replace(notes=[note, *network.notes]) if note else network

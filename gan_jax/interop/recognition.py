@@ -146,7 +146,7 @@ def _is_known(state: State) -> bool:
     return True
 
 
-def wanted(found: Found, architecture: str | Mapping[str, Any] | None) -> list[str]:
+def candidates(found: Found, architecture: str | Mapping[str, Any] | None) -> list[str]:
     """The places of generators, or where an architecture is named, of all networks that are of it."""
     name = architecture if isinstance(architecture, str) else (architecture or {}).get("name")
     places = []

@@ -18,6 +18,9 @@ from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables, req
 from gan_jax.methods.srresnet import Degrade, Range, pairs, psnr
 from gan_jax.networks.network import Network, Params, Stats
 
+# Games whose two halves both compare the logits of targets with those of fakes.
+_RELATIVISTIC = (losses.relativistic_average, losses.relativistic_average_basicsr)
+
 
 @flax.struct.dataclass
 class State:
@@ -129,7 +132,7 @@ def srgan(
                 terms["loss/tv"] = (tv_weight, losses.total_variation(fake))
             if adversarial is not None:
                 real_logits, moved = judge(state.critic.params, critic_stats, target)
-                critic_stats = moved if adversarial.relativistic else critic_stats
+                critic_stats = moved if adversarial in _RELATIVISTIC else critic_stats
                 fake_logits, critic_stats = judge(state.critic.params, critic_stats, fake)
                 terms["loss/gan"] = (adversarial_weight, adversarial.generator(real_logits, fake_logits))
             total, metrics = losses.weighted_sum(terms)
@@ -139,7 +142,7 @@ def srgan(
             params: Params, stats: Stats, game: losses.AdversarialLoss
         ) -> tuple[jax.Array, tuple[Stats, Metrics]]:
             fake, _ = generate(state.generator.params)
-            if game.relativistic:
+            if game in _RELATIVISTIC:
                 _, stats = judge(params, stats, fake)  # for the statistics: XLA merges it with the pass below
             real_logits, stats = judge(params, stats, target)
             fake_logits, stats = judge(params, stats, fake)

@@ -252,6 +252,13 @@ def test_what_was_asked_for_is_known_by_its_name(tmp_path):
         assert f"asks for argparse.Namespace and {Colour.__module__}.Colour, which" in sentence
 
 
+def test_names_of_unknown_objects_in_a_sentence():
+    content = {"a": [torch_file.Unknown("x.Y")], "b": torch_file.Unknown("z.W"), "c": torch_file.Unknown("x.Y")}
+    names = torch_file.unknown_names(content)
+    assert names == ["x.Y", "z.W"]
+    assert torch_file.unknown_in_words(names).startswith("it asks for x.Y and z.W, which a file of arrays")
+
+
 def test_a_legacy_files_modules_and_foreign_references(tmp_path):
     whole = w.tuple_of(w.text("module"), w.name("models", "Net"), w.text("net.py"), w.text("class Net: pass")) + b"Q"
     instance = whole + w.tuple_of() + b"\x81" + b"}b"
