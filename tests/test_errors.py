@@ -34,6 +34,7 @@ from PIL import Image
 from experiments import cyclegan, dcgan, pix2pix, srgan, testing, wgan
 from gan_jax import cli, generator, networks, progress, train
 from gan_jax.data import pictures
+from tests.interop import torch_writer
 
 ROOT = Path(__file__).parents[1]
 Patch = pytest.MonkeyPatch
@@ -218,8 +219,8 @@ def foreign(path: str, **metadata: str) -> Prepare:
     return lambda patch: Path(path).write_bytes(safetensors.numpy.save({"x": np.zeros(2)}, metadata))
 
 
-def theirs(path: str, without: str = "", **more: tuple[int, ...]) -> Prepare:
-    """A PixelGAN as PyTorch names its layers, less one array and with others."""
+def theirs(path: str, without: str = "", parts: tuple[str, ...] = ("",), **more: tuple[int, ...]) -> Prepare:
+    """A PixelGAN, or one for each prefix in `parts`, as PyTorch names its layers, less one array and with others."""
     shapes = {
         "net.0.weight": (2, 6, 1, 1),
         "net.0.bias": (2,),
@@ -228,7 +229,8 @@ def theirs(path: str, without: str = "", **more: tuple[int, ...]) -> Prepare:
     }
     shapes |= {f"net.3.{leaf}": (4,) for leaf in ("weight", "bias", "running_mean", "running_var")}
     shapes = {name: shape for name, shape in {**shapes, **more}.items() if name != without}
-    content = safetensors.numpy.save({name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
+    arrays = {f"{part}{name}": np.zeros(shape, np.float32) for part in parts for name, shape in shapes.items()}
+    content = safetensors.numpy.save(arrays)
     return lambda patch: Path(path).write_bytes(content)
 
 
@@ -1186,10 +1188,17 @@ CASES: dict[str, list[Case]] = {
             theirs("theirs.safetensors", **{"net.3.bias": (3,)}),
         ),
         Case(
-            "a file of two networks",
+            "a file of two networks of which neither or both are generators",
             "gan-jax convert theirs.safetensors g.safetensors",
-            "theirs.safetensors: it holds several state_dicts (netD, netG); choose one with --entry.",
-            theirs("theirs.safetensors", **{"netG.model.0.weight": (1,), "netD.model.0.weight": (1,)}),
+            "theirs.safetensors: it holds several state_dicts (netD_A, netD_B); choose one with --entry.",
+            theirs("theirs.safetensors", parts=("netD_A.", "netD_B.")),
+        ),
+        Case(
+            "a whole model in place of its weights",
+            "gan-jax convert model.pth g.safetensors",
+            "model.pth cannot be read: it asks for models.Net, which a file of arrays does not need, and nothing of it "
+            "was run; if it holds a whole model, save model.state_dict() instead.",
+            lambda patch: Path("model.pth").write_bytes(torch_writer.zip_file(torch_writer.call("models", "Net"), {})),
         ),
         Case(
             "`--architecture UNet` for another's weights",

@@ -55,13 +55,15 @@ NETWORKS = {
     "msrresnet": (SMALL_ENHANCER, {"scale": 2}, (43, 58), (3, 16)),
     "resnet, running": (networks.ResNet(blocks=1, width=4, norm="batch"), {}, (66, 90), (4,)),
     "resnet, instance": (networks.ResNet(blocks=1, width=4), {"norm": "image"}, (66, 90), (24,)),
+    "resnet, zeros": (networks.ResNet(blocks=2, width=4, norm="batch", padding="zero"), {}, (66, 90), (4,)),
+    "resnet, zeros, instance": (networks.ResNet(blocks=1, width=4, padding="zero"), {"norm": "image"}, (61, 78), (24,)),
     "unet, running": (networks.UNet(depth=3, width=4, dropout=0.0), {}, (61, 90), (8,)),
     "unet, with its noise": (networks.UNet(depth=3, width=4), {"norm": "image", "dropout": True}, (61, 90), (16,)),
     "unet, layer norm": (LAYER_NORMED, {"norm": "image"}, (61, 90), (24,)),
 }  # fmt: skip
 
 
-_SLOW = ("unet, with its noise", "unet, layer norm")
+_SLOW = ("resnet, zeros, instance", "unet, with its noise", "unet, layer norm")
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in _SLOW else ()) for n in NETWORKS])
@@ -100,6 +102,7 @@ def test_a_seam_would_show():
         (SMALL_ENHANCER, 2, 5),
         # With B blocks 8 B + 11, and 2 ** (depth + 1) - 1: by hand, from both sides of a cut.
         (networks.ResNet(blocks=1, width=4), 1, 19),
+        (networks.ResNet(blocks=1, width=4, padding="zero"), 1, 19),
         (networks.UNet(depth=3, width=4), 1, 15),
         (networks.UNet(depth=5, width=4, norm="instance"), 1, 63),
     ],

@@ -33,10 +33,10 @@ def is_snapshot(path: str | Path) -> bool:
 
 
 def load(path: str | Path) -> dict[str, np.ndarray | None]:
-    """{"layer/W": array, ...} of a .npz file; None for a parameter that never got its shape.
+    """{"layer/W": array, ...} of a .npz file; None for what is no array of numbers but Python objects.
 
-    Nothing is unpickled. Raises FileNotFoundError where there is no file and ChainerFileError, a ValueError, for one
-    that is damaged or no .npz.
+    So Chainer writes a parameter that never got its shape. Nothing is unpickled. Raises FileNotFoundError where there
+    is no file and ChainerFileError, a ValueError, for one that is damaged or no .npz.
     """
     path = Path(path)
     with path.open("rb") as file:
@@ -61,9 +61,7 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray | Non
             raise ValueError(f"{entry.filename} has the unknown version {version}")
         shape, fortran, dtype = read_header(file)  # type: ignore[arg-type]
         if dtype.hasobject:
-            if shape != ():
-                raise ValueError(f"{entry.filename} holds Python objects, which are not read")
-            return None  # what Chainer writes for an uninitialised parameter
+            return None
         count = math.prod(shape)
         if min(shape, default=0) < 0 or count * dtype.itemsize > _MOST * max(entry.compress_size, 1):
             raise ValueError(f"{entry.filename} is cut short")

@@ -18,7 +18,7 @@ from gan_jax.generator import Generator, GeneratorSpec
 from gan_jax.interop import chainer_file, states, torch_file
 from gan_jax.interop.layouts import LAYOUTS
 from gan_jax.interop.layouts.layout import Layout
-from gan_jax.interop.recognition import Match, in_words, is_same, match, shown_by, written
+from gan_jax.interop.recognition import Match, apart, candidates, in_words, is_same, match, shown_by, written
 
 
 class Converted(NamedTuple):
@@ -41,7 +41,7 @@ def from_torch(
     Warns of arrays that have no use here, such as instance norm's running statistics. Raises ValueError where no
     architecture or several fit, naming what is missing, left over or of another shape.
     """
-    network = _chosen(states.find(state_dict), None, architecture)
+    network = _chosen(state_dict, None, architecture)
     for note in network.lost:
         warnings.warn(note, stacklevel=2)
     return network.module, network.variables
@@ -59,7 +59,7 @@ def to_torch(module: Any, variables: Mapping[str, Any], project: str | None = No
         state = written(layout, module, variables)
         shown = shown_by(layout, {name: array.shape for name, array in state.items()})
         if shown is not None and is_same(layout.architecture(**shown), module, shown):
-            return state
+            return states.as_torch_spells(state)
     known = ", ".join(sorted({layout.project for layout in LAYOUTS if isinstance(module, layout.architecture)}))
     raise ValueError(
         f"no PyTorch network of {project or 'a known project'} is this {in_words(module)}; "
@@ -83,14 +83,14 @@ def read(
     what the project does. Raises FileNotFoundError, and ValueError where nothing is recognised, in one sentence.
     """
     try:
-        network = _chosen(states.find(states.load(Path(path))), entry, architecture)
+        network = _chosen(states.load(Path(path)), entry, architecture)
     except (torch_file.TorchFileError, chainer_file.ChainerFileError):
         raise  # they name the file themselves
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     layout, module = network.layout, network.module
     use = layout.use
-    has_statistics, has_dropout = bool(network.variables["stats"]), bool(getattr(module, "dropout", 0))
+    has_statistics, has_dropout = "batch_stats" in network.variables["stats"], bool(getattr(module, "dropout", 0))
     if norm == "running" and not has_statistics:
         raise ValueError(f'{path}: norm cannot be "running": this network has no running statistics.')
     if dropout and not has_dropout:
@@ -131,11 +131,13 @@ def generator(path: str | Path, **options: Any) -> Generator:
 
 def describe(path: str | Path) -> str:
     """What a file of another program is, in several lines. Raises FileNotFoundError, and ValueError for any other."""
-    found = states.find(states.load(Path(path)))
-    if not found:
-        raise ValueError(f"{path}: {states.NONE}")
+    content = states.load(Path(path))
+    try:
+        found = states.find(content)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     lines = []
-    for entry, state in found.items():
+    for entry, state in apart(found).items():
         count = sum(array.size for array in state.values())
         lines.append(f"{path}{f' [{entry}]' if entry else ''}: {len(state)} arrays, {count:,} numbers")
         try:
@@ -172,7 +174,8 @@ def fields(settings: Iterable[str]) -> dict[str, Any]:
     return values
 
 
-def _chosen(found: states.Found, entry: str | None, architecture: str | Mapping[str, Any] | None) -> Match:
-    state, note = states.choose(found, entry)
+def _chosen(content: Any, entry: str | None, architecture: str | Mapping[str, Any] | None) -> Match:
+    found = apart(states.find(content))
+    state, note = states.choose(found, entry, candidates(found, architecture) if len(found) > 1 else ())
     network = match(state, architecture)
     return network._replace(notes=[note, *network.notes]) if note else network

@@ -49,6 +49,33 @@ def to_theirs(layout: Layout, module: Any, layer: str, array: np.ndarray) -> np.
     return np.ascontiguousarray(array)
 
 
+def right_vector(module: Any, layer: str, kernel: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """The vector v of spectral norm that one step of the power iteration finds for u, of PyTorch's kernel."""
+    v = u @ _matrix(module, layer, kernel)
+    return v / np.linalg.norm(v)
+
+
+def singular(
+    module: Any, layer: str, kernel: np.ndarray, u: np.ndarray, v: np.ndarray | None
+) -> tuple[float, float] | None:
+    """What spectral norm divides by in evaluation: u W v in PyTorch, and |u W| here and in PyTorch before 1.1.
+
+    None where the vectors do not fit the kernel.
+    """
+    matrix = _matrix(module, layer, kernel).astype(np.float32)
+    if u.shape != matrix.shape[:1] or (v is not None and v.shape != matrix.shape[1:]):
+        return None
+    left = u.astype(np.float32) @ matrix
+    ours = float(np.linalg.norm(left))
+    return ours if v is None else float(left @ v.astype(np.float32)), ours
+
+
+def _matrix(module: Any, layer: str, kernel: np.ndarray) -> np.ndarray:
+    """PyTorch's kernel with a row for each output."""
+    kernel = kernel.swapaxes(0, 1) if _is_transposed(module, layer) else kernel
+    return kernel.reshape(kernel.shape[0], -1)
+
+
 def _is_transposed(module: Any, layer: str) -> bool:
     upsample = getattr(module, "upsample", "transposed")
     return layer.startswith("up") and isinstance(module, _TRANSPOSED) and upsample == "transposed"
@@ -86,7 +113,8 @@ def shapes(module: Any, in_channels: int) -> tuple[dict[str, Any], int]:
 def place(path: tuple[Any, ...]) -> tuple[str, str, bool]:
     """A leaf's layer, its name there, and whether it is a statistic."""
     collection, *layer, leaf = [entry.key for entry in path]
-    return "/".join(part for part in layer if part not in ("batch_stats", "batch")), leaf, collection == "stats"
+    inner = ("batch_stats", "batch", "spectral_norm", "spectral")
+    return "/".join(part for part in layer if part not in inner), leaf, collection == "stats"
 
 
 def leaves(tree: Any) -> list[tuple[tuple[str, str, bool], Any]]:

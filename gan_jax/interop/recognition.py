@@ -8,14 +8,16 @@ import jax
 import numpy as np
 
 from gan_jax import networks
-from gan_jax.interop import kernels
+from gan_jax.interop import kernels, states
 from gan_jax.interop.layouts import LAYOUTS, WITHOUT_COUNTERPART
 from gan_jax.interop.layouts.layout import NORM_EPS, Fields, Layout, Shapes, State
-from gan_jax.interop.states import COUNTS, listed
+from gan_jax.interop.states import COUNTS, Found, listed
 from gan_jax.networks import VGG
 
 _LEAVES = {"kernel": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
-_LEAVES |= {"scale": "weight", "slope": "weight"}
+_LEAVES |= {"scale": "weight", "slope": "weight", "u": "weight_u"}
+
+_SETTLED = 1e-3  # what PyTorch's first 15 power iterations leave
 
 _USUAL = {("dtype", "float32"), ("spectral_norm", False), ("icnr", False)}  # not worth a word
 
@@ -33,12 +35,52 @@ class Match(NamedTuple):
     problems: list[str]  # why it is not this network
 
 
+class _MismatchError(ValueError):
+    """Why a state_dict is no known network; of several readings the one of the lowest `distance` is nearest."""
+
+    def __init__(self, sentence: str, distance: tuple[int, int]) -> None:
+        super().__init__(sentence)
+        self.distance = distance
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether it does not even look like a known network."""
+        return self.distance[0] == 2
+
+
 def match(state: State, architecture: str | Mapping[str, Any] | None) -> Match:
-    """The one network that the state_dict is. Raises ValueError where none or several fit, in one sentence."""
+    """The one network that the state_dict is, under the names in the file or without what surrounds them.
+
+    Raises ValueError where none or several fit, in one sentence.
+    """
+    network = _recognised(state, architecture)
+    # Only now are arrays copied.
+    variables = jax.tree.map(lambda array: np.array(array, np.float32, order="C"), network.variables)
+    return network._replace(variables=variables)
+
+
+def _recognised(state: State, architecture: str | Mapping[str, Any] | None) -> Match:
     wanted: dict[str, Any] = {"name": architecture} if isinstance(architecture, str) else dict(architecture or {})
     name = wanted.pop("name", None)
     if name is not None and name not in networks.catalogue():
         raise ValueError(f"no architecture is called {name!r}; there are {listed(networks.catalogue())}.")
+    weights, others = states.weights(state)
+    mismatches: list[_MismatchError] = []
+    for reading in states.readings(weights):
+        try:
+            network = _read(reading, name, wanted)
+        except _MismatchError as error:
+            # A name that is cut looks like many, so that most of the arrays have to fit.
+            if not mismatches or 2 * error.distance[1] < len(reading):
+                mismatches.append(error)
+        else:
+            left_out = [f"no weights of a layer and left out: {listed(others, 3)}"] if others else []
+            return network._replace(lost=[*network.lost, *left_out])
+    raise min(mismatches, key=lambda error: error.distance)
+
+
+def _read(state: State, name: str | None, wanted: Mapping[str, Any]) -> Match:
+    """The network that the state_dict is in these names; `variables` holds views."""
     shapes = {key: array.shape for key, array in state.items()}
     tried, reasons = [], []
     for layout in LAYOUTS:
@@ -50,8 +92,8 @@ def match(state: State, architecture: str | Mapping[str, Any] | None) -> Match:
             reasons.append(f"it looks like {layout.project}'s {layout.architecture.__name__}, but {error}.")
             continue
         if shown is not None:
-            module = networks.build({"name": layout.architecture.__name__, **shown, **layout.assumed, **wanted})
-            tried.append(_fit(layout, module, state, wanted))
+            module = networks.build({"name": layout.architecture.__name__, **layout.assumed, **shown, **wanted})
+            tried.append(_fit(layout, module, state, shown, wanted))
     fitting = [network for network in tried if not network.problems]
     if len(fitting) > 1:
         names = listed(f"{network.layout.architecture.__name__} of {network.layout.project}" for network in fitting)
@@ -60,26 +102,81 @@ def match(state: State, architecture: str | Mapping[str, Any] | None) -> Match:
         return fitting[0]
     if tried:
         nearest = min(tried, key=lambda network: len(network.problems))
-        raise ValueError(
-            f"it looks like {nearest.layout.project}'s {in_words(nearest.module)}, but {listed(nearest.problems, 6)}."
+        raise _MismatchError(
+            f"it looks like {nearest.layout.project}'s {in_words(nearest.module)}, but {listed(nearest.problems, 6)}.",
+            (0, len(nearest.problems)),
         )
     for key, (whose, reason) in WITHOUT_COUNTERPART.items():
         if key in shapes:
-            raise ValueError(f"it is {whose}, which {reason}; it cannot be converted.")
+            raise _MismatchError(f"it is {whose}, which {reason}; it cannot be converted.", (1, 0))
     if reasons:
-        raise ValueError(reasons[0])
-    raise ValueError(f"its names ({listed(state, 4)}) are no known network's; docs/converting.md lists those that are.")
+        raise _MismatchError(reasons[0], (1, 0))
+    raise _MismatchError(
+        f"its names ({listed(state, 4)}) are no known network's; docs/converting.md lists those that are.", (2, 0)
+    )
+
+
+def apart(found: Found) -> dict[str, State]:
+    """The same, but what is no known network and has parts that are, by these parts, each at a place of its own."""
+    return {place: part for entry, state in found.items() for place, part in _apart(entry, state).items()}
+
+
+def _apart(entry: str, state: State) -> dict[str, State]:
+    if _is_known(state):
+        return {entry: state}
+    weights, others = states.weights(state)
+    for reading in states.readings(weights):
+        parts: dict[str, State] = {}
+        if len(together := states.parts(reading)) > 1:
+            for first, part in together.items():
+                parts |= _apart(f"{entry}/{first}" if entry else first, part)
+        if any(_is_known(part) for part in parts.values()):
+            return {place: {**part, **others} for place, part in parts.items()}  # each says what is left out
+    return {entry: state}
+
+
+def _is_known(state: State) -> bool:
+    """Whether a state_dict is a known network, or looks like one."""
+    try:
+        _recognised(state, None)
+    except _MismatchError as error:
+        return not error.is_unknown
+    except ValueError:
+        pass  # it is several
+    return True
+
+
+def candidates(found: Found, architecture: str | Mapping[str, Any] | None) -> list[str]:
+    """The places of generators, or where an architecture is named, of all networks that are of it."""
+    name = architecture if isinstance(architecture, str) else (architecture or {}).get("name")
+    places = []
+    for place, state in found.items():
+        try:
+            network = _recognised(state, architecture)
+        except ValueError:
+            continue
+        if name is not None or network.layout.use.kind == "generator":
+            places.append(place)
+    return places
 
 
 def shown_by(layout: Layout, shapes: Shapes) -> Fields | None:
     """The fields that a file in this layout shows; None for a file in another."""
     try:
-        return layout.fields(shapes)
+        shown = layout.fields(shapes)
     except (LookupError, ArithmeticError):
         return None  # a name or an axis that the layout has is not there
+    weights = [key for key, shape in shapes.items() if key.endswith(".weight") and len(shape) > 1]
+    if (
+        shown is not None
+        and hasattr(layout.architecture, "spectral_norm")
+        and all(f"{key}_u" in shapes for key in weights)
+    ):
+        return {**shown, "spectral_norm": True}
+    return shown
 
 
-def _fit(layout: Layout, module: Any, state: State, wanted: Mapping[str, Any]) -> Match:
+def _fit(layout: Layout, module: Any, state: State, shown: Fields, wanted: Mapping[str, Any]) -> Match:
     """The arrays in our tree; `problems` tells what is missing, left over or of another shape."""
     try:
         names, state = layout.names(module), layout.prepare(state)
@@ -95,6 +192,8 @@ def _fit(layout: Layout, module: Any, state: State, wanted: Mapping[str, Any]) -
     problems: list[str] = []
     zeros: list[str] = []
     constant: set[str] = set()
+    singular: dict[str, tuple[float, float]] = {}
+    is_normed = getattr(module, "spectral_norm", False)
     leaves = dict(kernels.leaves(tree))
     with_bias = {layer for layer, leaf, _ in leaves if leaf == "bias"}
     folded = _folded(names, with_bias)
@@ -114,7 +213,18 @@ def _fit(layout: Layout, module: Any, state: State, wanted: Mapping[str, Any]) -
                 problems.append(f"{key} is missing")
             return np.broadcast_to(np.float32(0), wanted_shape)
         array = kernels.from_theirs(module, layer, state[key])
-        if array.shape != wanted_shape:
+        if leaf == "kernel" and f"{key}_u" in state:
+            used.update((f"{key}_u", f"{key}_v"))
+            if array.shape == wanted_shape:
+                divisors = kernels.singular(module, layer, state[key], state[f"{key}_u"], state.get(f"{key}_v"))
+                if divisors is None or not divisors[0]:
+                    problems.append(f"{key}_u and {key}_v are no vectors of spectral norm")
+                    return array
+                singular[key] = divisors
+                return array if is_normed else array / np.float32(divisors[0])
+        if state[key].dtype.hasobject:
+            problems.append(f"{key} is no tensor of plain numbers")
+        elif array.shape != wanted_shape:
             problems.append(f"{key} has the shape {state[key].shape}, which does not fit")
         elif leaf == "mean" and (bias := f"{folded.get(layer)}.bias") in state:
             used.add(bias)
@@ -126,14 +236,12 @@ def _fit(layout: Layout, module: Any, state: State, wanted: Mapping[str, Any]) -
         return array
 
     arrays = {place: load(place, leaf.shape) for place, leaf in leaves.items()}
-    if not problems:  # nothing is copied before all shapes are known to fit
-        arrays = {place: np.array(array, np.float32, order="C") for place, array in arrays.items()}
     variables = jax.tree_util.tree_map_with_path(lambda path, leaf: arrays[kernels.place(path)], tree)
 
     notes = [
         f"{field} {value}, as in {layout.project}: no file shows it (--set {field}=VALUE)"
         for field, value in layout.assumed.items()
-        if field not in wanted
+        if field not in wanted and field not in shown
     ]
     if getattr(module, "norm", "") == "instance" and "norm" not in wanted:
         notes.append("norm instance: biases and no arrays of a norm (--set norm=none if there is none)")
@@ -145,6 +253,14 @@ def _fit(layout: Layout, module: Any, state: State, wanted: Mapping[str, Any]) -
         )
     if layout.note:
         notes.append(layout.note)
+    if singular and not is_normed:
+        notes.append(f"spectral norm is in the kernels, by its vectors in the file: {listed(singular, 3)}")
+    unsettled = max((1 - theirs / ours for theirs, ours in singular.values()), default=0.0) if is_normed else 0.0
+    if unsettled > _SETTLED:
+        notes.append(
+            f"spectral norm's vectors have not settled: in evaluation kernels are up to {unsettled:.1%} smaller here, "
+            "where v is found anew; in training nothing differs"
+        )
     if zeros:
         notes.append(f"no biases in the file, zeros here: {listed(zeros, 3)}")
     lost = []
@@ -182,6 +298,11 @@ def written(layout: Layout, module: Any, variables: Mapping[str, Any]) -> dict[s
         if leaf == "var":
             state[f"{names[layer]}.running_var"] = np.asarray(array) - np.float32(layout.eps - NORM_EPS)
             state[f"{names[layer]}.{COUNTS}"] = np.zeros((), np.int64)
+    for key in [key for key in state if key.endswith(".weight_u")]:
+        layer = next(layer for layer, theirs in names.items() if f"{theirs}.weight_u" == key)
+        state[f"{names[layer]}.weight_v"] = kernels.right_vector(
+            module, layer, state[f"{names[layer]}.weight"], state[key]
+        )
     if layout.biased:
         for norm, layer in _folded(names, {layer for layer, leaf, _ in leaves if leaf == "bias"}).items():
             if f"{names[norm]}.running_mean" in state:

@@ -1,7 +1,7 @@
-"""The state_dicts in a file of PyTorch or Chainer, in PyTorch's names of leaves."""
+"""The state_dicts in a file of PyTorch or Chainer, and the names that their arrays may be known by."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,14 @@ from gan_jax.interop.layouts.layout import State
 
 Found = Mapping[str, State]  # by its place in a file; "" is the file itself
 
-NONE = "it holds no state_dict: no arrays with names like 'model.1.weight'."
+_NONE = "it holds no state_dict: no arrays with names like 'model.1.weight'."
 COUNTS = "num_batches_tracked"  # batch norm's, of use with another momentum than a constant one
-_WRAPPERS = ("module.", "_orig_mod.")  # of DataParallel and torch.compile
-_PARTS = ("generator", "generator_ema", "discriminator", "netG", "netD", "net_g", "net_d")  # of one flat state_dict
+# What DataParallel, torch.compile, FSDP, activation checkpointing and Lightning's Fabric put into names, at any place.
+_WRAPPERS = frozenset(
+    ["module", "_orig_mod", "_fsdp_wrapped_module", "_fpw_module", "_checkpoint_wrapped_module", "_forward_module"]
+)
+_LEAVES = frozenset(["weight", "bias", "running_mean", "running_var", COUNTS, "weight_u", "weight_v"])
+_PROFILED = ("total_ops", "total_params")  # thop's, of floats
 
 _CHAINER = {"W": "weight", "b": "bias", "gamma": "weight", "beta": "bias"}
 _CHAINER |= {"avg_mean": "running_mean", "avg_var": "running_var", "N": COUNTS}
@@ -72,41 +76,104 @@ def _joined(encoder: Mapping[str, Any], decoder: Mapping[str, Any]) -> dict[str,
     }
 
 
-def find(content: Any, entry: str = "", seen: set[int] | None = None) -> dict[str, State]:
-    """Every state_dict in what a file held, by its place in it: {"": ...} where the file is one."""
-    seen = set() if seen is None else seen
+def find(content: Any) -> dict[str, State]:
+    """Every state_dict in what a file held, by its place in it: {"": ...} where the file is one.
+
+    Raises ValueError where there is none.
+    """
+    if found := _found(content, "", set()):
+        return found
+    unknown = torch_file.unknown_names(content)
+    raise ValueError(f"{torch_file.unknown_in_words(unknown)}." if unknown else _NONE)
+
+
+def _found(content: Any, entry: str, seen: set[int]) -> dict[str, State]:
     if not isinstance(content, Mapping) or id(content) in seen:
         return {}
     seen.add(id(content))  # a file may name one dict many times over
-    arrays = {key: np.asarray(value) for key, value in content.items() if hasattr(value, "__array__")}
-    if any(isinstance(key, str) and "." in key for key in arrays):
-        return _parts(arrays, entry)
+    arrays = {
+        str(key): np.asarray(value, object if isinstance(value, torch_file.Unknown) else None)
+        for key, value in content.items()
+        if hasattr(value, "__array__") or isinstance(value, torch_file.Unknown)
+    }
+    if any(
+        "." in name and not array.dtype.hasobject and not _is_no_weight(name, array) for name, array in arrays.items()
+    ):
+        return {entry: arrays}
     found: dict[str, State] = {}
     for key, value in content.items():
         if isinstance(key, str) and entry.count("/") < 3:
-            found |= find(value, f"{entry}/{key}" if entry else key, seen)
+            found |= _found(value, f"{entry}/{key}" if entry else key, seen)
     return found
 
 
-def _parts(state: Mapping[Any, np.ndarray], entry: str) -> dict[str, State]:
-    """A flat state_dict of several networks, as mmagic writes it, apart."""
-    state = {str(key): array for key, array in state.items()}
-    for wrapper in _WRAPPERS:
-        if all(key.startswith(wrapper) for key in state):
-            state = {key.removeprefix(wrapper): array for key, array in state.items()}
-    parts: dict[str, dict[str, np.ndarray]] = {}
-    for key, array in state.items():
-        part, _, rest = key.partition(".")
-        parts.setdefault(part if part in _PARTS else "", {})[rest if part in _PARTS else key] = array
-    if set(parts) == {""}:
-        return {entry: state}
-    return {f"{entry}/{part}" if entry else part: arrays for part, arrays in parts.items() if part}
+def weights(state: State) -> tuple[State, State]:
+    """The arrays that a network may have learned, spectral norm's as weight, weight_u and weight_v; and all others.
+
+    The others are counters, flags and indices: whole numbers and single ones of names that no layer has.
+    """
+    kept: dict[str, np.ndarray] = {}
+    others: dict[str, np.ndarray] = {}
+    for name, array in _spelled(state).items():
+        (others if _is_no_weight(name, array) else kept)[name] = array
+    return kept, others
 
 
-def choose(found: Found, entry: str | None) -> tuple[State, str | None]:
-    """The state_dict to convert, and a note where there was a choice. Raises ValueError where nothing decides."""
-    if not found:
-        raise ValueError(NONE)
+def _is_no_weight(name: str, array: np.ndarray) -> bool:
+    leaf = name.rpartition(".")[2]
+    return leaf not in _LEAVES and (array.ndim == 0 or array.dtype.kind in "biuOSU" or leaf in _PROFILED)
+
+
+def _spelled(state: State) -> State:
+    """torch.nn.utils.spectral_norm's names and those of its successor, parametrizations.spectral_norm, as one."""
+    plain, normed = {}, {}
+    for name, array in state.items():
+        layer, is_new, part = name.partition(".parametrizations.weight.")
+        if is_new and part in ("0._u", "0._v"):
+            plain[f"{layer}.weight_{part[-1]}"] = array
+        elif is_new and part in ("original", "original0") and f"{layer}{is_new}0._u" in state:
+            normed[f"{layer}.weight"] = array
+        elif name.endswith(".weight_orig"):
+            normed[name.removesuffix("_orig")] = array
+        else:
+            plain[name] = array
+    return {**plain, **normed}  # old PyTorch wrote the normed kernel too
+
+
+def as_torch_spells(state: State) -> dict[str, np.ndarray]:
+    """The way back: kernels under spectral norm are weight_orig."""
+    return {f"{name}_orig" if f"{name}_u" in state else name: array for name, array in state.items()}
+
+
+def readings(state: State) -> Iterator[State]:
+    """The same arrays by all names that they may be known by: as they are, without what wrappers put into them, and
+    then without what all names begin with, a part at a time.
+    """
+    yield state
+    bare = {".".join(part for part in name.split(".") if part not in _WRAPPERS): state[name] for name in state}
+    if len(bare) < len(state):
+        bare = dict(state)
+    if bare.keys() != state.keys():
+        yield bare
+    while len(firsts := {name.partition(".")[:2] for name in bare}) == 1 and firsts.pop()[1]:
+        bare = {name.partition(".")[2]: array for name, array in bare.items()}
+        yield bare
+
+
+def parts(state: State) -> dict[str, State]:
+    """The arrays by the first part of their names, and without it."""
+    apart: dict[str, dict[str, np.ndarray]] = {}
+    for name, array in state.items():
+        first, _, rest = name.partition(".")
+        apart.setdefault(first, {})[rest] = array
+    return dict(apart)
+
+
+def choose(found: Found, entry: str | None, wanted: Collection[str]) -> tuple[State, str | None]:
+    """The state_dict to convert, and a note where there was a choice: the only one `wanted`, or a moving average.
+
+    Raises ValueError where nothing decides.
+    """
     if entry is not None:
         if entry not in found:
             raise ValueError(f"it has no entry {entry!r}; its state_dicts are {listed(found)}.")
@@ -114,11 +181,25 @@ def choose(found: Found, entry: str | None) -> tuple[State, str | None]:
     if len(found) == 1:
         (state,) = found.values()
         return state, None
-    averaged = [name for name in found if name.endswith("_ema")]
-    if len(averaged) == 1 and set(found) == {averaged[0], averaged[0].removesuffix("_ema")}:
-        note = f"{averaged[0]}, the moving average, rather than {averaged[0].removesuffix('_ema')} (--entry)"
-        return found[averaged[0]], note
+    among = list(wanted or found)
+    if len(among) == 1:
+        others = listed(name for name in found if name not in among)
+        return found[among[0]], f"{among[0]}, the only generator there; not {others} (--entry)"
+    for averaged, plain in (among, among[::-1]) if len(among) == 2 else ():
+        if _is_average(averaged, plain):
+            return found[averaged], f"{averaged}, the moving average, rather than {plain} (--entry)"
     raise ValueError(f"it holds several state_dicts ({listed(found)}); choose one with --entry.")
+
+
+def _is_average(averaged: str, plain: str) -> bool:
+    """Whether the names are as params_ema and params, ema_model and online_model, ema and model."""
+    words = averaged.rpartition("/")[2].split("_")
+    rest = "_".join(word for word in words if word != "ema")
+    return (
+        "ema" in words
+        and "ema" not in plain.split("_")
+        and f"_{plain.rpartition('/')[2]}".endswith(rest and f"_{rest}")
+    )
 
 
 def listed(parts: Iterable[str], limit: int = 8) -> str:

@@ -1,16 +1,19 @@
 """PyTorch's files as numpy arrays: .pth and .pt, zip and legacy format, and .safetensors. No torch, and nothing is run.
 
 A .pth file is a pickle, a program for a small stack machine that may call any Python function. The machine here knows
-the opcodes that build data and a table of names that PyTorch's own files use; it calls nothing else.
+the opcodes that build data and a table of names that PyTorch's own files use; it calls nothing else. Any other name,
+and whatever would be made with it, is `Unknown`.
 """
 
+import dataclasses
 import io
 import math
 import pickletools
 import struct
+import warnings
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -35,6 +38,8 @@ _DTYPES = {
     "Byte": np.dtype("u1"),
     "Bool": np.dtype("?"),
 }
+# Of tensors that are not read: in a legacy file their bytes stand between those of others.
+_OTHER_SIZES = {"ComplexFloat": 8, "ComplexDouble": 16, "QInt8": 1, "QUInt8": 1, "QInt32": 4}
 _SAFETENSORS_DTYPES = dict(
     zip(["F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "BOOL"], _DTYPES.values(), strict=True)
 )  # in the order of the table above
@@ -52,6 +57,13 @@ _DAMAGE = (
 
 class TorchFileError(ValueError):
     """A file that cannot be read as PyTorch's, or that is refused; the message is one sentence."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Unknown:
+    """Stands for an object of a class that is not known, and for all that would be made of it: nothing was run."""
+
+    name: str  # of the class or function that the file asks for
 
 
 class _Storage(NamedTuple):
@@ -73,30 +85,53 @@ class _Word(str):
 
 
 class _Called(NamedTuple):
-    """A name of the table that may be called; `function` is ours, never the one it stands for."""
+    """A name of the table that may be called; `function` is ours, never the one it stands for.
+
+    Called with an unknown first argument it gives that argument, unless it takes anything.
+    """
 
     function: Callable[..., Any]
+    takes_anything: bool = False
 
 
 def load(path: str | Path) -> Any:
     """The content of a .pth, .pt or .safetensors file: nested dicts and lists with numpy arrays for tensors.
 
-    Arrays are read-only views of what was read; half and bfloat16 stay what they are. Raises FileNotFoundError where
-    there is no file, and TorchFileError, a ValueError, for one that is damaged, of another kind, holds no tensor, or
-    asks for anything but arrays: whole modules and code are refused.
+    Arrays are read-only views of what was read; half and bfloat16 stay what they are. Objects of classes that are not
+    known, and tensors of other numbers, are `Unknown`. Raises FileNotFoundError where there is no file, and
+    TorchFileError, a ValueError, for one that is damaged, of another kind, or holds no tensor outside unknown objects,
+    as whole modules do; code is refused.
     """
     path = Path(path)
-    with path.open("rb") as file:
+    with path.open("rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pickletools' of escapes in text
         try:
             content = _read(file, path.stat().st_size)
-            if not _count_arrays(content, set(), 0, set()):
-                raise TorchFileError("it holds no tensor")
+            unknown: dict[str, None] = {}
+            if not _count_arrays(content, set(), 0, set(), unknown):
+                raise TorchFileError(unknown_in_words(unknown) if unknown else "it holds no tensor")
         except TorchFileError as error:
             raise TorchFileError(f"{path} cannot be read: {error}.") from None
         except _DAMAGE as error:
             what = f"{error}".splitlines()[0].rstrip(".") if f"{error}" else type(error).__name__
             raise TorchFileError(f"{path} is damaged or no PyTorch file ({what}); copy or download it again.") from None
     return content
+
+
+def unknown_in_words(names: Iterable[str]) -> str:
+    """The end of a sentence on a file whose arrays, if any, are inside of unknown objects."""
+    asked = " and ".join(_short(name) for name in list(names)[:3])
+    return (
+        f"it asks for {asked}, which a file of arrays does not need, and nothing of it was run; if it holds a whole "
+        "model, save model.state_dict() instead"
+    )
+
+
+def unknown_names(content: Any) -> list[str]:
+    """The names of all unknown objects in what `load` gave, the first first."""
+    names: dict[str, None] = {}
+    _count_arrays(content, set(), 0, set(), names)
+    return list(names)
 
 
 def _read(file: IO[bytes], size: int) -> Any:
@@ -200,9 +235,11 @@ def _read_legacy(content: bytes) -> Any:
     return _run(file, lambda dtype, key, elements: filled[key])
 
 
-def _tensor(storage: _Storage, offset: int, size: Any, stride: Any, *_rest: Any) -> np.ndarray:
+def _tensor(storage: _Storage, offset: int, size: Any, stride: Any, *_rest: Any) -> np.ndarray | Unknown:
     """torch._utils._rebuild_tensor and _rebuild_tensor_v2: a view of a storage, checked before memory is taken."""
     dtype, elements, data = storage
+    if dtype.type is np.void:
+        return Unknown("a tensor of complex or quantised numbers")
     size, stride = tuple(size), tuple(stride)
     numbers = (offset, *size, *stride)
     if len(size) != len(stride) or len(size) > _MAX_AXES or not all(type(n) is int and n >= 0 for n in numbers):
@@ -226,11 +263,14 @@ def _numpy_scalar(dtype: Any, content: Any) -> Any:
     return np.frombuffer(content, dtype)[0].item()
 
 
-def _numpy_dtype(name: Any, *_rest: Any) -> np.dtype:
+def _numpy_dtype(name: Any, *_rest: Any) -> np.dtype | Unknown:
     dtype = np.dtype(str(name)[:8])
-    if dtype.kind not in "biuf":
-        raise TorchFileError(f"it holds numpy data of dtype {dtype}; save numbers only")
-    return dtype
+    return dtype if dtype.kind in "biuf" else Unknown(f"numpy data of dtype {dtype}")
+
+
+def _of_type(function: Any, _type: Any, arguments: Any, *_state: Any) -> Any:
+    """torch._tensor._rebuild_from_type_v2: a tensor of a subclass, or with attributes, which are left out."""
+    return _made(function, arguments)
 
 
 def _as_dict(items: Any = ()) -> dict[Any, Any]:
@@ -240,14 +280,17 @@ def _as_dict(items: Any = ()) -> dict[Any, Any]:
 # The names that PyTorch's files of arrays use, and what stands for them here.
 _KNOWN: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): _Called(_as_dict),
-    ("collections", "defaultdict"): _Called(lambda factory=None: {}),
+    ("collections", "defaultdict"): _Called(lambda factory=None: {}, takes_anything=True),
     ("builtins", "dict"): _Called(_as_dict),
     ("builtins", "set"): _Called(lambda items=(): list(items)),
+    ("builtins", "frozenset"): _Called(lambda items=(): tuple(items)),
     ("torch", "Size"): _Called(lambda size=(): tuple(size)),
     ("torch", "device"): _Called(lambda *name: _Word(":".join(map(str, name)))),
     ("torch._utils", "_rebuild_tensor"): _Called(_tensor),
     ("torch._utils", "_rebuild_tensor_v2"): _Called(_tensor),
     ("torch._utils", "_rebuild_parameter"): _Called(lambda data, *_rest: data),
+    ("torch._utils", "_rebuild_parameter_with_state"): _Called(lambda data, *_rest: data),
+    ("torch._tensor", "_rebuild_from_type_v2"): _Called(_of_type),
     ("torch.serialization", "_get_layout"): _Called(lambda name: _Word(name)),
     ("_codecs", "encode"): _Called(lambda text, encoding: text.encode("latin-1")),
     ("numpy", "dtype"): _Called(_numpy_dtype),
@@ -257,18 +300,27 @@ _KNOWN: dict[tuple[str, str], Any] = {
         for name, dtype in _DTYPES.items()
         for module in ("torch", "torch.cuda")
     },
+    **{("torch", f"{name}Storage"): _StorageType(np.dtype(f"V{size}")) for name, size in _OTHER_SIZES.items()},
     **{("torch", name): _Word(f"torch.{name}") for name in _TORCH_DTYPES},
 }
-_KNOWN |= {("__builtin__", name): _KNOWN["builtins", name] for name in ("dict", "set")}
+_KNOWN |= {("__builtin__", name): _KNOWN["builtins", name] for name in ("dict", "set", "frozenset")}
 
 
 def _global(module: Any, name: Any) -> Any:
-    if (module, name) in _KNOWN:
-        return _KNOWN[module, name]
-    raise TorchFileError(
-        f"it asks for {_short(module)}.{_short(name)}, which a file of arrays does not need, and nothing of it was "
-        "run; if it holds a whole model, save model.state_dict() instead"
-    )
+    return _KNOWN[module, name] if (module, name) in _KNOWN else Unknown(f"{_short(module)}.{_short(name)}")
+
+
+def _made(called: Any, arguments: Any) -> Any:
+    """What a name of the table makes of arguments; anything else is not called."""
+    if isinstance(called, Unknown):
+        # copyreg's functions make an object of the class that they are given first.
+        of_class = called.name.startswith("copy") and isinstance(arguments, tuple) and arguments
+        return arguments[0] if of_class and isinstance(arguments[0], Unknown) else called
+    if not isinstance(called, _Called) or not isinstance(arguments, tuple):
+        raise TorchFileError(f"it calls {_short(called)}, which is no function of a file of arrays")
+    if arguments and isinstance(arguments[0], Unknown) and not called.takes_anything:
+        return arguments[0]
+    return called.function(*arguments)
 
 
 class _Mark:
@@ -297,6 +349,7 @@ _CONSTANTS = frozenset(
         "BINBYTES",
         "SHORT_BINBYTES",
         "BINBYTES8",
+        "BYTEARRAY8",
     ]
 )
 _VALUES: dict[str, Callable[[], Any]] = {
@@ -306,6 +359,7 @@ _VALUES: dict[str, Callable[[], Any]] = {
     "EMPTY_LIST": list,
     "EMPTY_TUPLE": tuple,
     "EMPTY_DICT": dict,
+    "EMPTY_SET": list,
     "MARK": _Mark,
 }
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
@@ -316,8 +370,8 @@ def _run(file: IO[bytes], storage: Callable[[np.dtype, str, int], _Storage]) -> 
     stack: list[Any] = []
     memo: dict[int, Any] = {}
 
-    def top(kind: type) -> Any:
-        if not isinstance(stack[-1], kind):
+    def top(*kinds: type) -> Any:
+        if not isinstance(stack[-1], kinds):
             raise TorchFileError("its pickle makes no sense; copy or download it again")
         return stack[-1]
 
@@ -352,14 +406,18 @@ def _run(file: IO[bytes], storage: Callable[[np.dtype, str, int], _Storage]) -> 
             stack.append(tuple(above_mark()))
         elif name == "LIST":
             stack.append(above_mark())
-        elif name in ("APPEND", "APPENDS"):
+        elif name == "FROZENSET":
+            stack.append(tuple(above_mark()))
+        elif name in ("APPEND", "APPENDS", "ADDITEMS"):
             values = pop(1) if name == "APPEND" else above_mark()
-            top(list).extend(values)
+            if isinstance(filled := top(list, Unknown), list):
+                filled.extend(values)
         elif name == "DICT":
             stack.append(_pairs(above_mark()))
         elif name in ("SETITEM", "SETITEMS"):
             values = pop(2) if name == "SETITEM" else above_mark()
-            top(dict).update(_pairs(values))
+            if isinstance(filled := top(dict, Unknown), dict):
+                filled.update(_pairs(values))
         elif name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
             memo[len(memo) if name == "MEMOIZE" else argument] = top(object)
         elif name in ("GET", "BINGET", "LONG_BINGET"):
@@ -368,16 +426,25 @@ def _run(file: IO[bytes], storage: Callable[[np.dtype, str, int], _Storage]) -> 
             stack.append(_global(*argument.split(" ", 1)))
         elif name == "STACK_GLOBAL":
             stack.append(_global(*pop(2)))
-        elif name == "REDUCE":
-            called, arguments = pop(2)
-            if not isinstance(called, _Called) or not isinstance(arguments, tuple):
-                raise TorchFileError(f"it calls {_short(called)}, which is no function of a file of arrays")
-            stack.append(called.function(*arguments))
+        elif name in ("REDUCE", "NEWOBJ"):
+            stack.append(_made(*pop(2)))
+        elif name == "NEWOBJ_EX":
+            called, arguments, _ = pop(3)
+            stack.append(_made(called, arguments))
+        elif name == "INST":
+            stack.append(_made(_global(*argument.split(" ", 1)), tuple(above_mark())))
+        elif name == "OBJ":
+            called, *arguments = above_mark()
+            stack.append(_made(called, tuple(arguments)))
+        elif name in ("EXT1", "EXT2", "EXT4"):
+            stack.append(Unknown(f"extension {argument} of copyreg"))
         elif name == "BUILD":
             pop(1)  # a state_dict's _metadata: versions of modules
-            top((dict, np.dtype))  # type: ignore[arg-type]
+            top(dict, np.dtype, Unknown)
         elif name == "BINPERSID":
             stack.append(_storage_of(pop(1)[0], storage))
+        elif name == "PERSID":
+            stack.append(Unknown(f"object {_short(argument)} of another file"))
         elif name == "POP":
             stack.pop()
         elif name == "POP_MARK":
@@ -389,11 +456,18 @@ def _run(file: IO[bytes], storage: Callable[[np.dtype, str, int], _Storage]) -> 
     raise EOFError("the pickle has no end")
 
 
-def _storage_of(identity: Any, storage: Callable[[np.dtype, str, int], _Storage]) -> _Storage:
-    """("storage", type, key, location, elements), and in legacy files a view that PyTorch no longer writes."""
+def _storage_of(identity: Any, storage: Callable[[np.dtype, str, int], _Storage]) -> _Storage | Unknown:
+    """("storage", type, key, location, elements), and in legacy files a view that PyTorch no longer writes.
+
+    Legacy files of whole modules refer to ("module", class, file, source) too.
+    """
+    if isinstance(identity, tuple) and identity[:1] == ("module",) and isinstance(identity[1], Unknown):
+        return identity[1]
     if not isinstance(identity, tuple) or len(identity) not in (5, 6) or identity[0] != "storage":
         raise TorchFileError(f"it refers to {_short(identity)}, which is no tensor's storage")
     _, kind, key, _, elements, *view = identity
+    if isinstance(kind, Unknown):
+        return kind
     if not isinstance(kind, _StorageType) or type(elements) is not int or elements < 0 or view not in ([], [None]):
         raise TorchFileError(f"storage {_short(key)} is of a kind that this program does not read")
     if not isinstance(key, str) or not key.isalnum():
@@ -411,13 +485,16 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:60]}..."
 
 
-def _count_arrays(value: Any, around: set[int], depth: int, seen: set[int]) -> int:
-    """How many different arrays there are. Raises TorchFileError for what contains itself or is nested too deep."""
+def _count_arrays(value: Any, around: set[int], depth: int, seen: set[int], unknown: dict[str, None]) -> int:
+    """How many different arrays there are; the names of unknown objects go into `unknown`.
+
+    Raises TorchFileError for what contains itself or is nested too deep.
+    """
     if isinstance(value, np.ndarray):
         return 1
-    if isinstance(value, _Storage | _StorageType | _Called | _Mark):
-        raise TorchFileError("it holds something else than tensors, numbers and text")
-    if not isinstance(value, dict | list | tuple):
+    if isinstance(value, Unknown):
+        unknown[value.name] = None
+    if not isinstance(value, dict | list | tuple) or isinstance(value, _Storage | _StorageType | _Called):
         return 0
     if id(value) in around:
         raise TorchFileError("it contains itself")
@@ -428,4 +505,4 @@ def _count_arrays(value: Any, around: set[int], depth: int, seen: set[int]) -> i
     seen.add(id(value))
     inside = around | {id(value)}
     parts = [*value.keys(), *value.values()] if isinstance(value, dict) else value
-    return sum(_count_arrays(part, inside, depth + 1, seen) for part in parts)
+    return sum(_count_arrays(part, inside, depth + 1, seen, unknown) for part in parts)

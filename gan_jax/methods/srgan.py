@@ -18,6 +18,9 @@ from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables, req
 from gan_jax.methods.srresnet import Degrade, Range, pairs, psnr
 from gan_jax.networks.network import Network, Params, Stats
 
+# Games whose two halves both compare the logits of targets with those of fakes.
+_RELATIVISTIC = (losses.relativistic_average, losses.relativistic_average_basicsr)
+
 
 @flax.struct.dataclass
 class State:
@@ -69,7 +72,9 @@ def srgan(
     ValueError for a critic with batch norm. `adversarial` None leaves the critic as it was: the paper's
     SRResNet-VGG22. A generator that starts from SRResNet's weights is `networks.starting_from`.
 
-    Both players step from the state before the step and see the same fake, as in BasicSR's optimize_parameters.
+    Both players step from the state before the step and see the same fake, as in BasicSR's optimize_parameters. The
+    critic's running statistics move as often as there: by the fake for the generator, then by target and fake; in a
+    relativistic game by target and fake for the generator, then by fake, target and fake.
     """
 
     def features(network: Network, variables: Variables, images: jax.Array) -> Mapping[str, jax.Array]:
@@ -126,8 +131,9 @@ def srgan(
             if tv_weight:
                 terms["loss/tv"] = (tv_weight, losses.total_variation(fake))
             if adversarial is not None:
+                real_logits, moved = judge(state.critic.params, critic_stats, target)
+                critic_stats = moved if adversarial in _RELATIVISTIC else critic_stats
                 fake_logits, critic_stats = judge(state.critic.params, critic_stats, fake)
-                real_logits, _ = judge(state.critic.params, critic_stats, target)
                 terms["loss/gan"] = (adversarial_weight, adversarial.generator(real_logits, fake_logits))
             total, metrics = losses.weighted_sum(terms)
             return total, (stats, critic_stats, {**metrics, "psnr": psnr(fake, target, output_range)})
@@ -136,6 +142,8 @@ def srgan(
             params: Params, stats: Stats, game: losses.AdversarialLoss
         ) -> tuple[jax.Array, tuple[Stats, Metrics]]:
             fake, _ = generate(state.generator.params)
+            if game in _RELATIVISTIC:
+                _, stats = judge(params, stats, fake)  # for the statistics: XLA merges it with the pass below
             real_logits, stats = judge(params, stats, target)
             fake_logits, stats = judge(params, stats, fake)
             means = {"logits/real": real_logits.mean(), "logits/fake": fake_logits.mean()}

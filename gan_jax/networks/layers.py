@@ -1,6 +1,7 @@
 """The layers that the architectures share, with every constant of the PyTorch-era references written out.
 
-Feature maps are [N, H, W, C], float32 or bfloat16 (`computed_in`); parameters and statistics are float32 with either.
+Feature maps are [N, H, W, C], float32 or bfloat16 (`computed_in`); parameters and statistics start as float32 with
+either, and with JAX_ENABLE_X64 too.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,7 @@ SPECTRAL_NORM_START = 15  # torch's: power iterations at the start; training goe
 
 DTypeName = Literal["float32", "bfloat16"]
 NormName = Literal["batch", "instance", "layer", "none"]
-PaddingName = Literal["reflect", "replicate"]
+PaddingName = Literal["reflect", "replicate", "zero"]
 EnlargementName = Literal["pixel_shuffle", "nearest", "bilinear"]
 UpsampleName = Literal["transposed", "pixel_shuffle", "nearest", "bilinear"]
 
@@ -47,14 +48,16 @@ def as_float32(x: jax.Array) -> jax.Array:
 
 
 def _at_use(param: jax.Array, x: jax.Array) -> jax.Array:
-    """A float32 parameter in the dtype of the feature map that it meets; its gradient is float32 again."""
-    return param.astype(jnp.bfloat16) if x.dtype == jnp.bfloat16 else param
+    """A float32 parameter in the dtype of the feature map that it meets, bfloat16 or float64; its gradient is float32
+    again.
+    """
+    return param.astype(x.dtype) if x.dtype in (jnp.bfloat16, jnp.float64) else param
 
 
 def pad(x: jax.Array, width: int, kind: PaddingName) -> jax.Array:
-    """[N, H, W, C] -> [N, H + 2 width, W + 2 width, C]: mirrored at the edge pixel, or the edge pixel repeated."""
+    """[N, H, W, C] -> [N, H + 2 width, W + 2 width, C]: mirrored at the edge pixel, that pixel repeated, or zeros."""
     edges = [(0, 0), (width, width), (width, width), (0, 0)]
-    return jnp.pad(x, edges, mode="reflect" if kind == "reflect" else "edge")
+    return jnp.pad(x, edges, mode={"reflect": "reflect", "replicate": "edge", "zero": "constant"}[kind])
 
 
 def leaky_relu(x: jax.Array, slope: float) -> jax.Array:
@@ -78,7 +81,7 @@ class SpectralNorm(nn.Module):
             return _unit(_dot(fixed, _unit(_dot(u, fixed))))
 
         def start() -> jax.Array:
-            u = _unit(jax.random.normal(self.make_rng("params"), matrix.shape[:1]))
+            u = _unit(jax.random.normal(self.make_rng("params"), matrix.shape[:1], jnp.float32))
             return lax.fori_loop(0, SPECTRAL_NORM_START, lambda _, u: iterated(u), u)
 
         u = self.variable("spectral_norm", "u", start)
@@ -113,10 +116,10 @@ class Conv(nn.Module):
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
         """[N, H, W, I] -> [N, H', W', features]. `train` moves the vector of spectral norm, where there is one."""
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
-        kernel = self.param("kernel", self.kernel_init, shape)
+        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
         kernel = SpectralNorm(name="spectral")(kernel, train=train) if self.spectral_norm else kernel
         y = convolution.conv(x, _at_use(kernel, x), stride=self.stride, padding=self.padding)
-        return y + _at_use(self.param("bias", zeros, (self.features,)), x) if self.use_bias else y
+        return y + _at_use(self.param("bias", zeros, (self.features,), jnp.float32), x) if self.use_bias else y
 
 
 class ConvTranspose(nn.Module):
@@ -134,11 +137,11 @@ class ConvTranspose(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """[N, H, W, I] -> [N, H', W', features], H' = (H - 1) stride - 2 padding + kernel + output_padding."""
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
-        kernel = self.param("kernel", self.kernel_init, shape)
+        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
         y = convolution.conv_transpose(
             x, _at_use(kernel, x), stride=self.stride, padding=self.padding, output_padding=self.output_padding
         )
-        return y + _at_use(self.param("bias", zeros, (self.features,)), x) if self.use_bias else y
+        return y + _at_use(self.param("bias", zeros, (self.features,), jnp.float32), x) if self.use_bias else y
 
 
 def icnr(kernel_init: Callable[..., jax.Array], factor: int) -> Callable[..., jax.Array]:
@@ -205,9 +208,9 @@ class Dense(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> jax.Array:
         """[N, I] -> [N, features]. `train` moves the vector of spectral norm, where there is one."""
-        kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features))
+        kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features), jnp.float32)
         kernel = SpectralNorm(name="spectral")(kernel, train=train) if self.spectral_norm else kernel
-        return x @ _at_use(kernel, x) + _at_use(self.param("bias", zeros, (self.features,)), x)
+        return x @ _at_use(kernel, x) + _at_use(self.param("bias", zeros, (self.features,), jnp.float32), x)
 
 
 class PReLU(nn.Module):
@@ -218,8 +221,8 @@ class PReLU(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """[..., C] -> the same shape."""
-        slope = _at_use(self.param("slope", constant(0.25), (x.shape[-1] if self.per_channel else 1,)), x)
-        return jnp.where(x > 0, x, slope * x)
+        shape = (x.shape[-1] if self.per_channel else 1,)
+        return jnp.where(x > 0, x, _at_use(self.param("slope", constant(0.25), shape, jnp.float32), x) * x)
 
 
 class BatchNorm(nn.Module):
@@ -235,10 +238,10 @@ class BatchNorm(nn.Module):
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """[N, H, W, C] -> the same shape. Raises ValueError where `statistics_batch` does not divide N."""
         channels = x.shape[-1]
-        running_mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,))
-        running_variance = self.variable("batch_stats", "var", jnp.ones, (channels,))
-        scale = self.param("scale", self.scale_init, (channels,))
-        bias = self.param("bias", zeros, (channels,))
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,), jnp.float32)
+        running_variance = self.variable("batch_stats", "var", jnp.ones, (channels,), jnp.float32)
+        scale = self.param("scale", self.scale_init, (channels,), jnp.float32)
+        bias = self.param("bias", zeros, (channels,), jnp.float32)
         dtype, x = x.dtype, as_float32(x)
         if not train:
             y = (x - running_mean.value) * (scale * lax.rsqrt(running_variance.value + NORM_EPS)) + bias
@@ -284,7 +287,9 @@ class LayerNorm(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """[N, H, W, C] -> the same shape."""
-        scale, bias = self.param("scale", ones, (x.shape[-1],)), self.param("bias", zeros, (x.shape[-1],))
+        scale, bias = (
+            self.param(name, init, x.shape[-1:], jnp.float32) for name, init in (("scale", ones), ("bias", zeros))
+        )
         values = as_float32(x).reshape(x.shape[0], -1, 1)
         centred, _, variance = _centred(values, axes=(1,))
         y = (centred * _over(lax.rsqrt(variance + NORM_EPS), 3)).reshape(x.shape)

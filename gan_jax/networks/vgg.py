@@ -23,7 +23,7 @@ def _normalised(x: jax.Array, range_norm: bool) -> jax.Array:
     if x.shape[-1] != 3:
         raise ValueError(f"images have {x.shape[-1]} channels; ImageNet features want 3: repeat a grey channel thrice.")
     x = (x + 1.0) / 2.0 if range_norm else x
-    return (x - jnp.array(_MEAN)) / jnp.array(_STD)
+    return (x - jnp.array(_MEAN, x.dtype)) / jnp.array(_STD, x.dtype)
 
 
 def _maps(

@@ -10,7 +10,7 @@ import safetensors.numpy
 
 from gan_jax import generator as generators
 from gan_jax import infer, networks
-from gan_jax.interop import convert, torch_file
+from gan_jax.interop import convert, kernels, torch_file
 from gan_jax.networks import (
     VGG,
     AlexNet,
@@ -49,6 +49,11 @@ def filled(module, channels=3, seed=0):
 
 def assert_equal_trees(got, wanted):
     jax.tree.map(np.testing.assert_array_equal, got, wanted)
+
+
+def assert_same_network(got, wanted):
+    assert got[0] == wanted[0]
+    assert_equal_trees(got[1], wanted[1])
 
 
 def error(state, architecture=None):
@@ -90,6 +95,11 @@ MODULES = [
     (UNet(2, 5, 3, "batch", skips=False, dropout_layers="port"), 4, None),
     (UNet(3, 2, 3, "instance", dropout_layers="port"), 3, None),
     (ResNet(1, 3, 2), 3, None),
+    (ResNet(3, 2, 2, "batch", 0.5, padding="zero"), 3, None),
+    (MSRResNet(4, 2, 3), 3, "BasicSR of 2019"),
+    (PatchGAN(2, 3, "instance", spectral_norm=True), 6, None),
+    (VGGStyleCritic(32, 2, spectral_norm=True), 3, None),
+    (SRGANCritic(96, 2, 5, spectral_norm=True), 3, "Lornatang/SRGAN-PyTorch"),
     (PatchGAN(2, 3, "instance"), 6, None),
     (PixelGAN(3, "instance"), 6, None),
     (SRResNet(1, 3, 1, 4, "channel"), 3, "Lornatang/SRGAN-PyTorch"),
@@ -172,12 +182,167 @@ def save(path, state, split=None, ema=None):
     return path
 
 
-def test_several_networks_are_listed_with_the_flag_that_chooses():
-    both = {"netG": golden("unet_64_instance"), "netD": golden("patchgan_n1_batch")}
-    assert error(both) == "it holds several state_dicts (netD, netG); choose one with --entry."
-    flat = {f"{part}.{key}": array for part, state in both.items() for key, array in state.items()}
-    assert "(netD, netG)" in error(flat)
-    assert convert.from_torch({"netD.model.0.weight": 0, **{f"netD.{k}": a for k, a in both["netD"].items()}})
+def flat(**networks):
+    """Several state_dicts as one, as torch saves a module of modules."""
+    return {f"{part}.{key}": array for part, state in networks.items() for key, array in state.items()}
+
+
+# Of the case's layers: what compilers and wrappers make of their names.
+PREFIXES = [
+    "_orig_mod.module.",
+    "module.module.",
+    "module._orig_mod.module.",
+    "_fsdp_wrapped_module.",
+    "_forward_module.module.",
+    "net.",
+    "generator.",
+    "model.netG.",
+    "ema_model.module.",
+    "trainer.model.net.module.net.",
+]
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("case", ["pixel_batch", "msrresnet_x2", "patchgan_n1_batch"])
+def test_what_all_names_begin_with_does_not_matter(case, prefix):
+    """PixelGAN's own names begin with net, and PatchGAN's with model."""
+    state = golden(case)
+    module, variables = convert.from_torch({f"{prefix}{name}": array for name, array in state.items()})
+    wanted = convert.from_torch(state)
+    assert module == wanted[0]
+    assert_equal_trees(variables, wanted[1])
+
+
+@pytest.mark.parametrize("wrapper", ["module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"])
+def test_wrappers_inside_names_do_not_matter(wrapper):
+    """A part of a network that was compiled or wrapped alone."""
+    state = golden("resnet_2blocks_batch_dropout")
+    wrapped = {
+        name.replace(".conv_block.", f".{wrapper}.conv_block.").replace("model.19.", f"model.19.{wrapper}."): array
+        for name, array in state.items()
+    }
+    assert len(wrapped.keys() - state.keys()) == len([name for name in state if "conv_block" in name]) + 2
+    module, variables = convert.from_torch(wrapped)
+    assert_same_network((module, variables), convert.from_torch(state))
+
+
+def test_several_networks_are_listed_with_the_flag_that_chooses(tmp_path):
+    both = {"netG_A": golden("unet_64_instance"), "netG_B": golden("resnet_6blocks")}
+    assert error(both) == "it holds several state_dicts (netG_A, netG_B); choose one with --entry."
+    assert error(flat(**both)) == error(both)
+    critics = {"netD_A": golden("patchgan_n1_batch"), "netD_B": golden("patchgan_n1_batch")}
+    assert "(netD_A, netD_B)" in error(critics)
+    assert "(netD_A, netD_B)" in error(flat(**critics))
+    path = save(tmp_path / "both.pth", flat(**both, **critics, criterion={"weight": np.ones(3, np.float32)}))
+    with pytest.raises(ValueError, match=r"\(criterion, netD_A, netD_B, netG_A, netG_B\); choose one with --entry"):
+        convert.read(path)
+    assert convert.generator(path, entry="netG_B").module == convert.from_torch(both["netG_B"])[0]
+    described = convert.describe(path)
+    assert described.count("--entry netG_A") == described.count("--entry netD_B") == 1
+
+
+@pytest.mark.parametrize("nested", [False, True], ids=["flat", "nested"])
+def test_the_one_generator_among_networks_needs_no_flag(tmp_path, nested):
+    parts = {
+        "student": golden("msrresnet_x2"),
+        "discriminator": golden("patchgan_n1_batch"),
+        "vgg": golden("vgg19_features"),
+        "criterion": {"a.weight": np.ones(3, np.float32)},
+    }
+    content = {"state_dict": parts if nested else flat(**parts)}
+    module, variables = convert.from_torch(content)
+    assert_same_network((module, variables), convert.from_torch(parts["student"]))
+    assert convert.from_torch(content, "PatchGAN")[0] == convert.from_torch(parts["discriminator"])[0]
+    converted = convert.read(save(tmp_path / "all.pth", flat(**parts)))
+    assert any("student, the only generator there; not criterion, discriminator, vgg" in n for n in converted.notes)
+
+
+def test_networks_inside_of_one_module_beside_others():
+    """A Lightning module whose `model` holds two networks, compiled, beside a loss with its own."""
+    state = flat(
+        model=flat(netG=golden("msrresnet_x2"), netD=golden("pixel_batch")), loss=flat(vgg=golden("vgg19_features"))
+    )
+    state = {name.replace("netG.", "netG._orig_mod."): array for name, array in state.items()}
+    assert_same_network(convert.from_torch(state), convert.from_torch(golden("msrresnet_x2")))
+
+
+@pytest.mark.parametrize(
+    ("plain", "averaged"),
+    [("params", "params_ema"), ("generator", "generator_ema"), ("online_model", "ema_model"), ("model", "ema")],
+)
+def test_the_average_of_two_generators_is_taken_by_any_of_its_names(plain, averaged):
+    state = golden("msrresnet_x2")
+    doubled = {key: 2 * array for key, array in state.items()}
+    others = {"discriminator": golden("pixel_batch")}
+    for content in (
+        {plain: state, averaged: doubled},
+        {averaged: doubled, plain: state, **others},
+        flat(**{plain: state, averaged: doubled}, **others),
+    ):
+        _, variables = convert.from_torch(content)
+        np.testing.assert_array_equal(variables["params"]["head"]["bias"], doubled["conv_first.bias"])
+    assert "(netG_A_ema, netG_B)" in error({"netG_A_ema": state, "netG_B": doubled})
+
+
+def test_unknown_networks_are_not_taken_apart():
+    """Nor damaged ones: what is said of them is said of the whole."""
+    unknown = {f"{place}.weight": np.zeros((3, 3, 3, 3)) for place in ("body.0", "body.1", "conv_first", "up.conv")}
+    assert "its names (body.0.weight, body.1.weight, conv_first.weight, up.conv.weight) are no known" in error(unknown)
+    state = golden("unet_64_instance")
+    del state["model.model.3.bias"]
+    assert "it looks like pytorch-CycleGAN-and-pix2pix's UNet" in error(state)
+    wrapped = {f"module.net.{name}": array for name, array in state.items()}
+    assert "UNet" in error(wrapped)
+    assert "model.model.3.bias is missing" in error(wrapped)
+
+
+# What stands beside weights and is nobody's: of averages, profilers, counters, caches.
+NOBODYS = {
+    "n_averaged": np.array(7),
+    "step": np.array(100),
+    "initted": np.array(True),
+    "decay": np.array(0.999, np.float32),
+    "model.0.total_ops": np.zeros(1),
+    "model.0.total_params": np.zeros(1),
+    "total_ops": np.zeros(1),
+    "position_ids": np.arange(5)[None],
+    "model.2.relative_position_index": np.zeros((4, 4), np.int64),
+    "model.2.mask": np.zeros((2, 2), bool),
+}
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "net."])
+@pytest.mark.parametrize(
+    "case", ["patchgan_n3_batch", "resnet_2blocks_batch_dropout", "dcgan_generator", "msrresnet_x2"]
+)
+def test_arrays_that_are_nobodys_weights_are_left_out_and_said(case, prefix):
+    state = golden(case)
+    named = {f"{prefix}{name}": array for name, array in state.items()}
+    for others in (NOBODYS, *({name: array} for name, array in NOBODYS.items())):
+        others = {f"{prefix}{name}" if "." in name else name: array for name, array in others.items()}
+        with pytest.warns(UserWarning, match="no weights of a layer and left out") as warned:
+            got = convert.from_torch({**others, **named})
+        assert len(warned) == 1
+        assert min(others) in str(warned[0].message)
+        assert_same_network(got, convert.from_torch(state))
+
+
+def test_they_hide_nothing_that_is_missing_or_left_over():
+    state = {**golden("patchgan_n3_batch"), **NOBODYS}
+    assert "model.12.weight has no place" in error({**state, "model.12.weight": np.zeros(3)})
+    assert "model.12.weight has no place" in error({**state, "model.12.weight": np.zeros((), int)})
+    # A slope or a gain of a network that somebody changed.
+    assert "model.3.gamma has no place" in error({**state, "model.3.gamma": np.ones(1, np.float32)})
+    assert "mean has no place" in error({**state, "mean": np.ones((1, 3, 1, 1), np.float32)})
+    del state["model.3.running_mean"]
+    assert "model.3.running_mean is missing" in error(state)
+
+
+def test_counters_of_several_networks_are_said_with_the_one_that_is_taken():
+    parts = flat(generator=golden("msrresnet_x2"), critic=golden("pixel_batch"))
+    with pytest.warns(UserWarning, match="left out: global_step"):
+        module, _ = convert.from_torch({**parts, "global_step": np.array(3)})
+    assert module == MSRResNet(2, 2, 8)
 
 
 def test_old_running_statistics_of_instance_norm_are_left_out_and_named():
@@ -269,10 +434,33 @@ def test_known_networks_without_a_counterpart_say_why(name, words):
     assert words in error({name: np.zeros((3, 3, 3, 3)), "model.0.bias": np.zeros(3)})
 
 
-def test_blocks_that_pad_with_zeros_are_refused():
-    state = golden("resnet_2blocks_batch_dropout")
-    state["model.10.conv_block.0.weight"] = state.pop("model.10.conv_block.1.weight")
-    assert "its blocks pad with zeros" in error(state)
+@pytest.mark.parametrize(("dropout", "second"), [(0.0, 3), (0.5, 4)])
+@pytest.mark.parametrize("norm", ["batch", "instance"])
+def test_blocks_that_pad_with_zeros_have_no_layers_for_it(norm, dropout, second):
+    module = ResNet(3, 2, 2, norm, dropout, padding="zero")
+    variables = filled(module)
+    state = convert.to_torch(module, variables)
+    kernels = [name for name, array in state.items() if "model.11.conv_block" in name and array.ndim == 4]
+    assert kernels == [f"model.11.conv_block.{place}.weight" for place in (0, second)]
+    assert_same_network(convert.from_torch(state), (module, variables))
+    assert "model.10.conv_block.1.weight" in error(state, {"padding": "reflect"})
+
+
+def test_basicsrs_names_of_2019():
+    """Its SRResNet_arch.py and Discriminator_VGG_128 before the layers were renamed in 2020."""
+    for scale in (2, 3, 4):
+        module, variables = MSRResNet(scale, 2, 4), filled(MSRResNet(scale, 2, 4))
+        old = convert.to_torch(module, variables, "BasicSR of 2019")
+        ups = {"upconv1", "upconv2"} if scale == 4 else {"upconv1"}
+        blocks = {f"recon_trunk.{block}.{conv}" for block in range(2) for conv in ("conv1", "conv2")}
+        assert {name.rpartition(".")[0] for name in old} == {"conv_first", *ups, *blocks, "HRconv", "conv_last"}
+        assert_same_network(convert.from_torch(old), (module, variables))
+        renamed = {
+            name.replace("recon_trunk", "body").replace("HRconv", "conv_hr"): array for name, array in old.items()
+        }
+        new = convert.to_torch(module, variables)
+        assert renamed.keys() == new.keys()
+        assert_equal_trees(renamed, new)
 
 
 def test_pytorch_gans_critic_says_why_and_a_resnet_with_a_gap_is_not_taken_for_it():
@@ -281,6 +469,16 @@ def test_pytorch_gans_critic_says_why_and_a_resnet_with_a_gap_is_not_taken_for_i
     state = golden("resnet_6blocks")
     del state["model.4.bias"]
     assert "ResNet(out_channels=3, blocks=6" in error(state)
+
+
+@pytest.mark.parametrize("case", ["unet_64_instance", "patchgan_n1_batch", "vggstyle_discriminator_128"])
+def test_a_process_of_float64_reads_the_same(case):
+    wanted = convert.from_torch(golden(case))
+    kernels.shapes.cache_clear()  # as in a process that has JAX_ENABLE_X64=1 from its start
+    with jax.enable_x64(True):
+        got = convert.from_torch(golden(case))
+    assert_same_network(got, wanted)
+    assert {leaf.dtype for leaf in jax.tree.leaves(got[1])} == {np.dtype(np.float32)}
 
 
 def test_arrays_of_other_libraries_are_taken():

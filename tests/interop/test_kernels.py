@@ -51,3 +51,19 @@ def test_places_of_the_leaves():
 def test_a_place_from_a_path():
     ((path, _),) = jax.tree_util.tree_leaves_with_path({"stats": {"batch_stats": {"a_norm": {"batch": {"mean": 0}}}}})
     assert kernels.place(path) == ("a_norm", "mean", True)
+
+
+def test_singular_values_and_vectors_of_spectral_norm():
+    rng = np.random.default_rng(0)
+    matrix = np.float32(rng.normal(size=(4, 18)))
+    (u, *_), value = np.linalg.svd(matrix)[0].T, np.linalg.svd(matrix)[1][0]
+    module, kernel = PatchGAN(1, 4), matrix.reshape(4, 2, 3, 3)
+    v = kernels.right_vector(module, "conv1", kernel, np.float32(u))
+    np.testing.assert_allclose(matrix @ v, value * u, atol=1e-5)
+    for given in (v, None):
+        np.testing.assert_allclose(kernels.singular(module, "conv1", kernel, u, given), value, rtol=1e-5)
+    theirs, ours = kernels.singular(module, "conv1", kernel, u, np.roll(v, 1))
+    assert theirs < ours
+    assert kernels.singular(module, "conv1", kernel, u[:3], v) is None
+    transposed = kernels.singular(UNet(), "up1", kernel.swapaxes(0, 1), u, v)  # its outputs are the second axis
+    np.testing.assert_allclose(transposed, value, rtol=1e-5)

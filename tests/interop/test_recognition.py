@@ -6,7 +6,7 @@ import pytest
 from gan_jax.interop import recognition
 from gan_jax.interop.layouts import LAYOUTS
 from gan_jax.interop.layouts.layout import count, norm_in
-from gan_jax.networks import VGG, PixelGAN
+from gan_jax.networks import VGG, MSRResNet, PixelGAN
 from tests.interop.test_convert import filled
 
 PIXEL = next(layout for layout in LAYOUTS if layout.architecture is PixelGAN)
@@ -23,6 +23,24 @@ def test_what_is_written_is_matched():
     assert recognition.shown_by(LAYOUTS[0], shapes) is None
     with pytest.raises(ValueError, match=r"net\.5\.bias has no place"):
         recognition.match({**state, "net.5.bias": np.zeros(1)}, None)
+
+
+def test_only_what_is_no_known_network_is_taken_apart():
+    pixel = recognition.written(PIXEL, PixelGAN(3), filled(PixelGAN(3), 6))
+    generator = {f"G.{name}": array for name, array in super_resolver().items()}
+    whole = {**generator, **{f"D.{name}": array for name, array in pixel.items()}, "step": np.array(3)}
+    found = recognition.apart({"": whole, "net": pixel, "other": {"a.b": np.ones(2), "c.d": np.ones(2)}})
+    assert found.keys() == {"G", "D", "net", "other"}
+    assert "step" in found["D"]  # to be told with any of them
+    assert recognition.candidates(found, None) == ["G"]
+    assert (
+        recognition.candidates(found, "PixelGAN") == recognition.candidates(found, {"name": "PixelGAN"}) == ["D", "net"]
+    )
+
+
+def super_resolver():
+    layout = next(layout for layout in LAYOUTS if layout.project == "BasicSR of 2019")
+    return recognition.written(layout, MSRResNet(2, 1, 2), filled(MSRResNet(2, 1, 2)))
 
 
 def test_same_in_what_decides():

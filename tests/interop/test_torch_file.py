@@ -3,8 +3,17 @@
 tests/golden/networks/*/weights.pth were written by torch 2.13, weights.npz, the same arrays, by numpy.
 """
 
+import argparse
+import collections
+import datetime
+import decimal
+import enum
+import functools
 import io
+import pathlib
+import pickle
 import tracemalloc
+import uuid
 import zipfile
 from pathlib import Path
 
@@ -119,20 +128,190 @@ CALLS = {
     "an instance": b"(" + w.text("touch TRACE") + b"iposix\nsystem\n",
     "STACK_GLOBAL": w.text("posix") + w.text("system") + b"\x93" + w.tuple_of(w.text("touch TRACE")) + b"R",
     "an extension": b"\x82\x01",
+    "of a call": w.call("builtins", "getattr", w.call("os", "getcwd"), w.text("a")) + w.tuple_of() + b"R",
+    "a known function of it": w.call("collections", "OrderedDict", w.call("os", "listdir")),
+    "state": w.call("os", "getcwd") + w.call("posix", "system", w.text("touch TRACE")) + b"b",
 }
 
 
 @BOTH
 @pytest.mark.parametrize("what", CALLS)
-def test_nothing_is_run(tmp_path, monkeypatch, what, legacy):
+def test_nothing_is_run_and_what_is_beside_is_read(tmp_path, monkeypatch, what, legacy):
     monkeypatch.chdir(tmp_path)
 
     def wrap(weights):
         return w.dict_of({"net": weights, "x": CALLS[what]})
 
-    sentence = refused(tmp_path, w.state_dict({"a": np.ones(2, np.float32)}, legacy=legacy, wrap=wrap))
-    assert "nothing of it was run" in sentence
+    got = read(tmp_path, w.state_dict({"a": np.ones(2, np.float32)}, legacy=legacy, wrap=wrap))
+    assert isinstance(got["x"], torch_file.Unknown)
+    assert not hasattr(got["x"], "__array__")
+    assert_same(got["net"], {"a": np.ones(2, np.float32)})
     assert not (tmp_path / "TRACE").exists()
+
+
+@pytest.mark.parametrize("what", CALLS)
+def test_a_file_of_nothing_else_is_refused(tmp_path, monkeypatch, what):
+    monkeypatch.chdir(tmp_path)
+    sentence = refused(tmp_path, w.zip_file(w.dict_of({"x": CALLS[what]}), {}))
+    assert "nothing of it was run" in sentence
+    assert "save model.state_dict() instead" in sentence
+    assert not (tmp_path / "TRACE").exists()
+
+
+class EasyDict(dict):
+    """A dict with attributes, as many projects keep their options in."""
+
+
+class Options:
+    def __init__(self):
+        self.nested, self.path = EasyDict(a=[1]), pathlib.Path("a")
+
+    def __reduce_ex__(self, protocol):
+        return object.__reduce_ex__(self, protocol)
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
+class Slotted:
+    __slots__ = ("a",)
+
+    def __init__(self):
+        self.a = 1
+
+
+class Exact(float):
+    def __new__(cls, *, value=0.0):
+        return super().__new__(cls, value)
+
+    def __getnewargs_ex__(self):
+        return (), {"value": float(self)}
+
+
+SLOTTED = Slotted()
+# What stands beside weights in people's files; of what Python's own types say nothing is lost.
+BESIDE = {
+    "namespace": argparse.Namespace(lr=1e-4, layers=["relu1_2"]),
+    "options": Options(),
+    "easy dict": EasyDict(a={"b": 1}),
+    "enum": Colour.RED,
+    "path": pathlib.PurePosixPath("/data/train"),
+    "partial": functools.partial(int, base=2),
+    "time": datetime.datetime(2020, 1, 2, 3),
+    "span": datetime.timedelta(seconds=3),
+    "array": np.arange(6.0).reshape(2, 3),
+    "strings": np.array(["a", "b"]),
+    "objects": np.array([None, {}], object),
+    "number": np.float32(0.5),
+    "word": np.str_("a"),
+    "complex": 1j,
+    "range": range(3),
+    "slice": slice(1, 2),
+    "counter": collections.Counter("aab"),
+    "deque": collections.deque([1]),
+    "of a factory": collections.defaultdict(list, a=[1]),
+    "ordered": collections.OrderedDict(a=1),
+    "set": {1, 2},
+    "frozen": frozenset([3]),
+    "keys": {frozenset([3]): 1, (1, 2): 2},
+    "bytes": b"ab",
+    "bytearray": bytearray(b"ab"),
+    "class": Options,
+    "function": len,
+    "type": dict,
+    "exact": Exact(value=2.0),
+    "decimal": decimal.Decimal("1.5"),
+    "uuid": uuid.UUID(int=1),
+}
+PLAIN = {"number": 0.5, "of a factory": {"a": [1]}, "ordered": {"a": 1}, "keys": {(3,): 1, (1, 2): 2}}
+
+
+def opcodes(value, protocol):
+    """As Python pickles it, without the beginning and the end."""
+    return pickle.dumps(value, protocol)[2 if protocol >= 2 else 0 : -1]
+
+
+@BOTH
+@pytest.mark.parametrize("what", BESIDE)
+def test_any_object_beside_weights_of_any_protocol(tmp_path, what, legacy):
+    for protocol in range(6):
+        value = opcodes(BESIDE[what], protocol)
+        weights = {"a.weight": np.arange(4, dtype=np.float32)}
+        wrap = functools.partial(lambda value, net: w.dict_of({"x": value, "net": net}), value)
+        got = read(tmp_path, w.state_dict(weights, legacy=legacy, wrap=wrap))
+        assert_same(got["net"], weights)
+        if what in PLAIN:
+            assert got["x"] == PLAIN[what]
+
+
+def test_what_was_asked_for_is_known_by_its_name(tmp_path):
+    for protocol in range(6):
+        value = opcodes({"opt": argparse.Namespace(a=1), "e": Colour.RED}, protocol)
+        sentence = refused(tmp_path, w.zip_file(value, {}))
+        assert f"asks for argparse.Namespace and {Colour.__module__}.Colour, which" in sentence
+
+
+def test_names_of_unknown_objects_in_a_sentence():
+    content = {"a": [torch_file.Unknown("x.Y")], "b": torch_file.Unknown("z.W"), "c": torch_file.Unknown("x.Y")}
+    names = torch_file.unknown_names(content)
+    assert names == ["x.Y", "z.W"]
+    assert torch_file.unknown_in_words(names).startswith("it asks for x.Y and z.W, which a file of arrays")
+
+
+def test_a_legacy_files_modules_and_foreign_references(tmp_path):
+    whole = w.tuple_of(w.text("module"), w.name("models", "Net"), w.text("net.py"), w.text("class Net: pass")) + b"Q"
+    instance = whole + w.tuple_of() + b"\x81" + b"}b"
+    assert "asks for models.Net, which" in refused(tmp_path, w.legacy_file(instance, {}))
+    weights = {"a.weight": np.ones(3, np.float32)}
+
+    def wrap(net):
+        return w.dict_of({"model": instance, "net": net, "other": b"Psomewhere\n"})
+
+    assert_same(read(tmp_path, w.state_dict(weights, legacy=True, wrap=wrap))["net"], weights)
+
+
+def test_tensors_with_attributes_and_of_subclasses_are_their_arrays(tmp_path):
+    array = ARRAYS["f32"]
+    size, stride = (w.tuple_of(*map(w.number, numbers)) for numbers in ((2, 3, 4), (12, 4, 1)))
+    stored = w.storage("Float", "0", 24)
+    arguments = w.tuple_of(stored, w.number(0), size, stride, b"\x89", w.call("collections", "OrderedDict"))
+    rebuild = w.name("torch._utils", "_rebuild_tensor_v2")
+    state = w.tuple_of(b"}", w.call("my", "Tag"))
+    attributes = b"}" + w.text("tag") + w.call("my", "Tag") + b"s"
+    items = {
+        "attributes": w.call(
+            "torch._tensor", "_rebuild_from_type_v2", rebuild, w.name("torch", "Tensor"), arguments, state
+        ),
+        "subclass": w.call("torch._tensor", "_rebuild_from_type_v2", rebuild, w.name("my", "Image"), arguments, b"}"),
+        "parameter": w.call(
+            "torch._utils", "_rebuild_parameter_with_state", w.whole(array, "0"), b"\x88", b"}", attributes
+        ),
+    }
+    assert_same(read(tmp_path, w.zip_file(w.dict_of(items), {"0": array})), dict.fromkeys(items, array))
+    unknown = w.call(
+        "torch._tensor", "_rebuild_from_type_v2", w.name("my", "rebuild"), w.name("my", "T"), arguments, b"}"
+    )
+    got = read(tmp_path, w.zip_file(w.dict_of({"a": w.whole(array, "0"), "b": unknown}), {"0": array}))
+    assert isinstance(got["b"], torch_file.Unknown)
+
+
+@BOTH
+@pytest.mark.parametrize("kind", ["ComplexFloat", "ComplexDouble", "QInt8", "QUInt8", "QInt32"])
+def test_tensors_of_other_numbers_are_unknown(tmp_path, kind, legacy):
+    size = {"ComplexFloat": 8, "ComplexDouble": 16, "QInt32": 4}.get(kind, 1)
+    weights = {"0": np.ones((3, size), np.uint8).view(f"V{size}")[:, 0], "1": np.arange(4, dtype=np.float32)}
+    items = {"odd": w.tensor(w.storage(kind, "0", 3, legacy), 0, (3,), (1,)), "net": w.whole(weights["1"], "1", legacy)}
+    got = read(tmp_path, (w.legacy_file if legacy else w.zip_file)(w.dict_of(items), weights))
+    np.testing.assert_array_equal(got["net"], weights["1"])
+    assert isinstance(got["odd"], torch_file.Unknown)
+
+
+def test_storages_of_unknown_types_are_unknown(tmp_path):
+    items = {"odd": w.tensor(w.storage("Float8_e4m3fn", "0", 3), 0, (3,), (1,)), "net": w.whole(ARRAYS["f64"], "1")}
+    got = read(tmp_path, w.zip_file(w.dict_of(items), {"0": np.zeros(3, np.uint8), "1": ARRAYS["f64"]}))
+    np.testing.assert_array_equal(got["net"], ARRAYS["f64"])
+    assert isinstance(got["odd"], torch_file.Unknown)
 
 
 def geometry(offset, size, stride):
@@ -188,8 +367,8 @@ def nested(depth):
         (w.zip_file(b"}q\x00" + w.text("a") + b"h\x00s", {}), "contains itself"),
         (nested(100), "levels deep"),
         (nested(200_000), "levels deep"),
-        (w.zip_file(w.dict_of({"a": w.storage("Float", "0", 4)}), {"0": np.zeros(4, np.float32)}), "something else"),
-        (w.zip_file(w.name("torch", "FloatStorage"), {}), "something else"),
+        (w.zip_file(w.dict_of({"a": w.storage("Float", "0", 4)}), {"0": np.zeros(4, np.float32)}), "holds no tensor"),
+        (w.zip_file(w.name("torch", "FloatStorage"), {}), "holds no tensor"),
         (w.state_dict(ARRAYS)[:-500], "zip"),
         (w.state_dict(ARRAYS)[:900], "zip"),
         (w.state_dict(ARRAYS, legacy=True)[:-13], "cut short"),
@@ -275,11 +454,15 @@ def outcome(path, content):
 
 
 ITEMS = {key: w.whole(array, str(index)) for index, (key, array) in enumerate(ARRAYS.items())}
+OBJECTS = [opcodes(value, protocol) for value in BESIDE.values() for protocol in range(6)]
 MUTATIONS = {
     "zip": lambda rng: mutated(w.state_dict(ARRAYS), rng),
     # Behind the checksum: the pickle itself is wrong.
     "pickle in a zip": lambda rng: w.zip_file(
         mutated(w.dict_of(ITEMS), rng), {str(index): array for index, array in enumerate(ARRAYS.values())}
+    ),
+    "objects in a zip": lambda rng: w.zip_file(
+        mutated(w.dict_of({"a": ITEMS["f32"], "b": OBJECTS[rng.integers(len(OBJECTS))]}), rng), {"0": ARRAYS["f32"]}
     ),
     "legacy": lambda rng: mutated(w.state_dict(ARRAYS, legacy=True), rng),
     "safetensors": lambda rng: mutated(safetensors.numpy.save(ARRAYS), rng),

@@ -61,6 +61,8 @@ SMALL = {
     "resnet_2blocks_batch_dropout": Case(
         ResNet(blocks=2, width=4, norm="batch", dropout=0.5, padding="replicate"), {"padding": "replicate"}
     ),
+    "resnet_2blocks_batch_zero_pad": Case(ResNet(blocks=2, width=4, norm="batch", dropout=0.5, padding="zero")),
+    "resnet_2blocks_instance_zero_pad": Case(ResNet(blocks=2, width=3, padding="zero")),
     "resnet_6blocks": Case(ResNet(blocks=6, width=8)),
     "resnet_9blocks": Case(ResNet(blocks=9, width=8)),
     "patchgan_n1_batch": Case(PatchGAN(1, 8)),

@@ -102,6 +102,19 @@ def test_bfloat16_is_inside_alone(module):
     assert networks.build(json.loads(json.dumps(networks.describe(narrow)))) == narrow
 
 
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: type(module).__name__)
+def test_parameters_and_statistics_are_float32_in_a_process_of_float64_too(module):
+    """JAX_ENABLE_X64=1, and an input of float32 is computed with in float32."""
+    fields = {"spectral_norm": True} if "spectral_norm" in module.__dataclass_fields__ else {}
+    network = from_linen(module.clone(**fields))
+    x, params, stats = inputs_of(module.clone(**fields))
+    with jax.enable_x64(True):
+        started = jax.eval_shape(network.init, jax.random.key(0), x)
+        y, moved = jax.eval_shape(lambda p, s: network.apply(p, s, x, train=True), params, stats)
+        of_float64, _ = jax.eval_shape(network.init, jax.random.key(0), x.astype(np.float64))
+    assert {leaf.dtype for leaf in jax.tree.leaves((started, y, moved, of_float64))} == {jnp.dtype("float32")}
+
+
 # Those that compile for long, or have no layer that the others lack, go to the slow tests.
 QUICK = (MSRResNet, PixelGAN, UNet, VGG)
 

@@ -75,9 +75,16 @@ def test_instance_norm_is_batch_norm_of_one_image_without_scale():
     np.testing.assert_allclose(y, wanted, atol=1e-5)
 
 
-@pytest.mark.parametrize(("kind", "row"), [("reflect", [2, 1, 0, 1, 2, 1, 0]), ("replicate", [0, 0, 0, 1, 2, 2, 2])])
+@pytest.mark.parametrize(
+    ("kind", "row"),
+    [
+        ("reflect", [3, 2, 1, 2, 3, 2, 1]),
+        ("replicate", [1, 1, 1, 2, 3, 3, 3]),
+        ("zero", [0, 0, 1, 2, 3, 0, 0]),
+    ],
+)
 def test_padding(kind, row):
-    x = jnp.broadcast_to(jnp.arange(3.0)[None, :, None], (3, 3, 2))[None]
+    x = jnp.broadcast_to(jnp.arange(1.0, 4.0)[None, :, None], (3, 3, 2))[None]
     np.testing.assert_array_equal(pad(x, 2, kind)[0, 3, :, 1], row)
     np.testing.assert_array_equal(pad(x.swapaxes(1, 2), 2, kind)[0, :, 3, 0], row)
 

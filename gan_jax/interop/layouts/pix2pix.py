@@ -35,8 +35,10 @@ def _resnet_names(module: Any) -> dict[str, str]:
     names = {"stem": 1, "stem_norm": 2, "down1": 4, "down1_norm": 5, "down2": 7, "down2_norm": 8}
     after = 10 + module.blocks
     names |= {"up1": after, "up1_norm": after + 1, "up2": after + 3, "up2_norm": after + 4, "out": after + 7}
-    second = 6 if module.dropout else 5
-    inside = {"conv1": 1, "norm1": 2, "conv2": second, "norm2": second + 1}
+    # Zeros need no padding layers in front of the two convolutions; dropout is in front of the second.
+    padded = int(module.padding != "zero")
+    second = 3 + 2 * padded + bool(module.dropout)
+    inside = {"conv1": padded, "norm1": padded + 1, "conv2": second, "norm2": second + 1}
     blocks = {
         f"block{block + 1}/{ours}": f"{10 + block}.conv_block.{index}"
         for block in range(module.blocks)
@@ -49,14 +51,15 @@ def _resnet_fields(shapes: Shapes) -> Fields | None:
     blocks = count(r"model\.(\d+)\.conv_block\.", shapes)
     if len(shapes["model.1.weight"]) != 4 or not blocks:
         return None
-    if "model.10.conv_block.0.weight" in shapes:
-        raise ValueError("its blocks pad with zeros, which ResNet here does not: it reflects or replicates")
+    zero = "model.10.conv_block.0.weight" in shapes
+    second = f"model.10.conv_block.{4 if zero else 6}.weight"  # if there is dropout in front of it
     return {
         "out_channels": shapes[f"model.{blocks + 17}.weight"][0],
         "blocks": blocks,
         "width": shapes["model.1.weight"][0],
         "norm": norm_in(shapes, "model.1.bias"),
-        "dropout": 0.5 if len(shapes.get("model.10.conv_block.6.weight", ())) == 4 else 0.0,
+        "dropout": 0.5 if len(shapes.get(second, ())) == 4 else 0.0,
+        **({"padding": "zero"} if zero else {}),
     }
 
 

@@ -142,9 +142,9 @@ def _hi_king_fields(shapes: Shapes) -> Fields | None:
     return _HI_KING.fields(shapes) if shapes["res1.c1.weight"] and shapes["upscale2.conv.weight"] else None
 
 
-def _msrresnet(block: str, up: str, architecture: type = MSRResNet) -> dict[str, Any]:
+def _msrresnet(block: str, up: str, full: str = "conv_hr") -> dict[str, Any]:
     def names(module: Any) -> dict[str, str]:
-        ours = {"head": "conv_first", "full": "conv_hr", "tail": "conv_last"}
+        ours = {"head": "conv_first", "full": full, "tail": "conv_last"}
         ours |= {f"up{step}": up.format(step) for step in range(1, {2: 1, 3: 1, 4: 2, 8: 3}[module.scale] + 1)}
         for index in range(module.blocks):
             ours |= {f"block{index + 1}/{conv}": f"{block}.{index}.{conv}" for conv in ("conv1", "conv2")}
@@ -158,7 +158,7 @@ def _msrresnet(block: str, up: str, architecture: type = MSRResNet) -> dict[str,
             step += 1
         return {"scale": math.prod(math.isqrt(n // width) for n in ups), "blocks": blocks, "width": width}
 
-    return {"architecture": architecture, "names": names, "fields": fields}
+    return {"architecture": MSRResNet, "names": names, "fields": fields}
 
 
 def _vggstyle_names(module: Any) -> dict[str, str]:
@@ -221,6 +221,8 @@ LAYOUTS = (
            note="the batch norm of the upsampling layers is in their kernels, and images, which PyTorch-GAN normalises "
            "by ImageNet's mean and deviation of each channel, are here by those of all three"),
     Layout("BasicSR", **_msrresnet("body", "upconv{}"), use=Use("generator", "srresnet", **UNIT)),
+    Layout("BasicSR of 2019", **_msrresnet("recon_trunk", "upconv{}", "HRconv"),
+           use=Use("generator", "srresnet", **UNIT)),
     Layout("mmagic", **_msrresnet("trunk_net", "upsample{}.upsample_conv"), use=Use("generator", "srresnet", **UNIT)),
     Layout("BasicSR and mmagic", VGGStyleCritic, _vggstyle_fields, _vggstyle_names, Use("critic", "srgan", **UNIT)),
     Layout("the paper's figure", **_srgan_critic("features", ("classifier.1", "classifier.3")), use=_SRGAN_CRITIC),
