@@ -90,7 +90,7 @@ class _Singles:
         return f"{len(self)} single pictures"
 
     def __getitem__(self, i: int) -> dict[str, Any]:
-        name = self.jobs[i].output.relative_to(self.folder).with_suffix("").as_posix()
+        name = Path(self.jobs[i].output).relative_to(self.folder).with_suffix("").as_posix()
         return {"name": name, "source": pictures.read(self.jobs[i].input, self.channels)}
 
 
@@ -141,7 +141,7 @@ def _test(config: Config) -> int:
                 failures.append(errors.in_words(error))
         summaries.append(_summary(config, job, made))
         results += made
-    for line in _few(failures):
+    for line in errors.few(failures):
         print(f"error: {line}", file=sys.stderr)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "index.html").write_text(_page("; ".join(summaries), results), encoding="utf-8")
@@ -149,11 +149,6 @@ def _test(config: Config) -> int:
     print(f"page: {folder / 'index.html'}")
     print(f"wrote {len(results)} of {sum(len(job.pictures) for job in jobs)}")
     return 1 if failures else 0
-
-
-def _few(lines: list[str], most: int = 10) -> list[str]:
-    """At most so many lines, and one that counts the others."""
-    return lines if len(lines) <= most else [*lines[:most], f"... and {len(lines) - most} more."]
 
 
 def _summary(config: Config, job: Job, results: Sequence[Result]) -> str:

@@ -49,14 +49,14 @@ class _Kept(preservation_policy.PreservationPolicy):
 class Checkpoints:
     """The checkpoints in a folder: the newest two, so that one is whole at any moment, and those that `keeps` names."""
 
-    def __init__(self, folder: Path, *, keeps: Callable[[int], bool] = lambda step: False) -> None:
+    def __init__(self, folder: str | Path, *, keeps: Callable[[int], bool] = lambda step: False) -> None:
         newest = preservation_policy.LatestN(2)
         options = ocp.CheckpointManagerOptions(
             preservation_policy=preservation_policy.AnyPreservationPolicy([newest, _Kept(keeps)]),
             enable_async_checkpointing=False,
             cleanup_tmp_directories=True,
         )
-        self.folder = folder.absolute()
+        self.folder = Path(folder).absolute()
         self._manager = ocp.CheckpointManager(self.folder, options=options)
 
     def __enter__(self) -> "Checkpoints":
@@ -138,8 +138,9 @@ def _with_frozen(state: Any, frozen: Any) -> Any:
     return dataclasses.replace(state, frozen=frozen) if hasattr(state, "frozen") else state
 
 
-def cut_back(folder: Path, step: int) -> list[int]:
+def cut_back(folder: str | Path, step: int) -> list[int]:
     """Deletes the checkpoints under a checkpoints folder that are newer than `step`; returns their steps."""
+    folder = Path(folder)
     newer = sorted(int(path.name) for path in folder.glob("[0-9]*") if path.name.isdigit() and int(path.name) > step)
     for number in reversed(newer):  # a kill leaves the oldest, so that it is done again
         (folder / str(number) / _SEAL).unlink(missing_ok=True)
@@ -147,19 +148,21 @@ def cut_back(folder: Path, step: int) -> list[int]:
     return newer
 
 
-def latest_step(folder: Path) -> int | None:
+def latest_step(folder: str | Path) -> int | None:
     """The newest committed step under a checkpoints folder, without opening it; None if there is none."""
-    steps = [int(path.name) for path in folder.glob("[0-9]*") if (path / _SEAL).exists()]
+    steps = [int(path.name) for path in Path(folder).glob("[0-9]*") if (path / _SEAL).exists()]
     return max(steps, default=None)
 
 
-def is_checkpoint(folder: Path) -> bool:
+def is_checkpoint(folder: str | Path) -> bool:
     """Whether a folder is one committed step."""
+    folder = Path(folder)
     return folder.name.isdigit() and (folder / "state").is_dir()
 
 
-def damage(folder: Path) -> str | None:
+def damage(folder: str | Path) -> str | None:
     """What is wrong with one committed step, in words that follow its name; None if it is whole."""
+    folder = Path(folder)
     try:
         sealed = json.loads((folder / _SEAL).read_text())
     except (FileNotFoundError, ValueError):

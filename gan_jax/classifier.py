@@ -60,8 +60,9 @@ def fit(
     return Generator(spec, jax.device_get({"params": params, "stats": stats}))
 
 
-def kept(folder: Path, source: pipeline.Source, classes: int, transform: Any, *, steps: int = 400) -> Generator:
+def kept(folder: str | Path, source: pipeline.Source, classes: int, transform: Any, *, steps: int = 400) -> Generator:
     """The classifier of these pictures, at their size, that `folder` keeps; fitted and written there if it has none."""
+    folder = Path(folder)
     shape = transform(source[0], np.random.default_rng(0))["image"].shape
     digest = hashlib.sha256(repr((fingerprint(source), shape, classes, steps)).encode()).hexdigest()
     path = folder / f"classifier_{digest[:12]}.safetensors"

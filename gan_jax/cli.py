@@ -2,12 +2,12 @@
 
 import dataclasses
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import tyro
-from tyro.conf import Positional, arg, subcommand
+from tyro.conf import Positional, arg
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,11 +17,22 @@ class Translate:
     generator: Positional[Path]
     """A .safetensors file, or a run's folder: then its last generator; of several stages that of the last."""
     paths: Annotated[Positional[tuple[Path, ...]], arg(metavar="INPUT... OUTPUT")]
-    """Pictures or folders of pictures, then the folder to write to (or one .png for one picture)."""
+    """Pictures or folders of pictures, then the folder to write to (or, for one picture, one file)."""
     direction: Literal["AtoB", "BtoA"] | None = None
     """Which of the two generators of a run of CycleGAN."""
     step: int | None = None
     """The generator that the run keeps of this step, in place of its last."""
+    suffix: str = ""
+    """What is put behind each name: a.png gives a_out.png with _out."""
+    format: Literal["png", "jpg", "webp", "tif", "bmp", "avif", "same"] = "png"
+    """What a folder's pictures are written as; same keeps the inputs' own formats. JPEG and AVIF have quality 95 and
+    full colour, WebP is lossless."""
+    quality: int | None = None
+    """Quality of .jpg, .webp and .avif, 1 to 100, in place of that."""
+    frame: Annotated[int | Literal["all"] | None, arg(metavar="N|all")] = None
+    """Which frame of an animation, or page of a document, counted from 0; all writes each for itself."""
+    half: Literal["left", "right"] | None = None
+    """Take that half of each picture: the input of pairs side by side."""
     limit: int | None = None
     """Translate only the first LIMIT pictures."""
     skip_existing: bool = False
@@ -49,6 +60,8 @@ class Translate:
     def run(self) -> int:
         """Returns the exit code."""
         from gan_jax import infer
+        from gan_jax.data import pictures
+        from gan_jax.data.pictures import WITH_QUALITY
 
         if len(self.paths) < 2:
             raise ValueError("give at least one input and, last, an output: gan-jax translate RUN in/ out/.")
@@ -62,6 +75,12 @@ class Translate:
             raise ValueError(f"--outscale is {self.outscale:g}; wanted more than 0 and at most 64.")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"--seed is {self.seed}; wanted at least 0 and less than 2**32.")
+        if self.quality is not None and not 1 <= self.quality <= 100:
+            raise ValueError(f"--quality is {self.quality}; wanted 1 to 100.")
+        if isinstance(self.frame, int) and self.frame < 0:
+            raise ValueError(f"--frame is {self.frame}; wanted at least 0, or all.")
+        if "/" in self.suffix:
+            raise ValueError(f"--suffix is {self.suffix}; wanted the end of a name, without separators.")
         *inputs, output = self.paths
         dropout = None if self.dropout is None else self.dropout == "on"
         model = _load(self.generator, self.step, self.direction)
@@ -69,9 +88,17 @@ class Translate:
             model = infer.with_options(model, dropout=dropout, norm=self.norm)
         except ValueError as error:  # it knows no file
             raise ValueError(f"{self.generator}: {error}") from None
-        jobs = infer.plan(inputs, output, samples=self.samples)[: self.limit]
+        extension = None if self.format == "same" else f".{self.format}"
+        planned = infer.plan(
+            inputs, output, samples=self.samples, suffix=self.suffix, extension=extension, frame=self.frame
+        )
+        jobs = planned[: self.limit]
+        if self.quality is not None and not any(str(job.output).lower().endswith(WITH_QUALITY) for job in jobs):
+            raise ValueError("--quality is for .jpg, .webp and .avif; leave it out, or give --format.")
         if self.skip_existing:
             jobs = [job for job in jobs if not all(path.exists() for path in infer.outputs(job, samples=self.samples))]
+        speaker = _Speaker("translated")
+        speaker.notes(pictures.notes(inputs))
         failures = infer.translate_files(
             model,
             jobs,
@@ -81,10 +108,12 @@ class Translate:
             tile=self.tile,
             outscale=self.outscale,
             self_ensemble=self.self_ensemble,
-            say=lambda words: print(f"note: {words}", file=sys.stderr),
+            half=self.half,
+            quality=self.quality,
+            say=speaker.note,
+            progress=speaker.count,
         )
-        for failure in failures:
-            print(f"error: {failure}", file=sys.stderr)
+        speaker.end(failures)
         print(f"wrote {len(jobs) - len(failures)} of {len(jobs)}")
         if self.samples is not None:
             print(f"the *_std pictures show {infer.STD_SCALE} times the standard deviation")
@@ -137,10 +166,15 @@ class Sample:
 class Evaluate:
     """Score pictures against references under a named protocol; they are paired by relative path, extensions apart."""
 
-    outputs: Annotated[Positional[Path], arg(metavar="OUTPUTS")]
-    """Pictures to score: a folder tree or one file."""
-    references: Annotated[Positional[Path], arg(metavar="REFERENCES")]
-    """What they should be: a folder tree or one file."""
+    paths: Annotated[Positional[tuple[Path, ...]], arg(metavar="OUTPUTS [REFERENCES]")]
+    """Pictures to score and what they should be: two folder trees or two files; or one folder, with
+    patterns of names."""
+    outputs: str = "{}"
+    """What outputs are called, {} standing for what two pictures have in common: "{}_fake_B.png"."""
+    references: str = "{}"
+    """What references are called: "{}_real_B.png"."""
+    suffix: str = ""
+    """The same for outputs that are called as their references, and this: _out."""
     protocol: Literal["rgb", "basicsr-rgb", "basicsr-y", "srgan", "matlab-y"] = "rgb"
     """What exactly is compared; printed beside the numbers. docs/protocols.md has the definitions."""
     y_channel: bool = False
@@ -166,36 +200,49 @@ class Evaluate:
         """Returns the exit code: 0, or 2 with every unusable picture named and nothing scored."""
         import json
 
-        from gan_jax import evaluate
+        from gan_jax import evaluate, files
 
-        def show(done: int, total: int) -> None:
-            if sys.stderr.isatty():
-                print(f"\r{done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
-
+        if len(self.paths) not in (1, 2):
+            raise ValueError(f"there are {len(self.paths)} folders; give the outputs, then their references.")
+        if len(self.paths) == 1 and self.outputs == self.references and not self.suffix:
+            raise ValueError(
+                'one folder holds both outputs and references where their names tell them apart: --outputs "{}_fake_B" '
+                '--references "{}_real_B"; else give the outputs, then their references.'
+            )
+        if self.suffix and self.outputs != "{}":
+            raise ValueError(f"--suffix {self.suffix} and --outputs {self.outputs} both say what outputs are called.")
+        for path in (self.json, self.csv):
+            if path is not None and path.is_dir():
+                raise ValueError(f"{path} is a folder; name a file to write to.")
+            if path is not None:
+                files.require_possible(path)
         protocol = evaluate.with_options(
             evaluate.PROTOCOLS[self.protocol],
             y_channel=self.y_channel,
             crop_border=self.crop_border,
             scale=self.scale,
         )
+        speaker = _Speaker("scored")
         result = evaluate.evaluate(
-            self.outputs,
-            self.references,
+            self.paths[0],
+            self.paths[-1],
             protocol,
             metric_names=evaluate.parse_metrics(self.metrics),
             other=self.compare,
+            output_names=f"{{}}{self.suffix}" if self.suffix else self.outputs,
+            reference_names=self.references,
             self_check=self.self_check,
-            progress=show,
+            progress=speaker.count,
         )
-        for failure in result.failures:
-            print(f"error: {failure}", file=sys.stderr)
+        speaker.notes(result.notes)
+        speaker.end(result.failures)
         if result.failures:
             return 2
-        print(evaluate.as_table(result))
         if self.json:
-            self.json.write_text(json.dumps(evaluate.as_json(result), indent=2) + "\n")
+            files.write(self.json, json.dumps(evaluate.as_json(result), indent=2) + "\n")
         if self.csv:
-            self.csv.write_text(evaluate.as_csv(result))
+            files.write(self.csv, evaluate.as_csv(result))
+        print(evaluate.as_table(result))
         return 0
 
 
@@ -250,6 +297,11 @@ class Convert:
 
         if not self.to_torch and (self.step is not None or self.direction):
             raise ValueError("--step and --direction choose among a run's generators; give them with --to_torch.")
+        if not self.to_torch and self.source.is_dir():
+            raise ValueError(
+                f"{self.source} is a folder; name the file to convert, or give --to_torch to write a run's generator "
+                "under PyTorch names."
+            )
         if self.target.suffix != ".safetensors":
             raise ValueError(f"{self.target}: what is written is .safetensors; give it that name.")
         if self.target.resolve() == self.source.resolve():
@@ -330,7 +382,7 @@ class Shrink:
     def run(self) -> int:
         """Returns the exit code."""
         from gan_jax import degrade, infer
-        from gan_jax.data import resolution
+        from gan_jax.data import pictures, resolution
 
         if len(self.paths) < 2:
             raise ValueError("give at least one input and, last, an output: gan-jax shrink in/ out/ --scale 4.")
@@ -339,23 +391,68 @@ class Shrink:
         *inputs, output = self.paths
         made = degrade.Degradation(self.downscale, self.scale)
         jobs = infer.plan(inputs, output)
-        failures = resolution.shrink_files(jobs, self.scale, lambda picture: degrade.picture(made, picture))
-        for failure in failures:
-            print(f"error: {failure}", file=sys.stderr)
+        speaker = _Speaker("written")
+        speaker.notes([*pictures.notes(inputs), *pictures.frame_notes(job.input for job in jobs)])
+        ends = [(job.input, job.output) for job in jobs]
+        failures = resolution.shrink_files(ends, self.scale, lambda picture: degrade.picture(made, picture))
+        speaker.end(failures)
         print(f"wrote {len(jobs) - len(failures)} of {len(jobs)}")
         return 1 if failures else 0
 
 
-Verb = (
-    Annotated[Translate, subcommand("translate")]
-    | Annotated[Sample, subcommand("sample")]
-    | Annotated[Evaluate, subcommand("evaluate")]
-    | Annotated[Convert, subcommand("convert")]
-    | Annotated[Inspect, subcommand("inspect")]
-    | Annotated[Shrink, subcommand("shrink")]
-    | Annotated[Data, subcommand("data")]
-    | Annotated[Report, subcommand("report")]
-)
+class _Speaker:
+    """What a command says beside its result: notes and errors, ten of each at most, and how far it is."""
+
+    def __init__(self, done: str) -> None:
+        from gan_jax import console
+
+        self.count = console.Count(done)
+        self._notes = 0
+
+    def note(self, words: str) -> None:
+        self._notes += 1
+        if self._notes <= _MOST_NOTES:
+            self.count.end_line()
+            print(f"note: {words}", file=sys.stderr)
+
+    def notes(self, notes: Iterable[str]) -> None:
+        for words in notes:
+            self.note(words)
+
+    def end(self, failures: Sequence[str]) -> None:
+        from gan_jax import errors
+
+        self.count.end_line()
+        if self._notes > _MOST_NOTES:
+            print(f"note: ... and {self._notes - _MOST_NOTES:,} more notes.", file=sys.stderr)
+        for failure in errors.few(failures):
+            print(f"error: {failure}", file=sys.stderr)
+
+
+_MOST_NOTES = 10
+_VERBS = {
+    "translate": Translate,
+    "sample": Sample,
+    "evaluate": Evaluate,
+    "convert": Convert,
+    "inspect": Inspect,
+    "shrink": Shrink,
+    "data": Data,
+    "report": Report,
+}
+_HELP = """usage: gan-jax VERB ..., and `gan-jax VERB --help`
+
+Image GANs in JAX: use, score and inspect what experiments trained.
+
+{verbs}
+
+Training: `python -m experiments.pix2pix --help` in a clone of the repository, and cyclegan, srgan, dcgan, wgan there.
+gan-jax --version says which version this is."""
+# What people type for training and in other programs.
+_TRAINING = ("train", "fit", "pix2pix", "cyclegan", "srgan", "dcgan", "wgan", "srresnet")
+_SAME = {"infer": "translate", "predict": "translate", "inference": "translate", "upscale": "translate",
+         "enlarge": "translate", "generate": "sample", "eval": "evaluate", "score": "evaluate", "info": "inspect",
+         "downscale": "shrink", "prepare": "data"}  # fmt: skip
 
 
 def _load(path: Path, step: int | None, direction: Literal["AtoB", "BtoA"] | None = None) -> Any:
@@ -388,24 +485,65 @@ def _each(path: Path, call: Callable[[Path], object]) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one verb. Exit codes: 0 done, 1 some inputs failed and the rest is done, 2 wrong usage or input."""
-    verb = tyro.cli(
-        Verb,  # type: ignore[arg-type]
-        prog="gan-jax",
-        description="Image GANs in JAX: use, score and inspect what experiments trained.",
-        args=sys.argv[1:] if arguments is None else arguments,
-        config=(tyro.conf.FlagCreatePairsOff,),
-        use_underscores=True,
-    )
-    from gan_jax import errors
+    from gan_jax import console, errors
 
-    try:
+    with console.lasting_streams():
+        try:
+            code = _run(sys.argv[1:] if arguments is None else arguments)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return 130
+        except (ValueError, OSError, ImportError) as error:
+            print(f"error: {errors.in_words(error)}", file=sys.stderr)
+            return 2
+        if lost := console.lost():
+            print(f"error: the result could not be printed ({lost.strerror}); make room for it.", file=sys.stderr)
+            return code or 1
+        return code
+
+
+def _run(arguments: list[str]) -> int:
+    from gan_jax import commandline
+
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        lines = [f"  {name:<10} {(verb.__doc__ or '').splitlines()[0]}" for name, verb in _VERBS.items()]
+        print(_HELP.format(verbs="\n".join(lines)))
+        return 0 if arguments else 2
+    if arguments[0] in ("--version", "-V", "version"):
+        from importlib.metadata import version
+
+        print(f"gan_jax {version('gan_jax')}")
+        return 0
+    name = _verb(arguments[0])
+    verb: Any = commandline.read(_VERBS[name], arguments[1:], program=f"gan-jax {name}")
+    with _in_32_bits():
         return verb.run()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    except (ValueError, OSError, ImportError) as error:
-        print(f"error: {errors.in_words(error)}", file=sys.stderr)
-        return 2
+
+
+def _verb(word: str) -> str:
+    from gan_jax import commandline
+
+    if word in _TRAINING:
+        raise ValueError(
+            "training is a script of the repository: clone it, and there python -m experiments.pix2pix --help, or "
+            "cyclegan, srgan, dcgan, wgan."
+        )
+    if word in _SAME:
+        raise ValueError(f"there is no verb {word}; {_SAME[word]} does that.")
+    return commandline.choose(word, "verb", list(_VERBS))
+
+
+@contextmanager
+def _in_32_bits() -> Iterator[None]:
+    """What verbs write does not depend on JAX_ENABLE_X64 in the environment."""
+    import jax
+
+    before = jax.config.jax_enable_x64  # type: ignore[attr-defined]
+    jax.config.update("jax_enable_x64", False)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_enable_x64", before)
 
 
 if __name__ == "__main__":

@@ -61,9 +61,12 @@ class Degradation:
     def __call__(self, images: ArrayLike, key: jax.Array) -> jax.Array:
         """[..., H, W, C], uint8 or floats in [0, 255] -> uint8 [..., H / scale, W / scale, C].
 
-        Raises ValueError where the scale does not divide the sides.
+        Raises TypeError for other integers, ValueError where the scale does not divide the sides.
         """
-        x = jnp.asarray(images, jnp.float32)
+        x = jnp.asarray(images)
+        if x.dtype != jnp.uint8 and not jnp.issubdtype(x.dtype, jnp.floating):
+            raise TypeError(f"images are {x.dtype}; wanted uint8 or floats in [0, 255].")
+        x = x.astype(jnp.float32)
         *leading, height, width, _ = x.shape
         if height % self.scale or width % self.scale:
             raise ValueError(

@@ -1,6 +1,9 @@
-"""Errors of the system, said as the program says its own."""
+"""Errors of the system, said as the program says its own, and lists of errors."""
 
 import errno
+from collections.abc import Sequence
+
+_MOST = 10  # lines of a list
 
 _REMEDIES = {
     errno.ENOSPC: "make room, then give the same command again",
@@ -9,6 +12,8 @@ _REMEDIES = {
     errno.EEXIST: "move the file away that stands where a folder should be, or choose another place",
     errno.EISDIR: "name a file, not a folder",
     errno.ENOENT: "see that its folder exists",
+    errno.ENAMETOOLONG: "give a shorter name, or choose a place with a shorter path",
+    errno.ELOOP: "mend the link, which leads to itself",
 }
 
 
@@ -17,5 +22,15 @@ def in_words(error: Exception) -> str:
     if not isinstance(error, OSError) or error.strerror is None:
         return str(error)
     where = f"{error.filename}: " if error.filename else ""
-    remedy = _REMEDIES.get(error.errno or 0, "allow it, or choose another place")
-    return f"{where}{error.strerror}; {remedy}."
+    return f"{where}{error.strerror}; {remedy(error)}."
+
+
+def remedy(error: OSError) -> str:
+    """What to do about an error of the system."""
+    return _REMEDIES.get(error.errno or 0, "allow it, or choose another place")
+
+
+def few(lines: Sequence[str]) -> list[str]:
+    """The first ten lines, and how many more there are."""
+    more = len(lines) - _MOST
+    return [*lines[:_MOST], *([f"... and {more:,} more."] if more > 0 else [])]

@@ -4,16 +4,18 @@ import csv
 import io
 import math
 import os
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gan_jax import image, metrics, perceptual
 from gan_jax.data import deep, pictures
+from gan_jax.files import shown
 
 METRICS = {
     "psnr": "PSNR in dB, from the mean square over all pixels and channels",
@@ -21,6 +23,7 @@ METRICS = {
     "ms_ssim": "MS-SSIM, five scales of SSIM's windows",
     "lpips": "LPIPS 0.1 of AlexNet, on RGB whatever the protocol, lower is better",
 }
+ANY_NAME = "{}"  # a pattern of names of which all is common to a pair
 LOWER_IS_BETTER = ("lpips",)
 _TITLES = {"psnr": "PSNR (dB)", "ssim": "SSIM", "ms_ssim": "MS-SSIM", "lpips": "LPIPS"}
 _DIGITS = {"psnr": 4, "ssim": 5, "ms_ssim": 5, "lpips": 5}
@@ -98,6 +101,7 @@ class Evaluation(NamedTuple):
     protocol: Protocol
     scores: Sequence[Score]
     failures: Sequence[str] = ()
+    notes: Sequence[str] = ()  # what else there is to know of the files
     bicubic: Sequence[Score] = ()
     other: Sequence[Score] = ()
 
@@ -167,7 +171,7 @@ def score(
     """One image [H, W, C], uint8 or uint16, against its reference under a protocol.
 
     `lpips` maps uint8 RGB batches to distances [N]. Raises ValueError where shapes or depths differ or the image is
-    too small.
+    too small, TypeError for other dtypes.
     """
     output, reference = _cropped(output, reference, protocol, metric_names)
     peak = float(np.iinfo(reference.dtype).max)
@@ -182,28 +186,33 @@ def score(
 
 
 def evaluate(
-    outputs: Path,
-    references: Path,
+    outputs: str | Path,
+    references: str | Path,
     protocol: Protocol,
     *,
     metric_names: Sequence[str] = ("psnr", "ssim"),
-    other: Path | None = None,
+    other: str | Path | None = None,
+    output_names: str = ANY_NAME,
+    reference_names: str = ANY_NAME,
     self_check: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
     """Scores every picture of one file or folder tree against the reference of its path, extensions apart.
 
+    `output_names` and `reference_names` say which pictures count and what is common to a pair: "{}_fake_B.png" and
+    "{}_real_B.png" pair a_fake_B.png with a_real_B.png, in one folder too.
     Pictures are read and scored several at a time and then forgotten. `other` is a second set of outputs;
     `self_check` also scores the references shrunk and enlarged by the protocol's scale. If a picture is missing,
     extra, unreadable or of another size or depth than its reference, all such are failures and nothing is scored.
 
-    Raises FileNotFoundError where a side has no pictures, ValueError where no two match, where outputs are their own
-    references or where `self_check` has no scale, ImportError for LPIPS without its weights.
+    Raises FileNotFoundError where a side has no pictures, ValueError where no two match, for names without a {}, where
+    outputs are their own references or where `self_check` has no scale, ImportError for LPIPS without its weights.
     """
     if self_check and protocol.scale < 2:
         raise ValueError("--self_check shrinks and enlarges the references; give --scale 2 or more.")
     lpips = _load_lpips() if "lpips" in metric_names else None
-    partners, failures = _pair([outputs, *([other] if other else [])], references)
+    sides = [Path(side) for side in (outputs, *([other] if other else []), references)]
+    partners, failures = _pair(sides, [*[output_names] * (len(sides) - 1), reference_names])
     failed = threading.Event()
     if failures:
         failed.set()
@@ -238,33 +247,51 @@ def evaluate(
     if len(names_by_bits) > 1:
         depths = " and ".join(f"{len(names)} of {bits} bits ({names[0]})" for bits, names in names_by_bits.items())
         failures.append(f"there are pictures {depths}; score each depth alone.")
+    read = [path for paths in partners.values() for path in paths]
+    notes = [*pictures.notes(dict.fromkeys(sides)), *pictures.frame_notes(read)]
     if failures:
-        return Evaluation(protocol, [], failures)
+        return Evaluation(protocol, [], failures, notes)
     sets = list(zip(*scored, strict=True))
     return Evaluation(
         protocol._replace(bits=min(names_by_bits)),
         scores=sets[0],
+        notes=notes,
         other=sets[1] if other else (),
         bicubic=sets[-1] if self_check else (),
     )
 
 
-def by_stem(path: Path) -> dict[str, Path]:
-    """The pictures of a file or a folder tree by relative path without extension.
+def by_stem(path: str | Path, names: str = ANY_NAME) -> dict[str, Path]:
+    """The pictures of a file or a folder tree by relative path without extension, or by what stands for {} in `names`.
 
-    Raises FileNotFoundError where there are none, ValueError where two have one name.
+    Raises FileNotFoundError where there are none, ValueError where two have one name or `names` has no {}.
     """
+    path, pattern = Path(path), _pattern(names)
     if path.is_file():
         return {path.stem: path}
     if not path.is_dir():
         raise FileNotFoundError(f"{path} does not exist; name a picture or a folder of pictures.")
     files: dict[str, Path] = {}
     for name in pictures.list_pictures(path):
-        stem = PurePath(name).with_suffix("").as_posix()
+        found = pattern.fullmatch(name)
+        if found is None:
+            continue
+        stem = found["folder"] + found["name"]
         if stem in files:
             raise ValueError(f"{files[stem]} and {path / name} have one name; keep one of them.")
         files[stem] = path / name
+    if not files:
+        raise FileNotFoundError(f"no picture in {path} is called {names}; {{}} stands for what two have in common.")
     return files
+
+
+def _pattern(names: str) -> re.Pattern[str]:
+    """A path below a folder whose file is called as `names` says, of any extension unless that has one."""
+    if names.count("{}") != 1 or "/" in names:
+        raise ValueError(f'{names!r} is no pattern of names; write {{}} once for what two have in common: "{{}}_out".')
+    before, after = map(re.escape, names.split("{}"))
+    ending = "" if names.lower().endswith(pictures.EXTENSIONS) else r"\.[^./]+"
+    return re.compile(f"(?P<folder>(?:.*/)?){before}(?P<name>[^/]+?){after}{ending}", re.DOTALL)
 
 
 def mean(values: Sequence[float]) -> float:
@@ -348,7 +375,7 @@ def as_table(evaluation: Evaluation) -> str:
     """One line an image, means, intervals, comparison, and what the numbers are, for a terminal."""
     names, scores = evaluation.metrics, evaluation.scores
     rows = [["image", *(_TITLES[name] for name in names)]]
-    rows += [[row.name, *(_shown(row.values[name], name) for name in names)] for row in scores]
+    rows += [[shown(row.name), *(_shown(row.values[name], name) for name in names)] for row in scores]
     rows.append(["mean", *(_shown(evaluation.mean(name), name) for name in names)])
     rows.append(["95 % interval", *(_shown_interval(interval(_column(scores, name)), name) for name in names)])
     for title, others in (("others' mean", evaluation.other), (_bicubic_title(evaluation), evaluation.bicubic)):
@@ -360,8 +387,8 @@ def as_table(evaluation: Evaluation) -> str:
         for name in names:
             compared = compare(scores, evaluation.other, name)
             counts = (compared.wins, compared.ties, compared.losses)
-            shown = [_shown(compared.difference, name), _shown_interval(compared.interval, name), *map(str, counts)]
-            rows.append([_TITLES[name], *shown])
+            cells = [_shown(compared.difference, name), _shown_interval(compared.interval, name), *map(str, counts)]
+            rows.append([_TITLES[name], *cells])
         lines += ["", *_aligned(rows)]
     protocol = evaluation.protocol
     standard = PROTOCOLS[protocol.name]
@@ -380,26 +407,28 @@ class _UnusableError(ValueError):
     """Files of one name that cannot be scored; the arguments are sentences that name them."""
 
 
-def _pair(sides: Sequence[Path], references: Path) -> tuple[dict[str, list[Path]], list[str]]:
+def _pair(sides: Sequence[Path], names: Sequence[str]) -> tuple[dict[str, list[Path]], list[str]]:
     """Each name's files, the reference last, and a sentence for each file without partner."""
-    folders = [*sides, references]
-    files = [by_stem(folder) for folder in folders]
-    if all(folder.is_file() for folder in folders):
-        files = [{references.stem: folder} for folder in folders]
-    for side in sides:
-        if side.resolve() == references.resolve():
+    references = sides[-1]
+    for side, called in zip(sides[:-1], names, strict=False):
+        if side.resolve() == references.resolve() and called == names[-1]:
             raise ValueError(f"{side} and {references} are the same; give the outputs, then their references.")
+    files = [by_stem(side, called) for side, called in zip(sides, names, strict=True)]
+    if all(side.is_file() for side in sides):
+        files = [{references.stem: side} for side in sides]
     common = sorted(set.intersection(*(set(side) for side in files)))
     if not common:
-        strangers = [side for side, there in zip(sides, files, strict=False) if not there.keys() & files[-1].keys()]
+        strangers = [
+            side for side, there in zip(sides[:-1], files, strict=False) if not there.keys() & files[-1].keys()
+        ]
         raise ValueError(
             f"no picture in {(strangers or sides)[0]} has the path of one in {references} (extensions apart); "
-            "give folders whose pictures have the same names."
+            'give folders whose pictures have the same names, or what they have in common: --outputs "{}_out".'
         )
     failures = []
     for stem in sorted(set().union(*files) - set(common)):
         there = next(side[stem] for side in files if stem in side)
-        missing = [str(folder) for folder, side in zip(folders, files, strict=True) if stem not in side]
+        missing = [str(folder) for folder, side in zip(sides, files, strict=True) if stem not in side]
         where = " and ".join(missing)
         failures.append(f"{there} has no partner of its name in {where}; add the partner or remove it.")
     return {stem: [side[stem] for side in files] for stem in common}, failures
@@ -443,6 +472,8 @@ def _cropped(
     if output.shape != reference.shape or output.dtype != reference.dtype:
         found = [f"{side.dtype}{list(side.shape)}" for side in (output, reference)]
         raise ValueError(f"the picture is {found[0]} and its reference {found[1]}; they must be alike.")
+    if reference.dtype not in (np.uint8, np.uint16):
+        raise TypeError(f"the pictures are {reference.dtype}, whose range is not known; wanted uint8 or uint16.")
     border, (height, width) = protocol.border, output.shape[:2]
     largest = max(metric_names, key=lambda name: SMALLEST[name])
     smallest = SMALLEST[largest] + 2 * border

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import optax
 import tyro
 
-from gan_jax import generator, incumbent, parallel, schedules
+from gan_jax import commandline, generator, incumbent, parallel, schedules
 from gan_jax.data import transforms
 
 # Flags that decide what a run says, where it is and when it saves, but not what it computes. Whether dataroot holds
@@ -31,6 +31,7 @@ _FREE_TO_CHANGE = {
     "save_checkpoint_freq",
     "save_epoch_freq",
     "save_latest_freq",
+    "stop_signal",
     "tfds_dir",
     "val_freq",
     "vgg_file",
@@ -65,7 +66,7 @@ SizeFlag = Annotated[
 class Config:
     """The flags that every experiment has; an experiment's own configuration extends them."""
 
-    dataroot: str | None = None
+    dataroot: commandline.Place | None = None
     """Folder of training pictures, or "embedded" for the set that the program draws itself."""
     name: str = "experiment_name"
     """Name of the run: its folder under checkpoints_dir, and its generator file."""
@@ -99,6 +100,9 @@ class Config:
     """Use only so many pictures of each split."""
     serial_batches: bool = False
     """Take training pictures in the order of their names, not shuffled."""
+    stop_signal: Literal["USR1", "USR2"] | None = None
+    """One more signal that saves and stops the run, as Ctrl-C, SIGTERM and a closed terminal do: USR1 is what Slurm
+    sends with --signal=USR1@90."""
     dry_run: bool = False
     """Show the resolved recipe, shapes, parameter counts and memory, run one step, write nothing."""
 
@@ -325,19 +329,10 @@ def parse(
     is printed.
     """
     arguments, lines = incumbent.read(sys.argv[1:] if arguments is None else arguments, rows)
-    options = (tyro.conf.FlagCreatePairsOff,)
 
     def read(config: Any) -> Any:
-        # A switch that a preset has turned on already may be given again.
-        on = {f"--{field.name}" for field in dataclasses.fields(config) if getattr(config, field.name) is True}
-        return tyro.cli(
-            type(config),
-            args=[argument for argument in arguments if argument.replace("-", "_").replace("__", "--", 1) not in on],
-            default=config,
-            description=description,
-            config=options,
-            use_underscores=True,
-        )
+        words = {"program": commandline.program(), "description": description}
+        return commandline.read(type(config), arguments, default=config, **words)
 
     # The first reading only tells the preset; the second lays the flags over what the preset says.
     config = read(default(read(default(None)).preset))

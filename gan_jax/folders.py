@@ -5,23 +5,27 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
+from gan_jax import errors
+
 KEPT = "kept"  # in a run's folder: a folder of generators for each step that it keeps
 _DEPTH = 3  # checkpoints/upscale/super_resolution/srgan
 
 
-def is_run(folder: Path) -> bool:
+def is_run(folder: str | Path) -> bool:
     """Whether a folder is that of one run: it has a config.json."""
-    return os.path.isfile(folder / "config.json")  # Path.is_file raises where the folder may not be read
+    return os.path.isfile(os.path.join(folder, "config.json"))  # Path.is_file raises where the folder may not be read
 
 
-def is_comparison(run: Path) -> bool:
+def is_comparison(run: str | Path) -> bool:
     """Whether what has a config.json compares methods and saves none of them, as `wgan ring` does."""
+    run = Path(run)
     config = _config(run)
     return "recipe" in config and "steps" not in config and not any(run.glob("*.safetensors"))
 
 
-def runs(folder: Path) -> list[Path]:
+def runs(folder: str | Path) -> list[Path]:
     """The runs of a folder, in the order of their paths: itself where it is one, else all that are below it."""
+    folder = Path(folder)
     if is_run(folder):
         return [folder]
     found = []
@@ -33,18 +37,19 @@ def runs(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def last(folder: Path) -> Path:
+def last(folder: str | Path) -> Path:
     """The run that a folder stands for: itself, or of those below it the one that no other started from.
 
     Without runs below it is the folder itself. Raises ValueError where several of them are the last of their kind.
     """
+    folder = Path(folder)
     if is_run(folder):
         return folder
     trained = [run for run in runs(folder) if not is_comparison(run)]
     ends = [run for run in trained if not any(_follows(other, run) for other in trained)]
     if trained and len(ends) != 1:
         shown = [run.relative_to(folder).as_posix() for run in trained]
-        words = ", ".join(shown[:10]) + (f", ... and {len(shown) - 10} more" if len(shown) > 10 else "")
+        words = ", ".join(errors.few(shown)).rstrip(".")
         raise ValueError(f"{folder} holds several runs ({words}); name the folder of one.")
     return ends[0] if ends else folder
 
@@ -71,17 +76,17 @@ def _config(run: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) and isinstance(found.get("recipe", {}), dict) else {}
 
 
-def kept(run: Path) -> list[int]:
+def kept(run: str | Path) -> list[int]:
     """The steps whose generators a run keeps, beside its last and its best."""
-    return sorted(int(path.name) for path in (run / KEPT).glob("*") if path.name.isdigit())
+    return sorted(int(path.name) for path in (Path(run) / KEPT).glob("*") if path.name.isdigit())
 
 
-def kept_at(run: Path, number: int, *, unit: Literal["step", "epoch"] = "step", steps: int = 1) -> Path:
+def kept_at(run: str | Path, number: int, *, unit: Literal["step", "epoch"] = "step", steps: int = 1) -> Path:
     """The folder of the generators that a run keeps of a step, or of an epoch of so many `steps`.
 
     Raises FileNotFoundError where it keeps none.
     """
-    folder = run / KEPT / str(number * steps)
+    folder = Path(run) / KEPT / str(number * steps)
     if folder.is_dir():
         return folder
     there = ", ".join(str(step // steps) for step in kept(run) if step % steps == 0)

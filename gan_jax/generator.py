@@ -63,7 +63,7 @@ class Generator(NamedTuple):
         return sum(int(np.size(leaf)) for leaf in jax.tree.leaves(self.variables["params"]))
 
 
-def save(path: Path, generator: Generator) -> None:
+def save(path: str | Path, generator: Generator) -> None:
     """Writes the file whole or not at all. No times, paths or versions: equal generators give equal bytes.
 
     Which images shared statistics in training, the architecture's `statistics_batch`, is not kept.
@@ -78,6 +78,7 @@ def save(path: Path, generator: Generator) -> None:
         for place, leaf in jax.tree_util.tree_leaves_with_path(generator.variables)
     }
     content = safetensors.numpy.save(arrays, {_KEY: json.dumps(metadata, sort_keys=True)})
+    path = Path(path)
     unfinished = path.with_name(path.name + ".tmp")
     try:
         unfinished.write_bytes(content)
@@ -92,7 +93,7 @@ def load(path: str | Path, *, step: int | None = None, direction: Direction | No
     Raises FileNotFoundError where there is none, and ValueError for a file that is damaged, not ours, newer than this
     program, or whose arrays are not those of the network that it describes.
     """
-    path = find(Path(path), step=step, direction=direction)
+    path = find(path, step=step, direction=direction)
     spec = _read_spec(path)
     with safetensors.safe_open(path, framework="numpy") as file:
         arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
@@ -109,13 +110,14 @@ def load(path: str | Path, *, step: int | None = None, direction: Direction | No
     return generator
 
 
-def find(path: Path, *, step: int | None = None, direction: Direction | None = None) -> Path:
+def find(path: str | Path, *, step: int | None = None, direction: Direction | None = None) -> Path:
     """The file that a path means: itself, or the last generator of a run's folder, or of the last run below a folder.
 
     `step` takes the one that the run keeps of that step, `direction` one of CycleGAN's two. <run>_best.safetensors
     and critics do not count.
     Raises FileNotFoundError where there is none, ValueError where a folder holds several.
     """
+    path = Path(path)
     if path.is_file():
         if step is not None or direction is not None:
             raise ValueError(f"{path} is the file of one generator; leave out --step and --direction.")
@@ -142,15 +144,23 @@ def find(path: Path, *, step: int | None = None, direction: Direction | None = N
     return files[0]
 
 
-def is_foreign(path: Path) -> bool:
+def is_foreign(path: str | Path) -> bool:
     """Whether a file is another program's: no .safetensors, or a whole one without the metadata that ours have."""
-    if path.suffix != ".safetensors":
+    path = Path(path)
+    if path.suffix != ".safetensors" or _is_archive(path):
         return True
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             return _KEY not in (file.metadata() or {})
     except (safetensors.SafetensorError, OSError):
         return False
+
+
+def _is_archive(path: Path) -> bool:
+    """Whether a file, whatever it is called, begins as torch's and numpy's do and no .safetensors does."""
+    with path.open("rb") as file:
+        start = file.read(9)
+    return start.startswith((b"PK", b"\x80")) and start[8:] != b"{"  # which is behind the 8 bytes of a length
 
 
 def _for_use(architecture: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,17 +170,19 @@ def _for_use(architecture: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read_spec(path: Path) -> GeneratorSpec:
     """What a file says of itself, without reading its arrays. Raises ValueError as `load` does."""
+    text = None
     try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            text = (file.metadata() or {}).get(_KEY)
+        if not _is_archive(path):
+            with safetensors.safe_open(path, framework="numpy") as file:
+                text = (file.metadata() or {}).get(_KEY)
     except (safetensors.SafetensorError, OSError) as error:
         raise ValueError(
             f"{path} is not a whole .safetensors file ({error}); copy or write it anew, or name another."
         ) from None
     if text is None:
         raise ValueError(
-            f"{path} was not written by gan_jax: it lacks the metadata that says what it is; "
-            "name a file that a run wrote."
+            f"{path} was not written by gan_jax; if it holds another program's weights, "
+            f"`gan-jax convert {path} model.safetensors` makes a file of them that this program uses."
         )
     try:
         fields = json.loads(text)

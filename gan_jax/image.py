@@ -1,7 +1,8 @@
 """Image arithmetic in jax.numpy: value ranges, colours, borders, pixel shuffle, contact sheets, resampling.
 
-Images are [..., H, W, C] with any leading axes; floats are in [-1, 1] unless a docstring says otherwise. Colours and
-`imresize` take integers as they are and return float32.
+Images are [..., H, W, C] with any leading axes, which results keep; floats are in [-1, 1] unless a docstring says
+otherwise. Colours and `imresize` take integers as they are and return float32. Where a formula needs the value of
+white, uint8 and uint16 say it themselves, and all others want `max_value`: see `peak`.
 
 The examples assume `import jax.numpy as jnp` and `from gan_jax import image`.
 """
@@ -32,6 +33,26 @@ _RGB_TO_XYZ = (
 )
 
 
+def peak(*images: ArrayLike, max_value: float | None = None) -> float:
+    """The value of white in all of the images: `max_value`, or else 255 of uint8 and 65535 of uint16.
+
+    Raises TypeError where `max_value` is not given and the images are of another dtype, which does not tell a range,
+    or of two, which tell two.
+
+    >>> image.peak(jnp.zeros((2, 2, 3), jnp.uint8)), image.peak(jnp.zeros((2, 2, 3)), max_value=1.0)
+    (255.0, 1.0)
+    """
+    if max_value is not None:
+        return max_value
+    dtypes = list(dict.fromkeys(jnp.result_type(array) for array in images))
+    if len(dtypes) > 1 or dtypes[0] not in (jnp.uint8, jnp.uint16):
+        raise TypeError(
+            f"images are {' and '.join(map(str, dtypes))}, whose range is not known; give max_value, the white of all: "
+            "1.0 for [0, 1], 255.0 for 8-bit levels (bring [-1, 1] to [0, 1] first)."
+        )
+    return float(jnp.iinfo(dtypes[0]).max)
+
+
 def to_float(images_u8: ArrayLike) -> jax.Array:
     """Images as floats in [-1, 1]: uint8 [..., H, W, C] is rescaled, a floating array passes unchanged.
 
@@ -51,10 +72,15 @@ def to_float(images_u8: ArrayLike) -> jax.Array:
 def to_uint8(images: ArrayLike) -> jax.Array:
     """Float images in [-1, 1] as uint8: clipped, and rounded by floor(x + 0.5).
 
+    Raises TypeError for integers.
+
     >>> image.to_uint8(jnp.array([[[-1.0, 0.0, 3.0]]])).tolist()
     [[[0, 128, 255]]]
     """
-    levels_255 = (jnp.clip(jnp.asarray(images), -1.0, 1.0) + 1.0) * 127.5
+    x = jnp.asarray(images)
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise TypeError(f"images are {x.dtype}; wanted floats in [-1, 1], such as those of to_float.")
+    levels_255 = (jnp.clip(x, -1.0, 1.0) + 1.0) * 127.5
     return jnp.floor(levels_255 + 0.5).astype(jnp.uint8)
 
 
@@ -72,59 +98,64 @@ def full_range_luma(rgb: ArrayLike) -> jax.Array:
     return _mix(images, [LUMA_WEIGHTS])
 
 
-def luma(rgb: ArrayLike, *, max_value: float = 255.0) -> jax.Array:
+def luma(rgb: ArrayLike, *, max_value: float | None = None) -> jax.Array:
     """BT.601 luma [..., 1] in studio range, of RGB [..., 3] in [0, max_value]; grey [..., 1] passes unchanged.
 
-    The Y of super-resolution papers: black is 16/255 and white 235/255 of `max_value`. As MATLAB's rgb2ycbcr of
-    floats: not rounded. Raises ValueError for other channel counts. ITU-R BT.601-7, section 2.5.
+    The Y of super-resolution papers: black is 16/255 and white 235/255 of `max_value`, which is that of `peak`. As
+    MATLAB's rgb2ycbcr of floats: not rounded. Raises ValueError for other channel counts, TypeError where `peak` does.
+    ITU-R BT.601-7, section 2.5.
 
-    >>> [round(image.luma(jnp.full((1, 1, 3), grey)).item(), 3) for grey in (0.0, 255.0)]
+    >>> [round(image.luma(jnp.full((1, 1, 3), grey), max_value=255.0).item(), 3) for grey in (0.0, 255.0)]
     [16.0, 235.0]
     """
-    images = _as_float(rgb)
+    images, white = _as_float(rgb), peak(rgb, max_value=max_value)
     if _is_grey(images):
         return images
-    return (_mix(images, _YCBCR_WEIGHTS[:1]) + _YCBCR_OFFSETS[0] * max_value) / 255.0
+    return (_mix(images, _YCBCR_WEIGHTS[:1]) + _YCBCR_OFFSETS[0] * white) / 255.0
 
 
-def rgb_to_ycbcr(rgb: ArrayLike, *, max_value: float = 255.0) -> jax.Array:
+def rgb_to_ycbcr(rgb: ArrayLike, *, max_value: float | None = None) -> jax.Array:
     """BT.601 Y, Cb, Cr [..., 3] in studio range, of RGB [..., 3] in [0, max_value]; not rounded.
 
-    Y is in 16..235 and Cb and Cr in 16..240 of 255, times max_value / 255, as MATLAB's rgb2ycbcr of floats. Raises
-    ValueError for other channel counts. ITU-R BT.601-7, section 2.5.
+    Y is in 16..235 and Cb and Cr in 16..240 of 255, times max_value / 255, as MATLAB's rgb2ycbcr of floats;
+    `max_value` is that of `peak`. Raises ValueError for other channel counts, TypeError where `peak` does. ITU-R
+    BT.601-7, section 2.5.
 
-    >>> image.rgb_to_ycbcr(jnp.array([[[0.0, 0.0, 255.0]]])).round().astype(int).tolist()
+    >>> image.rgb_to_ycbcr(jnp.uint8([[[0, 0, 255]]])).round().astype(int).tolist()
     [[[41, 240, 110]]]
     """
-    images = _as_float(rgb)
+    images, white = _as_float(rgb), peak(rgb, max_value=max_value)
     _require_colours(images)
     offsets = jnp.asarray(_YCBCR_OFFSETS, images.dtype)
-    return (_mix(images, _YCBCR_WEIGHTS) + offsets * max_value) / 255.0
+    return (_mix(images, _YCBCR_WEIGHTS) + offsets * white) / 255.0
 
 
-def ycbcr_to_rgb(ycbcr: ArrayLike, *, max_value: float = 255.0) -> jax.Array:
+def ycbcr_to_rgb(ycbcr: ArrayLike, *, max_value: float | None = None) -> jax.Array:
     """RGB [..., 3] of BT.601 Y, Cb, Cr [..., 3]: the inverse of `rgb_to_ycbcr`, neither clipped nor rounded.
 
-    >>> blue = jnp.array([[[0.0, 0.0, 255.0]]])
-    >>> bool(jnp.allclose(image.ycbcr_to_rgb(image.rgb_to_ycbcr(blue)), blue, atol=1e-3))
+    `max_value` is the white of the RGB, by the rule of `peak`. Raises as `rgb_to_ycbcr` does.
+
+    >>> blue = jnp.array([[[0.0, 0.0, 1.0]]])
+    >>> ycbcr = image.rgb_to_ycbcr(blue, max_value=1.0)
+    >>> bool(jnp.allclose(image.ycbcr_to_rgb(ycbcr, max_value=1.0), blue, atol=1e-5))
     True
     """
-    images = _as_float(ycbcr)
+    images, white = _as_float(ycbcr), peak(ycbcr, max_value=max_value)
     _require_colours(images)
     offsets = jnp.asarray(_YCBCR_OFFSETS, images.dtype)
-    return _mix(images * 255.0 - offsets * max_value, np.linalg.inv(_YCBCR_WEIGHTS))
+    return _mix(images * 255.0 - offsets * white, np.linalg.inv(_YCBCR_WEIGHTS))
 
 
-def rgb_to_lab(rgb: ArrayLike, *, max_value: float = 255.0) -> jax.Array:
+def rgb_to_lab(rgb: ArrayLike, *, max_value: float | None = None) -> jax.Array:
     """CIE L*a*b* [..., 3] of sRGB [..., 3] in [0, max_value], white D65: L in [0, 100], a and b within +-108.
 
-    White, black and greys have a = b = 0. Integers become float32. Raises ValueError for other channel counts.
-    CIE 15:2004, section 8.2.1, and IEC 61966-2-1.
+    White, black and greys have a = b = 0. Integers become float32; `max_value` is that of `peak`. Raises ValueError
+    for other channel counts, TypeError where `peak` does. CIE 15:2004, section 8.2.1, and IEC 61966-2-1.
 
     >>> image.rgb_to_lab(jnp.uint8([[[255, 0, 0]]])).round().astype(int).tolist()
     [[[53, 80, 67]]]
     """
-    encoded = _as_float(rgb) / max_value
+    encoded = _as_float(rgb) / peak(rgb, max_value=max_value)
     _require_colours(encoded)
     linear = jnp.where(encoded > 0.04045, ((jnp.maximum(encoded, 0.04045) + 0.055) / 1.055) ** 2.4, encoded / 12.92)
     # Each row over its sum: X, Y and Z relative to those of white.
@@ -204,24 +235,28 @@ def pixel_unshuffle(x: ArrayLike, factor: int) -> jax.Array:
 
 
 def grid(images: ArrayLike, columns: int, *, gap: int = 2) -> jax.Array:
-    """A contact sheet [H', W', C] of images [N, H, W, C], row by row, with white gaps between them and no frame.
+    """A contact sheet [..., H', W', C] of N images [..., N, H, W, C], row by row, white gaps between them, no frame.
 
-    White is 255 in uint8 and 1 in floats. Raises ValueError for another rank, no images, or no columns.
+    White is 1 in floats and that of `peak` in integers. Raises ValueError without an axis of images, without images or
+    without columns, TypeError where `peak` does.
 
     >>> image.grid(jnp.zeros((5, 8, 8, 3)), 3).shape  # two rows of three
     (18, 28, 3)
     """
     array = jnp.asarray(images)
-    if array.ndim != 4 or len(array) == 0 or columns < 1:
-        raise ValueError(f"images have shape {array.shape} for {columns} columns; wanted [N, H, W, C] and 1 or more.")
-    count, height, width, channels = array.shape
+    if array.ndim < 4 or array.shape[-4] == 0 or columns < 1:
+        raise ValueError(
+            f"images have shape {array.shape} for {columns} columns; wanted [..., N, H, W, C], and 1 or more of both."
+        )
+    *leading, count, height, width, channels = array.shape
     columns = min(columns, count)
     rows = -(-count // columns)
-    white = 255 if array.dtype == jnp.uint8 else 1
-    padding = ((0, rows * columns - count), (0, gap), (0, gap), (0, 0))
-    cells = jnp.pad(array, padding, constant_values=white).reshape(rows, columns, height + gap, width + gap, channels)
-    sheet = cells.swapaxes(1, 2).reshape(rows * (height + gap), columns * (width + gap), channels)
-    return sheet[: sheet.shape[0] - gap, : sheet.shape[1] - gap]
+    white = 1.0 if jnp.issubdtype(array.dtype, jnp.floating) else peak(array)
+    padding = (*((0, 0) for _ in leading), (0, rows * columns - count), (0, gap), (0, gap), (0, 0))
+    cells = jnp.pad(array, padding, constant_values=white)
+    cells = cells.reshape(*leading, rows, columns, height + gap, width + gap, channels)
+    sheet = cells.swapaxes(-4, -3).reshape(*leading, rows * (height + gap), columns * (width + gap), channels)
+    return sheet[..., : sheet.shape[-3] - gap, : sheet.shape[-2] - gap, :]
 
 
 def imresize(

@@ -5,6 +5,7 @@ image size, the same whatever is computed beside it. Sample 0 is what `translate
 """
 
 import dataclasses
+import os
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import numpy as np
 
-from gan_jax import forward
+from gan_jax import errors, files, forward
 from gan_jax.data import deep, pictures
 from gan_jax.generator import Generator
 
@@ -31,8 +32,9 @@ _WAITING_BYTES = 2**28  # and their bytes, however many they are, if more than o
 class Job(NamedTuple):
     """One picture to translate."""
 
-    input: Path
-    output: Path
+    input: str | Path
+    output: str | Path
+    frame: int | None = None  # of an animation or a document; the first, said, where none was chosen
 
 
 def with_options(
@@ -90,18 +92,30 @@ def samples(generator: Generator, images: np.ndarray, count: int, *, seed: int =
     return np.stack([_translate(generator, images, _noise(seed, k), forward.Options()) for k in range(count)])
 
 
-def plan(inputs: Sequence[Path], output: Path, *, samples: int | None = None) -> list[Job]:
-    """What to read and where to write: PNGs below the folder `output`, relative paths kept.
+def plan(
+    inputs: str | Path | Sequence[str | Path],
+    output: str | Path,
+    *,
+    samples: int | None = None,
+    suffix: str = "",
+    extension: str | None = ".png",
+    frame: int | Literal["all"] | None = None,
+) -> list[Job]:
+    """What to read and where to write: below the folder `output`, relative paths kept.
 
-    One picture may also be written to a file that `output` names. Raises FileNotFoundError for an input without
-    pictures, and ValueError where two outputs would have one name, an output would replace an input, or `output` is a
-    file that should be a folder.
+    `inputs` are pictures and folders, or one of them. Names get the `suffix` and the `extension`, or keep their own
+    where that is None and can be written. One picture may also be written to a file that `output` names. Of pictures
+    with several frames the chosen one is taken, or each for itself: a.gif then gives a_frame_0.png, a_frame_1.png, ...
+    Raises FileNotFoundError for an input without pictures, and ValueError where two outputs would have one name, an
+    output would replace an input or has a name that no file can have, or `output` is a file that should be a folder.
     """
-    jobs = _jobs(inputs, output)
-    originals = {job.input.resolve() for job in jobs}
+    given = [inputs] if isinstance(inputs, str | Path) else inputs
+    jobs = _jobs([Path(root) for root in given], Path(output), suffix, extension, frame)
+    originals = {Path(job.input).resolve() for job in jobs}
     for path in (path for job in jobs for path in outputs(job, samples=samples)):
         if path.resolve() in originals:
             raise ValueError(f"{path} is one of the inputs and would be overwritten; write to another folder.")
+        files.require_possible(path)
     return jobs
 
 
@@ -110,19 +124,30 @@ def outputs(job: Job, *, samples: int | None = None) -> list[Path]:
 
     For a.png those are a_sample_0.png ... (equally many digits each), a_mean.png and a_std.png.
     """
+    output = Path(job.output)
     if samples is None:
-        return [job.output]
+        return [output]
     digits = len(str(samples - 1))
     names = [*(f"sample_{k:0{digits}}" for k in range(samples)), "mean", "std"]
-    return [job.output.with_name(f"{job.output.stem}_{name}{job.output.suffix}") for name in names]
+    return [output.with_name(f"{output.stem}_{name}{output.suffix}") for name in names]
 
 
-def _jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
-    if len(inputs) == 1 and inputs[0].is_file() and output.suffix.lower() in pictures.EXTENSIONS:
-        return [Job(inputs[0], output)]
+def _jobs(
+    inputs: Sequence[Path], output: Path, suffix: str, extension: str | None, frame: int | Literal["all"] | None
+) -> list[Job]:
+    if _names_a_file(output):
+        if len(inputs) > 1 or not inputs[0].is_file():
+            if not all(root.exists() for root in inputs):
+                raise FileNotFoundError(f"{_missing(inputs)} does not exist; name a picture or a folder of pictures.")
+            raise ValueError(f"{output} is the name of one picture and {inputs[0]} may give several; name a folder.")
+        pictures.require_written(output)
+        jobs = _frames(inputs[0], output, frame)
+        if len(jobs) > 1:
+            raise ValueError(f"{inputs[0]} has {len(jobs)} frames and {output} takes one; name a folder.")
+        return [job._replace(output=output) for job in jobs]
     if output.is_file():
         raise ValueError(f"{output} is a file; wanted a folder to write to, or one .png for one picture.")
-    jobs: dict[Path, Job] = {}
+    planned: dict[Path, Job] = {}
     for root in inputs:
         if not root.exists():
             raise FileNotFoundError(f"{root} does not exist; name a picture or a folder of pictures.")
@@ -132,14 +157,43 @@ def _jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
             source = root if root.is_file() else root / name
             if whole_root in whole_output.parents and whole_output in (whole_root / name).parents:
                 continue  # an earlier call wrote it below its own input
-            target = output / Path(name).with_suffix(".png")
-            if target in jobs:
-                raise ValueError(
-                    f"{jobs[target].input} and {source} would both be written to {target}; "
-                    "rename one, or translate them into two folders."
-                )
-            jobs[target] = Job(source, target)
-    return list(jobs.values())
+            for job in _frames(source, output / _output_name(name, suffix, extension), frame):
+                target = Path(job.output)
+                if target in planned:
+                    raise ValueError(
+                        f"{planned[target].input} and {source} would both be written to {target}; rename one, "
+                        "translate them into two folders, or keep their extensions by --format same."
+                    )
+                planned[target] = job
+    return list(planned.values())
+
+
+def _names_a_file(output: Path) -> bool:
+    """Whether an output's name is that of a picture, written by this program or not, rather than of a folder."""
+    return not output.is_dir() and output.name.lower().endswith(pictures.KNOWN)
+
+
+def _missing(inputs: Sequence[Path]) -> Path:
+    return next(root for root in inputs if not root.exists())
+
+
+def _output_name(name: str, suffix: str, extension: str | None) -> str:
+    stem, own = os.path.splitext(name)
+    if extension is None:
+        extension = own if own.lower() in pictures.WRITTEN else ".png"
+    return f"{stem}{suffix}{extension}"
+
+
+def _frames(source: Path, output: Path, frame: int | Literal["all"] | None) -> list[Job]:
+    """A job for the frame of a file that is wanted, or one for each that it has."""
+    if frame != "all":
+        return [Job(source, output, frame)]
+    count = pictures.count_frames(source)
+    if count == 1:
+        return [Job(source, output)]
+    digits = len(str(count - 1))
+    names = (f"{output.stem}_frame_{k:0{digits}}{output.suffix}" for k in range(count))
+    return [Job(source, output.with_name(name), k) for k, name in enumerate(names)]
 
 
 def translate_files(
@@ -152,14 +206,19 @@ def translate_files(
     tile: int | None = None,
     outscale: float | None = None,
     self_ensemble: bool = False,
+    half: Literal["left", "right"] | None = None,
+    quality: int | None = None,
     say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[str]:
     """Translates files, reading and writing while the device computes; says of each job that failed why it did.
 
     Pictures are turned upright and brought to the generator's channels, 1 or 3, as training does; 16 bits stay 16.
-    Alpha is kept: a generator that enlarges enlarges it too, as a grey picture. So are the colour profile and what EXIF
-    says of the picture. At most `batch_size` pictures of one padded size are computed together; `tile`, `outscale` and
-    `self_ensemble` are those of `translate`. `say` is told, in a sentence, what is not a failure and yet worth knowing.
+    Alpha is kept: a generator that enlarges enlarges it too, as a grey picture, and colours that it hides are replaced
+    by the nearest seen ones. So are the colour profile and what EXIF says of the picture. `half` takes that half of
+    each picture, of pairs side by side; `quality` is that of `pictures.save_photograph`. At most `batch_size` pictures
+    of one padded size are computed together; `tile`, `outscale` and `self_ensemble` are those of `translate`. `say` is
+    told, in a sentence, what is not a failure and yet worth knowing, `progress` how many jobs of how many are done.
 
     With `samples` each picture gives the files that `outputs` names: samples 0, 1, ... of the seed, and each pixel's
     and channel's mean and population standard deviation over the samples in levels. The latter is written STD_SCALE
@@ -177,6 +236,12 @@ def translate_files(
     buckets: dict[tuple, list[tuple[Job, pictures.Photograph]]] = {}
     writing: deque[tuple[Job, Path, Future]] = deque()
     waiting_bytes: deque[int] = deque()
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, len(jobs))
 
     def settle(most: int, most_bytes: int) -> None:
         while len(writing) > most or (len(writing) > 1 and sum(waiting_bytes) > most_bytes):
@@ -185,8 +250,8 @@ def translate_files(
             try:
                 written.result()
             except (ValueError, OSError, ImportError) as error:
-                cause = getattr(error, "strerror", None) or error
-                advice = "" if isinstance(error, ImportError) else "; make room, or write to another folder"
+                cause = getattr(error, "strerror", None) or str(error).rstrip(".")
+                advice = f"; {errors.remedy(error)}" if isinstance(error, OSError) else ""
                 failures.setdefault(job, f"{path} cannot be written ({cause}){advice}.")
 
     def compute(bucket: list[tuple[Job, pictures.Photograph]], batch_size: int) -> None:
@@ -201,25 +266,34 @@ def translate_files(
         try:
             alphas = [_alpha(generator, photograph, options) for photograph in photographs]
             for column, made in enumerate(_results(generator, images, seed, samples, options, tell)):
-                for (job, read), alpha, files, pixels in zip(bucket, alphas, paths, made, strict=False):
-                    written = pool.submit(deep.save, files[column], read._replace(pixels=pixels, alpha=alpha))
-                    writing.append((job, files[column], written))
+                for (job, read), alpha, targets, pixels in zip(bucket, alphas, paths, made, strict=False):
+                    made_one = read._replace(pixels=pixels, alpha=alpha)
+                    written = pool.submit(deep.save, targets[column], made_one, quality=quality)
+                    writing.append((job, targets[column], written))
                     waiting_bytes.append(pixels.nbytes)
                 settle(_AHEAD, _WAITING_BYTES)
+            advance(len(bucket))
         except forward.Failure as failure:
             if len(images) == 1:
                 failures.setdefault(bucket[0][0], f"{bucket[0][0].input} {failure}")
+                advance(1)
             else:
                 for one in bucket:
                     compute([one], 1)
 
     with ThreadPoolExecutor(2) as pool:
-        for job, reading in _ahead(pool, jobs, generator.spec.in_channels):
+        for job, reading in _ahead(pool, jobs, generator.spec.in_channels, half):
             try:
                 photograph = reading.result()
             except (ValueError, OSError, ImportError) as error:
                 failures[job] = str(error)
+                advance(1)
                 continue
+            if photograph.frames > 1 and job.frame is None:
+                say(
+                    f"{job.input} has {photograph.frames} frames, of which the first is taken; --frame N takes another "
+                    "one, --frame all each for itself."
+                )
             kind = (forward.padded_size(photograph.pixels, generator.spec.size_multiple), photograph.pixels.dtype)
             bucket = buckets.setdefault(kind, [])
             bucket.append((job, photograph))
@@ -233,18 +307,35 @@ def translate_files(
     return list(failures.values())
 
 
-def _ahead(pool: ThreadPoolExecutor, jobs: Sequence[Job], channels: int) -> Iterator[tuple[Job, Future]]:
+def _ahead(
+    pool: ThreadPoolExecutor, jobs: Sequence[Job], channels: int, half: Literal["left", "right"] | None
+) -> Iterator[tuple[Job, Future]]:
     """Each job with its picture being read, a few pictures ahead, or a single one where they are large."""
     reading: deque[tuple[Job, Future]] = deque()
     most = 1
     for job in jobs:
-        reading.append((job, pool.submit(deep.read_photograph, job.input, channels)))
+        reading.append((job, pool.submit(_read, job, channels, half)))
         while len(reading) > most:
             done = reading.popleft()
             if done[1].exception() is None:
                 most = min(_AHEAD, max(1, _WAITING_BYTES // done[1].result().pixels.nbytes))
             yield done
     yield from reading
+
+
+def _read(job: Job, channels: int, half: Literal["left", "right"] | None) -> pictures.Photograph:
+    """A job's picture as the generator is to see it."""
+    photograph = deep.read_photograph(job.input, channels, frame=job.frame or 0)
+    if half is not None:
+        width = photograph.pixels.shape[1]
+        if width < 2:
+            raise ValueError(f"{job.input} is {width} pixel wide and has no halves; leave it or --half out.")
+        kept = slice(None, width // 2) if half == "left" else slice(width // 2, None)
+        alpha = None if photograph.alpha is None else photograph.alpha[:, kept]
+        photograph = photograph._replace(pixels=photograph.pixels[:, kept], alpha=alpha)
+    if photograph.alpha is None:
+        return photograph
+    return photograph._replace(pixels=pictures.seen_colours(photograph.pixels, photograph.alpha))
 
 
 def _alpha(generator: Generator, photograph: pictures.Photograph, options: forward.Options) -> np.ndarray | None:

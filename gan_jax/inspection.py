@@ -10,8 +10,9 @@ from gan_jax.interop import convert
 from gan_jax.networks import ChainerDCGANGenerator, DCGANGenerator
 
 
-def describe(path: Path) -> str:
+def describe(path: str | Path) -> str:
     """Several lines of text. Raises FileNotFoundError or ValueError for anything else."""
+    path = Path(path)
     if path.is_file():
         return convert.describe(path) if generator.is_foreign(path) else _generator(path)
     if folders.is_run(path):

@@ -1,8 +1,10 @@
 """Quality of images, in pairs and in distributions.
 
 Metrics of pairs give one value an image; averaging happens once, in the caller, who also drops the values of images
-that only fill up a batch. Images are [N, H, W, C] of one shape, in [0, max_value]; uint8 is the usual case. For the Y
-channel of super-resolution papers, give them `image.luma` of both sides.
+that only fill up a batch. Images are [..., H, W, C] of one shape, and values have their leading axes: none for one
+image. They are in [0, max_value]: that of the dtype where both are uint8 or both uint16, and else to be given, or
+`image.peak` raises TypeError. For the Y channel of super-resolution papers, give them `image.luma` of both sides, which
+are floats, and `max_value=255.0`.
 
 The examples assume `import jax`, `import jax.numpy as jnp` and `from gan_jax import metrics`.
 """
@@ -23,96 +25,106 @@ _LPIPS_EPS = 1e-10
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # exponents of MS-SSIM's scales, the finest first
 
 
-def psnr(images: ArrayLike, references: ArrayLike, *, max_value: float = 255.0) -> jax.Array:
-    """Peak signal-to-noise ratio of each image in decibels [N], over all of its elements; inf for identical ones.
+def psnr(images: ArrayLike, references: ArrayLike, *, max_value: float | None = None) -> jax.Array:
+    """Peak signal-to-noise ratio of each image in decibels [...], over all of its elements; inf for identical ones.
 
-    Errors of uint8 images are added up in integers, exactly for images of any size. Raises ValueError where shapes
-    differ.
+    Images are [..., H, W, C], uint8 or uint16, or any with `max_value`. Errors of uint8 images are added up in
+    integers, exactly for images of any size. Raises ValueError where shapes differ, TypeError for floats or mixed
+    dtypes without `max_value`.
 
     >>> black = jnp.zeros((2, 8, 8, 3), jnp.uint8)
     >>> metrics.psnr(black.at[0].set(255), black).tolist()
     [0.0, inf]
     """
     x, y = jnp.asarray(images), jnp.asarray(references)
+    peak = image.peak(x, y, max_value=max_value)
     if x.dtype == y.dtype == jnp.uint8:
         _require_pair(x, y)
         error = _mean_squared_error_u8(x, y)
     else:
         x, y = _as_pair(x, y)
         # Row by row first: float32 then adds numbers of one size, and loses no digits on large images.
-        error = jnp.square(x - y).mean(axis=(2, 3)).mean(axis=1)
-    return 10.0 * jnp.log10(max_value**2 / error)
+        error = jnp.square(x - y).mean(axis=(-2, -1)).mean(axis=-1)
+    return 10.0 * jnp.log10(peak**2 / error)
 
 
-def ssim(images: ArrayLike, references: ArrayLike, *, max_value: float = 255.0) -> jax.Array:
-    """Structural similarity of each image [N], in [-1, 1]: mean over the valid windows, then over the channels.
+def ssim(images: ArrayLike, references: ArrayLike, *, max_value: float | None = None) -> jax.Array:
+    """Structural similarity of each image [...], in [-1, 1]: mean over the valid windows, then over the channels.
 
-    11x11 Gaussian window, sigma 1.5, K1 0.01, K2 0.03, population moments. Raises ValueError where shapes differ or
-    a side is under 11. Wang et al. 2004, "Image Quality Assessment", eq. 13 to 16.
+    Images are [..., H, W, C], uint8 or uint16, or any with `max_value`. 11x11 Gaussian window, sigma 1.5, K1 0.01, K2
+    0.03, population moments. Raises ValueError where shapes differ or a side is under 11, TypeError for floats or mixed
+    dtypes without `max_value`. Wang et al. 2004, "Image Quality Assessment", eq. 13 to 16.
 
-    >>> images = jnp.tile(jnp.arange(0.0, 256.0, 16.0), (1, 16, 1))[..., None]
+    >>> images = jnp.tile(jnp.arange(0, 256, 16, jnp.uint8), (1, 16, 1))[..., None]
     >>> metrics.ssim(images, images).tolist(), bool(metrics.ssim(images, images[:, :, ::-1])[0] < 0)
     ([1.0], True)
     """
     luminance, structure = ssim_factors(images, references, max_value=max_value)
-    return _mean_of_windows(luminance * structure).mean(axis=1)
+    return _mean_of_windows(luminance * structure).mean(axis=-1)
 
 
-def ssim_factors(images: ArrayLike, references: ArrayLike, *, max_value: float = 255.0) -> tuple[jax.Array, jax.Array]:
-    """SSIM's two factors at each valid window [N, H - 10, W - 10, C]: luminance, and contrast with structure.
+def ssim_factors(
+    images: ArrayLike, references: ArrayLike, *, max_value: float | None = None
+) -> tuple[jax.Array, jax.Array]:
+    """SSIM's two factors at each valid window [..., H - 10, W - 10, C]: luminance, and contrast with structure.
 
-    Their product is the SSIM map, which `ssim` averages. Raises ValueError as `ssim` does. Wang et al. 2004, "Image
+    Their product is the SSIM map, which `ssim` averages. Takes and raises what `ssim` does. Wang et al. 2004, "Image
     Quality Assessment", eq. 13 is the product.
 
-    >>> images = jnp.tile(jnp.arange(0.0, 256.0, 16.0), (1, 16, 1))[..., None]
+    >>> images = jnp.tile(jnp.arange(0, 256, 16, jnp.uint8), (1, 16, 1))[..., None]
     >>> luminance, structure = metrics.ssim_factors(images, images[:, :, ::-1])
     >>> luminance.shape, bool((luminance > 0).all()), bool((structure < 0).all())
     ((1, 6, 6, 1), True, True)
     """
+    peak = image.peak(images, references, max_value=max_value)
     x, y = _as_pair(images, references)
-    if min(x.shape[1:3]) < _SSIM_WINDOW:
-        raise ValueError(f"images are {x.shape[1]}x{x.shape[2]}; SSIM's window wants sides of {_SSIM_WINDOW} or more.")
+    height, width, _ = x.shape[-3:]
+    if min(height, width) < _SSIM_WINDOW:
+        raise ValueError(f"images are {height}x{width}; SSIM's window wants sides of {_SSIM_WINDOW} or more.")
     # The moments of sum s and difference d say all: 2 (vx + vy) = vs + vd and 4 cov = vs - vd, and so for the means.
-    both = jnp.concatenate([x + y, x - y])
-    mean, variance = _weigh(*_weigh(both, jnp.zeros_like(both), axis=1), axis=2)
-    (mean_s, mean_d), (variance_s, variance_d) = jnp.split(mean, 2), jnp.split(variance, 2)
-    c1, c2 = (_SSIM_K1 * max_value) ** 2, (_SSIM_K2 * max_value) ** 2
+    both = jnp.stack([x + y, x - y])
+    mean, variance = _weigh(*_weigh(both, jnp.zeros_like(both), axis=-3), axis=-2)
+    (mean_s, mean_d), (variance_s, variance_d) = mean, variance
+    c1, c2 = (_SSIM_K1 * peak) ** 2, (_SSIM_K2 * peak) ** 2
     luminance = (mean_s**2 - mean_d**2 + 2 * c1) / (mean_s**2 + mean_d**2 + 2 * c1)
     structure = (variance_s - variance_d + 2 * c2) / (variance_s + variance_d + 2 * c2)
     return luminance, structure
 
 
-def ms_ssim(images: ArrayLike, references: ArrayLike, *, max_value: float = 255.0) -> jax.Array:
-    """Multi-scale structural similarity of each image [N], in [0, 1]: five scales, each the 2x2 means of the last.
+def ms_ssim(images: ArrayLike, references: ArrayLike, *, max_value: float | None = None) -> jax.Array:
+    """Multi-scale structural similarity of each image [...], in [0, 1]: five scales, each the 2x2 means of the last.
 
-    The windows of `ssim`; an odd side has its last pixels doubled before it is halved. A channel's scales are
-    multiplied, negative ones as 0, and then channels averaged. Raises ValueError where shapes differ or a side is
-    under 161. Wang et al. 2003, "Multi-Scale Structural Similarity for Image Quality Assessment", eq. 7.
+    The images and windows of `ssim`; an odd side has its last pixels doubled before it is halved. A channel's scales
+    are multiplied, negative ones as 0, and then channels averaged. Raises ValueError where shapes differ or a side is
+    under 161, TypeError for floats or mixed dtypes without `max_value`. Wang et al. 2003, "Multi-Scale Structural
+    Similarity for Image Quality Assessment", eq. 7.
 
-    >>> images = jnp.ones((1, 161, 161, 1))
+    >>> images = jnp.ones((1, 161, 161, 1), jnp.uint8)
     >>> jax.jit(metrics.ms_ssim)(images, images).tolist()
     [1.0]
     """
+    peak = image.peak(images, references, max_value=max_value)
     x, y = _as_pair(images, references)
+    *leading, height, width, channels = x.shape
     smallest = (_SSIM_WINDOW - 1) * 2 ** (len(MS_SSIM_WEIGHTS) - 1) + 1
-    if min(x.shape[1:3]) < smallest:
-        raise ValueError(f"images are {x.shape[1]}x{x.shape[2]}; MS-SSIM's scales want sides of {smallest} or more.")
-    product = jnp.ones((x.shape[0], x.shape[3]))
+    if min(height, width) < smallest:
+        raise ValueError(f"images are {height}x{width}; MS-SSIM's scales want sides of {smallest} or more.")
+    product = jnp.ones((*leading, channels))
     for scale, weight in enumerate(MS_SSIM_WEIGHTS, start=1):
-        luminance, structure = ssim_factors(x, y, max_value=max_value)
+        luminance, structure = ssim_factors(x, y, max_value=peak)
         last = scale == len(MS_SSIM_WEIGHTS)
         similarity = _mean_of_windows(luminance * structure if last else structure)
         # The slope of the power at 0 is infinite, and infinity times the inner gradient's 0 would be NaN.
         positive = similarity > 0.0
         product *= jnp.where(positive, jnp.where(positive, similarity, 1.0) ** weight, 0.0)
         x, y = _halve(x), _halve(y)
-    return product.mean(axis=1)
+    return product.mean(axis=-1)
 
 
 def lpips(
     features: Mapping[str, jax.Array], reference_features: Mapping[str, jax.Array], weights: Mapping[str, jax.Array]
 ) -> jax.Array:
-    """Learned perceptual distance of each image [N]: feature maps [N, h, w, c] of both, and weights [c], by layer.
+    """Learned perceptual distance of each image [...]: feature maps [..., h, w, c] of both, and weights [c], by layer.
 
     Each pixel's features are brought to unit length; their squared differences are weighted, averaged over the pixels
     and added up over the layers. Raises ValueError where layers or shapes differ. Zhang et al. 2018, "The Unreasonable
@@ -177,25 +189,29 @@ def kernel_distance(features: ArrayLike, reference_features: ArrayLike) -> float
 
 
 def laplacian_energy(images: ArrayLike) -> jax.Array:
-    """Sharpness of each image [N]: mean square of the 4-neighbour Laplacian of its BT.601 luma, in levels squared.
+    """Sharpness of each image [...]: mean square of the 4-neighbour Laplacian of its BT.601 luma.
 
+    Images are [..., H, W, 1 or 3], and the value is in their own unit squared: compare it within one dtype and range.
     Raises ValueError for images under 3x3 or with channels other than 1 or 3.
 
     >>> metrics.laplacian_energy(jnp.zeros((1, 3, 3, 1)).at[0, 1, 1, 0].set(2.0)).tolist()  # (4 * 2)^2
     [64.0]
     """
-    luma = image.full_range_luma(jnp.asarray(images).astype(jnp.float32))[..., 0]
-    if min(luma.shape[1:3]) < 3:
-        raise ValueError(f"images are {luma.shape[1]}x{luma.shape[2]}; the Laplacian wants 3x3 or more.")
-    centre = luma[:, 1:-1, 1:-1]
-    neighbours = luma[:, :-2, 1:-1] + luma[:, 2:, 1:-1] + luma[:, 1:-1, :-2] + luma[:, 1:-1, 2:]
-    return jnp.square(neighbours - 4.0 * centre).mean(axis=(1, 2))
+    x = jnp.asarray(images)
+    _require_images(x)
+    luma = image.full_range_luma(x.astype(jnp.float32))[..., 0]
+    height, width = luma.shape[-2:]
+    if min(height, width) < 3:
+        raise ValueError(f"images are {height}x{width}; the Laplacian wants 3x3 or more.")
+    centre = luma[..., 1:-1, 1:-1]
+    neighbours = luma[..., :-2, 1:-1] + luma[..., 2:, 1:-1] + luma[..., 1:-1, :-2] + luma[..., 1:-1, 2:]
+    return jnp.square(neighbours - 4.0 * centre).mean(axis=(-2, -1))
 
 
 def colour_histogram_intersection(images: ArrayLike, references: ArrayLike) -> jax.Array:
     """How much of the references' L, a and b distributions the images share [3], in [0, 1]; 1 where equal.
 
-    uint8 RGB [N, H, W, 3]; the marginal distributions are those over all pixels of all images. Bins are one unit wide
+    uint8 RGB [..., H, W, 3]; the marginal distributions are those over all pixels of all images. Bins are one unit wide
     and centred on the integers, so that rounding cannot scatter greys over two bins. Raises ValueError where shapes
     differ, TypeError for other dtypes. Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial
     Networks", table 5, which leaves its bins unsaid.
@@ -205,7 +221,7 @@ def colour_histogram_intersection(images: ArrayLike, references: ArrayLike) -> j
     [0.0, 1.0, 1.0]
     """
     x, y = jnp.asarray(images), jnp.asarray(references)
-    _require_equal_shapes(x, y)
+    _require_pair(x, y)
     if x.dtype != jnp.uint8 or y.dtype != jnp.uint8:
         raise TypeError(f"images are {x.dtype} and references {y.dtype}; wanted uint8 RGB in [0, 255].")
     common = jnp.minimum(lab_histograms(x), lab_histograms(y)).sum(axis=1)
@@ -251,8 +267,12 @@ def _as_pair(images: ArrayLike, references: ArrayLike) -> tuple[jax.Array, jax.A
 
 def _require_pair(images: jax.Array, references: jax.Array) -> None:
     _require_equal_shapes(images, references)
-    if images.ndim != 4:
-        raise ValueError(f"images have shape {images.shape}; wanted [N, H, W, C].")
+    _require_images(images)
+
+
+def _require_images(images: jax.Array) -> None:
+    if images.ndim < 3 or 0 in images.shape[-3:]:
+        raise ValueError(f"images have shape {images.shape}; wanted [..., H, W, C] with a pixel or more.")
 
 
 def _require_equal_shapes(images: jax.Array, references: jax.Array) -> None:
@@ -262,7 +282,10 @@ def _require_equal_shapes(images: jax.Array, references: jax.Array) -> None:
 
 @jax.jit
 def lab_histograms(images_u8: jax.Array) -> jax.Array:
-    """Pixel counts [3, 256] of L, a and b: bin k is L = k, and a or b = k - 128, to the nearest integer."""
+    """Pixel counts [3, 256] of L, a and b over all of the uint8 RGB images [..., H, W, 3], to the nearest integer.
+
+    Bin k is L = k, and a or b = k - 128.
+    """
 
     def count(image_u8: jax.Array) -> jax.Array:
         lab = image.rgb_to_lab(image_u8).reshape(-1, 3) + jnp.asarray([0.0, 128.0, 128.0])
@@ -270,7 +293,7 @@ def lab_histograms(images_u8: jax.Array) -> jax.Array:
         return jax.vmap(lambda values: jnp.bincount(values, length=256), in_axes=1)(bins)
 
     # Image by image: the float colours of a whole test set would fill the memory.
-    return jax.lax.map(count, images_u8).sum(axis=0)
+    return jax.lax.map(count, images_u8.reshape(-1, *images_u8.shape[-3:])).sum(axis=0)
 
 
 def _to_class_or_void(labels: jax.Array, classes: int) -> jax.Array:
@@ -279,18 +302,21 @@ def _to_class_or_void(labels: jax.Array, classes: int) -> jax.Array:
 
 @jax.jit
 def _mean_squared_error_u8(x: jax.Array, y: jax.Array) -> jax.Array:
-    """[N], with no rounding before the division."""
+    """[...], with no rounding before the division."""
     # 65536 squares of 255 just fit into 32 bits; the sums of their upper and of their lower halves do as well.
-    count, chunk = x[0].size, min(x[0].size, 2**16)
-    squares = jnp.square(x.astype(jnp.int32) - y.astype(jnp.int32)).astype(jnp.uint32).reshape(len(x), count)
-    chunks = jnp.pad(squares, ((0, 0), (0, -count % chunk))).reshape(len(x), -1, chunk).sum(axis=2, dtype=jnp.uint32)
-    high, low = (half.sum(axis=1, dtype=jnp.uint32).astype(jnp.float32) for half in (chunks >> 16, chunks & 0xFFFF))
+    *leading, height, width, channels = x.shape
+    count = height * width * channels
+    chunk = min(count, 2**16)
+    squares = jnp.square(x.astype(jnp.int32) - y.astype(jnp.int32)).astype(jnp.uint32).reshape(*leading, count)
+    padded = jnp.pad(squares, (*((0, 0) for _ in leading), (0, -count % chunk)))
+    chunks = padded.reshape(*leading, padded.shape[-1] // chunk, chunk).sum(axis=-1, dtype=jnp.uint32)
+    high, low = (half.sum(axis=-1, dtype=jnp.uint32).astype(jnp.float32) for half in (chunks >> 16, chunks & 0xFFFF))
     return (high * 65536.0 + low) / count
 
 
 def _mean_of_windows(similarity: jax.Array) -> jax.Array:
-    """[N, C] of [N, h, w, C]: the mean difference from 1, and row by row, for the digits of float32 sums."""
-    return 1.0 - (1.0 - similarity).mean(axis=2).mean(axis=1)
+    """[..., C] of [..., h, w, C]: the mean difference from 1, and row by row, for the digits of float32 sums."""
+    return 1.0 - (1.0 - similarity).mean(axis=-2).mean(axis=-2)
 
 
 # One program an axis: in a common one XLA would compute the rows again for each of the eleven taps of a column.
@@ -320,16 +346,17 @@ def _weigh(mean: jax.Array, variance: jax.Array, axis: int) -> tuple[jax.Array, 
 
 def _halve(images: jax.Array) -> jax.Array:
     """Means of 2x2 pixels; an odd side has its last pixels doubled."""
-    _, height, width, _ = images.shape
-    even = jnp.pad(images, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    return (even[:, ::2, ::2] + even[:, 1::2, ::2] + even[:, ::2, 1::2] + even[:, 1::2, 1::2]) / 4.0
+    *leading, height, width, _ = images.shape
+    even = jnp.pad(images, (*((0, 0) for _ in leading), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    top, bottom = even[..., ::2, :, :], even[..., 1::2, :, :]
+    return (top[..., ::2, :] + bottom[..., ::2, :] + top[..., 1::2, :] + bottom[..., 1::2, :]) / 4.0
 
 
 def _layer_distance(features: jax.Array, references: jax.Array, weights: jax.Array) -> jax.Array:
     x, y = _as_pair(features, references)
-    if jnp.shape(weights) != x.shape[3:]:
-        raise ValueError(f"weights have shape {jnp.shape(weights)} for {x.shape[3]} channels; wanted [{x.shape[3]}].")
-    return (jnp.square(_to_unit_length(x) - _to_unit_length(y)) * weights).sum(axis=3).mean(axis=(1, 2))
+    if jnp.shape(weights) != x.shape[-1:]:
+        raise ValueError(f"weights have shape {jnp.shape(weights)} for {x.shape[-1]} channels; wanted [{x.shape[-1]}].")
+    return (jnp.square(_to_unit_length(x) - _to_unit_length(y)) * weights).sum(axis=-1).mean(axis=(-2, -1))
 
 
 def _to_unit_length(features: jax.Array) -> jax.Array:

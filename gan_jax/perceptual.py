@@ -61,9 +61,9 @@ _TORCHVISION = {
 
 
 def lpips(net: str = "alex", *, path: str | os.PathLike | None = None) -> Callable[[ArrayLike, ArrayLike], jax.Array]:
-    """LPIPS v0.1 as a function of (images, references), which gives the distance of each image [N]; 0 for equal ones.
+    """LPIPS v0.1 as a function of (images, references), which gives the distance of each image [...]; 0 for equal.
 
-    Both are RGB [N, H, W, 3] of one shape, uint8 or floats in [-1, 1], with sides of 31 ("alex") or 16 ("vgg") or
+    Both are RGB [..., H, W, 3] of one shape, uint8 or floats in [-1, 1], with sides of 31 ("alex") or 16 ("vgg") or
     more; otherwise the function raises ValueError. It is jitted, and can be differentiated: a loss as it stands. `net`
     is "alex", what papers report, or "vgg". The weights are those of the `perceptual` extra, or of `path`, a file of
     the same layout (`alexnet.ckpt`, `vgg16.ckpt`), whose digest is not checked.
@@ -77,7 +77,7 @@ def lpips(net: str = "alex", *, path: str | os.PathLike | None = None) -> Callab
     params, weights = _weights(_RELEASES[net], path)
 
     def distances(images: ArrayLike, references: ArrayLike) -> jax.Array:
-        """LPIPS of each image [N]: RGB [N, H, W, 3], uint8 or floats in [-1, 1]. Raises ValueError for others."""
+        """LPIPS of each image [...]: RGB [..., H, W, 3], uint8 or floats in [-1, 1]. Raises ValueError for others."""
         return _distances(net, params, weights, images, references)
 
     return distances
@@ -146,19 +146,19 @@ def _distances(net: str, params: Any, weights: Any, images: jax.Array, reference
     module, smallest_side, *_ = _RELEASES[net]
     if images.shape != references.shape:
         raise ValueError(f"images have shape {images.shape} and references {references.shape}; they must be equal.")
-    if images.ndim != 4 or images.shape[3] != 3 or min(images.shape[1:3]) < smallest_side:
+    if images.ndim < 3 or images.shape[-1] != 3 or min(images.shape[-3:-1]) < smallest_side:
         raise ValueError(
-            f"images have shape {images.shape}; LPIPS ({net}) wants RGB [N, H, W, 3] with sides of {smallest_side} or "
-            "more: repeat a grey channel thrice."
+            f"images have shape {images.shape}; LPIPS ({net}) wants RGB [..., H, W, 3] with sides of {smallest_side} "
+            "or more: repeat a grey channel thrice."
         )
 
     def features(images: jax.Array) -> Mapping[str, jax.Array]:
-        x = image.to_float(images).astype(jnp.float32)
+        x = image.to_float(images).astype(jnp.float32).reshape(-1, *images.shape[-3:])
         return networks.from_linen(module).apply(params, {}, x, train=False)[0]
 
     # Accelerators would convolve in TF32 or bfloat16 by default, and the third digit would be theirs.
     with jax.default_matmul_precision("highest"):
-        return metrics.lpips(features(images), features(references), weights)
+        return metrics.lpips(features(images), features(references), weights).reshape(images.shape[:-3])
 
 
 def _weights(release: _Release, path: str | os.PathLike | None) -> tuple[Any, dict[str, jax.Array]]:

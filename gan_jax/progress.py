@@ -14,8 +14,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 class Log:
     """A run's log.jsonl: one JSON object a line."""
 
-    def __init__(self, path: Path, *, keep_through: int) -> None:
+    def __init__(self, path: str | Path, *, keep_through: int) -> None:
         """Opens the log and cuts it back to the rows up to step `keep_through`, where training goes on."""
+        path = Path(path)
         rows = [row for row in read_log(path) if row["step"] <= keep_through]
         unfinished = path.with_name(path.name + ".tmp")
         unfinished.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -28,8 +29,9 @@ class Log:
             file.write(json.dumps({"kind": kind, "step": step, **values}) + "\n")
 
 
-def read_log(path: Path) -> list[dict[str, Any]]:
+def read_log(path: str | Path) -> list[dict[str, Any]]:
     """The rows of a log.jsonl; a last row that a kill cut short is left out. Raises ValueError for another damage."""
+    path = Path(path)
     rows = []
     lines = path.read_text().splitlines() if path.exists() else []
     for number, line in enumerate(lines, start=1):

@@ -65,11 +65,12 @@ _METRICS = {
 }
 
 
-def write(run: pathlib.Path) -> pathlib.Path:
+def write(run: str | pathlib.Path) -> pathlib.Path:
     """Write `run/report.html`, in one move, from whatever the run's folder holds so far; returns its path.
 
     Raises FileNotFoundError where `run` is not a run's folder, ValueError where a file in it is broken.
     """
+    run = pathlib.Path(run)
     if not (run / "config.json").is_file():
         raise FileNotFoundError(f"{run} is not a run's folder (it has no config.json); name that of one run.")
     page = _page(run).encode("utf-8", "replace")  # file names may hold bytes that are no text

@@ -143,11 +143,12 @@ class Translations:
         errors = [10.0 ** (-value / 20.0) for value in found] if self.best == "psnr" else found
         return float(np.mean(errors)) if errors else None
 
-    def test(self, generators: Mapping[str, Generator], folder: Path) -> dict[str, Any] | None:
+    def test(self, generators: Mapping[str, Generator], folder: str | Path) -> dict[str, Any] | None:
         """Translates and scores the test splits: pictures to `folder`, and the table of generators and rivals.
 
         A table that is there already, for the same generators and pictures, is returned as it is.
         """
+        folder = Path(folder)
         tested = {name: task for name, task in self.tasks.items() if task.test is not None}
         if not tested:
             return None
@@ -240,10 +241,10 @@ def _rows(rows_u8: Sequence[Images]) -> np.ndarray:
     return np.concatenate([np.pad(r, ((0, 0), (0, width - r.shape[1]), (0, 0)), constant_values=255) for r in rows])
 
 
-def read_scores(folder: Path) -> dict[str, Any] | None:
+def read_scores(folder: str | Path) -> dict[str, Any] | None:
     """The table that an exam wrote to a folder; None if there is none."""
     try:
-        scores = json.loads((folder / "scores.json").read_text())
+        scores = json.loads(Path(folder, "scores.json").read_text())
     except (OSError, ValueError):
         return None
     return scores if isinstance(scores, dict) else None
@@ -266,8 +267,9 @@ def score_table(scores: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def write_json(path: Path, values: Any) -> None:
+def write_json(path: str | Path, values: Any) -> None:
     """Writes a JSON file whole or not at all."""
+    path = Path(path)
     unfinished = path.with_name(path.name + ".tmp")
     unfinished.write_text(json.dumps(values, indent=2) + "\n")
     unfinished.replace(path)

@@ -16,8 +16,10 @@ import numpy as np
 
 from gan_jax import (
     checkpoint,
+    console,
     errors,
     evaluate,
+    files,
     folders,
     generator,
     health,
@@ -48,7 +50,15 @@ def main(build: Callable[[], tuple[Config, Experiment]]) -> int:
 
 
 def guarded(call: Callable[[], int]) -> int:
-    """The exit code that `call` returns, or that of what a user can cause, which becomes one sentence."""
+    """The exit code that `call` returns, or that of what a user can cause, which becomes one sentence.
+
+    A terminal that goes away meanwhile ends nothing.
+    """
+    with console.lasting_streams():
+        return _in_words(call)
+
+
+def _in_words(call: Callable[[], int]) -> int:
     try:
         return call()
     except KeyboardInterrupt:
@@ -92,7 +102,7 @@ def execute(config: Config, experiment: Experiment) -> int:
         stopped = _train(config, experiment, steps, per_epoch, example, mesh)
         if stopped:
             print(f"stopped by {stopped}; the same command goes on where it stopped.")
-            return 130 if stopped == "Ctrl-C" else 143
+            return train.exit_code(stopped)
     _finish(config, experiment)
     return 0
 
@@ -219,8 +229,7 @@ def _go_back(folder: Path, kept: Path) -> None:
         if not (kept / best.name).exists():
             best.unlink()
     for best in kept.glob("*_best.safetensors"):
-        shutil.copy(best, folder / f"{best.name}.tmp")
-        (folder / f"{best.name}.tmp").replace(folder / best.name)
+        files.write(folder / best.name, best.read_bytes())
     deleted = ", ".join(map(str, sorted({*newer, *later}))) or "none"
     print(f"going back to step {step}; deleted what is newer: checkpoints ({deleted}), samples and rows of the log.")
 
@@ -391,6 +400,7 @@ def _train(
                 save_every=config.save_latest_freq,
                 keep_every=keep_every,
                 meter=meter,
+                stop_signal=config.stop_signal,
                 events=tuple(events),
                 extra=lambda: {} if validation is None else validation.extra,
             )

@@ -121,7 +121,7 @@ def _labels(generator: Generator, count: int, label: int | None) -> np.ndarray |
 
 def write(
     generator: Generator,
-    output: Path,
+    output: str | Path,
     *,
     count: int | None = None,
     seed: int = 0,
@@ -133,6 +133,7 @@ def write(
     `count` is 64 unless given, and the grid of a generator with classes then has a row a class. Raises UnfitError as
     `sample` does, and ValueError for a file of another kind and a count of interpolations that fills no row.
     """
+    output = Path(output)
     _distribution(generator)
     if output.suffix and output.suffix.lower() != ".png":
         raise ValueError(f"{output}: a grid is written as .png; give it that name, or name a folder.")
@@ -168,7 +169,7 @@ class Samples:
     val: Labelled | None
     test_split: Labelled | None
     still: Transform
-    classifier_folder: Path  # where it is kept once it is fitted
+    classifier_folder: str | Path  # where it is kept once it is fitted
     classifier_steps: int = 400
 
     @property
@@ -199,11 +200,12 @@ class Samples:
         """The kernel distance."""
         return scores.get("kernel")
 
-    def test(self, generators: Mapping[str, Generator], folder: Path) -> dict[str, Any] | None:
+    def test(self, generators: Mapping[str, Generator], folder: str | Path) -> dict[str, Any] | None:
         """Writes grids to `folder`, and returns the table: the generator's scores beside those of real pictures.
 
         A table that is there already, for the same generator and pictures, is returned as it is.
         """
+        folder = Path(folder)
         (model,) = generators.values()
         real = self.test_split
         made_of = {"step": model.spec.step, "fingerprint": fingerprint(real)}

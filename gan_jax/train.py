@@ -38,7 +38,16 @@ class Meter(Protocol):
 
 
 class StopSignals:
-    """Within this context Ctrl-C and SIGTERM set `received`; a second Ctrl-C interrupts at once."""
+    """Within this context the signals that end a session set `received`; a second Ctrl-C interrupts at once.
+
+    These are Ctrl-C, SIGTERM, SIGHUP of a closed terminal, SIGXCPU of spent time, and `extra`, "USR1" for instance. One
+    that is ignored, as nohup has it, stays so.
+    """
+
+    def __init__(self, extra: str | None = None) -> None:
+        names = ["SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU", *([f"SIG{extra}"] if extra else [])]
+        known = [getattr(signal, name) for name in names if hasattr(signal, name)]  # not every system has all
+        self._numbers = [number for number in known if signal.getsignal(number) != signal.SIG_IGN]
 
     def __enter__(self) -> "StopSignals":
         self.received: str | None = None
@@ -49,12 +58,19 @@ class StopSignals:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    _numbers = (signal.SIGINT, signal.SIGTERM)
-
     def _receive(self, number: int, frame: FrameType | None) -> None:
         del frame
-        self.received = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.received = _CTRL_C if number == signal.SIGINT else signal.Signals(number).name
+        if signal.SIGINT in self._numbers:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+_CTRL_C = "Ctrl-C"
+
+
+def exit_code(received: str) -> int:
+    """That of a program which a signal has ended, as shells have it: 143 of SIGTERM."""
+    return 128 + (signal.SIGINT if received == _CTRL_C else signal.Signals[received])
 
 
 def start(
@@ -89,19 +105,21 @@ def train(
     save_every: int,
     keep_every: int | None = None,
     meter: Meter,
+    stop_signal: str | None = None,
     events: tuple[Every, ...] = (),
     extra: Callable[[], dict[str, Any]] = dict,
 ) -> tuple[State, str | None]:
     """Trains from `begin` until `steps` steps in all, and returns the state and the signal that stopped it, if any.
 
-    `batches` begins with the batch of step `begin.step`. `extra()` is saved beside the state.
+    `batches` begins with the batch of step `begin.step`. `stop_signal` is one more to stop at, "USR1" for instance.
+    `extra()` is saved beside the state.
     Raises FloatingPointError at the first metric that is not finite, or where a state to be used or saved is not;
     what was written before stays.
     """
     step_fn = parallel.compile_step(method, mesh, how=how)
     state, unread = begin.state, None
 
-    with StopSignals() as stop:
+    with StopSignals(stop_signal) as stop:
         for step in range(begin.step + 1, steps + 1):
             before = time.perf_counter()
             host_batch = next(batches)

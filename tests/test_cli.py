@@ -157,7 +157,7 @@ def test_a_folder_that_cannot_be_written_to_is_named_for_every_picture(folder, c
     assert gan_jax("translate", folder / "g.safetensors", folder / "in", folder / "file" / "out") == 1
     said = capsys.readouterr()
     assert said.out == "wrote 0 of 3\n"
-    assert said.err.count("cannot be written (Not a directory); make room") == said.err.count("\n") == 3
+    assert said.err.count("cannot be written (Not a directory); move the file away") == said.err.count("\n") == 3
 
 
 def test_a_full_disk_is_said_once_a_picture(folder, monkeypatch, capsys):
@@ -372,10 +372,7 @@ def test_wrong_inputs_are_said_in_a_sentence_and_exit_with_2(odd_files, monkeypa
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["translat"], "translate"),
-        (["translate", "a", "b", "c", "--limt", "3"], "--limit"),
         (["translate", "a", "b", "c", "--limit", "x"], "--limit"),
-        (["translate", "a", "b", "c", "--sampels", "3"], "--samples"),
         (["translate", "a", "b", "c", "--samples", "2.5"], "--samples"),
         (["translate", "a", "b", "c", "--dropout", "maybe"], "off"),
         (["translate", "a", "b", "c", "--norm", "batch"], "running"),
@@ -389,6 +386,171 @@ def test_wrong_usage_exits_with_2_and_names_what_is_right(capsys, arguments, wor
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["translat"], "there is no verb translat; perhaps translate is meant"),
+        (["train", "pix2pix"], "python -m experiments.pix2pix"),
+        (["pix2pix"], "python -m experiments.pix2pix"),
+        (["predict"], "there is no verb predict; translate does that"),
+        (["--limit", "3"], "there is no verb --limit"),
+        (["translate", "a", "b", "c", "--limt", "3"], "perhaps --limit is meant"),
+        (["translate", "a", "b", "c", "--sampels", "3"], "perhaps --samples is meant"),
+        (["translate", "-n", "x", "-i", "in"], "the generator's file or its run's folder comes first"),
+        (["translate", "a", "in", "out", "--fp32"], "has no counterpart in this command"),
+        (["translate", "a", "in", "out", "--ext", "jpg"], "give --format"),
+        (["translate", "a", "in", "out", "-s", "4"], "give --outscale N"),
+        (["evaluate", "a", "b", "--test_y"], "give --y_channel"),
+        (["evaluate", "a", "b", "--metric", "psnr"], "give --metrics"),
+        (["sample", "a", "--nsamples", "3"], "give --n N"),
+        (["translate", "a", "in", "out", "--suffix", "a/b"], "without separators"),
+        (["translate", "a", "in", "out", "--quality", "0"], "--quality is 0; wanted 1 to 100"),
+        (["translate", "a", "in", "out", "--frame", "-1"], "--frame is -1"),
+        (["evaluate", "a", "b", "c"], "there are 3 folders"),
+        (["evaluate", "a"], "one folder holds both outputs and references"),
+        (["evaluate", "a", "b", "--outputs", "x"], "'x' is no pattern of names"),
+        (["evaluate", "a", "b", "--outputs", "{}_a", "--suffix", "_b"], "both say what outputs are called"),
+    ],
+)
+def test_the_words_of_other_programs_lead_to_ours(tmp_path, monkeypatch, capsys, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    assert gan_jax(*arguments) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
+def test_version_and_help_are_said(capsys):
+    assert gan_jax("--version") == 0
+    assert capsys.readouterr().out.startswith("gan_jax ")
+    for arguments, code in ((["--help"], 0), ([], 2)):
+        assert gan_jax(*arguments) == code
+        text = capsys.readouterr().out
+        assert all(f"  {verb} " in text for verb in cli._VERBS)
+        assert "python -m experiments.pix2pix" in text
+
+
+def test_the_package_is_the_command():
+    shown = subprocess.run([sys.executable, "-m", "gan_jax", "--version"], capture_output=True, text=True, check=True)
+    assert shown.stdout.startswith("gan_jax ")
+
+
+def test_names_formats_and_halves_are_options(folder, capsys):
+    assert gan_jax("translate", folder / "g.safetensors", folder / "in", "--suffix", "_out", folder / "out") == 0
+    assert {path.name for path in (folder / "out").rglob("*.*")} == {"a_out.png", "b_out.png", "c_out.png"}
+    same = ("--format", "same", "--quality", "60", "--half", "left")
+    assert gan_jax("translate", folder / "g.safetensors", *same, folder / "in", folder / "same") == 0
+    assert {path.name for path in (folder / "same").rglob("*.*")} == {"a.png", "b.jpg", "c.png"}
+    assert pictures.read(folder / "same" / "a.png", 3).shape == (12, 7, 3)
+    assert gan_jax("translate", folder / "g.safetensors", folder / "in", folder / "x", "--quality", "60") == 2
+    assert "--quality is for .jpg, .webp and .avif" in capsys.readouterr().err
+
+
+def test_what_is_left_out_is_said_and_notes_end_after_ten(folder, capsys):
+    (folder / "in" / "phone.heic").write_bytes(b"x")
+    frames = [Image.new("L", (8, 8), 99 * k) for k in range(2)]
+    for k in range(12):
+        frames[0].save(folder / "in" / f"{k}.gif", save_all=True, append_images=frames[1:])
+    assert gan_jax("translate", folder / "g.safetensors", folder / "in", folder / "out") == 0
+    notes = capsys.readouterr().err.splitlines()
+    assert "left out 1 that look like pictures and cannot be read: phone.heic" in notes[0]
+    assert notes[-1] == "note: ... and 3 more notes."
+    assert len(notes) == 11
+
+
+def test_errors_end_after_ten(folder, capsys):
+    for k in range(25):
+        (folder / "in" / f"{k}.png").write_bytes(b"no picture")
+    assert gan_jax("translate", folder / "g.safetensors", folder / "in", folder / "out") == 1
+    errors_said = capsys.readouterr().err.splitlines()
+    assert (len(errors_said), errors_said[-1]) == (11, "error: ... and 15 more.")
+    assert gan_jax("evaluate", folder / "in", folder / "out") == 2
+    assert capsys.readouterr().err.splitlines()[-1] == "error: ... and 15 more."
+
+
+ODD = [b"\x83e.png", b"two\nlines.png", b"a;b'c\".png", b"{}.png", b"\xe6\x97\xa5.png", b" .png"]
+
+
+def test_names_of_any_bytes_go_through_every_verb(folder, capfdbinary):
+    """By a process of its own, whose streams are those of a shell."""
+    shutil.rmtree(folder / "in")
+    (folder / "in").mkdir()
+    picture = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    for name in ODD:
+        pictures.save(folder / "in" / os.fsdecode(name), picture)
+    program = "import sys; from gan_jax import cli; sys.exit(max(cli.main(line.split()) for line in sys.argv[1:]))"
+    lines = [
+        "translate g.safetensors in out",
+        "evaluate out in --json s.json --csv s.csv",
+        "shrink in small --scale 2",
+        "evaluate out nowhere",
+    ]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+    done = subprocess.run([sys.executable, "-c", program, *lines], cwd=folder, env=environment, check=False)
+    said = capfdbinary.readouterr()
+    assert done.returncode == 2, "the last one"
+    assert said.err.splitlines() == [b"error: nowhere does not exist; name a picture or a folder of pictures."]
+    for place in ("out", "small"):
+        assert sorted(os.listdir(os.fsencode(folder / place))) == sorted(ODD)
+    rows = (folder / "s.csv").read_bytes()
+    assert b"\n\x83e," in rows
+    names = {row["name"] for row in json.loads((folder / "s.json").read_text())["images"]}
+    assert names == {os.fsdecode(name).removesuffix(".png") for name in ODD}
+    assert b"two\\nlines" in said.out, "a table has a line a picture"
+
+
+def test_results_of_other_programs_are_scored_as_they_are(folder, capsys):
+    rng = np.random.default_rng(0)
+    for name in ("a", "b", "sub/c"):
+        for kind in ("real_A", "fake_B", "real_B"):
+            picture = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+            pictures.save(folder / "images" / f"{name}_{kind}.png", picture)
+            pictures.save(folder / ("inputs" if kind == "real_B" else "else") / f"{name}.png", picture)
+            if kind == "fake_B":
+                pictures.save(folder / "results" / f"{name}_out.png", picture)
+    written = folder / "s.json"
+    one = ("--outputs", "{}_fake_B.png", "--references", "{}_real_B.png", "--json", written)
+    assert gan_jax("evaluate", folder / "images", *one) == 0
+    first = json.loads(written.read_text())
+    assert [row["name"] for row in first["images"]] == ["a", "b", "sub/c"]
+    assert gan_jax("evaluate", folder / "results", folder / "inputs", "--suffix", "_out", "--json", written) == 0
+    assert json.loads(written.read_text())["images"] == first["images"]
+    capsys.readouterr()
+    assert gan_jax("evaluate", folder / "images", "--outputs", "{}_fake_C", "--references", "{}_real_B") == 2
+    assert "no picture in" in capsys.readouterr().err
+
+
+def test_a_result_that_cannot_be_written_leaves_the_old_one(folder, monkeypatch, capsys):
+    pictures.save(folder / "x" / "a.png", np.zeros((16, 16, 3), np.uint8))
+    shutil.copytree(folder / "x", folder / "y")
+    (folder / "s.csv").write_text("old")
+    assert gan_jax("evaluate", folder / "x", folder / "y", "--csv", folder / "x") == 2
+    assert "is a folder; name a file to write to" in capsys.readouterr().err
+    monkeypatch.setattr(cli.Path, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full", "s")))
+    assert gan_jax("evaluate", folder / "x", folder / "y", "--csv", folder / "s.csv") == 2
+    assert (folder / "s.csv").read_text() == "old"
+
+
+@pytest.mark.parametrize("name", ["net_G.pth", "net_G.safetensors", "model"])
+def test_another_programs_weights_are_pointed_to_convert(folder, capsys, name):
+    (folder / name).write_bytes(b"PK\x03\x04rest of an archive")
+    for verb in (["translate", folder / name, folder / "in", folder / "out"], ["sample", folder / name]):
+        assert gan_jax(*verb) == 2
+        assert f"gan-jax convert {folder / name} model.safetensors" in capsys.readouterr().err
+
+
+def test_verbs_write_the_same_under_64_bits(folder, monkeypatch):
+    assert gan_jax("translate", folder / "g.safetensors", folder / "in", folder / "out") == 0
+    jax.config.update("jax_enable_x64", True)
+    try:
+        assert gan_jax("translate", folder / "g.safetensors", folder / "in", folder / "wide") == 0
+        assert jax.config.jax_enable_x64, "it is given back"
+    finally:
+        jax.config.update("jax_enable_x64", False)
+    for path in (folder / "out").rglob("*.png"):
+        assert (folder / "wide" / path.relative_to(folder / "out")).read_bytes() == path.read_bytes()
+
+
 def test_an_error_of_the_system_gets_its_cause_and_a_remedy():
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert errors.in_words(full) == "No space left on device; make room, then give the same command again."
@@ -396,6 +558,13 @@ def test_an_error_of_the_system_gets_its_cause_and_a_remedy():
         "a.png: Permission denied; allow it, or choose another place."
     )
     assert errors.in_words(FileNotFoundError("no folder a; make one.")) == "no folder a; make one."
+    assert errors.remedy(full) == "make room, then give the same command again"
+
+
+def test_lists_of_errors_end_after_ten():
+    lines = [str(k) for k in range(1, 2012)]
+    assert errors.few(lines[:10]) == lines[:10]
+    assert errors.few(lines) == [*lines[:10], "... and 2,001 more."]
 
 
 def test_help_needs_no_heavy_import():

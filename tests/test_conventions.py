@@ -1,16 +1,18 @@
-"""What every public function promises: a docstring, `key` for randomness, options by keyword, a test.
+"""What every public function promises: a docstring, `key` for randomness, options by keyword, a test, paths as text.
 
 Those of the pure modules (`image`, `losses`, `metrics`) promise more: an example that runs, jit and vmap, finite
 gradients, and no broadcasting. `CASES` has a line for each of them, and one without a line fails.
 """
 
 import ast
+import collections.abc
 import doctest
 import functools
 import importlib
 import inspect
 import pkgutil
 import sys
+import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +24,8 @@ import numpy as np
 import pytest
 
 import gan_jax
-from gan_jax import image, losses, metrics
+from gan_jax import checkpoint, evaluate, generator, image, infer, inspection, losses, metrics, report
+from gan_jax.data import labelled, photos, pictures, resolution, sources
 
 MODULES = [importlib.import_module(module.name) for module in pkgutil.walk_packages(gan_jax.__path__, "gan_jax.")]
 PURE = ("gan_jax.image", "gan_jax.losses", "gan_jax.metrics")
@@ -86,6 +89,97 @@ def test_every_public_function_is_called_by_name_in_a_test(function):
     assert any((name, function.__name__) in USES for name in names)
 
 
+def wants_a_path_alone(annotation) -> bool:
+    """Whether a string would not do. What a callable takes and gives is between it and its author."""
+    parts = typing.get_args(annotation)
+    if annotation is Path or isinstance(annotation, type) or typing.get_origin(annotation) is collections.abc.Callable:
+        return annotation is Path
+    return any(wants_a_path_alone(part) for part in parts if not (part is Path and str in parts))
+
+
+def calls(member):
+    """What a user can call of a public function or class: itself, and a class's public methods."""
+    if inspect.isfunction(member):
+        return [member]
+    if issubclass(member, BaseException) or getattr(member, "_is_protocol", False):  # ours alone to call
+        return []
+    names = [name for name, method in vars(member).items() if inspect.isfunction(method) and not name.startswith("_")]
+    return [member, *(getattr(member, name) for name in names)]
+
+
+COMMAND_LINES = ("gan_jax.cli", "gan_jax.flags")  # whose dataclasses the shell's words fill
+
+
+@pytest.mark.parametrize("member", [m for m in MEMBERS if m.__module__ not in COMMAND_LINES], ids=label)
+def test_strings_do_where_paths_do(member):
+    for call in calls(member):
+        parameters = inspect.signature(call).parameters
+        wrong = [name for name, parameter in parameters.items() if wants_a_path_alone(parameter.annotation)]
+        assert not wrong, f"{call.__qualname__}: annotate {', '.join(wrong)} as str | Path, and make a Path of it"
+
+
+def test_the_checker_sees_paths_that_cannot_be_strings():
+    for annotation in (Path, Path | None, tuple[Path, ...], dict[str, list[Path] | None], typing.Optional[Path]):  # noqa: UP045
+        assert wants_a_path_alone(annotation)
+    for annotation in (str | Path, str | Path | None, tuple[str | Path, ...], Callable[[str], Path], str, int | None):
+        assert not wants_a_path_alone(annotation)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, tiny_generator):
+    """Pictures in every layout, a generator, a run's folder and a checkpoint's."""
+    folder = tmp_path_factory.mktemp("files")
+    for name in ("pairs/trainA/a", "pairs/trainB/a", "classes/train/cat/a", "high/train/a", "low/train/ax2"):
+        pictures.save(folder / f"{name}.png", np.full((4, 4, 3) if "low" in name else (8, 8, 3), 7, np.uint8))
+    generator.save(folder / "g.safetensors", tiny_generator())
+    (folder / "run" / "checkpoints" / "3" / "state").mkdir(parents=True)
+    (folder / "run" / "config.json").write_text("{}")
+    return folder
+
+
+RGB = {"source_channels": 3, "target_channels": 3}
+PATHS = {
+    "sources.open_pairs": lambda at: sources.open_pairs(at("pairs"), "train", **RGB)[0],
+    "sources.open_side": lambda at: sources.open_side(at("pairs"), "train", "A", key="A", channels=3)[0],
+    "sources.Pictures": lambda at: sources.Pictures((at("pairs/trainA"),), [("a.png",)], "A", 3)[0],
+    "labelled.open_folder": lambda at: labelled.open_folder(at("classes"), "train", channels=3)[0],
+    "resolution.open_split": lambda at: resolution.open_split(
+        at("high"), "train", low_root=at("low"), scale=2, channels=3
+    )[0],
+    "resolution.Photographs": lambda at: resolution.Photographs(
+        at("high/train"), ("a.png",), 3, 2, at("low/train"), ("ax2.png",)
+    )[0],
+    "pictures.list_pictures": lambda at: pictures.list_pictures(at("pairs")),
+    "pictures.save": lambda at: (
+        pictures.save(at("new/x.png"), np.zeros((2, 2, 1), np.uint8)), pictures.read(at("new/x.png"), 1)
+    ),
+    "photos.prepare": lambda at: photos.prepare(at("photos")),
+    "infer.plan": lambda at: infer.plan([at("pairs/trainA")], at("out"), samples=2),
+    "infer.plan of one": lambda at: infer.plan(at("pairs/trainA/a.png"), at("out.png")),
+    "infer.translate_files": lambda at: infer.translate_files(
+        generator.load(at("g.safetensors")), [infer.Job(at("pairs/trainA/a.png"), at("out/a.png"))]
+    ),
+    "generator.save": lambda at: generator.save(at("h.safetensors"), generator.load(at("g.safetensors"))),
+    "generator.find": lambda at: generator.find(at("g.safetensors")),
+    "generator.is_foreign": lambda at: generator.is_foreign(at("g.safetensors")),
+    "evaluate.evaluate": lambda at: evaluate.evaluate(
+        at("pairs/trainA"), at("pairs/trainB"), evaluate.PROTOCOLS["rgb"], other=at("high/train"), metric_names=["psnr"]
+    ).scores,
+    "evaluate.by_stem": lambda at: evaluate.by_stem(at("pairs")),
+    "report.write": lambda at: report.write(at("run")),
+    "inspection.describe": lambda at: inspection.describe(at("g.safetensors")),
+    "checkpoint.latest_step": lambda at: checkpoint.latest_step(at("run/checkpoints")),
+    "checkpoint.is_checkpoint": lambda at: checkpoint.is_checkpoint(at("run/checkpoints/3")),
+    "checkpoint.damage": lambda at: checkpoint.damage(at("run/checkpoints/3")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_a_string_finds_what_its_path_finds(name, files):
+    by_path, by_string = PATHS[name](files.joinpath), PATHS[name](lambda below: str(files / below))
+    assert repr(by_string) == repr(by_path)
+
+
 def test_importing_the_package_or_its_losses_stays_light():
     """`import gan_jax` imports nothing; the losses bring jax and no Flax, no data pipeline and nothing of ours."""
     import subprocess
@@ -123,14 +217,14 @@ def half_critic(images):
     return jnp.tanh(images).sum(axis=(1, 2, 3)) / 2.0
 
 
-def two_scales(images, references):
+def two_scales(images, references, *, max_value=None):
     """MS-SSIM with two of its five scales: five take half a minute to compile with their gradients."""
     with mock.patch.object(metrics, "MS_SSIM_WEIGHTS", (0.3, 0.7)):
-        return metrics.ms_ssim(images, references)
+        return metrics.ms_ssim(images, references, max_value=max_value)
 
 
 SMALL = floats(2, 4, 6, 3)
-PHOTO = floats(2, 22, 23, 2, scale=255.0)
+PHOTO = floats(2, 22, 23, 3)
 LEVELS = np.uint8(floats(2, 4, 6, 3, scale=255.0))
 GAMES = {name: game for name, game in vars(losses).items() if isinstance(game, losses.AdversarialLoss)}
 SINKHORN = {"epsilon": 0.5, "iterations": 10}
@@ -155,12 +249,13 @@ CASES = {
         functools.partial(losses.sinkhorn_divergence, **SINKHORN), pair(5, 2), free=(0,)
     ),
     "losses.weighted_sum": Case(lambda x: losses.weighted_sum({"a": (2.0, x.mean())}), (SMALL,)),
+    "image.peak": Case(image.peak, (LEVELS,), traced=False),
     "image.to_float": Case(image.to_float, (LEVELS,)),
     "image.to_uint8": Case(image.to_uint8, (SMALL,)),
     "image.full_range_luma": Case(image.full_range_luma, (SMALL,)),
-    "image.luma": Case(image.luma, (SMALL,)),
-    "image.rgb_to_ycbcr": Case(image.rgb_to_ycbcr, (SMALL,)),
-    "image.ycbcr_to_rgb": Case(image.ycbcr_to_rgb, (SMALL,)),
+    "image.luma": Case(functools.partial(image.luma, max_value=1.0), (SMALL,)),
+    "image.rgb_to_ycbcr": Case(functools.partial(image.rgb_to_ycbcr, max_value=1.0), (SMALL,)),
+    "image.ycbcr_to_rgb": Case(functools.partial(image.ycbcr_to_rgb, max_value=1.0), (SMALL,)),
     "image.rgb_to_lab": Case(functools.partial(image.rgb_to_lab, max_value=1.0), (SMALL,)),
     "image.crop_border": Case(lambda x: image.crop_border(x, 1), (SMALL,)),
     "image.mod_crop": Case(lambda x: image.mod_crop(x, 4), (SMALL,)),
@@ -169,11 +264,13 @@ CASES = {
     "image.grid": Case(lambda x: image.grid(x, 2), (SMALL,)),
     "image.imresize": Case(functools.partial(image.imresize, scale=0.5), (SMALL,)),
     "image.resampling_weights": Case(lambda: image.resampling_weights(4, 6), (), traced=False),
-    "metrics.psnr": Case(metrics.psnr, pair(2, 4, 6, 3, scale=255.0), flat=False),
-    "metrics.ssim": Case(metrics.ssim, pair(2, 12, 13, 3, scale=255.0)),
-    "metrics.ssim_factors": Case(metrics.ssim_factors, pair(2, 12, 13, 3, scale=255.0)),
+    "metrics.psnr": Case(functools.partial(metrics.psnr, max_value=1.0), pair(2, 4, 6, 3), flat=False),
+    "metrics.ssim": Case(functools.partial(metrics.ssim, max_value=1.0), pair(2, 12, 13, 3)),
+    "metrics.ssim_factors": Case(functools.partial(metrics.ssim_factors, max_value=1.0), pair(2, 12, 13, 3)),
     # The second image's structure is negative, so that its value and its gradient are 0.
-    "metrics.ms_ssim": Case(two_scales, (PHOTO, np.stack([0.8 * PHOTO[0], 255 - PHOTO[1]]))),
+    "metrics.ms_ssim": Case(
+        functools.partial(two_scales, max_value=1.0), (PHOTO, np.stack([0.8 * PHOTO[0], 1 - PHOTO[1]]))
+    ),
     "metrics.lpips": Case(
         lambda x, y, weights: metrics.lpips({"a": x}, {"a": y}, {"a": weights}), (*pair(2, 4, 6, 3), floats(3))
     ),
@@ -252,3 +349,50 @@ def test_pure_functions_refuse_to_broadcast(name):
             if others[index].shape != array.shape:
                 with pytest.raises(ValueError, match=r"shape|wanted"):
                     jax.eval_shape(call, *others) if traced else call(*others)
+
+
+NOT_IMAGE_BY_IMAGE = {
+    "image.peak", "image.resampling_weights", "image.grid",
+    "metrics.frechet_distance", "metrics.kernel_distance",
+    "metrics.colour_histogram_intersection", "metrics.label_map_scores",
+}  # fmt: skip
+BY_IMAGE = [name for name in CASES if name.split(".")[0] in ("image", "metrics") and name not in NOT_IMAGE_BY_IMAGE]
+
+
+@pytest.mark.parametrize("name", BY_IMAGE)
+def test_images_have_any_leading_axes_and_results_keep_them(name):
+    call, arrays, *_ = CASES[name]
+
+    def at(index):
+        return [array[index] if array.ndim > 2 else array for array in arrays]  # weights are no images
+
+    together, alone, deeper = jax.jit(call)(*arrays), jax.jit(call)(*at(1)), jax.eval_shape(call, *at(np.newaxis))
+    for batch, one, deep in zip(*map(jax.tree.leaves, (together, alone, deeper)), strict=True):
+        assert deep.shape == (1, 2, *one.shape)
+        # Another program: float32 sums of a few hundred terms.
+        np.testing.assert_allclose(batch[1], one, rtol=1e-5, atol=1e-5)
+
+
+RANGED = [
+    label(member).removeprefix("gan_jax.")
+    for member in PURE_MEMBERS
+    if inspect.isfunction(member) and "max_value" in inspect.signature(member).parameters
+]
+
+
+@pytest.mark.parametrize("name", RANGED)
+def test_white_is_the_integers_own_and_must_be_said_of_floats(name):
+    module, function_name = name.split(".")
+    function = two_scales if name == "metrics.ms_ssim" else getattr(sys.modules[f"gan_jax.{module}"], function_name)
+    paired = module == "metrics"
+    images = [PHOTO, PHOTO[::-1]] if paired else [PHOTO]
+    for dtype in (np.uint8, np.uint16):
+        levels = [(np.iinfo(dtype).max * array).astype(dtype) for array in images]
+        ours, wanted = function(*levels), function(*levels, max_value=float(np.iinfo(dtype).max))
+        for x, y in zip(*map(jax.tree.leaves, (ours, wanted)), strict=True):
+            np.testing.assert_array_equal(x, y)
+    for said in ("float32", "int32", "bool", *(("uint8 and float32", "uint16 and uint8") if paired else ())):
+        dtypes = said.split(" and ")
+        wrong = [array.astype(dtypes[index % len(dtypes)]) for index, array in enumerate(images)]
+        with pytest.raises(TypeError, match=f"images are {said}, whose range is not known; give max_value"):
+            function(*wrong)

@@ -171,6 +171,8 @@ def test_fields_that_make_no_sense_are_refused(fields, wanted):
 
 
 def test_sides_that_the_scale_does_not_divide_are_refused():
+    with pytest.raises(TypeError, match=r"images are uint16; wanted uint8 or floats in \[0, 255\]"):
+        Degradation(scale=2)(NOISE.astype(np.uint16), KEY)
     with pytest.raises(ValueError, match=r"images are 24x36; a degradation of scale 5 wants multiples of it: image\."):
         Degradation(scale=5)(NOISE, KEY)
 

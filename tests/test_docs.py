@@ -6,9 +6,11 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from gan_jax import losses
+from gan_jax.data import pictures
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "losses.md"
@@ -66,6 +68,26 @@ def test_the_added_network_is_one():
     assert names["description"]["upsample"] == "bilinear"
     with pytest.raises(ValueError, match="images are 8x7; an Hourglass wants even sides"):
         module().init(jax.random.key(0), jnp.zeros((1, 8, 7, 3)), train=False)
+
+
+def test_the_sources_on_the_page_on_data_open_and_make_batches(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for level, name in enumerate(
+        ("facades/trainA/1", "facades/trainB/1", "photos/train/1", "horse2zebra/trainA/1", "horse2zebra/trainB/2",
+         "digits/train/0/1", "digits/train/1/2", "DIV2K/DIV2K_valid_HR/0801")
+    ):  # fmt: skip
+        pictures.save(f"{name}.png", np.full((256, 256, 3), level, np.uint8))
+    frames = np.zeros((5, 256, 256, 3), np.uint8), np.ones((5, 256, 256, 1), np.uint8)
+    names = {"__name__": "page", "frames": frames}
+    for code in programs(DOCS / "adding_data.md"):
+        exec(code, names)
+    assert capsys.readouterr().out == "(4, 256, 256, 3) (4, 256, 256, 3)\n(4, 256, 256, 1) (4, 256, 256, 3)\n"
+    pair = names["pair"]
+    assert (pair["name"], int(pair["source"].max()), int(pair["target"].max())) == ("1", 1, 0)  # BtoA
+    assert names["horses"][0]["A"].max() == 3
+    assert (names["digits"][1]["label"], names["digits"].classes) == (1, ("0", "1"))
+    assert names["sharp"][0]["target"].shape == (256, 256, 3)
+    assert (names["batch"]["source"].max(), names["batch"]["target"].min()) == (0, 1)
 
 
 def test_the_page_on_the_wasserstein_distance_says_what_its_code_computes():

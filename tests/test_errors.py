@@ -22,7 +22,7 @@ import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import jax
 import numpy as np
@@ -151,14 +151,12 @@ def forbidden(path: str) -> Prepare:
     """A picture that may not be read. Not by chmod: tests may run as root, who may read everything."""
 
     def prepare(patch: Patch) -> None:
-        opening = Image.open
-
-        def refuse(file: str | Path, *rest: object) -> Image.Image:
+        def refuse(file: str | Path, *rest: str) -> IO:
             if Path(file) == Path(path):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
-            return opening(file, *rest)
+            return open(file, *rest)
 
-        patch.setattr(Image, "open", refuse)
+        patch.setattr(pictures, "open", refuse, raising=False)
 
     return prepare
 
@@ -234,9 +232,10 @@ def refusing(holder: object, name: str, number: int = errno.ENOSPC) -> Prepare:
     return lambda patch: patch.setattr(holder, name, refuse)
 
 
-ENDINGS = " ".join(pictures.EXTENSIONS)
+ENDINGS = ".png .jpg .webp .tif .bmp, or in another of Pillow's formats"
 SPLITS = ", or split folders: train, trainA and trainB, or A/train and B/train"
 ONE = "data/train/train_0003.png"
+LONGEST = "n" * 251 + ".png"
 PRESETS = "demo, ablate, upscale, facades, cityscapes, maps, edges2shoes, edges2handbags, day2night, colorize"
 DIFFERENT = "Give the old values to go on, or another --name to begin anew."
 
@@ -339,7 +338,7 @@ CASES: dict[str, list[Case]] = {
         Case(
             "a picture of 900 megapixels",
             "pix2pix",
-            f"{ONE} has more than 89478485 pixels, Pillow's limit; scale it down or cut it up.",
+            f"{ONE} has more than 178,956,970 pixels, Pillow's limit; scale it down or cut it up.",
             bomb(ONE),
         ),
         Case(
@@ -405,12 +404,12 @@ CASES: dict[str, list[Case]] = {
         Case(
             "`--lambda_l1 3`",
             "pix2pix --lambda_l1 3",
-            "Unrecognized options: --lambda_l1, 3 … Perhaps you meant: --lambda_L1 FLOAT",
+            "there is no --lambda_l1 here; give --lambda_L1 W.",
         ),
         Case(
             "`--btach_size 8`",
             "pix2pix --btach_size 8",
-            "Unrecognized options: --btach_size, 8 … Perhaps you meant: --batch_size INT",
+            "there is no --btach_size here; perhaps --batch_size is meant; --help shows all flags.",
         ),
         Case(
             "`--batch_size 8.5`",
@@ -834,8 +833,8 @@ CASES: dict[str, list[Case]] = {
         Case(
             "a .safetensors file of another program",
             "pix2pix --init_generator g.safetensors",
-            "g.safetensors was not written by gan_jax: it lacks the metadata that says what it is; name a file that a "
-            "run wrote.",
+            "g.safetensors was not written by gan_jax; if it holds another program's weights, `gan-jax convert "
+            "g.safetensors model.safetensors` makes a file of them that this program uses.",
             foreign("g.safetensors"),
         ),
         Case(
@@ -955,7 +954,7 @@ CASES: dict[str, list[Case]] = {
             "two inputs of one name",
             "gan-jax translate runs/tiny data/test more out",
             "data/test/test_0000.png and more/test_0000.png would both be written to out/test_0000.png; rename one, "
-            "or translate them into two folders.",
+            "translate them into two folders, or keep their extensions by --format same.",
             picture("more/test_0000.png"),
         ),
         Case(
@@ -975,7 +974,7 @@ CASES: dict[str, list[Case]] = {
         Case(
             "a picture of 900 megapixels; the others are translated",
             "gan-jax translate runs/tiny data/test out",
-            "data/test/bomb.png has more than 89478485 pixels, Pillow's limit; scale it down or cut it up.",
+            "data/test/bomb.png has more than 178,956,970 pixels, Pillow's limit; scale it down or cut it up.",
             bomb("data/test/bomb.png"),
             code=1,
             writes="out/",
@@ -991,7 +990,8 @@ CASES: dict[str, list[Case]] = {
         Case(
             "a full disk",
             "gan-jax translate runs/tiny data/test/test_0000.png out",
-            "out/test_0000.png cannot be written (No space left on device); make room, or write to another folder.",
+            "out/test_0000.png cannot be written (No space left on device); make room, then give the same command "
+            "again.",
             refusing(Image.Image, "save"),
             code=1,
             writes="out/",
@@ -1019,8 +1019,7 @@ CASES: dict[str, list[Case]] = {
         Case(
             "16 bits a channel, to be written as JPEG",
             "gan-jax translate runs/tiny data/test/deep.png out.jpg",
-            "out.jpg cannot be written (16 bits a channel are written to .png or .tif alone); make room, or write to "
-            "another folder.",
+            "out.jpg cannot be written (16 bits a channel are written to .png or .tif alone).",
             picture("data/test/deep.png", dtype=np.uint16),
             code=1,
         ),
@@ -1034,13 +1033,71 @@ CASES: dict[str, list[Case]] = {
         Case(
             "`--sampels 2`",
             "gan-jax translate runs/tiny data/test out --sampels 2",
-            "Unrecognized options: --sampels, 2 … Perhaps you meant: --samples",
+            "there is no --sampels here; perhaps --samples is meant; --help shows all flags.",
+        ),
+        Case(
+            "a flag of Real-ESRGAN",
+            "gan-jax translate -n runs/tiny -i data/test",
+            "there is no -n here; the generator's file or its run's folder comes first, without a flag.",
+        ),
+        Case(
+            "weights of PyTorch",
+            "gan-jax translate latest_net_G.pth data/test out",
+            "latest_net_G.pth was not written by gan_jax; if it holds another program's weights, `gan-jax convert "
+            "latest_net_G.pth model.safetensors` makes a file of them that this program uses.",
+            text("latest_net_G.pth", "PK"),
+        ),
+        Case(
+            "an output in a format that is not written",
+            "gan-jax translate runs/tiny data/test/test_0000.png out.heic",
+            "out.heic: pictures are not written as .heic; wanted .png, .jpg, .webp, .tif, .bmp, .ppm, .jp2 or .avif.",
+        ),
+        Case(
+            "a folder into one file",
+            "gan-jax translate runs/tiny data/test out.png",
+            "out.png is the name of one picture and data/test may give several; name a folder.",
+        ),
+        Case(
+            "an output whose name would be too long",
+            f"gan-jax translate runs/tiny {LONGEST} out --suffix _out",
+            f"a file or folder called {LONGEST[:40]}... cannot be made: its name has 259 bytes, and the file system "
+            "takes 255; give a shorter name.",
+            picture(LONGEST),
+        ),
+        Case(
+            "a frame that there is not",
+            "gan-jax translate runs/tiny data/test/test_0000.png out --frame 2",
+            "data/test/test_0000.png has no frame 2; wanted 0.",
+            code=1,
+        ),
+        Case(
+            "`--quality` for PNG",
+            "gan-jax translate runs/tiny data/test out --quality 90",
+            "--quality is for .jpg, .webp and .avif; leave it out, or give --format.",
+        ),
+        Case(
+            "`--quality 101`",
+            "gan-jax translate runs/tiny data/test out --quality 101 --format jpg",
+            "--quality is 101; wanted 1 to 100.",
+        ),
+        Case(
+            "`--suffix` with a folder",
+            "gan-jax translate runs/tiny data/test out --suffix x/y",
+            "--suffix is x/y; wanted the end of a name, without separators.",
         ),
         Case(
             "`gan-jax translat`",
             "gan-jax translat",
-            "Unrecognized options: translat … Available subcommands: translate, sample, evaluate",
+            "there is no verb translat; perhaps translate is meant; wanted one of translate, sample, evaluate, "
+            "convert, inspect, shrink, data, report.",
         ),
+        Case(
+            "`gan-jax train`",
+            "gan-jax train pix2pix",
+            "training is a script of the repository: clone it, and there python -m experiments.pix2pix --help, or "
+            "cyclegan, srgan, dcgan, wgan.",
+        ),
+        Case("`gan-jax predict`", "gan-jax predict runs/tiny", "there is no verb predict; translate does that."),
     ],
     "gan-jax sample": [
         Case(
@@ -1096,6 +1153,12 @@ CASES: dict[str, list[Case]] = {
             "a file that does not exist",
             "gan-jax convert nowhere.pth g.safetensors",
             "nowhere.pth does not exist; name a .pth, .pt, .safetensors or .npz file.",
+        ),
+        Case(
+            "a run without `--to_torch`",
+            "gan-jax convert runs/tiny g.safetensors",
+            "runs/tiny is a folder; name the file to convert, or give --to_torch to write a run's generator under "
+            "PyTorch names.",
         ),
         Case(
             "`--step` without `--to_torch`",
@@ -1191,7 +1254,23 @@ CASES: dict[str, list[Case]] = {
             "folders without a name in common",
             "gan-jax evaluate data/test data/val",
             "no picture in data/test has the path of one in data/val (extensions apart); give folders whose "
-            "pictures have the same names.",
+            'pictures have the same names, or what they have in common: --outputs "{}_out".',
+        ),
+        Case(
+            "one folder, without patterns",
+            "gan-jax evaluate data/test",
+            "one folder holds both outputs and references where their names tell them apart: --outputs "
+            '"{}_fake_B" --references "{}_real_B"; else give the outputs, then their references.',
+        ),
+        Case(
+            "a pattern that no picture has",
+            "gan-jax evaluate data/test --outputs {}_fake_B --references {}_real_B",
+            "no picture in data/test is called {}_fake_B; {} stands for what two have in common.",
+        ),
+        Case(
+            "a pattern without {}",
+            "gan-jax evaluate data/test --outputs fake_B",
+            "'fake_B' is no pattern of names; write {} once for what two have in common: \"{}_out\".",
         ),
         Case(
             "a picture without a partner; nothing is scored",
@@ -1269,22 +1348,16 @@ CASES: dict[str, list[Case]] = {
             both(copy("data/test", "other"), picture("other/test_0001.jpg")),
         ),
         Case(
-            "`--json` into a folder that does not exist",
-            "gan-jax evaluate data/test other --json nowhere/scores.json",
-            "nowhere/scores.json: No such file or directory; see that its folder exists.",
-            copy("data/test", "other"),
-        ),
-        Case(
             "`--csv` with a folder",
             "gan-jax evaluate data/test other --csv data",
-            "data: Is a directory; name a file, not a folder.",
+            "data is a folder; name a file to write to.",
             copy("data/test", "other"),
         ),
         Case(
             "`--json` on a full disk",
             "gan-jax evaluate data/test other --json scores.json",
             "No space left on device; make room, then give the same command again.",
-            both(copy("data/test", "other"), refusing(Path, "write_text")),
+            both(copy("data/test", "other"), refusing(Path, "write_bytes")),
         ),
         Case(
             "`--protocol lab`",

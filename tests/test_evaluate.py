@@ -93,8 +93,8 @@ def test_matlab_y_is_the_rounded_luma_of_image():
     score = evaluate.score("noise", output, reference, evaluate.PROTOCOLS["matlab-y"])
     x, y = (np.floor(np.asarray(image.luma(side)) + 0.5)[None] for side in (output, reference))
     # A pixel in 156,000 is rounded otherwise from float32 luma.
-    np.testing.assert_allclose(score.psnr, metrics.psnr(x, y)[0], atol=1e-3)
-    np.testing.assert_allclose(score.ssim, metrics.ssim(x, y)[0], atol=1e-5)
+    np.testing.assert_allclose(score.psnr, metrics.psnr(x, y, max_value=255.0)[0], atol=1e-3)
+    np.testing.assert_allclose(score.ssim, metrics.ssim(x, y, max_value=255.0)[0], atol=1e-5)
 
 
 def test_descriptions_say_what_is_compared():
@@ -229,6 +229,9 @@ def test_scores_of_unlike_pictures_are_refused():
     for other in (white[:, :11], white[..., :1], white.astype(np.uint16)):
         with pytest.raises(ValueError, match="they must be alike"):
             evaluate.score("x", black, other)
+    for dtype in (np.float32, np.int64):
+        with pytest.raises(TypeError, match="whose range is not known; wanted uint8 or uint16"):
+            evaluate.score("x", black.astype(dtype), white.astype(dtype))
     assert evaluate.mean([1.0, 2.0]) == 1.5
     assert math.isnan(evaluate.mean([]))
 

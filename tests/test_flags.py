@@ -39,16 +39,27 @@ def test_hyphen_and_underscore_are_one():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--lambda_l1", "3"], "--lambda_L1"),
-        (["--btach_size", "3"], "--batch_size"),
-        (["--batch_size", "two"], "invalid literal for int"),
+        (["--lambda_l1", "3"], "give --lambda_L1 W"),
+        (["--btach_size", "3"], "perhaps --batch_size is meant"),
+        (["--workers", "3"], "give --num_threads N"),
     ],
 )
-def test_wrong_flags_exit_with_2_and_say_the_nearest(arguments, words, capsys):
-    with pytest.raises(SystemExit) as stopped:
+def test_wrong_flags_are_said_with_what_is_meant(arguments, words):
+    with pytest.raises(ValueError, match=words):
         read(*arguments)
+
+
+def test_wrong_values_exit_with_2(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        read("--batch_size", "two")
     assert stopped.value.code == 2
-    assert words in capsys.readouterr().err
+    assert "invalid literal for int" in capsys.readouterr().err
+
+
+def test_the_home_folder_is_meant_in_paths(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    config = read("--dataroot=~/data", "--checkpoints_dir=~/runs")
+    assert (config.dataroot, str(config.checkpoints_dir)) == ("/home/me/data", "/home/me/runs")
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,8 @@ def test_to_uint8_clips_and_rounds_to_the_nearest_level():
     halves = (np.array([10.4, 10.6]) / 127.5 - 1.0).astype(np.float32)
     np.testing.assert_array_equal(image.to_uint8(halves), [10, 11])
     np.testing.assert_array_equal(image.to_uint8(np.float32([-3.0, 3.0])), [0, 255])
+    with pytest.raises(TypeError, match="images are uint8; wanted floats"):  # which all would be white
+        image.to_uint8(np.uint8([[[1, 2, 3]]]))
 
 
 def test_floats_pass_unchanged_and_other_types_are_refused():
@@ -58,13 +60,14 @@ def test_ycbcr_equals_matlabs_formula_and_comes_back():
     np.testing.assert_allclose(image.rgb_to_ycbcr(rgb_u8), 255 * golden["ycbcr_f64"], atol=5e-5)
     np.testing.assert_allclose(image.luma(rgb_u8), 255 * golden["ycbcr_f64"][..., :1], atol=5e-5)
     np.testing.assert_allclose(image.ycbcr_to_rgb(golden["ycbcr_f32"], max_value=1.0), rgb, atol=5e-7)
-    np.testing.assert_allclose(image.ycbcr_to_rgb(image.rgb_to_ycbcr(rgb_u8)), rgb_u8, atol=1e-4)
+    np.testing.assert_allclose(image.ycbcr_to_rgb(image.rgb_to_ycbcr(rgb_u8), max_value=255.0), rgb_u8, atol=1e-4)
 
 
 def test_studio_range_ends_at_16_and_235_and_grey_passes():
     ends = np.uint8([[0, 0, 0], [255, 255, 255]])
     np.testing.assert_allclose(image.luma(ends), [[16], [235]], rtol=1e-6)
     np.testing.assert_allclose(image.luma(ends / np.float32(255), max_value=1.0) * 255, [[16], [235]], rtol=1e-6)
+    np.testing.assert_allclose(image.luma(ends * np.uint16(257)), [[16 * 257], [235 * 257]], rtol=1e-6)
     np.testing.assert_allclose(image.rgb_to_ycbcr(ends)[:, 1:], np.full((2, 2), 128), rtol=1e-6)
     grey = np.full((2, 2, 1), 77, np.uint8)
     np.testing.assert_array_equal(image.luma(grey), grey)
@@ -141,9 +144,14 @@ def test_grid_lays_images_out_row_by_row():
     np.testing.assert_array_equal(image.grid(pictures, 2, gap=1)[..., 0], expected)
     assert image.grid(pictures, 8, gap=0).shape == (2, 9, 1)
     assert image.grid(pictures.astype(np.float32), 2).max() == 2.0  # a picture's: white is 1
+    assert image.grid(pictures.astype(np.uint16), 2).max() == 65535
+    two = np.stack([pictures, pictures + 1])
+    np.testing.assert_array_equal(image.grid(two, 2), [image.grid(pictures, 2) for pictures in two])
     for wrong, columns in ((pictures[0], 2), (pictures[:0], 2), (pictures, 0)):
-        with pytest.raises(ValueError, match=r"wanted \[N, H, W, C\]"):
+        with pytest.raises(ValueError, match=r"wanted \[\.\.\., N, H, W, C\]"):
             image.grid(wrong, columns)
+    with pytest.raises(TypeError, match="images are int32, whose range is not known"):
+        image.grid(pictures.astype(np.int32), 2)
 
 
 @pytest.mark.parametrize("name", CASES)

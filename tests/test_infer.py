@@ -217,7 +217,7 @@ def test_memory_does_not_grow_with_the_samples(folder, tiny_generator, monkeypat
         most = max(most, made - written)
         return list(images)
 
-    def save(path, photograph):
+    def save(path, photograph, *, quality):
         nonlocal written
         with lock:
             written += 1
@@ -231,7 +231,8 @@ def test_memory_does_not_grow_with_the_samples(folder, tiny_generator, monkeypat
 
 
 def test_one_picture_may_be_written_to_a_named_file(folder):
-    assert infer.plan([folder / "in" / "a.png"], folder / "x.jpg") == [(folder / "in" / "a.png", folder / "x.jpg")]
+    job = infer.Job(folder / "in" / "a.png", folder / "x.jpg")
+    assert infer.plan([folder / "in" / "a.png"], folder / "x.jpg") == [job]
     assert infer.plan([folder / "in" / "b.jpg"], folder / "out")[0].output == folder / "out" / "b.png"
 
 
@@ -455,7 +456,8 @@ def test_alpha_is_enlarged_too(tmp_path, enhancer):
         alpha = infer.translate(enhancer, np.repeat(upright[..., 3:], 3, axis=2))
         luma = Image.fromarray(alpha).convert("L")
         assert_same(np.array(written)[..., 3], np.array(luma))
-        assert_same(np.array(written)[..., :3], infer.translate(enhancer, np.ascontiguousarray(upright[..., :3])))
+        colours = pictures_io.seen_colours(upright[..., :3], upright[..., 3:])
+        assert_same(np.array(written)[..., :3], infer.translate(enhancer, colours))
     opaque = stored.copy()
     opaque[..., 3] = 255
     Image.fromarray(opaque).save(tmp_path / "in" / "x.png")
@@ -491,10 +493,7 @@ def test_16_bit_pictures_stay_16_bit(tmp_path, enhancer, name):
     assert written.dtype == np.uint16
     np.testing.assert_array_equal(written, infer.translate(grey, np.rot90(stored)[..., None].copy()))
     (failure,) = infer.translate_files(grey, [infer.Job(tmp_path / name, tmp_path / "out.jpg")])
-    assert failure.endswith(
-        "out.jpg cannot be written (16 bits a channel are written to .png or .tif alone); "
-        "make room, or write to another folder."
-    )
+    assert failure.endswith("out.jpg cannot be written (16 bits a channel are written to .png or .tif alone).")
 
 
 def test_a_generator_of_noise_takes_no_pictures(tiny_generator):
@@ -510,11 +509,11 @@ def test_few_large_pictures_wait_in_memory(folder, enhancer, monkeypatch):
     reading, most = 0, 0
     read_photograph, each = deep.read_photograph, forward.each
 
-    def read(*arguments):
+    def read(*arguments, **options):
         nonlocal reading, most
         reading += 1
         most = max(most, reading)
-        return read_photograph(*arguments)
+        return read_photograph(*arguments, **options)
 
     def compute(*arguments, **options):
         nonlocal reading
@@ -525,3 +524,159 @@ def test_few_large_pictures_wait_in_memory(folder, enhancer, monkeypatch):
     monkeypatch.setattr(forward, "each", compute)
     assert infer.translate_files(enhancer, infer.plan([folder / "in"], folder / "out")) == []
     assert most <= 2
+
+
+# Colours that nobody sees
+
+
+def disc(side=32, dtype=np.uint8, inside=(255, 0, 0), outside=(0, 0, 0)):
+    """A disc on a transparent ground of another colour: [H, W, 4]."""
+    rows, columns = np.mgrid[:side, :side] - (side - 1) / 2
+    within = (np.hypot(rows, columns) < 0.35 * side)[..., None]
+    top = np.iinfo(dtype).max
+    colours = np.where(within, np.array(inside), np.array(outside)) * (top // 255)
+    return np.concatenate([colours, within * top], axis=2).astype(dtype)
+
+
+def over_white(rgba):
+    alpha = rgba[..., 3:].astype(float) / np.iinfo(rgba.dtype).max
+    return alpha * rgba[..., :3] + (1 - alpha) * np.iinfo(rgba.dtype).max
+
+
+@pytest.fixture(scope="module")
+def bilinear():
+    """A generator that enlarges four times by bilinear interpolation and nothing else."""
+    module = networks.MSRResNet(scale=4, blocks=1, width=4)
+    shapes = jax.eval_shape(networks.from_linen(module).init, jax.random.key(0), *networks.example(module, 3))
+    params, stats = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+    spec = GeneratorSpec(networks.describe(module), 3, 3, "srresnet", "running", False, scale=4)
+    unit = dataclasses.replace(spec, input_range=(0.0, 1.0), output_range=(0.0, 1.0))
+    return infer.Generator(unit, {"params": params, "stats": stats})
+
+
+@pytest.mark.parametrize("options", [{}, {"outscale": 1.7}, {"tile": 8}, {"self_ensemble": True}], ids=str)
+@pytest.mark.parametrize("keeps_size", [False, True], ids=["enlarges", "keeps its size"])
+def test_hidden_colours_reach_nothing_that_is_seen(tmp_path, bilinear, tiny_generator, keeps_size, options):
+    """Two pictures that look alike over any ground give outputs that do, whatever the colours below alpha 0."""
+    model, made = tiny_generator(dropout=False) if keeps_size else bilinear, []
+    for name, outside in (("black", (0, 0, 0)), ("green", (3, 250, 9))):
+        picture = disc(outside=outside)
+        if name == "green":
+            picture[4:9, 2:5, :3] = np.random.default_rng(0).integers(0, 256, (5, 3, 3))
+        Image.fromarray(picture).save(tmp_path / f"{name}.png")
+        jobs = infer.plan([tmp_path / f"{name}.png"], tmp_path / "out")
+        assert infer.translate_files(model, jobs, **options) == []
+        made.append(over_white(opened(tmp_path / "out" / f"{name}.png")))
+    np.testing.assert_array_equal(made[0], made[1])
+    if not keeps_size:
+        assert made[0][..., 0].min() > 250, "red on white has no dark rim"
+
+
+def test_hidden_colours_of_16_bits_stay_hidden(tmp_path, bilinear):
+    photograph = pictures_io.Photograph(*np.split(disc(dtype=np.uint16), [3], axis=2))
+    hidden = pictures_io.seen_colours(photograph.pixels, photograph.alpha)
+    assert (hidden == (65535, 0, 0)).all()
+    assert over_white(np.concatenate([infer.translate(bilinear, hidden)[::4, ::4], photograph.alpha], 2)).dtype == float
+
+
+# Names, formats, frames
+
+
+def test_names_get_a_suffix_and_a_format(folder):
+    Image.new("RGB", (4, 4)).save(folder / "in" / "c.gif")
+    planned = {job.output.name for job in infer.plan([folder / "in"], folder / "out", suffix="_x2", extension=".jpg")}
+    assert planned == {"a_x2.jpg", "b_x2.jpg", "c_x2.jpg"} | {f"{name}_x2.jpg" for name in planned_below(folder)}
+    kept = {job.input.name: job.output.suffix for job in infer.plan([folder / "in"], folder / "out", extension=None)}
+    assert (kept["a.png"], kept["b.jpg"], kept["c.gif"]) == (".png", ".jpg", ".png"), "what cannot be written is .png"
+
+
+def planned_below(folder):
+    return {path.stem for path in (folder / "in").rglob("*") if path.is_file()} - {"a", "b", "c"}
+
+
+def test_inputs_of_one_stem_go_together_where_they_keep_their_formats(folder):
+    Image.new("RGB", (4, 4)).save(folder / "in" / "b.png")
+    with pytest.raises(ValueError, match="--format same"):
+        infer.plan([folder / "in"], folder / "out")
+    planned = [job.output.name for job in infer.plan([folder / "in"], folder / "out", extension=None)]
+    assert {"b.png", "b.jpg"} <= set(planned)
+
+
+@pytest.mark.parametrize("name", ["x.heic", "x.gif", "x.jxl", "x.exr", "x.CR2", "x.svg"])
+def test_an_output_that_looks_like_a_file_is_one_or_an_error(folder, name):
+    with pytest.raises(ValueError, match="pictures are not written as"):
+        infer.plan([folder / "in" / "a.png"], folder / name)
+    assert not (folder / name).exists()
+    (folder / name).mkdir()
+    assert infer.plan([folder / "in" / "a.png"], folder / name)[0].output.parent == folder / name
+
+
+def test_several_pictures_do_not_go_into_one_file(folder):
+    with pytest.raises(ValueError, match=r"x\.png is the name of one picture"):
+        infer.plan([folder / "in"], folder / "x.png")
+    with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
+        infer.plan([folder / "nowhere"], folder / "x.png")
+
+
+def test_a_name_that_no_file_can_have_is_said_before_the_work(folder):
+    longest = "n" * 251 + ".png"
+    Image.new("RGB", (4, 4)).save(folder / "in" / "a.bmp")
+    (folder / "in" / "a.bmp").rename(folder / "in" / longest)
+    assert infer.plan([folder / "in"], folder / "out")
+    for options in ({"suffix": "_out"}, {"samples": 2}, {"extension": ".webp"}):
+        with pytest.raises(ValueError, match=r"nnn.* cannot be made: its name has \d+ bytes"):
+            infer.plan([folder / "in"], folder / "out", **options)
+
+
+def test_a_name_as_long_as_names_can_be_is_written(folder, tiny_generator):
+    longest = folder / "in" / ("n" * 251 + ".png")
+    (folder / "in" / "a.png").rename(longest)
+    jobs = infer.plan([longest], folder / "out")
+    assert infer.translate_files(tiny_generator(), jobs) == []
+    assert [path.name for path in (folder / "out").iterdir()] == [longest.name]
+
+
+def frames(count=3, height=8, width=8):
+    return [np.full((height, width, 3), 60 * k, np.uint8) for k in range(count)]
+
+
+@pytest.mark.parametrize("name", ["x.gif", "x.tif", "x.png", "x.webp"])
+def test_frames_are_said_and_chosen_on_purpose(tmp_path, tiny_generator, name):
+    first, *others = map(Image.fromarray, frames())
+    lossless = {"lossless": True} if name == "x.webp" else {}
+    first.save(tmp_path / name, save_all=True, append_images=others, **lossless)
+    model, said = tiny_generator(dropout=False), []
+    jobs = infer.plan([tmp_path / name], tmp_path / "out")
+    assert infer.translate_files(model, jobs, say=said.append) == []
+    (note,) = said
+    assert f"{name} has 3 frames, of which the first is taken" in note
+    said.clear()
+    jobs = infer.plan([tmp_path / name], tmp_path / "out", frame="all")
+    assert [job.output.name for job in jobs] == [f"x_frame_{k}.png" for k in range(3)]
+    assert infer.translate_files(model, jobs, say=said.append) == []
+    for k, picture in enumerate(frames()):
+        assert_same(pixels(tmp_path / "out" / f"x_frame_{k}.png"), infer.translate(model, picture))
+    assert (
+        infer.translate_files(model, infer.plan([tmp_path / name], tmp_path / "second", frame=1), say=said.append) == []
+    )
+    assert_same(pixels(tmp_path / "second" / "x.png"), infer.translate(model, frames()[1]))
+    assert said == [], "what was chosen needs no word"
+    (failure,) = infer.translate_files(model, infer.plan([tmp_path / name], tmp_path / "out", frame=3))
+    assert failure.endswith("has no frame 3; wanted 0 to 2.")
+
+
+def test_a_half_of_a_pair_is_taken(tmp_path, tiny_generator):
+    left, right = pictures(2, 8, 8)
+    pictures_io.save(tmp_path / "ab.png", np.concatenate([left, right], axis=1))
+    model = tiny_generator(dropout=False)
+    for half, picture in (("left", left), ("right", right)):
+        jobs = infer.plan([tmp_path / "ab.png"], tmp_path / half)
+        assert infer.translate_files(model, jobs, half=half) == []
+        assert_same(pixels(tmp_path / half / "ab.png"), infer.translate(model, picture))
+
+
+def test_progress_counts_what_is_done_and_what_failed(folder, tiny_generator):
+    (folder / "in" / "a.png").write_bytes(b"no picture")
+    jobs, seen = infer.plan([folder / "in"], folder / "out"), []
+    infer.translate_files(tiny_generator(), jobs, progress=lambda *counts: seen.append(counts))
+    assert seen == [(k + 1, len(jobs)) for k in range(len(jobs))]

@@ -3,6 +3,7 @@
 import json
 import math
 import zlib
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -53,7 +54,10 @@ def similarities_f64(x, y, max_value=255.0):
 def scores(a, b):
     """PSNR and SSIM under each protocol, as one program: it compiles faster than its parts one by one."""
     pairs = {name: (protocol(a), protocol(b)) for name, protocol in PROTOCOLS.items()}
-    return {name: (metrics.psnr(x, y), metrics.ssim(x, y)) for name, (x, y) in pairs.items()}
+    return {
+        name: (metrics.psnr(x, y, max_value=255.0), metrics.ssim(x, y, max_value=255.0))
+        for name, (x, y) in pairs.items()
+    }
 
 
 def test_every_pair_of_the_reference_is_there():
@@ -78,6 +82,26 @@ def test_psnr_adds_up_without_rounding_or_overflow():
     other[1, 700, 700] = 1
     expected = [0.0, 10 * math.log10(255**2 * 3e6), math.inf]
     np.testing.assert_allclose(metrics.psnr(other, black), expected, rtol=2e-7, atol=1e-6)
+
+
+def test_psnr_knows_the_white_of_integers_and_asks_for_that_of_floats():
+    x, y = levels(2, 12, 12, 3), levels(2, 12, 12, 3, seed=1)
+    psnr = metrics.psnr(x, y)
+    # 257 takes 255 to 65535; float32 rounds the squares.
+    np.testing.assert_allclose(metrics.psnr(x * np.uint16(257), y * np.uint16(257)), psnr, rtol=1e-6)
+    unit_x, unit_y = x / np.float32(255), y / np.float32(255)
+    np.testing.assert_allclose(metrics.psnr(unit_x, unit_y, max_value=1.0), psnr, rtol=1e-5)
+    np.testing.assert_allclose(metrics.psnr(x, y.astype(np.float32), max_value=255.0), psnr, rtol=1e-6)
+    with pytest.raises(TypeError, match="images are float32, whose range is not known; give max_value, the white of"):
+        metrics.psnr(unit_x, unit_y)
+
+
+def test_one_image_has_one_value_and_videos_have_one_a_frame():
+    x, y = levels(2, 3, 12, 13, 3), levels(2, 3, 12, 13, 3, seed=1)
+    for metric in (metrics.psnr, metrics.ssim):
+        frames, one = metric(x, y), metric(x[1, 2], y[1, 2])
+        assert (frames.shape, one.shape) == ((2, 3), ())
+        np.testing.assert_allclose(one, frames[1, 2], rtol=1e-6)
 
 
 def test_values_are_per_image_and_in_order():
@@ -128,10 +152,10 @@ def test_ssim_factors_are_those_of_the_paper_at_each_window():
 
 def test_ssim_can_be_trained_on():
     x, y = (levels(1, 12, 12, 1, seed=seed).astype(np.float32) for seed in (0, 1))
-    value, gradient = jax.value_and_grad(lambda x: metrics.ssim(x, y).sum())(x)
+    value, gradient = jax.value_and_grad(lambda x: metrics.ssim(x, y, max_value=255.0).sum())(x)
     step = 1e3 * gradient
     assert jnp.abs(step).max() > 0.1
-    assert metrics.ssim(x + step, y)[0] > value
+    assert metrics.ssim(x + step, y, max_value=255.0)[0] > value
 
 
 def test_ms_ssim_equals_the_formula_in_float64():
@@ -144,7 +168,7 @@ def test_ms_ssim_equals_the_formula_in_float64():
         a, b = (z.reshape(1, z.shape[1] // 2, 2, z.shape[2] // 2, 2, 2).mean((2, 4)) for z in (a, b))
     expected *= np.prod(similarities_f64(a, b), axis=0).mean((1, 2)) ** 0.1333
     images, references = np.concatenate([y, x, 255 - x]), np.concatenate([x, x, x])
-    noisy, equal, negative = jax.jit(metrics.ms_ssim)(images, references)
+    noisy, equal, negative = jax.jit(partial(metrics.ms_ssim, max_value=255.0))(images, references)
     np.testing.assert_allclose(noisy, expected.mean(), atol=1e-6)
     assert negative == 0.0 < noisy < 0.99 < equal == 1.0  # structure that is negative counts as none
 
@@ -236,14 +260,18 @@ def test_what_cannot_be_compared_is_refused():
     images = np.zeros((1, 12, 12, 3), np.uint8)
     with pytest.raises(ValueError, match="must be equal"):
         metrics.psnr(images, images[..., :1])
-    with pytest.raises(ValueError, match=r"wanted \[N, H, W, C\]"):
-        metrics.ssim(images[0], images[0])
+    for metric in (metrics.psnr, metrics.ssim, metrics.ms_ssim):
+        for wrong in (images[0, 0], images[:, :0]):
+            with pytest.raises(ValueError, match=r"wanted \[\.\.\., H, W, C\] with a pixel or more"):
+                metric(wrong, wrong)
     with pytest.raises(ValueError, match="sides of 11 or more"):
         metrics.ssim(images[:, :10], images[:, :10])
     with pytest.raises(ValueError, match="sides of 161 or more"):
         metrics.ms_ssim(images, images)
     with pytest.raises(ValueError, match="3x3 or more"):
         metrics.laplacian_energy(images[:, :2])
+    with pytest.raises(ValueError, match=r"wanted \[\.\.\., H, W, C\]"):
+        metrics.laplacian_energy(images[0, 0])
     maps, weights = {"a": images}, {"a": np.ones(3)}
     with pytest.raises(ValueError, match=r"layers \['a'\], references \['b'\]"):
         metrics.lpips(maps, {"b": images}, weights)
@@ -266,6 +294,8 @@ def test_colour_histograms_intersect_where_the_colours_do():
     # A quarter of all pixels lacks the red; where it lies does not matter.
     np.testing.assert_array_equal(metrics.colour_histogram_intersection(quarter, picture), [0.75] * 3)
     np.testing.assert_array_equal(metrics.colour_histogram_intersection(quarter, quarter[::-1, ::-1]), [1, 1, 1])
+    np.testing.assert_array_equal(metrics.colour_histogram_intersection(quarter[0], picture[0]), [0.5] * 3)
+    np.testing.assert_array_equal(metrics.lab_histograms(quarter[None]), metrics.lab_histograms(quarter))
 
 
 def test_colour_histograms_tell_light_from_colour():

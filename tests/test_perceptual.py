@@ -102,6 +102,9 @@ def test_lpips_equals_the_official_code_on_a_random_trunk(name, tmp_path):
         a_u8, b_u8 = (np.uint8(np.floor((x + 1) * 127.5 + 0.5)) for x in (a, b))
         mixed = distance(a_u8, np.float32(b_u8) / np.float32(127.5) - 1)
         np.testing.assert_allclose(distance(a_u8, b_u8), mixed, rtol=1e-6)
+        # Any leading axes; convolutions of other batches round otherwise.
+        np.testing.assert_allclose(distance(a_u8[0], b_u8[0]), mixed[0], rtol=1e-5)
+        np.testing.assert_allclose(distance(a_u8[None], b_u8[None]), mixed[None], rtol=1e-5)
         gradient = jax.grad(lambda x: distance(x, b[:1]).sum())
         assert jnp.isfinite(gradient(a[:1])).all()
         assert (gradient(a[:1]) != 0).any()

@@ -99,7 +99,16 @@ def test_checkpoints_fall_on_their_steps_and_hold_what_is_beside_the_state(go, t
     assert sorted(path.name for path in (tmp_path / "run").iterdir() if path.is_dir()) == ["4", "5"]
 
 
-@pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [
+        (signal.SIGINT, "Ctrl-C"),
+        (signal.SIGTERM, "SIGTERM"),
+        (signal.SIGHUP, "SIGHUP"),
+        (signal.SIGXCPU, "SIGXCPU"),
+        (signal.SIGUSR1, "SIGUSR1"),
+    ],
+)
 def test_a_signal_finishes_the_step_and_saves_it(go, tmp_path, number, name):
     before = signal.getsignal(number)
 
@@ -107,11 +116,34 @@ def test_a_signal_finishes_the_step_and_saves_it(go, tmp_path, number, name):
         if step == 2:
             os.kill(os.getpid(), number)
 
-    state, stopped = go(50, log=send)
+    state, stopped = go(50, log=send, stop_signal="USR1")
     assert stopped == name
+    assert train.exit_code(stopped) == 128 + number
     # The metrics of step 2 are read while step 3 runs.
     assert int(state.step) == checkpoint.latest_step(tmp_path / "run") == 3
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_is_ignored_stays_so(go, number):
+    """As nohup and a shell's & have it."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        _, stopped = go(3, log=lambda *_: os.kill(os.getpid(), number))
+        assert stopped is None
+        assert signal.getsignal(number) == signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
+def test_usr1_is_heard_on_request_only(go):
+    heard = []
+    before = signal.signal(signal.SIGUSR1, lambda *_: heard.append(True))
+    try:
+        _, stopped = go(3, log=lambda *_: os.kill(os.getpid(), signal.SIGUSR1))
+        assert (stopped, len(heard)) == (None, 3)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_a_second_ctrl_c_interrupts_at_once(go):

@@ -1,55 +1,66 @@
 """Picture files in their own depth: uint8 or uint16 [H, W, C], C 1 (grey) or 3 (RGB)."""
 
+import io
+import logging
 import struct
 import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import TiffImageFile
 
-from gan_jax.data import pictures
+from gan_jax.data import optional, pictures
+from gan_jax.files import unfinished
+
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what matters of its words is said here
 
 _GREY_16 = ("I;16", "I;16L", "I;16B")
 _PHOTOMETRIC = 262  # tag of TIFF 6.0
 
 
-def read(path: Path) -> np.ndarray:
+def read(path: str | Path) -> np.ndarray:
     """A picture file as uint8, or as uint16 if its channels have 16 bits: PNG and TIFF. Alpha is laid over white.
 
     Pillow reads 16-bit grey; it would cut 16-bit colour to 8 bits, so that other decoders take over. Raises ValueError
     naming the file if it is damaged, huge or of another kind; ImportError if the `deep` extra is missing.
     """
+    path = Path(path)
     what = _header(path)
     if what is None:
         picture = pictures.read_picture(path)
         return pictures.as_array(picture, 1 if picture.mode == "L" else 3)
-    array = _decoded(path, what)
+    array = _decoded(path, what, 0)
     return _over_white(array) if array.shape[2] in (2, 4) else array
 
 
-def read_photograph(path: Path, channels: int) -> pictures.Photograph:
-    """A picture file in its own depth, with all that belongs to it and 1 or 3 channels; raises as `read` does."""
-    what = _header(path)
+def read_photograph(path: str | Path, channels: int, *, frame: int = 0) -> pictures.Photograph:
+    """A frame of a picture file in its own depth, with all that belongs to it and 1 or 3 channels.
+
+    Raises as `read` does, and ValueError for a frame that is not there.
+    """
+    path = Path(path)
+    what = _header(path, frame)
     if what is None:
-        return pictures.read_photograph(path, channels)
-    array = _decoded(path, what)
+        return pictures.read_photograph(path, channels, frame=frame)
+    array = _decoded(path, what, frame)
     colours = array.shape[2] // 2 * 2 - 1 if array.shape[2] in (2, 4) else array.shape[2]
     alpha = array[..., colours:] if colours < array.shape[2] else None
     pixels = np.ascontiguousarray(pictures.in_channels(array[..., :colours], channels))
-    return pictures.Photograph(pixels, alpha, what.exif, pictures.profile_for(channels, what.icc_profile))
+    profile = pictures.profile_for(channels, what.icc_profile)
+    return pictures.Photograph(pixels, alpha, what.exif, profile, what.frames)
 
 
-def save(path: Path, photograph: pictures.Photograph) -> None:
-    """Write a picture in its own depth, whole or not at all: 16 bits as PNG or TIFF.
+def save(path: str | Path, photograph: pictures.Photograph, *, quality: int | None = None) -> None:
+    """Write a picture in its own depth, whole or not at all: 16 bits as PNG or TIFF; `quality` is that of `pictures`.
 
     A 16-bit TIFF keeps the colour profile and not the EXIF. Raises ValueError for 16 bits in another format,
     ImportError if the `deep` extra is missing that 16 bits in colour or with alpha take, and OSError as
     `pictures.save` does.
     """
+    path = Path(path)
     if photograph.pixels.dtype == np.uint8:
-        pictures.save_photograph(path, photograph)
+        pictures.save_photograph(path, photograph, quality=quality)
         return
     suffix = path.suffix.lower()
     if suffix not in (".png", ".tif", ".tiff"):
@@ -60,7 +71,7 @@ def save(path: Path, photograph: pictures.Photograph) -> None:
     layers = [photograph.pixels] if photograph.alpha is None else [photograph.pixels, photograph.alpha]
     array = np.concatenate(layers, axis=2)
     try:
-        with pictures.unfinished(path) as part:
+        with unfinished(path) as part:
             if suffix == ".png":
                 part.write_bytes(_png(array, photograph))
             else:
@@ -100,10 +111,10 @@ def _write_tiff(path: Path, array: np.ndarray, photograph: pictures.Photograph) 
     )
 
 
-def _decoded(path: Path, what: "_Header") -> np.ndarray:
+def _decoded(path: Path, what: "_Header", frame: int) -> np.ndarray:
     """uint16 [H, W, 1 to 4], upright."""
     try:
-        array = _read_grey(path) if what.mode in _GREY_16 else _read_colour(path, what.format)
+        array = _read_grey(path, frame) if what.mode in _GREY_16 else _read_colour(path, what.format, frame)
     except Exception as error:
         # tifffile names the package that it lacks for a compression in an error of its own.
         if isinstance(error, ImportError) or "imagecodecs" in str(error):
@@ -132,18 +143,17 @@ class _Header(NamedTuple):
     orientation: int
     exif: bytes
     icc_profile: bytes | None
+    frames: int
 
 
-def _header(path: Path) -> _Header | None:
+def _header(path: Path, frame: int = 0) -> _Header | None:
     """What a picture of 16 bits a channel is; None for any other file. Raises ValueError for odd ones."""
     try:
-        with Image.open(path) as image:
+        with pictures.unmapped(path, frame=frame) as image:
             if not (image.mode in _GREY_16 or pictures.is_deep(image)):
                 return None
-            # Not image.getexif(), which decodes a whole PNG to find a late chunk.
-            orientation = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
-            known = (pictures.lasting_exif(image), image.info.get("icc_profile"))
-            found = _Header(str(image.format), image.mode, orientation, *known)
+            known = (pictures.lasting_exif(image), image.info.get("icc_profile"), pictures.frames_of(image))
+            found = _Header(str(image.format), image.mode, pictures.orientation(image), *known)
             inverted = isinstance(image, TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == 0
     except Exception:
         return None  # pictures.read_picture says what is wrong
@@ -154,23 +164,24 @@ def _header(path: Path) -> _Header | None:
     return found
 
 
-def _read_grey(path: Path) -> np.ndarray:
-    with pictures.unmapped(path) as image:
+def _read_grey(path: Path, frame: int) -> np.ndarray:
+    with pictures.unmapped(path, frame=frame) as image:
         image.load()  # before NumPy asks for the sides: Pillow turns a TIFF while it loads it
         return np.asarray(image).astype(np.uint16)
 
 
-def _read_colour(path: Path, file_format: str) -> np.ndarray:
+def _read_colour(path: Path, file_format: str, frame: int) -> np.ndarray:
     if file_format == "PNG":
         import imagecodecs
 
-        return imagecodecs.png_decode(path.read_bytes())
+        content, _ = optional.png_without_faults(io.BytesIO(path.read_bytes()))
+        return imagecodecs.png_decode(content.read())
     import tifffile
 
     with tifffile.TiffFile(path) as file:
-        page = file.pages.first
+        page: Any = file.pages[frame]
         array = page.asarray()
-        planes_apart = page.planarconfig == tifffile.PLANARCONFIG.SEPARATE
+        planes_apart = page.keyframe.planarconfig == tifffile.PLANARCONFIG.SEPARATE
         return np.moveaxis(array, 0, -1) if planes_apart else array
 
 

@@ -3,37 +3,33 @@
 import hashlib
 import json
 import os
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from PIL import ExifTags, Image
-
-from gan_jax.data.pictures import opened
+from gan_jax.data.pictures import frames_of, opened, orientation
 
 
 class Header(NamedTuple):
-    """What is known of a file before decoding: its bytes, its time, the upright picture's size, its mode."""
+    """What is known of a file before decoding: its bytes, its time, the upright picture's size, its mode, frames."""
 
     bytes: int
     mtime_ns: int
     width: int
     height: int
     mode: str
+    frames: int
 
 
-def read_headers(folder: Path, files: Sequence[str]) -> list[Header | str]:
+def read_headers(folder: str | Path, files: Sequence[str]) -> list[Header | str]:
     """The header of each file below a folder, cached, or the sentence that says why it cannot be used."""
     cache = _cache_file(folder)
     known = _load_cache(cache)
     # In blocks: a future for each of a million files would cost more than reading the file's header.
     blocks = [files[k : k + 256] for k in range(0, len(files), 256)]
-    with warnings.catch_warnings(), ThreadPoolExecutor(8) as pool:
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+    with ThreadPoolExecutor(8) as pool:
         done = pool.map(lambda files: [_read_header(f"{folder}/{f}", known.get(f)) for f in files], blocks)
         headers = [header for block in done for header in block]
     fresh = {file: header for file, header in zip(files, headers, strict=True) if isinstance(header, Header)}
@@ -45,19 +41,18 @@ def read_headers(folder: Path, files: Sequence[str]) -> list[Header | str]:
 def _read_header(path: str, known: Any) -> Header | str:
     try:
         stat = os.stat(path)
-        if isinstance(known, list) and known[:2] == [stat.st_size, stat.st_mtime_ns]:
+        fields = len(Header._fields)  # earlier versions knew fewer
+        if isinstance(known, list) and len(known) == fields and known[:2] == [stat.st_size, stat.st_mtime_ns]:
             return Header(*known)
         with opened(path) as image:
-            # Not image.getexif(), which decodes a whole PNG to find a late chunk. TIFF sizes are upright.
-            orientation = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
-            turned = orientation >= 5 and image.format != "TIFF"
+            turned = orientation(image) >= 5 and image.format != "TIFF"  # whose sizes are upright
             width, height = image.size[::-1] if turned else image.size
-            return Header(stat.st_size, stat.st_mtime_ns, width, height, image.mode)
+            return Header(stat.st_size, stat.st_mtime_ns, width, height, image.mode, frames_of(image))
     except (ValueError, OSError) as error:
         return str(error)
 
 
-def _cache_file(folder: Path) -> Path:
+def _cache_file(folder: str | Path) -> Path:
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     digest = hashlib.sha256(os.fsencode(os.path.abspath(folder))).hexdigest()
     return Path(home, "gan_jax", f"headers-{digest[:32]}.json")

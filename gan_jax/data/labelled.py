@@ -46,13 +46,14 @@ class ClassFolders(sources.PictureFiles):
         }
 
 
-def open_folder(root: Path, split: str, *, channels: int, limit: int | None = None) -> ClassFolders | None:
+def open_folder(root: str | Path, split: str, *, channels: int, limit: int | None = None) -> ClassFolders | None:
     """Open train, val or test below `root`: train/CLASS/x.png, or CLASS/x.png with a tenth held out as val and test.
 
     Without folders of classes the pictures have no labels. val and test stand in for each other; None if there is
     neither. `limit` is a number of pictures, spread evenly over the split. Raises FileNotFoundError where there are
     no pictures, ValueError for pictures beside the folders of classes, and in classes that training lacks.
     """
+    root = Path(root)
     if not root.is_dir():
         raise FileNotFoundError(f"no folder {root}; wanted one with a folder of pictures for each class.")
     found, trained = (

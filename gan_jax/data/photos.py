@@ -22,12 +22,12 @@ def installed() -> Path:
     return Path(spec.submodule_search_locations[0], "data")
 
 
-def prepare(folder: Path) -> dict[str, int]:
+def prepare(folder: str | Path) -> dict[str, int]:
     """Write the colour photographs as PNG files below folder/train, val and test; the number in each.
 
     Raises ModuleNotFoundError as `installed` does.
     """
-    source = installed()
+    folder, source = Path(folder), installed()
     for split, files in SPLITS.items():
         (folder / split).mkdir(parents=True, exist_ok=True)
         for file in files:

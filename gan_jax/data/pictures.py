@@ -4,23 +4,73 @@ Training and scoring see alpha over white; a `Photograph` keeps it, and all else
 """
 
 import os
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, features
 from PIL.TiffImagePlugin import TiffImageFile
+from scipy import ndimage
 
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".gif")
-MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")  # at most 8 bits a channel
+from gan_jax.data import optional
+from gan_jax.files import unfinished
+
+# Pillow's words on odd files are not for users: what matters of them is said here.
+warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
+
+# All that Pillow decodes to at most 8 bits a channel, of what people keep pictures in.
+EXTENSIONS = (
+    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".avif", ".avifs", ".bmp", ".dib",
+    ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".gif", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx",
+    ".tga", ".icb", ".vda", ".vst", ".qoi", ".psd", ".pcx", ".dcx", ".dds", ".sgi", ".rgb", ".rgba", ".bw",
+    ".ras", ".xbm", ".xpm", ".im", ".msp", ".pcd", ".pxr", ".ico", ".cur", ".icns",
+)  # fmt: skip
+_SHOWN_EXTENSIONS = ".png .jpg .webp .tif .bmp, or in another of Pillow's formats"
+# Pictures too, which are named where they are left out.
+_UNREAD = (
+    ".heic", ".heif", ".jxl", ".jxr", ".svg", ".svgz", ".eps", ".ai", ".exr", ".hdr", ".pfm", ".fit", ".fits", ".xcf",
+    ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw", ".raw", ".dcm", ".pdf", ".wmf",
+    ".emf", ".bpg",
+)  # fmt: skip
+KNOWN = (*EXTENSIONS, *_UNREAD)
+_SIGNATURES = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*", b"8BPS", b"qoif")
+# What outputs are written in: as exactly as the format can, for nothing that a network restored is to be lost again.
+_JPEG = {"format": "JPEG", "quality": 95, "subsampling": "4:4:4"}
+_SAVED: dict[str, dict[str, Any]] = {
+    **{suffix: {} for suffix in (".png", ".tif", ".tiff", ".bmp", ".ppm", ".pgm", ".pnm", ".jp2")},
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), _JPEG),
+    ".webp": {"lossless": True},
+    ".avif": {"quality": 95, "subsampling": "4:4:4"},
+}
+WRITTEN = tuple(_SAVED)
+WITH_QUALITY = (".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif")
+_LONGEST_SIDES = {"JPEG": 65_535, "WEBP": 16_383, "AVIF": 65_536}
+_ALPHALESS = (".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".ppm", ".pgm", ".pnm")
+
+MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")  # at most 8 bits a channel
 _BITS_PER_SAMPLE = 258  # tag of TIFF 6.0
-_ALPHALESS = (".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".gif")
+_WITH_FRAMES = (".gif", ".png", ".apng", ".webp", ".avif", ".avifs", ".tif", ".tiff", ".dcx", ".im")
+# Formats whose further frames are other views or layers of the one picture.
+_ONE_PICTURE = ("MPO", "PSD")
+# Below so much of full opacity, 8 of 255, nobody sees a colour: 2 levels at most.
+_INVISIBLE = 8 / 255
 
 # What EXIF says of a picture, rather than of the pixels of one file.
 _LASTING = ("ImageDescription", "Make", "Model", "Software", "DateTime", "Artist", "Copyright")
 _PASSING = ("ExifImageWidth", "ExifImageHeight", "ExifInteroperabilityOffset", "MakerNote")
+# EXIF's orientations, and what turns them upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class Photograph(NamedTuple):
@@ -30,23 +80,76 @@ class Photograph(NamedTuple):
     alpha: np.ndarray | None = None  # the same dtype [H, W, 1]
     exif: bytes = b""  # without the orientation, which the pixels have
     icc_profile: bytes | None = None  # of the pixels' colours
+    frames: int = 1  # that the file has
 
 
-def list_pictures(folder: Path, *, instead: str = "") -> list[str]:
-    """Sorted paths of the pictures below a folder, hidden ones apart; FileNotFoundError if there are none.
+class Survey(NamedTuple):
+    """The pictures below a folder, and what looks like pictures there and cannot be read; sorted relative paths."""
+
+    files: list[str]
+    left_out: list[str]
+
+    @property
+    def note(self) -> str | None:
+        """A sentence on what is left out, where anything is."""
+        if not self.left_out:
+            return None
+        named = ", ".join(self.left_out[:3]) + (", ..." if len(self.left_out) > 3 else "")
+        return f"left out {len(self.left_out)} that look like pictures and cannot be read: {named}; convert them to PNG"
+
+
+def survey(folder: str | Path) -> Survey:
+    """What there is below a folder, through links too; hidden files and folders are not looked at."""
+    folder = Path(folder)
+    files: list[str] = []
+    left_out: list[str] = []
+
+    def look(where: Path, below: str, above: frozenset[str]) -> None:
+        real = os.path.realpath(where)
+        if real in above:
+            return  # a link that leads back
+        for entry in os.scandir(where):
+            if entry.name.startswith("."):
+                continue
+            name = f"{below}{entry.name}"
+            if entry.is_dir():
+                look(where / entry.name, f"{name}/", above | {real})
+            elif entry.name.lower().endswith(EXTENSIONS):
+                files.append(name)
+            elif entry.is_file() and looks_like_picture(Path(entry.path)):
+                left_out.append(name)
+
+    if folder.is_dir():
+        look(folder, "", frozenset())
+    return Survey(sorted(files), sorted(left_out))
+
+
+def looks_like_picture(path: str | Path) -> bool:
+    """Whether a file's extension, or its first bytes, are those of a picture, be it one that cannot be read here."""
+    path = Path(path)
+    if path.name.lower().endswith(KNOWN):
+        return True
+    try:
+        with path.open("rb") as file:
+            start = file.read(16)
+    except OSError:
+        return False
+    webp_or_heif = (start[:4] == b"RIFF" and start[8:12] == b"WEBP") or start[4:12] in (b"ftypavif", b"ftypheic")
+    return webp_or_heif or start.startswith(_SIGNATURES)
+
+
+def list_pictures(folder: str | Path, *, instead: str = "") -> list[str]:
+    """Sorted paths of the pictures below a folder, as `survey` finds them; FileNotFoundError if there are none.
 
     `instead` ends that error's sentence: what else would do.
     """
-    found = []
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        below = Path(parent).relative_to(folder)
-        files = [name for name in files if name.lower().endswith(EXTENSIONS) and not name.startswith(".")]
-        found += [(below / name).as_posix() for name in files]
-    if not found:
+    folder = Path(folder)
+    files, left_out = survey(folder)
+    if not files:
         got = "no pictures in" if folder.is_dir() else "no folder"
-        raise FileNotFoundError(f"{got} {folder}; wanted files there that end in {' '.join(EXTENSIONS)}{instead}.")
-    return sorted(found)
+        beside = f" ({left_out[0]} cannot be read)" if left_out else ""
+        raise FileNotFoundError(f"{got} {folder}{beside}; wanted files there that end in {_SHOWN_EXTENSIONS}{instead}.")
+    return files
 
 
 class _RefusedError(ValueError):
@@ -54,17 +157,18 @@ class _RefusedError(ValueError):
 
 
 @contextmanager
-def opened(path: str | Path) -> Iterator[Image.Image]:
-    """Open a picture of at most 8 bits a channel; _RefusedError for another, or if the block fails."""
+def opened(path: str | Path, *, frame: int = 0) -> Iterator[Image.Image]:
+    """Open a frame of a picture of at most 8 bits a channel; _RefusedError for another, or if the block fails."""
     try:
-        with unmapped(path) as image:
+        with unmapped(path, frame=frame) as image:
             if is_deep(image):
                 raise _RefusedError(f"{path} has more than 8 bits a channel; convert it to 8 bits.")
             if image.mode not in MODES:
                 raise _RefusedError(f"{path} has mode {image.mode}; convert it to 8 bits, grey or RGB.")
             yield image
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        limit = f"{Image.MAX_IMAGE_PIXELS} pixels, Pillow's limit"
+    except Image.DecompressionBombError:
+        assert Image.MAX_IMAGE_PIXELS is not None
+        limit = f"{2 * Image.MAX_IMAGE_PIXELS:,} pixels, Pillow's limit"
         raise _RefusedError(f"{path} has more than {limit}; scale it down or cut it up.") from None
     except Exception as error:
         if isinstance(error, _RefusedError):
@@ -77,11 +181,48 @@ def opened(path: str | Path) -> Iterator[Image.Image]:
 
 
 @contextmanager
-def unmapped(path: str | Path) -> Iterator[Image.Image]:
-    """`Image.open` without Pillow's memory map, which reads a TIFF on its side by the sides it will be turned to."""
-    with Image.open(path) as image:
-        image.filename = ""  # by which it would map the file
-        yield image
+def unmapped(path: str | Path, *, frame: int = 0) -> Iterator[Image.Image]:
+    """`Image.open`, of what is not wrong beside the pixels, without Pillow's memory map: that reads a TIFF on its side
+    by the sides it will be turned to.
+
+    Raises what `Image.open` raises, and ValueError for a frame that is not there.
+    """
+    with open(path, "rb") as file:
+        content, profile = optional.png_without_faults(file)
+        with _pillow(content) as image:
+            if frame:
+                last = frames_of(image) - 1
+                if not 0 <= frame <= last:
+                    raise _RefusedError(f"{path} has no frame {frame}; wanted 0{f' to {last}' if last else ''}.")
+                image.seek(frame)
+            if profile:
+                image.info["icc_profile"] = profile
+            yield image
+
+
+def _pillow(file: Any) -> Image.Image:
+    try:
+        return Image.open(file)
+    except (Image.DecompressionBombError, OSError) as error:
+        bare = None if getattr(error, "errno", None) or isinstance(error, Image.DecompressionBombError) else file
+        bare = bare and optional.jpeg_without_extras(bare)
+        if bare is None:
+            raise
+        return Image.open(bare)
+
+
+def frames_of(image: Image.Image) -> int:
+    """The frames of an animation or the pages of a document, of an opened file: 1 for any other."""
+    return 1 if image.format in _ONE_PICTURE else getattr(image, "n_frames", 1)
+
+
+def count_frames(path: str | Path) -> int:
+    """The frames or pages of a picture file; 1 of what cannot be read, too, whose reader says why."""
+    try:
+        with unmapped(path) as image:
+            return frames_of(image)
+    except Exception:
+        return 1
 
 
 def is_deep(image: Image.Image) -> bool:
@@ -94,30 +235,78 @@ def is_deep(image: Image.Image) -> bool:
     return any(";16" in str(tile.args) or (tile.codec_name == "ppm" and tile.args[1] > 255) for tile in tiles)
 
 
-def read_picture(path: Path) -> Image.Image:
+def read_picture(path: str | Path) -> Image.Image:
     """Decode to "L" or "RGB": first frame, EXIF orientation applied, palette expanded, alpha over white.
 
     Raises ValueError naming the file if it is damaged, huge, or of more than 8 bits a channel.
     """
     with opened(path) as image:
-        ImageOps.exif_transpose(image, in_place=True)
+        image = _upright(image)
         if image.has_transparency_data:
             white = Image.new("RGBA", image.size, "white")
-            return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+            return Image.alpha_composite(white, _with_alpha(image)).convert("RGB")
         return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
-def read_photograph(path: Path, channels: int) -> Photograph:
-    """A picture file of at most 8 bits a channel, with all that belongs to it; raises as `read_picture` does."""
-    with opened(path) as image:
-        exif, icc_profile = lasting_exif(image), image.info.get("icc_profile")
-        ImageOps.exif_transpose(image, in_place=True)
+def read_photograph(path: str | Path, channels: int, *, frame: int = 0) -> Photograph:
+    """A frame of a picture file of at most 8 bits a channel, with all that belongs to it; raises as `read_picture`."""
+    with opened(path, frame=frame) as image:
+        exif, icc_profile, frames = lasting_exif(image), image.info.get("icc_profile"), frames_of(image)
+        image = _upright(image)
         alpha = None
         if image.has_transparency_data:
-            image = image.convert("RGBA")
+            image = _with_alpha(image)
             alpha = np.asarray(image.getchannel("A"))[..., None]
         pixels = as_array(image, channels)
-    return Photograph(pixels, alpha, exif, profile_for(channels, icc_profile))
+    return Photograph(pixels, alpha, exif, profile_for(channels, icc_profile), frames)
+
+
+def orientation(image: Image.Image) -> int:
+    """EXIF's orientation of an opened file, 1 to 8; 1, upright, where nothing readable says another."""
+    try:
+        # Not image.getexif(), which decodes a whole PNG to find a late chunk.
+        return int(Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1))
+    except Exception:  # of a damaged block decoders raise nearly anything, and the pixels are whole without it
+        return 1
+
+
+def notes(roots: Iterable[str | Path]) -> list[str]:
+    """Sentences on what of each folder is left out."""
+    surveys = {str(root): survey(root).note for root in roots if Path(root).is_dir()}
+    return [f"{root}: {note}." for root, note in surveys.items() if note]
+
+
+def frame_notes(paths: Iterable[str | Path]) -> list[str]:
+    """Sentences on the files of which only the first of several frames is used."""
+    counts = {str(path): count_frames(path) for path in paths if Path(path).suffix.lower() in _WITH_FRAMES}
+    return [f"{path} has {count} frames, of which the first is taken." for path, count in counts.items() if count > 1]
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()  # Pillow turns a TIFF meanwhile
+    turn = _TURNS.get(orientation(image)) if image.format != "TIFF" else None
+    return image if turn is None else image.transpose(turn)
+
+
+def _with_alpha(image: Image.Image) -> Image.Image:
+    return (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+
+
+def seen_colours(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Pixels [H, W, C] whose colours nobody sees, for want of alpha [H, W, 1], have those of the nearest that is seen.
+
+    What enlarges a picture, or looks at a pixel's neighbours, would else mix colours into it that were never shown.
+    """
+    limit = _INVISIBLE * np.iinfo(alpha.dtype).max
+    opacity = alpha[..., 0]
+    if opacity.min() > limit or opacity.max() == 0:
+        return pixels
+    seen = opacity > min(limit, opacity.max() - 1)
+    rows, columns = ndimage.distance_transform_edt(~seen, return_distances=False, return_indices=True)
+    # Gradually, so that a fading shadow has no edge.
+    own = np.minimum(alpha / limit, 1.0).astype(np.float32)
+    mixed = own * pixels + (1.0 - own) * pixels[rows, columns]
+    return np.where(seen[..., None], pixels, np.floor(mixed + 0.5).astype(pixels.dtype))
 
 
 def lasting_exif(image: Image.Image) -> bytes:
@@ -164,7 +353,7 @@ def as_array(image: Image.Image, channels: int) -> np.ndarray:
     return array.reshape(*array.shape[:2], channels)
 
 
-def read(path: Path, channels: int) -> np.ndarray:
+def read(path: str | Path, channels: int) -> np.ndarray:
     """A picture file as uint8 [H, W, channels]; raises ValueError as `read_picture` does."""
     return as_array(read_picture(path), channels)
 
@@ -179,7 +368,7 @@ def pad(image_u8: np.ndarray, multiple: int) -> np.ndarray:
     return np.pad(image_u8, edges, mode="reflect" if min(height, width) > 1 else "edge")
 
 
-def save(path: Path, image_u8: np.ndarray) -> None:
+def save(path: str | Path, image_u8: np.ndarray) -> None:
     """Write uint8 [H, W, 1 or 3] in the format that the extension names, whole or not at all.
 
     Raises OSError where the system refuses: no room, no permission, a file in place of a folder.
@@ -187,32 +376,39 @@ def save(path: Path, image_u8: np.ndarray) -> None:
     save_photograph(path, Photograph(image_u8))
 
 
-def save_photograph(path: Path, photograph: Photograph) -> None:
+def save_photograph(path: str | Path, photograph: Photograph, *, quality: int | None = None) -> None:
     """The same with all that belongs to a picture of 8 bits a channel, or of 16 in grey without alpha.
 
-    Formats without alpha get it over white.
+    JPEG and AVIF have quality 95 and full colour, WebP is lossless, unless a `quality` of 1 to 100 is given. Formats
+    without alpha get it over white. Raises ValueError where the format cannot hold the picture.
     """
-    pixels, alpha, exif, icc_profile = photograph
+    path = Path(path)
+    pixels, alpha, exif, icc_profile, _ = photograph
+    suffix = path.suffix.lower()
+    require_written(path)
+    known: dict[str, Any] = dict(_SAVED[suffix])
+    if quality is not None and suffix in WITH_QUALITY:
+        known |= {"quality": quality, "lossless": False} if suffix == ".webp" else {"quality": quality}
+    kind = known.get("format", suffix[1:].upper())
+    if max(pixels.shape[:2]) > (longest := _LONGEST_SIDES.get(kind, 2**31)):
+        raise ValueError(f"{kind} holds sides of at most {longest:,} pixels; write .png")
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    if alpha is not None and path.suffix.lower() in _ALPHALESS:
+    if alpha is not None and suffix in _ALPHALESS:
         white = Image.new(picture.mode, picture.size, "white")
         picture = Image.composite(picture, white, Image.fromarray(alpha[..., 0]))
     elif alpha is not None:
         picture.putalpha(Image.fromarray(alpha[..., 0]))
-    known: dict[str, Any] = {"exif": exif} if exif else {}
-    if icc_profile:
-        known["icc_profile"] = icc_profile
+    known |= {"exif": exif} if exif else {}
+    known |= {"icc_profile": icc_profile} if icc_profile else {}
     with unfinished(path) as part:
         picture.save(part, **known)
 
 
-@contextmanager
-def unfinished(path: Path) -> Iterator[Path]:
-    """Where to write what shall become `path` when it is whole; gone if the block fails."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        yield part
-        part.replace(path)
-    finally:  # on a full disk it would take the room of another
-        part.unlink(missing_ok=True)
+def require_written(path: str | Path) -> None:
+    """Raises ValueError where no picture is written under that extension."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in WRITTEN or (suffix == ".avif" and not features.check("avif")):
+        raise ValueError(
+            f"{path}: pictures are not written as {suffix or 'a file without extension'}; wanted .png, "
+            ".jpg, .webp, .tif, .bmp, .ppm, .jp2 or .avif."
+        )

@@ -15,7 +15,7 @@ _SPLITS = {
 class Prepared:
     """The labelled pictures of a split of a data set such as mnist or cifar10; see `labelled`."""
 
-    def __init__(self, name: str, split: str, *, folder: Path | None = None, limit: int | None = None) -> None:
+    def __init__(self, name: str, split: str, *, folder: str | Path | None = None, limit: int | None = None) -> None:
         """Opens train, val or test; a twentieth of train is val where there is no validation split.
 
         `folder` is where data sets are, ~/tensorflow_datasets unless given. Raises FileNotFoundError where it is not
@@ -45,7 +45,7 @@ class PreparedPairs:
     Raises what `Prepared` raises.
     """
 
-    def __init__(self, name: str, split: str, *, folder: Path | None = None, limit: int | None = None) -> None:
+    def __init__(self, name: str, split: str, *, folder: str | Path | None = None, limit: int | None = None) -> None:
         self._name, self._split = name, split
         wanted = "low and high resolution: div2k/bicubic_x2, div2k/bicubic_x4"
         _, self._part, self._records = _opened(name, split, folder, ("hr", "lr"), wanted)
@@ -62,11 +62,13 @@ class PreparedPairs:
         return {"name": f"{self._split}_{i:05d}", "target": record["hr"], "source": record["lr"]}
 
 
-def _opened(name: str, split: str, folder: Path | None, features: tuple[str, ...], wanted: str) -> tuple[Any, str, Any]:
+def _opened(
+    name: str, split: str, folder: str | Path | None, features: tuple[str, ...], wanted: str
+) -> tuple[Any, str, Any]:
     """What is known of a data set, the part of it that a split is, and that part's records."""
     import tensorflow_datasets as tfds  # half a second, for those who use it
 
-    builder = tfds.builder_from_directory(_prepared(name, (folder or HOME).expanduser()))
+    builder = tfds.builder_from_directory(_prepared(name, Path(folder or HOME).expanduser()))
     missing = [key for key in features if key not in builder.info.features]
     if missing:
         raise ValueError(f"the data set {name} has no {' and no '.join(missing)}; take one of {wanted}.")

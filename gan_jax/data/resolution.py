@@ -27,11 +27,11 @@ _DIV2K = {"train": "DIV2K_train", "val": "DIV2K_valid"}
 class Photographs:
     """Photographs of one folder, and beside each its low resolution where `low` names them."""
 
-    folder: Path
+    folder: str | Path
     files: tuple[str, ...]
     channels: int
     scale: int
-    low_folder: Path | None = None
+    low_folder: str | Path | None = None
     low_files: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -52,10 +52,10 @@ class Photographs:
     def __getitem__(self, i: int) -> dict[str, Any]:
         item = {
             "name": Path(self.files[i]).with_suffix("").as_posix(),
-            "target": pictures.read(self.folder / self.files[i], self.channels),
+            "target": pictures.read(Path(self.folder, self.files[i]), self.channels),
         }
         if self.low_folder is not None:
-            item["source"] = pictures.read(self.low_folder / self.low_files[i], self.channels)
+            item["source"] = pictures.read(Path(self.low_folder, self.low_files[i]), self.channels)
         return item
 
     def check(self, smallest: int) -> None:
@@ -63,7 +63,7 @@ class Photographs:
         high = read_headers(self.folder, self.files)
         low = read_headers(self.low_folder, self.low_files) if self.low_folder is not None else [None] * len(high)
         for i, (large, small) in enumerate(zip(high, low, strict=True)):
-            path = self.folder / self.files[i]
+            path = Path(self.folder, self.files[i])
             broken = next((header for header in (large, small) if isinstance(header, str)), None)
             if broken:
                 raise ValueError(broken)
@@ -83,8 +83,8 @@ class Photographs:
                 )
 
     def _paths(self) -> list[Path]:
-        low = [] if self.low_folder is None else [self.low_folder / file for file in self.low_files]
-        return [*(self.folder / file for file in self.files), *low]
+        low = [] if self.low_folder is None else [Path(self.low_folder, file) for file in self.low_files]
+        return [*(Path(self.folder, file) for file in self.files), *low]
 
 
 class Installed:
@@ -131,7 +131,13 @@ class Enlarged:
 
 
 def open_split(
-    root: Path, split: str, *, low_root: Path | None = None, scale: int, channels: int, limit: int | None = None
+    root: str | Path,
+    split: str,
+    *,
+    low_root: str | Path | None = None,
+    scale: int,
+    channels: int,
+    limit: int | None = None,
 ) -> Photographs | None:
     """Open train, val or test of a folder of photographs; None where there is no such split.
 
@@ -139,6 +145,7 @@ def open_split(
     of a folder without any a tenth is held out. `low_root` has the same layout in low resolution, names with or
     without an "x4" at the end. Raises FileNotFoundError for missing folders, ValueError for names without a partner.
     """
+    root = Path(root)
     if not root.is_dir():
         raise FileNotFoundError(f"no folder {root}; wanted photographs in it, or in folders train, val and test.")
     folder = _split_folder(root, split, "_HR")
@@ -150,7 +157,7 @@ def open_split(
         return None
     if low_root is None:
         return Photographs(folder, chosen, channels, scale)
-    low_folder = _split_folder(low_root, split, f"_LR_bicubic/X{scale}")
+    low_folder = _split_folder(Path(low_root), split, f"_LR_bicubic/X{scale}")
     if low_folder is None or not low_folder.is_dir():
         raise FileNotFoundError(f"no {split} pictures in {low_root}; wanted the layout of {root} in low resolution.")
     by_stem = {Path(file).with_suffix("").as_posix(): file for file in pictures.list_pictures(low_folder)}
@@ -178,7 +185,7 @@ def mod_cropped(picture: np.ndarray, scale: int) -> np.ndarray:
     return picture[: picture.shape[0] // scale * scale, : picture.shape[1] // scale * scale]
 
 
-def shrink_files(jobs: Iterable[tuple[Path, Path]], scale: int, shrink: Shrink) -> list[str]:
+def shrink_files(jobs: Iterable[tuple[str | Path, str | Path]], scale: int, shrink: Shrink) -> list[str]:
     """Reads each input as RGB, writes it in low resolution, and says of those that failed why they did."""
     failures = []
     for source, output in jobs:

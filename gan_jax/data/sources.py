@@ -26,7 +26,7 @@ STAND_INS = {"train": ("train",), "val": ("val", "test"), "test": ("test", "val"
 class PictureFiles:
     """The files of one split: files[i] are the paths of element i below `folders`, the one or A's and B's."""
 
-    folders: tuple[Path, ...]
+    folders: tuple[str | Path, ...]
     files: Sequence[tuple[str, ...]]
 
     def __len__(self) -> int:
@@ -38,7 +38,7 @@ class PictureFiles:
 
     def paths(self, i: int) -> list[Path]:
         """The files of element i."""
-        return [folder / file for folder, file in zip(self.folders, self.files[i], strict=True)]
+        return [Path(folder, file) for folder, file in zip(self.folders, self.files[i], strict=True)]
 
     @cached_property
     def fingerprint(self) -> str:
@@ -184,7 +184,7 @@ class Exchanged:
 
 
 def open_pairs(
-    root: Path,
+    root: str | Path,
     split: str,
     *,
     direction: Literal["AtoB", "BtoA"] = "AtoB",
@@ -201,7 +201,7 @@ def open_pairs(
     Of a split's sorted pairs the first `limit` are opened. FileNotFoundError where there are no pictures;
     ValueError for names without a partner and for settings that cannot be met.
     """
-    channels = (source_channels, target_channels)
+    root, channels = Path(root), (source_channels, target_channels)
     if not set(channels) <= {1, 3}:
         raise ValueError(
             f"pictures of {source_channels} and {target_channels} channels are asked for; "
@@ -220,7 +220,7 @@ def open_pairs(
 
 
 def open_side(
-    root: Path, split: str, side: Literal["A", "B"], *, key: str, channels: int, limit: int | None = None
+    root: str | Path, split: str, side: Literal["A", "B"], *, key: str, channels: int, limit: int | None = None
 ) -> Pictures | None:
     """Open the pictures of kind A or B, which know no pairs, of train, val, test or another split of the folder `root`.
 
@@ -229,6 +229,7 @@ def open_side(
     pictures the first `limit` are opened. FileNotFoundError where there are none to train on; ValueError for a limit
     that leaves none.
     """
+    root = Path(root)
     _require(root, limit)
     layouts: list[Layout] = [lambda name: (root / f"{name}{side}",), lambda name: (root / side / name,)]
     for at in layouts:

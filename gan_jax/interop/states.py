@@ -21,8 +21,9 @@ _CHAINER = {"W": "weight", "b": "bias", "gamma": "weight", "beta": "bias"}
 _CHAINER |= {"avg_mean": "running_mean", "avg_var": "running_var", "N": COUNTS}
 
 
-def load(path: Path) -> Any:
+def load(path: str | Path) -> Any:
     """What a file holds: dicts of arrays, Chainer's by PyTorch's names. Raises as `torch_file.load` does."""
+    path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; name a .pth, .pt, .safetensors or .npz file.")
     if path.suffix == ".npz" or chainer_file.is_snapshot(path):

@@ -1,7 +1,10 @@
+import os
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
+from gan_jax import files
 from gan_jax.data import pictures
 
 
@@ -118,8 +121,160 @@ def test_channels_are_brought_to_what_is_wanted():
             np.testing.assert_array_equal(grey[..., 0], np.asarray(Image.fromarray(array).convert("L")))
 
 
+def test_every_extension_that_is_listed_is_read(tmp_path):
+    """Those that Pillow writes, that is; what it reads alone has no file to try."""
+    plain, written = Image.fromarray(colours(8, 8)), 0
+    for suffix in pictures.EXTENSIONS:
+        path = tmp_path / f"a{suffix}"
+        try:
+            (plain if suffix not in (".xbm", ".msp") else plain.convert("1")).save(path)
+        except (KeyError, ValueError, OSError):  # no writer
+            path.unlink(missing_ok=True)
+            continue
+        written += 1
+        assert pictures.read(path, 3).shape[2] == 3, suffix
+    assert written > 30
+    assert len(pictures.list_pictures(tmp_path)) == written
+    assert pictures.survey(tmp_path).note is None
+
+
+def test_what_looks_like_a_picture_and_is_left_out_is_named(tmp_path):
+    pictures.save(tmp_path / "a.png", colours())
+    pictures.save(tmp_path / "b.jpg", colours())
+    (tmp_path / "b.jpg").rename(tmp_path / "without extension")
+    pictures.save(tmp_path / "sub" / "c.webp", colours())
+    (tmp_path / "sub" / "c.webp").rename(tmp_path / "sub" / "c.webp_")
+    (tmp_path / "phone.HEIC").write_bytes(bytes(32))
+    for name in ("notes.txt", "list.csv", ".hidden.png"):
+        (tmp_path / name).write_text("no picture")
+    found = pictures.survey(tmp_path)
+    assert found == (["a.png"], ["phone.HEIC", "sub/c.webp_", "without extension"])
+    assert found.note == (
+        "left out 3 that look like pictures and cannot be read: phone.HEIC, sub/c.webp_, without extension; "
+        "convert them to PNG"
+    )
+    assert pictures.notes([tmp_path, tmp_path / "a.png"]) == [f"{tmp_path}: {found.note}."]
+
+
+def test_a_pipe_is_no_picture(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert pictures.survey(tmp_path) == ([], [])
+    (tmp_path / "x").write_bytes(b"GIF89a")
+    assert pictures.looks_like_picture(tmp_path / "x")
+    assert not pictures.looks_like_picture(tmp_path / "nowhere")
+
+
+def test_links_are_followed_and_do_not_go_round(tmp_path):
+    pictures.save(tmp_path / "there" / "a.png", colours())
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "linked").symlink_to(tmp_path / "there")
+    (tmp_path / "here" / "b.png").symlink_to(tmp_path / "there" / "a.png")
+    (tmp_path / "there" / "back").symlink_to(tmp_path / "here")
+    assert pictures.list_pictures(tmp_path / "here") == ["b.png", "linked/a.png"]
+
+
+def test_a_folder_that_may_not_be_looked_into_is_said(tmp_path, monkeypatch):
+    def refused(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(pictures.os, "scandir", refused)
+    with pytest.raises(PermissionError):
+        pictures.list_pictures(tmp_path)
+
+
+def test_a_limit_is_called_a_limit(tmp_path, monkeypatch):
+    pictures.save(tmp_path / "a.png", colours(40, 40))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 700)
+    with pytest.raises(ValueError, match="has more than 1,400 pixels, Pillow's limit; scale it down or cut it up"):
+        pictures.read(tmp_path / "a.png", 3)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 900)
+    assert pictures.read(tmp_path / "a.png", 3).shape == (40, 40, 3), "up to twice the number Pillow only warns"
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp", ".avif", ".jp2", ".png", ".tif", ".bmp"])
+def test_outputs_are_as_exact_as_their_format_can(tmp_path, suffix):
+    """Colours that change from pixel to pixel survive: no halved chroma, no quality of 75."""
+    smooth = np.kron(np.random.default_rng(0).integers(60, 200, (4, 4, 3)), np.ones((4, 4, 1))).astype(np.uint8)
+    smooth[::2, :, 0] += 40
+    pictures.save(tmp_path / f"a{suffix}", smooth)
+    error = np.abs(pictures.read(tmp_path / f"a{suffix}", 3).astype(int) - smooth)
+    assert error.mean() < (2.5 if suffix in (".jpg", ".avif") else 1e-9)
+    if suffix in pictures.WITH_QUALITY:
+        pictures.save_photograph(tmp_path / f"b{suffix}", pictures.Photograph(smooth), quality=5)
+        assert (tmp_path / f"b{suffix}").stat().st_size < (tmp_path / f"a{suffix}").stat().st_size
+
+
+def test_jpegs_have_quality_95_and_full_colour(tmp_path):
+    pictures.save(tmp_path / "a.jpg", colours(16, 16))
+    Image.fromarray(colours(16, 16)).save(tmp_path / "b.jpg", quality=95, subsampling=0)
+    with Image.open(tmp_path / "a.jpg") as a, Image.open(tmp_path / "b.jpg") as b:
+        assert a.quantization == b.quantization
+        assert a.layer == b.layer
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.heic", "a", "a.txt"])
+def test_what_holds_no_picture_is_not_written(tmp_path, name):
+    with pytest.raises(ValueError, match=r"pictures are not written as .*wanted .png"):
+        pictures.save(tmp_path / name, colours())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_picture_too_large_for_its_format_is_said(tmp_path):
+    with pytest.raises(ValueError, match="WEBP holds sides of at most 16,383 pixels"):
+        pictures.save(tmp_path / "a.webp", np.zeros((1, 16_384, 1), np.uint8))
+
+
+def test_frames_are_counted_and_chosen(tmp_path):
+    frames = [Image.new("L", (4, 4), 50 * k) for k in range(3)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    frames[0].save(tmp_path / "a.mpo", save_all=True, append_images=frames[1:])
+    pictures.save(tmp_path / "a.png", colours())
+    (tmp_path / "b.gif").write_bytes(b"no picture")
+    counts = [pictures.count_frames(tmp_path / name) for name in ("a.gif", "a.mpo", "a.png", "b.gif")]
+    assert counts == [3, 1, 1, 1], "the views of a camera's file are one picture"
+    assert pictures.frame_notes(tmp_path.iterdir()) == [
+        f"{tmp_path / 'a.gif'} has 3 frames, of which the first is taken."
+    ]
+    read = pictures.read_photograph(tmp_path / "a.gif", 1, frame=2)
+    assert (read.pixels == 100).all()
+    assert read.frames == 3
+
+
+def test_colours_that_hardly_anybody_sees_fade_into_those_that_are_seen():
+    pixels = np.array([[[200], [100], [50], [10]]], np.uint8)
+    alpha = np.array([[[255], [9], [4], [0]]], np.uint8)
+    seen = pictures.seen_colours(pixels, alpha)
+    assert seen[0, :, 0].tolist() == [200, 100, 75, 100], "4 of 255 is half way to where a colour counts"
+    same = pictures.seen_colours(pixels, np.full((1, 4, 1), 255, np.uint8))
+    assert same is pixels
+    assert pictures.seen_colours(pixels, np.zeros((1, 4, 1), np.uint8)) is pixels, "nothing is seen"
+    faint = pictures.seen_colours(pixels, np.array([[[3], [3], [0], [0]]], np.uint8))
+    assert faint[0, :, 0].tolist() == [200, 100, 100, 100]
+
+
+def test_frames_and_turns_of_an_opened_file(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    Image.fromarray(colours()).save(tmp_path / "a.jpg", exif=exif)
+    with Image.open(tmp_path / "a.jpg") as image:
+        assert (pictures.frames_of(image), pictures.orientation(image)) == (1, 8)
+    assert pictures.read(tmp_path / "a.jpg", 3).shape == (6, 4, 3)
+    pictures.require_written(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_pictures_are_turned_as_pillow_turns_them(tmp_path, turn):
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    for name in ("a.png", "a.tif", "a.webp"):
+        Image.fromarray(colours()).save(tmp_path / name, exif=exif, lossless=True)
+        with Image.open(tmp_path / name) as image:
+            upright = np.asarray(ImageOps.exif_transpose(image))
+        np.testing.assert_array_equal(pictures.read(tmp_path / name, 3), upright)
+
+
 def test_what_is_unfinished_goes(tmp_path):
-    with pytest.raises(FileNotFoundError), pictures.unfinished(tmp_path / "a.png") as part:
+    with pytest.raises(FileNotFoundError), files.unfinished(tmp_path / "a.png") as part:
         (part.parent / "missing").read_bytes() if part.write_bytes(b"half") else None
     assert not list(tmp_path.iterdir())
 

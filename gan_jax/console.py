@@ -1,0 +1,124 @@
+"""Terminals: streams that print names of any bytes and outlive their terminal, and counts of long work."""
+
+import codecs
+import errno
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+_NAMES = "gan_jax.names"  # the error handler below, as codecs know it
+_INTERVAL = 60.0  # seconds between lines of a count that is not on a terminal
+
+
+def _as_bytes(error: UnicodeError) -> tuple[str | bytes, int]:
+    """What an encoding cannot say: bytes of a file's name as they are, any other character escaped."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    first = error.object[error.start]
+    if "\udc80" <= first <= "\udcff":
+        return bytes([ord(first) - 0xDC00]), error.start + 1
+    return first.encode("unicode_escape"), error.start + 1
+
+
+codecs.register_error(_NAMES, _as_bytes)
+
+
+class Lasting:
+    """A stream whose reader may go away or whose disk may be full: what is written then goes nowhere.
+
+    `lost` is why something did not arrive; a reader that wanted no more, `| head`, is no loss.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.lost: OSError | None = None
+
+    def write(self, text: str) -> int:
+        """Writes, or not."""
+        try:
+            return self._stream.write(text)
+        except OSError as error:
+            self._bury(error)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flushes, or not."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            self._bury(error)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def _bury(self, error: OSError) -> None:
+        if error.errno != errno.EPIPE:
+            self.lost = self.lost or error
+        # What is still in its buffer, and what libraries write beside Python, must go somewhere too.
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+
+
+@contextmanager
+def lasting_streams() -> Iterator[None]:
+    """Within this context stdout and stderr are `Lasting` and print any file's name; closed ones go nowhere."""
+    before = sys.stdout, sys.stderr
+    opened = [open(os.devnull, "w") if stream is None else None for stream in before]  # noqa: SIM115 - closed below
+    streams = [Lasting(stream or nowhere) for stream, nowhere in zip(before, opened, strict=True)]
+    for stream in streams:
+        with suppress(AttributeError, OSError, ValueError):
+            stream.reconfigure(errors=_NAMES)
+    sys.stdout, sys.stderr = streams  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        for stream in streams:
+            stream.flush()
+        sys.stdout, sys.stderr = before
+        for nowhere in opened:
+            if nowhere is not None:
+                nowhere.close()
+
+
+def lost() -> OSError | None:
+    """Why something printed on a lasting stdout did not arrive; None where all did."""
+    sys.stdout.flush()
+    return getattr(sys.stdout, "lost", None)
+
+
+class Count:
+    """How far a long piece of work is, on stderr: on a terminal a line that is written over, else one each minute."""
+
+    def __init__(self, what: str) -> None:
+        self._what, self._began = what, time.monotonic()
+        self._last = self._began
+        self._open = False
+
+    def __call__(self, done: int, total: int) -> None:
+        """Called after each piece."""
+        now = time.monotonic()
+        words = f"{self._what} {done}/{total}"
+        if done and done < total:
+            words += f", {_clock((now - self._began) / done * (total - done))} to go"
+        if sys.stderr.isatty():
+            self._open = done < total
+            print(f"\r{words:<60}", end="" if self._open else "\n", file=sys.stderr, flush=True)
+        elif now - self._last > _INTERVAL and done < total:
+            self._last = now
+            print(words, file=sys.stderr, flush=True)
+
+    def end_line(self) -> None:
+        """Ends the line that is written over, before something else is printed."""
+        if self._open:
+            self._open = False
+            print(file=sys.stderr)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

@@ -1,0 +1,68 @@
+"""Files: written whole or not at all, under names of any bytes that the system allows."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_LONGEST_NAME = 255  # bytes, where the system does not say
+_LONGEST_EXTENSION = 16  # of what a writer may look at to choose its format
+
+
+@contextmanager
+def unfinished(path: str | Path) -> Iterator[Path]:
+    """Where to write what shall become `path` when it is whole; gone if the block fails. Folders above are made."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(part_name(path.name))
+    try:
+        yield part
+        part.replace(path)
+    finally:  # on a full disk it would take the room of another
+        part.unlink(missing_ok=True)
+
+
+def part_name(name: str) -> str:
+    """The hidden name, short whatever the length of `name`, of a file that is not whole yet; with the extension."""
+    digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
+    extension = os.path.splitext(name)[1]
+    return f".{digest}.part{extension if len(os.fsencode(extension)) <= _LONGEST_EXTENSION else ''}"
+
+
+def is_part(name: str) -> bool:
+    """Whether a name is that of a file which a kill left unfinished; earlier versions called them .tmp."""
+    return name.endswith((".part", ".tmp")) or os.path.splitext(name)[0].endswith(".part")
+
+
+def write(path: str | Path, content: str | bytes) -> None:
+    """Writes a file whole or not at all; text as UTF-8, in which names of files keep their bytes.
+
+    Raises OSError where the system refuses.
+    """
+    content = content if isinstance(content, bytes) else content.encode("utf-8", "surrogateescape")
+    with unfinished(path) as part:
+        part.write_bytes(content)
+
+
+def shown(name: str | Path) -> str:
+    """A name in characters that any page or table takes: what is no text, or would move the cursor, is escaped."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def require_possible(path: str | Path) -> None:
+    """Raises ValueError where the file system can hold no file or folder of that path's names: they are too long."""
+    path = Path(path)
+    missing = [path]
+    while not os.path.exists(missing[-1].parent) and missing[-1].parent != missing[-1]:
+        missing.append(missing[-1].parent)
+    longest = _LONGEST_NAME
+    with suppress(OSError, ValueError, AttributeError):
+        longest = os.pathconf(missing[-1].parent, "PC_NAME_MAX")
+    for name in (part.name for part in missing):
+        if (length := len(os.fsencode(name))) > longest:
+            raise ValueError(
+                f"a file or folder called {shown(name)[:40]}... cannot be made: its name has {length} bytes, and the "
+                f"file system takes {longest}; give a shorter name."
+            )
