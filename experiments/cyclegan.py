@@ -139,7 +139,7 @@ def experiment(config: Config) -> Experiment:
     per_epoch = run.steps_per_epoch(config, len(train))
     forward, backward = config.cycle_weights
     method = cyclegan(
-        *(networks.from_linen(module) for module in (*painters.values(), critic, critic)),
+        *(translators.fresh(config, module) for module in (*painters.values(), critic, critic)),
         generator_tx=flags.adam(config, per_epoch),
         critic_tx=translators.critic_tx(config, per_epoch),
         adversarial=games.GAN_MODES[config.gan_mode],

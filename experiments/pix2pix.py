@@ -135,8 +135,8 @@ def experiment(config: Config, open_split: Callable[[Config, str], Source | None
     painter, critic = translators.generator_module(config, config.output_nc), translators.critic_module(config)
     per_epoch = run.steps_per_epoch(config, len(train))
     method = pix2pix(
-        translators.network(config, painter, "generator"),
-        translators.network(config, critic, "critic"),
+        translators.network(config, painter, "generator", translators.fresh(config, painter)),
+        translators.network(config, critic, "critic", translators.fresh(config, critic)),
         generator_tx=flags.adam(config, per_epoch),
         critic_tx=translators.critic_tx(config, per_epoch),
         adversarial=games.GAN_MODES[config.gan_mode],

@@ -93,6 +93,8 @@ def ablate(config: ImageConfig, experiment: Callable[[Any], Experiment]) -> int:
     """
     if not pairs.is_embedded(config):
         raise ValueError("ablate scores labels, which only the embedded facades know; leave out --dataroot.")
+    if config.from_step is not None or config.from_epoch is not None:
+        raise ValueError("--from_step and --from_epoch go back in one run, and ablate makes many; leave them out.")
     smallest = max(3 * 2 ** cell["n_layers_D"] for cell in CELLS.values())
     if min(transforms.height_width(config.crop_size)) < smallest:
         raise ValueError(

@@ -120,6 +120,10 @@ class Config(resolution.Config):
             raise ValueError(
                 f"--netD vggstyle judges crops of 128 or 256; --gt_size is {self.gt_size}: take --netD srgan_pool."
             )
+        if self.stage == "both" and self.from_step is not None:
+            raise ValueError(
+                "--from_step goes back in one run, and --stage both makes two; give the stage's own command."
+            )
         if self.stage == "both" and (self.preset or "").startswith("srgan-"):
             instead = str(self.preset).replace("srgan-", "srresnet-")
             raise ValueError(f"{self.preset} is the second stage alone; both are {instead} --stage both.")
@@ -272,7 +276,7 @@ def experiment(config: Config) -> Experiment:
         degradation=degrade.describe(made) if resolution.makes_low(config) else None,
         **ranges,
     )
-    generator = translators.network(config, painter, "generator")
+    generator = translators.network(config, painter, "generator", networks.from_linen(painter))
     described, specs = {"generator": networks.describe(painter)}, {"generator": spec}
     if config.stage == "srresnet":
         method = srresnet(generator, loss=PIXEL_LOSSES[config.pixel_loss], **common)
@@ -287,7 +291,7 @@ def experiment(config: Config) -> Experiment:
             described["content"] = {**networks.describe(trained.module), "digest": trained.digest}
         method = srgan(
             generator,
-            translators.network(config, judge, "critic"),
+            translators.network(config, judge, "critic", networks.from_linen(judge)),
             critic_tx=clipped(tx, config.clip) if config.gan_mode == "wasserstein" else tx,
             content=content,
             content_weight=config.content_weight,

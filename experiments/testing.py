@@ -19,7 +19,7 @@ from urllib.parse import quote
 import numpy as np
 import tyro
 
-from gan_jax import errors, evaluate, flags, generator, incumbent, infer, run
+from gan_jax import errors, evaluate, flags, folders, generator, incumbent, infer, run
 from gan_jax.data import pictures, sources, transforms
 from gan_jax.generator import Generator
 
@@ -38,10 +38,11 @@ class Config:
     """Where pictures are written, below NAME/PHASE_EPOCH."""
     model: Literal["pix2pix", "cycle_gan", "test"] = "pix2pix"
     """pix2pix: pairs, which are scored; cycle_gan: two kinds of pictures, in both directions; test: single pictures."""
-    phase: Literal["test", "val", "train"] = "test"
-    """Split of the pairs."""
-    epoch: Literal["latest", "best"] = "latest"
-    """The run's last generator, or its best on the validation pictures."""
+    phase: str = "test"
+    """Split of the pictures: test, val, train, or another folder beside those."""
+    epoch: str = "latest"
+    """latest: the run's last generator. best: its best on the validation pictures. Or the number of an epoch that
+    --save_epoch_freq kept."""
     num_test: int | None = None
     """Only the first so many pictures."""
     eval: bool = False
@@ -116,11 +117,14 @@ def _test(config: Config) -> int:
             raise ValueError(f"--{name} is {transforms.shown(value)}; wanted at least 1.")
     if config.results_dir.exists() and not config.results_dir.is_dir():
         raise ValueError(f"--results_dir {config.results_dir} is a file; wanted a folder.")
-    run_folder = config.checkpoints_dir / config.name
+    if Path(config.phase).name != config.phase or config.phase == "..":
+        raise ValueError(f"--phase is {config.phase}; wanted the name of one folder, as test or val.")
+    run_folder = folders.last(config.checkpoints_dir / config.name)
     recipe = _recipe(run_folder)
     folder = config.results_dir / config.name / f"{config.phase}_{config.epoch}"
     jobs = _jobs(config, recipe, run_folder, folder / "images")
-    preprocess = config.preprocess or recipe.get("preprocess", "resize_and_crop")
+    # A recipe without the flag, super-resolution's, takes pictures as they are.
+    preprocess = config.preprocess or recipe.get("preprocess", "none" if recipe else "resize_and_crop")
     whole = transforms.whole(
         preprocess, load_size=_size(config, recipe, "load_size"), crop_size=_size(config, recipe, "crop_size")
     )
@@ -135,9 +139,10 @@ def _test(config: Config) -> int:
                 made.append(_result(item["name"], whole(item, np.random.default_rng(0)), job, folder))
             except (ValueError, OSError) as error:
                 failures.append(errors.in_words(error))
-                print(f"error: {failures[-1]}", file=sys.stderr)
         summaries.append(_summary(config, job, made))
         results += made
+    for line in errors.few(failures):
+        print(f"error: {line}", file=sys.stderr)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "index.html").write_text(_page("; ".join(summaries), results), encoding="utf-8")
     print(*summaries, sep="\n")
@@ -159,9 +164,10 @@ def _summary(config: Config, job: Job, results: Sequence[Result]) -> str:
 
 def _load(config: Config, run_folder: Path, which: str = "") -> Generator:
     """The run's generator, or that of CycleGAN's which is named, behaving at test time as its file or the flags say."""
-    path, which = run_folder, f"_{which}" if which else ""
+    which = f"_{which}" if which else ""
+    folder = path = run_folder if config.epoch in ("latest", "best") else _kept(run_folder, config.epoch)
     if config.epoch == "best" or which:
-        path = run_folder / f"{run_folder.name}{which}{'_best' if config.epoch == 'best' else ''}.safetensors"
+        path = folder / f"{run_folder.name}{which}{'_best' if config.epoch == 'best' else ''}.safetensors"
         if config.epoch == "best" and run_folder.is_dir() and not path.exists():
             raise FileNotFoundError(
                 f"{path} does not exist; a run writes it when validation scores it: use --epoch latest."
@@ -172,13 +178,28 @@ def _load(config: Config, run_folder: Path, which: str = "") -> Generator:
     return infer.with_options(model, dropout=dropout, norm="running" if running else None)
 
 
+def _kept(run_folder: Path, epoch: str) -> Path:
+    """The folder of the generators that the run keeps of an epoch."""
+    recipe, steps = _recipe(run_folder), _described(run_folder).get("steps", 0)
+    epochs = recipe.get("n_epochs", 0) + recipe.get("n_epochs_decay", 0)
+    if not epoch.isdecimal() or int(epoch) < 1 or not epochs:
+        raise ValueError(f"--epoch is {epoch}; wanted latest, best, or an epoch that --save_epoch_freq kept.")
+    return folders.kept_at(run_folder, int(epoch), unit="epoch", steps=steps // epochs)
+
+
 def _recipe(run_folder: Path) -> dict[str, Any]:
     """The flags that the run was trained with; none for a generator without a run."""
+    return dict(_described(run_folder).get("recipe", {}))
+
+
+def _described(run_folder: Path) -> dict[str, Any]:
+    """What config.json says; nothing for a generator without a run."""
     path = run_folder / "config.json"
     if not path.exists():
         return {}
     try:
-        return dict(json.loads(path.read_text())["recipe"])
+        found = json.loads(path.read_text())
+        return {**found, "recipe": dict(found["recipe"])}
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"{path} is damaged; the run cannot be tested.") from None
 
@@ -209,9 +230,8 @@ def _jobs(config: Config, recipe: dict[str, Any], run_folder: Path, images: Path
             jobs.append(Job(model, opened, kinds))
     jobs = [job for job in jobs if job.pictures is not None]
     if not jobs:
-        raise FileNotFoundError(
-            f"{config.dataroot} holds no pictures to test on; --phase train takes those that it has."
-        )
+        wanted = "pictures to test on" if config.phase in sources.STAND_INS else f"pictures of --phase {config.phase}"
+        raise FileNotFoundError(f"{config.dataroot} holds no {wanted}; --phase train takes those that it has.")
     return jobs
 
 

@@ -55,6 +55,10 @@ class Config(flags.ImageConfig):
     """Divide the critic's kernels by their largest singular value."""
     dtype: layers.DTypeName = "float32"
     """Arithmetic of both networks; parameters, statistics and outputs are float32 in any case."""
+    init_type: networks.InitName = "normal"
+    """How the weights of both networks are drawn at the start; xavier and orthogonal are usual with --init_gain 1."""
+    init_gain: float = 0.02
+    """Deviation of normal, factor of xavier and orthogonal, and deviation of batch norm's scale."""
     init_generator: Path | None = None
     """Start from the generator in this file, or from the last one of this run's folder."""
     init_critic: Path | None = None
@@ -70,7 +74,7 @@ class Config(flags.ImageConfig):
         super().check()
         for name in ("ngf", "ndf", "n_layers_D"):
             flags.require_at_least(self, name, 1)
-        for name in ("clip", "lambda_gp"):
+        for name in ("clip", "lambda_gp", "init_gain"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"--{name} is {getattr(self, name)}; wanted a finite number above 0.")
         if self.gan_mode == "wgangp" and self.norm == "batch":
@@ -157,12 +161,20 @@ def critic_module(config: Config) -> Any:
     return networks.PatchGAN(config.n_layers_D, config.ndf, config.norm, config.statistics_batch, **common)
 
 
-def network(config: flags.Config, module: Any, kind: Literal["generator", "critic"]) -> networks.Network:
-    """A module as a network, started from the file that --init_generator or --init_critic names, if any.
+def fresh(config: Config, module: Any) -> networks.Network:
+    """A module as a network whose weights are drawn as the flags say."""
+    if (config.init_type, config.init_gain) == ("normal", 0.02):
+        return networks.from_linen(module)  # what the layers do by themselves
+    return networks.initialised(module, config.init_type, config.init_gain)
+
+
+def network(
+    config: flags.Config, module: Any, kind: Literal["generator", "critic"], fresh: networks.Network
+) -> networks.Network:
+    """A module's `fresh` network, started from the file that --init_generator or --init_critic names, if any.
 
     Raises ValueError where the file holds something else.
     """
-    fresh = networks.from_linen(module)
     path: Path | None = getattr(config, f"init_{kind}")
     begun = checkpoint.latest_step(config.folder / "checkpoints") is not None
     if path is None or (begun and not path.exists()):

@@ -10,7 +10,8 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
+from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 _SEAL = "digests.json"
 _REFUSALS = [os.strerror(n) for n in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EIO)]
@@ -32,12 +34,27 @@ class Restored(NamedTuple):
     extra: dict[str, Any]
 
 
-class Checkpoints:
-    """The checkpoints in a folder; the newest two are kept, so that one is whole at any moment."""
+class _Kept(preservation_policy.PreservationPolicy):
+    """Keeps the steps that a function names."""
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, keeps: Callable[[int], bool]) -> None:
+        self._keeps = keeps
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
+        """One answer for each checkpoint."""
+        del context
+        return [self._keeps(checkpoint.step) for checkpoint in checkpoints]
+
+
+class Checkpoints:
+    """The checkpoints in a folder: the newest two, so that one is whole at any moment, and those that `keeps` names."""
+
+    def __init__(self, folder: str | Path, *, keeps: Callable[[int], bool] = lambda step: False) -> None:
+        newest = preservation_policy.LatestN(2)
         options = ocp.CheckpointManagerOptions(
-            max_to_keep=2, enable_async_checkpointing=False, cleanup_tmp_directories=True
+            preservation_policy=preservation_policy.AnyPreservationPolicy([newest, _Kept(keeps)]),
+            enable_async_checkpointing=False,
+            cleanup_tmp_directories=True,
         )
         self.folder = Path(folder).absolute()
         self._manager = ocp.CheckpointManager(self.folder, options=options)
@@ -119,6 +136,16 @@ def _learned(state: Any) -> Any:
 
 def _with_frozen(state: Any, frozen: Any) -> Any:
     return dataclasses.replace(state, frozen=frozen) if hasattr(state, "frozen") else state
+
+
+def cut_back(folder: str | Path, step: int) -> list[int]:
+    """Deletes the checkpoints under a checkpoints folder that are newer than `step`; returns their steps."""
+    folder = Path(folder)
+    newer = sorted(int(path.name) for path in folder.glob("[0-9]*") if path.name.isdigit() and int(path.name) > step)
+    for number in reversed(newer):  # a kill leaves the oldest, so that it is done again
+        (folder / str(number) / _SEAL).unlink(missing_ok=True)
+        shutil.rmtree(folder / str(number))
+    return newer
 
 
 def latest_step(folder: str | Path) -> int | None:

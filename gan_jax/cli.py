@@ -2,7 +2,7 @@
 
 import dataclasses
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,9 +15,13 @@ class Translate:
     """Run a generator over pictures: any size in, the same out, or that times the generator's scale."""
 
     generator: Positional[Path]
-    """A .safetensors file, or a run's folder: then its last generator."""
+    """A .safetensors file, or a run's folder: then its last generator; of several stages that of the last."""
     paths: Annotated[Positional[tuple[Path, ...]], arg(metavar="INPUT... OUTPUT")]
     """Pictures or folders of pictures, then the folder to write to (or, for one picture, one file)."""
+    direction: Literal["AtoB", "BtoA"] | None = None
+    """Which of the two generators of a run of CycleGAN."""
+    step: int | None = None
+    """The generator that the run keeps of this step, in place of its last."""
     suffix: str = ""
     """What is put behind each name: a.png gives a_out.png with _out."""
     format: Literal["png", "jpg", "webp", "tif", "bmp", "avif", "same"] = "png"
@@ -55,7 +59,7 @@ class Translate:
 
     def run(self) -> int:
         """Returns the exit code."""
-        from gan_jax import generator, infer
+        from gan_jax import infer
         from gan_jax.data import pictures, seams
         from gan_jax.data.pictures import WITH_QUALITY
 
@@ -79,7 +83,7 @@ class Translate:
             raise ValueError(f"--suffix is {self.suffix}; wanted the end of a name, without separators.")
         *inputs, output = self.paths
         dropout = None if self.dropout is None else self.dropout == "on"
-        model = generator.load(self.generator)
+        model = _load(self.generator, self.step, self.direction)
         try:
             model = infer.with_options(model, dropout=dropout, norm=self.norm)
         except ValueError as error:  # it knows no file
@@ -133,6 +137,8 @@ class Sample:
     """How many: 64 unless given, and a generator with classes then fills a grid with a row a class."""
     seed: int = 0
     """Chooses the latents; picture i of a seed does not depend on --n."""
+    step: int | None = None
+    """The generator that the run keeps of this step, in place of its last."""
     label: str | None = None
     """The class of all pictures: its name, or its number where no class has that name; else the classes take turns."""
     interpolate: bool = False
@@ -140,13 +146,13 @@ class Sample:
 
     def run(self) -> int:
         """Returns the exit code."""
-        from gan_jax import generator, sampling
+        from gan_jax import sampling
 
         if self.n is not None and self.n < 1:
             raise ValueError(f"--n is {self.n}; wanted at least 1.")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"--seed is {self.seed}; wanted at least 0 and less than 2**32.")
-        model = generator.load(self.generator)
+        model = _load(self.generator, self.step)
         try:
             label = None if self.label is None else sampling.label_of(model, self.label)
             written = sampling.write(
@@ -250,14 +256,13 @@ class Inspect:
     """Say what a generator file, a run's folder, a checkpoint, or a PyTorch or Chainer file is."""
 
     path: Positional[Path]
-    """The file or folder."""
+    """The file or folder; of a folder of several runs each is described."""
 
     def run(self) -> int:
         """Returns the exit code."""
         from gan_jax import inspection
 
-        print(inspection.describe(self.path))
-        return 0
+        return _each(self.path, inspection.describe)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -270,7 +275,11 @@ class Convert:
     target: Positional[Path]
     """The .safetensors file to write."""
     to_torch: bool = False
-    """Write the weights of a file of ours under PyTorch names."""
+    """Write the weights of a file of ours, or of a run's last generator, under PyTorch names."""
+    direction: Literal["AtoB", "BtoA"] | None = None
+    """With --to_torch: which of the two generators of a run of CycleGAN."""
+    step: int | None = None
+    """With --to_torch: the generator that the run keeps of this step, in place of its last."""
     entry: str | None = None
     """Which of the networks in a file that holds several."""
     architecture: str | None = None
@@ -291,12 +300,19 @@ class Convert:
         from gan_jax import generator
         from gan_jax.interop import convert
 
+        if not self.to_torch and (self.step is not None or self.direction):
+            raise ValueError("--step and --direction choose among a run's generators; give them with --to_torch.")
+        if not self.to_torch and self.source.is_dir():
+            raise ValueError(
+                f"{self.source} is a folder; name the file to convert, or give --to_torch to write a run's generator "
+                "under PyTorch names."
+            )
         if self.target.suffix != ".safetensors":
             raise ValueError(f"{self.target}: what is written is .safetensors; give it that name.")
         if self.target.resolve() == self.source.resolve():
             raise ValueError(f"{self.source} would be overwritten; write to another file.")
         if self.to_torch:
-            convert.write_torch(self.target, generator.load(self.source))
+            convert.write_torch(self.target, _load(self.source, self.step, self.direction))
             print(f"wrote {self.target} under PyTorch names")
             return 0
         fields = convert.fields(self.set)
@@ -328,14 +344,13 @@ class Report:
     """Write a run's report.html anew, also while the run is training."""
 
     run_folder: Positional[Path]
-    """The run's folder."""
+    """The run's folder, or one of several runs: then that of each."""
 
     def run(self) -> int:
         """Returns the exit code."""
         from gan_jax import report
 
-        print(report.write(self.run_folder))
-        return 0
+        return _each(self.run_folder, report.write)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -443,6 +458,34 @@ _TRAINING = ("train", "fit", "pix2pix", "cyclegan", "srgan", "dcgan", "wgan", "s
 _SAME = {"infer": "translate", "predict": "translate", "inference": "translate", "upscale": "translate",
          "enlarge": "translate", "generate": "sample", "eval": "evaluate", "score": "evaluate", "info": "inspect",
          "downscale": "shrink", "prepare": "data"}  # fmt: skip
+
+
+def _load(path: Path, step: int | None, direction: Literal["AtoB", "BtoA"] | None = None) -> Any:
+    """The generator that a path means; said where the path leaves that open."""
+    from gan_jax import generator
+
+    found = generator.find(path, step=step, direction=direction)
+    if path.is_dir() and found.parent != path:
+        print(f"note: the generator is {found}.", file=sys.stderr)
+    return generator.load(found)
+
+
+def _each(path: Path, call: Callable[[Path], object]) -> int:
+    """Prints what `call` makes of each run of a folder, or of what else the path is; returns the exit code."""
+    from gan_jax import errors, folders
+
+    found = folders.runs(path)
+    if len(found) <= 1:
+        print(call(*found or [path]))
+        return 0
+    code = 0
+    for run in found:
+        try:
+            print(call(run))
+        except (ValueError, OSError) as error:
+            print(f"error: {errors.in_words(error)}", file=sys.stderr)
+            code = 1
+    return code
 
 
 def main(arguments: list[str] | None = None) -> int:

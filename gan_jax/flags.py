@@ -20,12 +20,16 @@ _FREE_TO_CHANGE = {
     "dataroot",
     "dataroot_lq",
     "dry_run",
+    "from_epoch",
+    "from_step",
     "init_critic",
     "init_generator",
     "max_dataset_size",
     "num_threads",
     "preset",
     "print_freq",
+    "save_checkpoint_freq",
+    "save_epoch_freq",
     "save_latest_freq",
     "stop_signal",
     "tfds_dir",
@@ -88,6 +92,8 @@ class Config:
     """Steps between validations, each with samples of the fixed batch."""
     save_latest_freq: int = 5000
     """Steps between checkpoints."""
+    from_step: int | None = None
+    """Go back to this step first, one that the run keeps; what is newer is deleted. Given again, it goes on."""
     num_threads: int = 4
     """Threads that read and decode pictures."""
     max_dataset_size: int | None = None
@@ -118,6 +124,10 @@ class Config:
         """The learning rate by step."""
         raise NotImplementedError
 
+    def keep_every(self, steps_per_epoch: int) -> int | None:
+        """Steps between the checkpoints that stay beside the newest; None where none do."""
+        raise NotImplementedError
+
     @property
     def obeys_validation(self) -> bool:
         """Whether the learning rate falls when validation no longer improves."""
@@ -132,7 +142,7 @@ class Config:
         """Raises ValueError where a flag holds what no run can have."""
         for name in ("batch_size", "print_freq", "val_freq", "save_latest_freq", "num_threads"):
             require_at_least(self, name, 1)
-        for name in ("max_dataset_size", "statistics_batch"):
+        for name in ("max_dataset_size", "statistics_batch", "from_step"):
             if getattr(self, name) is not None:
                 require_at_least(self, name, 1)
         require_at_least(self, "seed", 0)
@@ -166,6 +176,10 @@ class EpochConfig(Config):
     """How the learning rate changes: plateau lowers it when validation no longer improves."""
     lr_decay_iters: int = 50
     """Epochs between the steps of the step policy."""
+    save_epoch_freq: int | None = None
+    """Keep the checkpoint and the generators of every so many epochs, beside the newest."""
+    from_epoch: int | None = None
+    """As from_step, by epoch."""
 
     def steps(self, steps_per_epoch: int) -> int:
         """Training steps of the whole run."""
@@ -181,6 +195,10 @@ class EpochConfig(Config):
             step_epochs=self.lr_decay_iters,
             steps_per_epoch=steps_per_epoch,
         )
+
+    def keep_every(self, steps_per_epoch: int) -> int | None:
+        """Steps between the checkpoints that stay beside the newest; None where none do."""
+        return None if self.save_epoch_freq is None else self.save_epoch_freq * steps_per_epoch
 
     @property
     def obeys_validation(self) -> bool:
@@ -205,6 +223,11 @@ class EpochConfig(Config):
         require_at_least(self, "lr_decay_iters", 1)
         for name in ("n_epochs", "n_epochs_decay"):
             require_at_least(self, name, 0)
+        for name in ("save_epoch_freq", "from_epoch"):
+            if getattr(self, name) is not None:
+                require_at_least(self, name, 1)
+        if self.from_epoch is not None and self.from_step is not None:
+            raise ValueError("--from_epoch and --from_step both say where to go on from; give one of them.")
         if self.n_epochs + self.n_epochs_decay == 0:
             raise ValueError("--n_epochs and --n_epochs_decay are both 0; wanted at least one epoch.")
 
@@ -223,6 +246,8 @@ class IterationConfig(Config):
     """Steps of the cosine's periods; the rate starts anew with each. None: no cosine."""
     eta_min: float = 1e-7
     """Learning rate at the end of a period."""
+    save_checkpoint_freq: int | None = None
+    """Keep the checkpoint and the generators of every so many steps, beside the newest."""
 
     def steps(self, steps_per_epoch: int) -> int:
         """Training steps of the whole run."""
@@ -236,6 +261,11 @@ class IterationConfig(Config):
             return schedules.cosine_restarts(self.lr, self.eta_min, self.periods)
         return schedules.multi_step(self.lr, self.milestones, self.gamma)
 
+    def keep_every(self, steps_per_epoch: int) -> int | None:
+        """Steps between the checkpoints that stay beside the newest; None where none do."""
+        del steps_per_epoch
+        return self.save_checkpoint_freq
+
     def free_to_change(self, begun: Mapping[str, Any]) -> set[str]:
         """Flags in which a run that was `begun` with those may go on otherwise; more iterations among them."""
         longer = self.total_iter > begun["total_iter"]
@@ -245,6 +275,8 @@ class IterationConfig(Config):
         """Raises ValueError where a flag holds what no run can have."""
         super().check()
         require_at_least(self, "total_iter", 1)
+        if self.save_checkpoint_freq is not None:
+            require_at_least(self, "save_checkpoint_freq", 1)
         if self.periods and self.milestones:
             raise ValueError("--periods and --milestones both say how the learning rate changes; give one of them.")
         if any(step < 1 for step in self.periods) or sorted(set(self.milestones)) != list(self.milestones):

@@ -5,20 +5,21 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import numpy as np
 import safetensors
 import safetensors.numpy
 
-from gan_jax import networks
+from gan_jax import folders, networks
 
 FORMAT_VERSION = 3
 # The format that a file with these fields says; one without them says 1, which older programs can read.
 _SINCE = {"degradation": 2, "latent": 2, "classes": 3}
 # Ends of the names of a run's files that are not its last generator.
 BESIDE = ("_best", "_critic", "_critic_A", "_critic_B")
+Direction = Literal["AtoB", "BtoA"]  # ends of the names of CycleGAN's two
 _KEY = "gan_jax"
 
 
@@ -94,13 +95,13 @@ def save(path: str | Path, generator: Generator) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def load(path: str | Path) -> Generator:
-    """The generator or critic in a file, or the last generator of a run's folder.
+def load(path: str | Path, *, step: int | None = None, direction: Direction | None = None) -> Generator:
+    """The generator or critic in a file, or the generator of a folder that `find` finds.
 
     Raises FileNotFoundError where there is none, and ValueError for a file that is damaged, not ours, newer than this
     program, or whose arrays are not those of the network that it describes.
     """
-    path = find(path)
+    path = find(path, step=step, direction=direction)
     spec = _read_spec(path)
     with safetensors.safe_open(path, framework="numpy") as file:
         arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
@@ -117,23 +118,37 @@ def load(path: str | Path) -> Generator:
     return generator
 
 
-def find(path: str | Path) -> Path:
-    """The file that a path means: itself, or the last generator of a run's folder.
+def find(path: str | Path, *, step: int | None = None, direction: Direction | None = None) -> Path:
+    """The file that a path means: itself, or the last generator of a run's folder, or of the last run below a folder.
 
-    There <run>_best.safetensors and critics do not count.
+    `step` takes the one that the run keeps of that step, `direction` one of CycleGAN's two. <run>_best.safetensors
+    and critics do not count.
     Raises FileNotFoundError where there is none, ValueError where a folder holds several.
     """
     path = Path(path)
     if path.is_file():
+        if step is not None or direction is not None:
+            raise ValueError(f"{path} is the file of one generator; leave out --step and --direction.")
         return path
     if not path.is_dir():
         raise FileNotFoundError(f"{path} does not exist; name a .safetensors file or a run's folder.")
-    files = sorted(file for file in path.glob("*.safetensors") if not file.stem.endswith(BESIDE))
+    folder = path if any(path.glob("*.safetensors")) else folders.last(path)
+    if step is not None:
+        folder = folders.kept_at(folder, step)
+    files = sorted(file for file in folder.glob("*.safetensors") if not file.stem.endswith(BESIDE))
+    if not files and folders.is_comparison(folder):
+        raise FileNotFoundError(f"{folder} compares methods and keeps no generator; gan-jax report shows its results.")
     if not files:
-        raise FileNotFoundError(f"{path} holds no generator (*.safetensors); a run writes one when it saves.")
+        raise FileNotFoundError(f"{folder} holds no generator (*.safetensors); a run writes one when it saves.")
+    names = ", ".join(file.name for file in files)
+    if direction is not None:
+        files = [file for file in files if file.stem.endswith(f"_{direction}")]
+        if not files:
+            raise ValueError(f"{folder} holds no generator {direction} ({names}); leave out --direction.")
     if len(files) > 1:
-        names = ", ".join(file.name for file in files)
-        raise ValueError(f"{path} holds several generators ({names}); name one of the files.")
+        directed = all(file.stem.endswith(get_args(Direction)) for file in files)
+        instead = "give --direction AtoB or BtoA, or name one of the files" if directed else "name one of the files"
+        raise ValueError(f"{folder} holds several generators ({names}); {instead}.")
     return files[0]
 
 

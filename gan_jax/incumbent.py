@@ -26,7 +26,7 @@ class Row(NamedTuple):
 
 _REPORT = "the run's report.html shows curves and samples; gan-jax report RUN writes it anew while a run trains."
 _GOES_ON = "the same command goes on where a run stopped, its epoch included."
-_SAVES = "a run keeps its last checkpoint, written every --save_latest_freq steps, and its best generator."
+_SAVES = "the last checkpoint is written every --save_latest_freq steps, and --save_epoch_freq keeps others."
 _CPU = "set JAX_PLATFORMS=cpu in the environment to compute on the CPU."
 _GPUS = "CUDA_VISIBLE_DEVICES in the environment chooses the devices; a batch of 1 runs on one of them."
 _CYCLEGAN = "pix2pix has no such part; it is CycleGAN's."
@@ -37,7 +37,7 @@ _PAGE = "the results are in index.html."
 _CHOSEN = "`train.py` chooses the experiment by it."
 _UNALIGNED = "pix2pix wants pairs; --model cycle_gan trains without."
 _COLOUR = "use --model pix2pix with --derive grey, which makes the input of each photograph."
-_KEEPS = "a run keeps its last and its best generator; use --epoch latest or --epoch best."
+_KEEPS = "a run keeps generators by epoch; use --epoch N with one that --save_epoch_freq kept."
 _NAME = "write the whole name into --name."
 
 BOTH = (
@@ -74,18 +74,15 @@ BOTH = (
     Row("--model", ANY, "refused", "there is --model pix2pix and --model cycle_gan."),
     Row("--phase", "train", "mapped", "training reads the split train."),
     Row("--phase", ANY, "refused", "training reads the split train; give the folder above it as --dataroot."),
-    Row("--init_type", "normal", "mapped", "networks start so."),
-    Row("--init_type", ANY, "refused", "networks start with --init_type normal; leave it out."),
-    Row("--init_gain", "0.02", "mapped", "networks start so."),
-    Row("--init_gain", ANY, "refused", "networks start with --init_gain 0.02; leave it out."),
+    Row("--init_type --init_gain", ANY, "same"),
     # Going on and saving.
     Row("--continue_train", None, "ignored", _GOES_ON),
     Row("--epoch_count", ANY, "ignored", _GOES_ON),
     Row("--epoch --which_epoch", "latest", "ignored", _GOES_ON),
-    Row("--epoch --which_epoch", ANY, "refused", "a run goes on from its last checkpoint only; leave it out."),
+    Row("--epoch --which_epoch", ANY, "mapped", "it goes back there once.", to="--from_epoch {}"),
     Row("--load_iter", "0", "ignored", _GOES_ON),
-    Row("--load_iter", ANY, "refused", "a run goes on from its last checkpoint only; leave it out."),
-    Row("--save_epoch_freq", ANY, "ignored", _SAVES),
+    Row("--load_iter", ANY, "mapped", "it goes back there once; counted in steps.", to="--from_step {}"),
+    Row("--save_epoch_freq", ANY, "same"),
     Row("--save_by_iter", None, "ignored", _SAVES),
     Row("--suffix", ANY, "refused", _NAME),
     # What has no counterpart.
@@ -154,9 +151,8 @@ TEST = (
         "refused",
         "there is --model pix2pix for pairs, cycle_gan for two kinds of pictures, and test for single ones.",
     ),
-    Row("--epoch", "latest best", "same"),
-    Row("--which_epoch", "latest best", "mapped", to="--epoch {}"),
-    Row("--epoch --which_epoch", ANY, "refused", _KEEPS),
+    Row("--epoch", ANY, "same"),
+    Row("--which_epoch", ANY, "mapped", to="--epoch {}"),
     Row("--dataset_mode", "aligned", "mapped", "what --model pix2pix reads."),
     Row("--dataset_mode", "unaligned", "mapped", "what --model cycle_gan reads."),
     Row("--dataset_mode", "single", "mapped", to="--model test"),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gan_jax import checkpoint, generator
+from gan_jax import checkpoint, folders, generator
 from gan_jax.interop import convert
 from gan_jax.networks import ChainerDCGANGenerator, DCGANGenerator
 
@@ -15,7 +15,7 @@ def describe(path: str | Path) -> str:
     path = Path(path)
     if path.is_file():
         return convert.describe(path) if generator.is_foreign(path) else _generator(path)
-    if (path / "config.json").is_file():
+    if folders.is_run(path):
         return _run(path)
     if checkpoint.is_checkpoint(path):
         return _checkpoint(path)
@@ -81,6 +81,8 @@ def _run_in_words(path: Path, config: dict[str, Any]) -> str:
     trained = {name: net for name, net in config.get("networks", {}).items() if "parameters" in net}
     lines += [f"  {name}: {net['parameters']:,} parameters" for name, net in trained.items()]
     lines += [f"  {file.name}" for file in sorted(path.glob("*.safetensors"))]
+    if kept := folders.kept(path):
+        lines.append(f"  kept: step {', '.join(map(str, kept))}")
     return "\n".join(lines)
 
 

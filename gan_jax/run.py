@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import platform
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,8 @@ from gan_jax import (
     console,
     errors,
     evaluate,
+    files,
+    folders,
     generator,
     health,
     parallel,
@@ -93,7 +96,7 @@ def execute(config: Config, experiment: Experiment) -> int:
     if config.dry_run:
         return _dry_run(config, experiment, description, example, mesh)
 
-    _open_folder(config, description)
+    _open_folder(config, description, per_epoch)
     done = checkpoint.latest_step(config.folder / "checkpoints")
     if done == steps and all(path.exists() for path in _files(config, experiment).values()):
         print(f"{config.name} is finished: {steps} steps are done.")
@@ -165,15 +168,18 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool | list | tuple | None) else str(value)
 
 
-def _open_folder(config: Config, description: dict[str, Any]) -> None:
+def _open_folder(config: Config, description: dict[str, Any], per_epoch: int) -> None:
     """Makes the run's folder, or checks that what it holds was begun by the same recipe on the same data.
 
-    A run that has saved nothing yet may begin anew, otherwise than before.
+    A run that has saved nothing yet may begin anew, otherwise than before. One that keeps steps goes back to the one
+    that is asked for, once: config.json then says so, and the same command goes on.
     """
     folder, path = config.folder, config.folder / "config.json"
+    went_back: dict[str, Any] = {}
     if path.exists():
         try:
-            changes = _changes(json.loads(path.read_text()), description, config)
+            before = json.loads(path.read_text())
+            changes, went_back = _changes(before, description, config), _goes_back(before["recipe"])
         except (ValueError, KeyError, TypeError, AttributeError):
             raise ValueError(f"{path} is damaged; take another --name, or remove {folder}.") from None
         saved = checkpoint.latest_step(folder / "checkpoints") is not None or any(folder.glob("*.safetensors"))
@@ -186,10 +192,49 @@ def _open_folder(config: Config, description: dict[str, Any]) -> None:
         raise ValueError(f"{folder} holds files but no config.json, so it is no run; take another --name.")
     if config.checkpoints_dir.exists() and not config.checkpoints_dir.is_dir():
         raise ValueError(f"--checkpoints_dir {config.checkpoints_dir} is a file; wanted a folder.")
+    if back := _goes_back(description["recipe"]):
+        ((flag, number),) = back.items()
+        if back == went_back:
+            print(f"went back to {flag} {number} when this was first asked; it goes on from its newest checkpoint.")
+        elif flag == "epoch":
+            _go_back(folder, folders.kept_at(folder, number, unit="epoch", steps=per_epoch))
+        else:
+            _go_back(folder, folders.kept_at(folder, number))
     # config.json comes first: with it the folder is a run, whatever a kill leaves undone.
     folder.mkdir(parents=True, exist_ok=True)
     results.write_json(path, description)
     (folder / "samples").mkdir(exist_ok=True)
+
+
+def _goes_back(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The step or epoch that a recipe goes back to, by that name; empty where it does not."""
+    return {unit: recipe[f"from_{unit}"] for unit in ("step", "epoch") if recipe.get(f"from_{unit}") is not None}
+
+
+def _go_back(folder: Path, kept: Path) -> None:
+    """Makes a run's folder what it was when it kept a step: what is newer is deleted, all but the log's rows here.
+
+    A kill on the way leaves what can be done again: newer checkpoints go first, the newest of them first of all.
+    """
+    step, checkpoints = int(kept.name), folder / "checkpoints"
+    if problem := checkpoint.damage(checkpoints / kept.name):
+        there = ", ".join(str(other) for other in folders.kept(folder) if other != step)
+        instead = f"go back to step {there}" if there else "leave --from_step or --from_epoch out"
+        raise ValueError(f"the checkpoint {checkpoints / kept.name} {problem}; {instead}.")
+    newer = checkpoint.cut_back(checkpoints, step)
+    later = [other for other in folders.kept(folder) if other > step]
+    for other in later:
+        shutil.rmtree(folder / folders.KEPT / str(other))
+    for sample in (folder / "samples").glob("step_*.png"):
+        if int(sample.stem.removeprefix("step_")) > step:
+            sample.unlink()
+    for best in folder.glob("*_best.safetensors"):
+        if not (kept / best.name).exists():
+            best.unlink()
+    for best in kept.glob("*_best.safetensors"):
+        files.write(folder / best.name, best.read_bytes())
+    deleted = ", ".join(map(str, sorted({*newer, *later}))) or "none"
+    print(f"going back to step {step}; deleted what is newer: checkpoints ({deleted}), samples and rows of the log.")
 
 
 def _changes(before: dict[str, Any], now: dict[str, Any], config: Config) -> list[str]:
@@ -277,7 +322,7 @@ class _Validation:
             return None
         if self._lowest is None or loss < self._lowest:
             self._lowest = loss
-            _export(self._config, self._experiment, generators, state, "_best")
+            _export(self._config.folder, self._config, self._experiment, generators, state, "_best")
         # Not after the last step too, so that a run that goes on past it is the run that had more epochs.
         if not self._config.obeys_validation or step % self._config.val_freq:
             return None
@@ -305,9 +350,16 @@ def _train(
         print(f"  {split}: {source if source is not None else 'no pictures'}")
 
     def export(step: int, state: State) -> None:
-        _export(config, experiment, _generators(experiment, state, step), state, "")
+        _export(config.folder, config, experiment, _generators(experiment, state, step), state, "")
 
-    with Checkpoints(config.folder / "checkpoints") as checkpoints:
+    kept, keep_every = config.folder / folders.KEPT, config.keep_every(per_epoch)
+
+    def keep(step: int, state: State) -> None:
+        if keep_every is not None and step % keep_every == 0:  # not after the last step too
+            _keep(kept / str(step), config, experiment, state)
+
+    # What was kept stays when the flag that asked for it is left out.
+    with Checkpoints(config.folder / "checkpoints", keeps=lambda step: (kept / str(step)).is_dir()) as checkpoints:
         begin = train.start(
             experiment.method, example, seed=config.seed, mesh=mesh, checkpoints=checkpoints, warn=print
         )
@@ -334,6 +386,8 @@ def _train(
         )
         # The generator is written before the checkpoint: a run whose last checkpoint is there has its generator.
         events = [train.Every(config.save_latest_freq, export)]
+        if keep_every is not None:
+            events.append(train.Every(keep_every, keep))
         validation = None
         if experiment.exam.validates:
             validation = _Validation(config, experiment, log, meter, begin.extra)
@@ -348,6 +402,7 @@ def _train(
                 how=config.parallel,
                 checkpoints=checkpoints,
                 save_every=config.save_latest_freq,
+                keep_every=keep_every,
                 meter=meter,
                 stop_signal=config.stop_signal,
                 events=tuple(events),
@@ -372,12 +427,30 @@ def _files(config: Config, experiment: Experiment, suffix: str = "") -> dict[str
     return {name: config.folder / f"{config.name}{beside[name]}{suffix}.safetensors" for name in names}
 
 
+def _keep(folder: Path, config: Config, experiment: Experiment, state: State) -> None:
+    """Writes a folder with all that the run's holds of generators and critics after a step, whole or not at all."""
+    unfinished = folder.with_name(f"{folder.name}.tmp")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    _export(unfinished, config, experiment, _generators(experiment, state, int(state.step)), state, "")
+    for best in _files(config, experiment, "_best").values():
+        if best.exists():
+            shutil.copy(best, unfinished)
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.rename(folder)
+
+
 def _export(
-    config: Config, experiment: Experiment, generators: Mapping[str, Generator], state: State, suffix: str
+    folder: Path,
+    config: Config,
+    experiment: Experiment,
+    generators: Mapping[str, Generator],
+    state: State,
+    suffix: str,
 ) -> None:
     """Writes the generators and, with the last ones, the critics, which `--init_critic` takes."""
     for name, path in _files(config, experiment, suffix).items():
-        generator.save(path, generators[name])
+        generator.save(folder / path.name, generators[name])
     if suffix:
         return
     for name, spec in experiment.specs.items():
@@ -386,4 +459,4 @@ def _export(
             critic = Generator(
                 dataclasses.replace(spec, step=int(state.step)), {"params": net.params, "stats": net.stats}
             )
-            generator.save(config.folder / f"{config.name}_{name}.safetensors", critic)
+            generator.save(folder / f"{config.name}_{name}.safetensors", critic)

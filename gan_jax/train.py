@@ -103,6 +103,7 @@ def train(
     how: parallel.How = "jit",
     checkpoints: Checkpoints,
     save_every: int,
+    keep_every: int | None = None,
     meter: Meter,
     stop_signal: str | None = None,
     events: tuple[Every, ...] = (),
@@ -130,7 +131,7 @@ def train(
 
             last = step == steps or stop.received is not None
             due = [event for event in events if step % event.steps == 0 or step == steps]
-            save = last or step % save_every == 0
+            save = last or step % save_every == 0 or (keep_every is not None and step % keep_every == 0)
             if due or save:
                 _read(meter, *unread)
                 unread, before = None, time.perf_counter()

@@ -137,6 +137,25 @@ def test_the_newest_two_are_kept(saved):
     assert checkpoint.latest_step(folder) == 5
 
 
+def test_those_that_are_named_are_kept_too(saved):
+    folder, state, abstract = saved
+    with Checkpoints(folder, keeps=lambda step: step == 1) as checkpoints:
+        for step in (3, 5):
+            checkpoints.save(step, state, {})
+    assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == ["1", "3", "5"]
+    for step in ("3", "5"):
+        flip_a_bit(folder / step)
+    assert restore(folder, abstract)[0].step == 1
+
+
+def test_what_is_newer_is_cut_back(saved):
+    folder, _, abstract = saved
+    assert checkpoint.cut_back(folder, 2) == []
+    assert checkpoint.cut_back(folder, 1) == [2]
+    restored, warnings = restore(folder, abstract)
+    assert (restored.step, warnings) == (1, [])
+
+
 def test_a_state_that_is_not_finite_is_refused(saved):
     _, state, _ = saved
     broken = state.replace(ema=jax.tree.map(lambda x: x * jnp.nan, state.ema))

@@ -275,6 +275,36 @@ def test_inspect_says_what_things_are(finished_run, folder, capsys):
     assert "was cut short" in capsys.readouterr().out
 
 
+def test_a_kept_step_is_used_and_named(folder, finished_run, tiny_generator, capsys):
+    shutil.copytree(finished_run, folder / "run")
+    (folder / "run" / "kept" / "2").mkdir(parents=True)
+    kept = tiny_generator(dropout=False)
+    generator.save(folder / "run" / "kept" / "2" / "tiny.safetensors", kept)
+    assert gan_jax("translate", folder / "run", folder / "in" / "a.png", folder / "a.png", "--step", 2) == 0
+    assert capsys.readouterr().err == f"note: the generator is {folder / 'run' / 'kept' / '2' / 'tiny.safetensors'}.\n"
+    wanted = infer.translate(kept, pictures.read(folder / "in" / "a.png", 3))
+    np.testing.assert_array_equal(pictures.read(folder / "a.png", 3), wanted)
+    assert gan_jax("convert", folder / "run", folder / "t.safetensors", "--to_torch", "--step", 2) == 0
+    capsys.readouterr()
+    assert gan_jax("inspect", folder / "run") == 0
+    assert "  kept: step 2\n" in capsys.readouterr().out
+
+
+def test_a_folder_of_runs_is_inspected_and_reported_run_by_run(finished_run, tmp_path, capsys):
+    """A run that cannot be is named, and the others are done."""
+    for name in ("a", "b"):
+        shutil.copytree(finished_run, tmp_path / name)
+        (tmp_path / name / "report.html").unlink()
+    (tmp_path / "a" / "log.jsonl").write_text("x\n" * 2)
+    assert gan_jax("report", tmp_path) == 1
+    said = capsys.readouterr()
+    assert said.out == f"{tmp_path / 'b' / 'report.html'}\n"
+    assert "a/log.jsonl, line 1 is" in said.err
+    assert (tmp_path / "b" / "report.html").read_bytes() == (finished_run / "report.html").read_bytes()
+    assert gan_jax("inspect", tmp_path) == 0
+    assert capsys.readouterr().out.count(": run tiny of pix2pix, 4 of 4 steps done") == 2
+
+
 def test_inspect_names_a_damaged_run(tmp_path, capsys):
     for text in ("{}", "[]", '{"name": 3'):
         (tmp_path / "config.json").write_text(text)

@@ -477,6 +477,12 @@ CASES: dict[str, list[Case]] = {
             "Error parsing --batch_size: invalid literal for int() with base 10: '8.5' … --batch_size INT",
         ),
         Case("`--batch_size` without a value", "pix2pix --batch_size", "--batch_size wants a value."),
+        Case("`--save_epoch_freq 0`", "pix2pix --save_epoch_freq 0", "--save_epoch_freq is 0; wanted at least 1."),
+        Case(
+            "`--init_gain 0`",
+            "pix2pix --init_gain 0",
+            "--init_gain is 0.0; wanted a finite number above 0.",
+        ),
         Case("`--batch_size -8`", "pix2pix --batch_size -8", "--batch_size is -8; wanted at least 1."),
         Case(
             "`--batch_size 3` on 8 devices",
@@ -660,6 +666,11 @@ CASES: dict[str, list[Case]] = {
             both(remove("data"), *(picture(f"data/{split}/a.png", 64, 64) for split in ("train", "val", "test"))),
         ),
         Case(
+            "`--from_step` for both stages",
+            "srgan --dataroot data --stage both --from_step 2",
+            "--from_step goes back in one run, and --stage both makes two; give the stage's own command.",
+        ),
+        Case(
             "both stages of a preset that is the second",
             "srgan srgan-paper --dataroot data --stage both",
             "srgan-paper is the second stage alone; both are srresnet-paper --stage both.",
@@ -810,6 +821,23 @@ CASES: dict[str, list[Case]] = {
             writes="runs/tiny/",
         ),
         Case(
+            "`--from_epoch 7` of a run that kept others",
+            "pix2pix --name tiny --from_epoch 7",
+            "runs/tiny keeps no generator of epoch 7; it keeps those of epoch 1: give one of them.",
+            folder("runs/tiny/kept/2"),
+        ),
+        Case(
+            "`--from_step` of a kept checkpoint that is damaged",
+            "pix2pix --name tiny --from_step 2",
+            "the checkpoint runs/tiny/checkpoints/2 was cut short; leave --from_step or --from_epoch out.",
+            both(folder("runs/tiny/kept/2"), remove("runs/tiny/checkpoints/2/digests.json")),
+        ),
+        Case(
+            "`--from_step` and `--from_epoch`",
+            "pix2pix --name tiny --from_step 2 --from_epoch 1",
+            "--from_epoch and --from_step both say where to go on from; give one of them.",
+        ),
+        Case(
             "a `--checkpoints_dir` that is a file",
             "pix2pix",
             "--checkpoints_dir runs is a file; wanted a folder.",
@@ -892,6 +920,51 @@ CASES: dict[str, list[Case]] = {
             "gan-jax translate runs/tiny data/test out",
             "runs/tiny holds several generators (a.safetensors, tiny.safetensors); name one of the files.",
             copy("runs/tiny/tiny.safetensors", "runs/tiny/a.safetensors"),
+        ),
+        Case(
+            "a folder of several runs",
+            "gan-jax translate runs data/test out",
+            "runs holds several runs (other, tiny); name the folder of one.",
+            copy("runs/tiny", "runs/other"),
+        ),
+        Case(
+            "a run of CycleGAN, without its direction",
+            "gan-jax translate runs/tiny data/test out",
+            "runs/tiny holds several generators (tiny_AtoB.safetensors, tiny_BtoA.safetensors); give --direction AtoB "
+            "or BtoA, or name one of the files.",
+            both(
+                copy("runs/tiny/tiny.safetensors", "runs/tiny/tiny_AtoB.safetensors"),
+                copy("runs/tiny/tiny.safetensors", "runs/tiny/tiny_BtoA.safetensors"),
+                remove("runs/tiny/tiny.safetensors"),
+            ),
+        ),
+        Case(
+            "`--direction` of a run of one generator",
+            "gan-jax translate runs/tiny data/test out --direction BtoA",
+            "runs/tiny holds no generator BtoA (tiny.safetensors); leave out --direction.",
+        ),
+        Case(
+            "`--direction` of a generator's file",
+            "gan-jax translate runs/tiny/tiny.safetensors data/test out --direction BtoA",
+            "runs/tiny/tiny.safetensors is the file of one generator; leave out --step and --direction.",
+        ),
+        Case(
+            "`--step 3` of a run that kept others",
+            "gan-jax translate runs/tiny data/test out --step 3",
+            "runs/tiny keeps no generator of step 3; it keeps those of step 2: give one of them.",
+            folder("runs/tiny/kept/2"),
+        ),
+        Case(
+            "`--step 3` of a run that kept none",
+            "gan-jax translate runs/tiny data/test out --step 3",
+            "runs/tiny keeps no generator of step 3; a run keeps what --save_epoch_freq or --save_checkpoint_freq asks "
+            "for while it trains.",
+        ),
+        Case(
+            "the comparison that `wgan ring` makes",
+            "gan-jax translate ring data/test out",
+            "ring compares methods and keeps no generator; gan-jax report shows its results.",
+            text("ring/config.json", '{"recipe": {}}'),
         ),
         Case(
             "a critic in place of a generator",
@@ -1149,6 +1222,18 @@ CASES: dict[str, list[Case]] = {
             "nowhere.pth does not exist; name a .pth, .pt, .safetensors or .npz file.",
         ),
         Case(
+            "a run without `--to_torch`",
+            "gan-jax convert runs/tiny g.safetensors",
+            "runs/tiny is a folder; name the file to convert, or give --to_torch to write a run's generator under "
+            "PyTorch names.",
+        ),
+        Case(
+            "`--step` without `--to_torch`",
+            "gan-jax convert theirs.safetensors g.safetensors --step 3",
+            "--step and --direction choose among a run's generators; give them with --to_torch.",
+            theirs("theirs.safetensors"),
+        ),
+        Case(
             "another ending of the target",
             "gan-jax convert theirs.safetensors g.pth",
             "g.pth: what is written is .safetensors; give it that name.",
@@ -1363,6 +1448,13 @@ CASES: dict[str, list[Case]] = {
             "name one of those, or a .safetensors file.",
         ),
         Case(
+            "inspect a folder of runs, one of them with a damaged config.json; the others are described",
+            "gan-jax inspect runs",
+            "runs/other/config.json is damaged; the run cannot be described.",
+            both(copy("runs/tiny", "runs/other"), text("runs/other/config.json", "[]")),
+            code=1,
+        ),
+        Case(
             "inspect a run with a damaged config.json",
             "gan-jax inspect runs/tiny",
             "runs/tiny/config.json is damaged; the run cannot be described.",
@@ -1421,7 +1513,23 @@ CASES: dict[str, list[Case]] = {
         Case(
             "`--epoch 100`",
             "test.py --epoch 100",
-            "--epoch 100: a run keeps its last and its best generator; use --epoch latest or --epoch best.",
+            "runs/tiny keeps no generator of epoch 100; a run keeps what --save_epoch_freq or --save_checkpoint_freq "
+            "asks for while it trains.",
+        ),
+        Case(
+            "`--epoch last`",
+            "test.py --epoch last",
+            "--epoch is last; wanted latest, best, or an epoch that --save_epoch_freq kept.",
+        ),
+        Case(
+            "`--phase night`, a split that is not there",
+            "test.py --phase night",
+            "data holds no pictures of --phase night; --phase train takes those that it has.",
+        ),
+        Case(
+            "`--phase` with a path",
+            "test.py --phase data/test",
+            "--phase is data/test; wanted the name of one folder, as test or val.",
         ),
         Case(
             "`--num_tset 3`",

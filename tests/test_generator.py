@@ -81,6 +81,45 @@ def test_a_runs_folder_means_its_last_generator(tmp_path, tiny_generator):
         generator.load(tmp_path)
 
 
+def test_one_of_several_is_found_by_its_direction_and_its_step(tmp_path, tiny_generator):
+    model = tiny_generator()
+    for folder, step in ((tmp_path, 9), (tmp_path / "kept" / "4", 4)):
+        folder.mkdir(parents=True, exist_ok=True)
+        for direction in ("AtoB", "BtoA"):
+            kept = model._replace(spec=dataclasses.replace(model.spec, step=step))
+            generator.save(folder / f"run_{direction}.safetensors", kept)
+    assert generator.find(tmp_path, direction="BtoA") == tmp_path / "run_BtoA.safetensors"
+    assert generator.load(tmp_path, direction="AtoB", step=4).spec.step == 4
+    for step in (None, 4):
+        with pytest.raises(ValueError, match="give --direction AtoB or BtoA, or name one of the files"):
+            generator.find(tmp_path, step=step)
+    with pytest.raises(FileNotFoundError, match="keeps no generator of step 5; it keeps those of step 4"):
+        generator.find(tmp_path, step=5)
+    file = tmp_path / "run_AtoB.safetensors"
+    for options in ({"step": 4}, {"direction": "AtoB"}):
+        with pytest.raises(ValueError, match="is the file of one generator; leave out --step and --direction"):
+            generator.find(file, **options)
+    (tmp_path / "one").mkdir()
+    generator.save(tmp_path / "one" / "run.safetensors", model)
+    with pytest.raises(ValueError, match=r"holds no generator AtoB \(run.safetensors\); leave out --direction"):
+        generator.find(tmp_path / "one", direction="AtoB")
+
+
+def test_a_folder_of_runs_means_the_last_generator_of_the_last(tmp_path, tiny_generator):
+    model = tiny_generator()
+    for name, step, start in (("first", 3, None), ("second", 8, str(tmp_path / "first"))):
+        (tmp_path / name).mkdir()
+        recipe = {"checkpoints_dir": str(tmp_path), "init_generator": start}
+        (tmp_path / name / "config.json").write_text(json.dumps({"recipe": recipe, "steps": step}))
+        if name == "second":
+            with pytest.raises(FileNotFoundError, match=r"second holds no generator .*; a run writes one"):
+                generator.load(tmp_path)
+        spec = dataclasses.replace(model.spec, step=step)
+        generator.save(tmp_path / name / f"{name}.safetensors", model._replace(spec=spec))
+    assert generator.find(tmp_path) == tmp_path / "second" / "second.safetensors"
+    assert generator.load(tmp_path).spec.step == 8
+
+
 def test_a_missing_path_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere does not exist; name a"):
         generator.load(tmp_path / "nowhere")

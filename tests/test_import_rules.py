@@ -47,7 +47,8 @@ ALLOWED = {
         "numpy", "PIL", "scipy.ndimage", "grain", "tensorflow_datasets", "tifffile", "imagecodecs",
         "gan_jax.files", "gan_jax.image", "gan_jax.data",
     },
-    "gan_jax/generator.py": {"jax", "numpy", "safetensors", "gan_jax.networks"},
+    "gan_jax/folders.py": {"gan_jax.errors"},
+    "gan_jax/generator.py": {"jax", "numpy", "safetensors", "gan_jax.folders", "gan_jax.networks"},
     "gan_jax/interop/__init__.py": set(),
     "gan_jax/interop/torch_file.py": {"numpy", "safetensors", "ml_dtypes"},
     "gan_jax/interop/chainer_file.py": {"numpy"},
@@ -95,7 +96,9 @@ ALLOWED = {
     "gan_jax/__main__.py": {"gan_jax.cli"},
     "gan_jax/incumbent.py": set(),
     "gan_jax/schedules.py": {"jax", "numpy"},
-    "gan_jax/inspection.py": {"gan_jax.checkpoint", "gan_jax.generator", "gan_jax.interop", "gan_jax.networks"},
+    "gan_jax/inspection.py": {
+        "gan_jax.checkpoint", "gan_jax.folders", "gan_jax.generator", "gan_jax.interop", "gan_jax.networks",
+    },
     "gan_jax/experiment.py": {"numpy", "gan_jax.method", "gan_jax.generator", "gan_jax.data"},
     "gan_jax/health.py": {"numpy", "gan_jax.data.transforms"},
     "gan_jax/results.py": {

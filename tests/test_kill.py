@@ -26,8 +26,8 @@ RECIPES = {
     ),
     "cyclegan": (
         "cyclegan --dataroot embedded --netG unet_32 --norm none --ngf 1 --ndf 1 --n_layers_D 1 --load_size 36 "
-        "--crop_size 32 --lambda_identity 0 --max_dataset_size 50 --n_epochs 3 --n_epochs_decay 0",
-        6,
+        "--crop_size 32 --lambda_identity 0 --max_dataset_size 50 --n_epochs 3 --n_epochs_decay 0 --save_epoch_freq 1",
+        6 + 3 * 6,  # kept of each epoch too
     ),
     "dcgan": (f"dcgan {SAMPLERS} --max_dataset_size 400 --n_epochs 3", 4),
     "wgan": (f"wgan {SAMPLERS} --max_dataset_size 400 --n_epochs 6 --n_critic 2 --clip 0.01", 4),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from experiments import pix2pix as experiment
-from gan_jax import generator, progress, run
+from gan_jax import checkpoint, folders, generator, progress, run
 from gan_jax.data import pictures
 
 
@@ -160,6 +160,143 @@ def test_a_constant_rate_run_is_extended(tiny_flags, tmp_path, capsys):
     assert scores["step"] == generator.load(tmp_path / "tiny").spec.step == 4
 
 
+def bytes_of(folder):
+    """The contents of a run's generators, critics and kept generators."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.safetensors")}
+
+
+def committed(folder):
+    return sorted(int(path.name) for path in (folder / "checkpoints").iterdir() if path.is_dir())
+
+
+@pytest.fixture(scope="module")
+def keeping(tmp_path_factory, tiny_flags):
+    """The folder of a run of four epochs of two steps that keeps every epoch, and its command line."""
+    checkpoints_dir = tmp_path_factory.mktemp("keeping")
+    line = tiny_flags(checkpoints_dir, "--n_epochs", "3", "--save_epoch_freq", "1", "--save_latest_freq", "5")
+    assert start(line) == 0
+    return checkpoints_dir / "tiny", line
+
+
+def elsewhere(keeping, tmp_path):
+    """A copy of the run, and its command line."""
+    shutil.copytree(keeping[0], tmp_path / "tiny")
+    return tmp_path / "tiny", [*keeping[1], "--checkpoints_dir", str(tmp_path)]
+
+
+def test_every_epoch_is_kept_with_its_checkpoint_and_changes_no_result(keeping, tiny_flags, tmp_path):
+    folder, _ = keeping
+    assert committed(folder) == folders.kept(folder) == [2, 4, 6, 8]
+    assert generator.load(folder, step=4).spec.step == 4
+    assert start(tiny_flags(tmp_path, "--n_epochs", "3", "--save_latest_freq", "5")) == 0
+    without = bytes_of(tmp_path / "tiny")
+    assert without == {name: content for name, content in bytes_of(folder).items() if "kept" not in name}
+    assert committed(tmp_path / "tiny") == [5, 8]
+    for name, content in without.items():
+        assert (folder / "kept" / "8" / name).read_bytes() == content
+
+
+def test_what_was_kept_stays_when_the_flag_is_left_out_and_keeping_may_begin_late(tiny_flags, tmp_path):
+    line = [*tiny_flags(tmp_path), "--n_epochs_decay", "0"]
+    assert start([*line, "--save_epoch_freq", "1"]) == 0
+    assert start([*line, "--n_epochs", "3", "--save_latest_freq", "1"]) == 0
+    assert committed(tmp_path / "tiny") == [2, 5, 6]
+    assert start([*line, "--n_epochs", "4", "--save_epoch_freq", "2"]) == 0
+    assert folders.kept(tmp_path / "tiny") == [2, 8]
+
+
+def test_a_run_that_went_back_ends_in_the_same_bytes(keeping, tmp_path, capsys):
+    folder, line = elsewhere(keeping, tmp_path)
+    wanted, log = bytes_of(folder), (folder / "log.jsonl").read_text()
+    # What another branch would have left.
+    (folder / "samples" / "step_00000007.png").touch()
+    shutil.copy(folder / "kept" / "2" / "tiny.safetensors", folder / "tiny_best.safetensors")
+    assert start([*line, "--from_epoch", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "going back to step 4; deleted what is newer: checkpoints (6, 8), samples and rows of the log." in said
+    assert "going on after step 4" in said
+    assert bytes_of(folder) == wanted
+    assert not (folder / "samples" / "step_00000007.png").exists()
+    steps = [
+        [json.loads(row)["step"] for row in text.splitlines()] for text in (log, (folder / "log.jsonl").read_text())
+    ]
+    assert steps[0] == steps[1]
+
+
+def test_the_same_command_goes_back_once(keeping, tmp_path, monkeypatch, capsys):
+    folder, line = elsewhere(keeping, tmp_path)
+    wanted = bytes_of(folder)
+    step = progress.Meter.step
+
+    def stop_at_five(self, number, metrics, waited):
+        step(self, number, metrics, waited)
+        if number == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    back = [*line, "--from_step", "4"]
+    with monkeypatch.context() as patch:
+        patch.setattr(progress.Meter, "step", stop_at_five)
+        assert start(back) == 143
+    (stopped,) = {generator.load(folder).spec.step, checkpoint.latest_step(folder / "checkpoints")}
+    assert 5 <= stopped < 8
+    capsys.readouterr()
+    assert start(back) == 0
+    said = capsys.readouterr().out
+    assert "went back to step 4 when this was first asked; it goes on from its newest checkpoint." in said
+    assert f"going on after step {stopped}" in said
+    assert bytes_of(folder) == wanted
+    # Another command in between, and it goes back again.
+    assert start(line) == 0
+    capsys.readouterr()
+    assert start(back) == 0
+    assert "going on after step 4" in capsys.readouterr().out
+    assert bytes_of(folder) == wanted
+
+
+def test_a_kill_while_it_goes_back_is_made_good_by_the_same_command(keeping, tmp_path, monkeypatch, capsys):
+    folder, line = elsewhere(keeping, tmp_path)
+    wanted = bytes_of(folder)
+    for holder, name in ((checkpoint.shutil, "rmtree"), (run.results, "write_json")):
+        with monkeypatch.context() as patch:
+            patch.setattr(holder, name, lambda *_: (_ for _ in ()).throw(OSError("killed")))
+            assert start([*line, "--from_epoch", "1"]) == 2
+    assert start([*line, "--from_epoch", "1"]) == 0
+    assert "going on after step 2" in capsys.readouterr().out
+    assert bytes_of(folder) == wanted
+
+
+def test_going_back_brings_back_the_best_of_then(keeping, tmp_path, monkeypatch):
+    folder, line = elsewhere(keeping, tmp_path)
+    (folder / "kept" / "2" / "tiny_best.safetensors").unlink()
+    best = (folder / "kept" / "4" / "tiny_best.safetensors").read_bytes()
+    monkeypatch.setattr(run, "_train", lambda *_: "SIGTERM")
+    (folder / "tiny_best.safetensors").write_bytes(b"of step 8")
+    assert start([*line, "--from_step", "4"]) == 143
+    assert (folder / "tiny_best.safetensors").read_bytes() == best
+    assert start([*line, "--from_step", "2"]) == 143
+    assert not (folder / "tiny_best.safetensors").exists()
+    assert (committed(folder), folders.kept(folder)) == ([2], [2])
+
+
+def test_what_a_run_does_not_keep_or_is_damaged_is_nothing_to_go_back_to(keeping, tmp_path, capsys):
+    folder, line = elsewhere(keeping, tmp_path)
+    (folder / "checkpoints" / "4" / "digests.json").unlink()
+    before = bytes_of(folder)
+    for flags, words in (
+        (["--from_epoch", "7"], "tiny keeps no generator of epoch 7; it keeps those of epoch 1, 2, 3, 4: give one"),
+        (["--from_step", "3"], "tiny keeps no generator of step 3; it keeps those of step 2, 4, 6, 8: give one"),
+        (["--from_step", "4"], "checkpoints/4 was cut short; go back to step 2, 6, 8."),
+        (["--from_step", "4", "--from_epoch", "2"], "both say where to go on from; give one of them"),
+        (["--from_step", "6", "--lr", "1"], "--lr was 0.0002 and is 1.0"),
+        (["--from_step", "2", "--name", "new"], "new keeps no generator of step 2; a run keeps what"),
+    ):
+        assert start([*line, *flags]) == 2
+        assert words in capsys.readouterr().err
+    assert bytes_of(folder) == before
+    assert committed(folder) == [2, 4, 6, 8]
+    assert not (tmp_path / "new").exists()
+
+
 def test_changed_pictures_are_refused(finished_run, tiny_flags, tmp_path, facades_folder, capsys):
     shutil.copytree(finished_run, tmp_path / "runs" / "tiny")
     data = tmp_path / "data"
@@ -196,7 +333,7 @@ def test_a_kill_before_the_first_files_leaves_a_folder_that_can_be_used(tiny_fla
     (tmp_path / "tiny" / "config.json.tmp").write_text("{")
     config, _ = experiment.build(tiny_flags(tmp_path))
     description = {"method": "pix2pix", "recipe": {}, "data": {}}
-    run._open_folder(config, description)
+    run._open_folder(config, description, 2)
     assert json.loads((tmp_path / "tiny" / "config.json").read_text()) == description
 
 

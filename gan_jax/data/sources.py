@@ -230,13 +230,13 @@ def open_pairs(
     source_channels: int,
     target_channels: int,
 ) -> Pairs | Photos | None:
-    """Open train, val or test of the folder `root`; its layout shows in its sub-folders' names.
+    """Open train, val, test or another split of the folder `root`; its layout shows in its sub-folders' names.
 
     `trainA` and `trainB`, or `A/train` and `B/train`: files paired by path, extensions apart. `train`: A and
     B side by side in a file or, with `derive`, photographs. Without any, a tenth is held out as val and test.
-    val and test stand in for each other (see `.folders`); None if there is neither. Of a split's sorted pairs
-    the first `limit` are opened. FileNotFoundError where there are no pictures; ValueError for names without a
-    partner and for settings that cannot be met.
+    val and test stand in for each other (see `.folders`), another split for none; None if there is none.
+    Of a split's sorted pairs the first `limit` are opened. FileNotFoundError where there are no pictures;
+    ValueError for names without a partner and for settings that cannot be met.
     """
     root, derive = Path(root), transforms.spelled(derive)
     channels = (source_channels, target_channels)
@@ -245,7 +245,7 @@ def open_pairs(
             f"pictures of {source_channels} and {target_channels} channels are asked for; "
             "files have 1 (grey) or 3 (RGB)."
         )
-    if derive and _layout(root)("")[-1] != root:
+    if derive and _layout(root, split)("")[-1] != root:
         raise ValueError(
             f"derive {derive} makes A of single photographs, and {root} has folders of A and of B; leave it out, or "
             "give the folder of one of them."
@@ -253,12 +253,12 @@ def open_pairs(
     if derive and direction == "BtoA":
         raise ValueError(f"direction BtoA does not go with derive {derive}, which makes A from B; use direction AtoB.")
     _require(root, limit)
-    at = _single(root) if derive else _layout(root)
+    at = _single(root) if derive else _layout(root, split)
     found = files_of(split, at, instead=_SPLIT_FOLDERS)
     if found is None:
         return None
     folders, files = found[0], found[1][:limit]
-    notes = left_out(root, folders, [folder for name in STAND_INS for folder in at(name)])
+    notes = left_out(root, folders, [folder for name in {*STAND_INS, split} for folder in at(name)])
     if derive:
         return Photos(folders, files, derive, *channels, notes=notes)
     return Pairs(folders, files, direction, *channels, notes=notes)
@@ -267,11 +267,12 @@ def open_pairs(
 def open_side(
     root: str | Path, split: str, side: Literal["A", "B"], *, key: str, channels: int, limit: int | None = None
 ) -> Pictures | None:
-    """Open the pictures of kind A or B, which know no pairs, of train, val or test of the folder `root`.
+    """Open the pictures of kind A or B, which know no pairs, of train, val, test or another split of the folder `root`.
 
     They are in `trainA` and `trainB`, or `A/train` and `B/train`; or in `A` and `B`, of which a tenth is then held out
-    as val and test. val and test stand in for each other; None if there is neither. Of the sorted pictures the first
-    `limit` are opened. FileNotFoundError where there are none to train on; ValueError for a limit that leaves none.
+    as val and test. val and test stand in for each other, another split for none; None if there is none. Of the sorted
+    pictures the first `limit` are opened. FileNotFoundError where there are none to train on; ValueError for a limit
+    that leaves none.
     """
     root = Path(root)
     _require(root, limit)
@@ -280,13 +281,12 @@ def open_side(
         lambda name, of: root / of / name,
     ]
     for at in layouts:
-        present = [name for name in STAND_INS if at(name, side).is_dir()]
-        if name := next((name for name in STAND_INS[split] if name in present), None):
+        if name := next((name for name in _stand_ins(split) if at(name, side).is_dir()), None):
             folders = (at(name, side),)
-            notes = left_out(root, folders, [at(name, of) for name in STAND_INS for of in "AB"])
+            notes = left_out(root, folders, [at(name, of) for name in {*STAND_INS, split} for of in "AB"])
             return Pictures(folders, _matched(folders)[:limit], key, channels, notes=notes)
     undivided = not any((root / side / name).is_dir() for name in STAND_INS)
-    if (root / "A").is_dir() and (root / "B").is_dir() and undivided:
+    if (root / "A").is_dir() and (root / "B").is_dir() and undivided and split in STAND_INS:
         files = held_out(_matched((root / side,)), split)[:limit]
         notes = left_out(root, (root / side,), [root / "A", root / "B"])
         return Pictures((root / side,), files, key, channels, notes=notes) if files else None
@@ -329,29 +329,33 @@ Layout = Callable[[str], tuple[Path, ...]]  # a split's name to its folders, "" 
 
 
 def files_of(split: str, at: Layout, *, instead: str) -> tuple[tuple[Path, ...], list[tuple[str, ...]]] | None:
-    """The folders and the files of train, val or test under a layout; None where there is no val and no test.
+    """The folders and the files of a split under a layout; None where it has none, and none that stands in for it.
 
     Splits stand in for each other and a tenth is held out as `open_pairs` says, and its errors are raised; `instead`
     ends that for no pictures at all.
     """
-    present = [name for name in STAND_INS if any(folder.is_dir() for folder in at(name))]
-    if not present:
+    present = [name for name in {*STAND_INS, split} if any(folder.is_dir() for folder in at(name))]
+    if not present and split in STAND_INS:
         folders = at("")
         files = held_out(_matched(folders, instead=instead), split)
         return (folders, files) if files else None
-    name = next((name for name in STAND_INS[split] if name in present), None)
+    name = next((name for name in _stand_ins(split) if name in present), None)
     if name is None and split != "train":
         return None
     folders = at(name or split)
     return folders, _matched(folders)
 
 
+def _stand_ins(split: str) -> tuple[str, ...]:
+    return STAND_INS.get(split, (split,))
+
+
 def _single(root: Path) -> Layout:
     return lambda split: (root / split,)
 
 
-def _layout(root: Path) -> Layout:
-    if any((root / f"{split}{side}").is_dir() for split in STAND_INS for side in "AB"):
+def _layout(root: Path, split: str) -> Layout:
+    if any((root / f"{name}{side}").is_dir() for name in {*STAND_INS, split} for side in "AB"):
         return lambda split: (root / f"{split}A", root / f"{split}B")
     if (root / "A").is_dir() and (root / "B").is_dir():
         return lambda split: (root / "A" / split, root / "B" / split)

@@ -17,6 +17,7 @@ from gan_jax.networks.chainer_patchgan import ChainerPatchGAN
 from gan_jax.networks.chainer_unet import ChainerUNet
 from gan_jax.networks.classifier import Classifier
 from gan_jax.networks.dcgan import DCGANCritic, DCGANGenerator
+from gan_jax.networks.initialisation import InitName, initialised
 from gan_jax.networks.mlp import MLP
 from gan_jax.networks.network import Network, difference, from_linen, require_known_values, starting_from
 from gan_jax.networks.patchgan import PatchGAN
@@ -39,6 +40,7 @@ __all__ = [
     "Classifier",
     "DCGANCritic",
     "DCGANGenerator",
+    "InitName",
     "MSRResNet",
     "Network",
     "PatchGAN",
@@ -54,6 +56,7 @@ __all__ = [
     "difference",
     "example",
     "from_linen",
+    "initialised",
     "receptive_field",
     "require_known_values",
     "starting_from",

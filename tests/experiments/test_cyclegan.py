@@ -73,9 +73,19 @@ def test_an_epoch_is_as_long_as_the_larger_folder_and_both_directions_are_export
     spec = generator.load(finished / "two_BtoA.safetensors").spec
     assert (spec.method, spec.step, spec.dropout, spec.architecture["name"]) == ("cyclegan", 4, False, "UNet")
     with pytest.raises(
-        ValueError, match=r"holds several generators \(two_AtoB.safetensors, two_BtoA.safetensors\); name"
+        ValueError, match=r"holds several generators \(two_AtoB.safetensors, two_BtoA.safetensors\); give --direction"
     ):
         generator.load(finished)
+
+
+def test_translate_takes_the_folder_and_a_direction(finished, kinds, tmp_path, capsys):
+    picture = kinds / "testB" / "testB0.png"
+    assert cli.main(["translate", str(finished), str(picture), str(tmp_path / "a.png"), "--direction", "BtoA"]) == 0
+    fake = infer.translate(generator.load(finished, direction="BtoA"), pictures.read(picture, 3))
+    np.testing.assert_array_equal(pictures.read(tmp_path / "a.png", 3), fake)
+    capsys.readouterr()
+    assert cli.main(["translate", str(finished), str(picture), str(tmp_path / "b.png")]) == 2
+    assert "give --direction AtoB or BtoA" in capsys.readouterr().err
 
 
 def test_pictures_without_counterparts_are_translated_and_not_scored(finished):

@@ -3,13 +3,14 @@
 import dataclasses
 import json
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import pairs
+from experiments import cyclegan, pairs, translators
 from experiments import pix2pix as experiment
-from gan_jax import generator, infer, losses, run
+from gan_jax import generator, infer, losses, networks, run
 from gan_jax.data import pictures
 
 
@@ -22,6 +23,32 @@ def test_defaults_are_the_incumbents():
     assert (config.load_size, config.crop_size, config.batch_size, config.ngf, config.ndf) == (286, 256, 1, 64, 64)
     assert (config.lr, config.beta1, config.lambda_L1, config.n_layers_D) == (2e-4, 0.5, 100.0, 3)
     assert (config.n_epochs, config.n_epochs_decay, config.norm, config.gan_mode) == (100, 100, "batch", "vanilla")
+
+
+def test_both_recipes_draw_their_weights_as_the_flags_say(facades_folder):
+    """And as the layers do by themselves, bit for bit, where the flags are the defaults."""
+    small = ["--dataroot", str(facades_folder), "--netG", "unet_32", "--ngf", "1", "--ndf", "1", "--n_layers_D", "1"]
+    small += ["--crop_size", "32", "--load_size", "36", "--norm", "none", "--no_dropout"]
+    batch = {name: np.zeros((1, 32, 32, 3), np.uint8) for name in ("source", "target")}
+    _, parts = experiment.build([*small, "--init_type", "orthogonal", "--init_gain", "0.5"])
+    kernel = np.asarray(parts.method.init(jax.random.key(0), batch).generator.params["down2"]["kernel"])
+    matrix = np.moveaxis(kernel, -1, 0).reshape(kernel.shape[-1], -1)
+    # A float32 QR of two rows.
+    np.testing.assert_allclose(matrix @ matrix.T, 0.25 * np.eye(len(matrix)), atol=1e-6)
+
+    config = dataclasses.replace(experiment.Config(), netG="unet_32", ngf=1)
+    module, x = translators.generator_module(config, 3), np.zeros((1, 32, 32, 3), np.float32)
+    plain = networks.from_linen(module).init(jax.random.key(3), x)
+    jax.tree.map(np.testing.assert_array_equal, translators.fresh(config, module).init(jax.random.key(3), x), plain)
+    for changed in ({"init_type": "xavier"}, {"init_gain": 0.03}):
+        other = translators.fresh(dataclasses.replace(config, **changed), module).init(jax.random.key(3), x)
+        assert np.abs(other[0]["down1"]["kernel"] - plain[0]["down1"]["kernel"]).max() > 1e-3
+
+    _, parts = cyclegan.build([*small, "--init_type", "kaiming", "--dataset_mode", "aligned"])
+    state = parts.method.init(jax.random.key(0), dict.fromkeys(("A", "B"), batch["source"]))
+    for net in (state.AtoB, state.BtoA, state.critic_A, state.critic_B):
+        kernels = [leaf for leaf in jax.tree.leaves(net.params) if leaf.ndim == 4]
+        assert all(np.asarray(kernel).std() > 0.08 for kernel in kernels)  # 0.02 by themselves
 
 
 # Isola et al. 2017, section 6.2: epochs and batch size.

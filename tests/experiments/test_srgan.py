@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from experiments import pix2pix, pix2pix_upscale, resolution, srgan
-from gan_jax import degrade, evaluate, generator, image, infer, inspection, losses
+from experiments import pix2pix, pix2pix_upscale, resolution, srgan, testing
+from gan_jax import cli, degrade, evaluate, generator, image, infer, inspection, losses
 from gan_jax.data import pictures
 
 VGG = Path(__file__).parents[1] / "golden" / "networks" / "vgg19_features" / "weights.npz"
@@ -117,6 +117,34 @@ def test_the_second_stage_starts_from_the_first(both):
     config = json.loads((both / "srgan" / "config.json").read_text())
     assert len(config["networks"]["content"]["digest"]) == 64
     assert "critic: " in inspection.describe(both / "srgan")
+
+
+def test_every_verb_takes_the_folder_of_both_stages(both, tmp_path, capsys):
+    """What the command made and named is what the next command is given: a folder of two runs."""
+    pictures.save(tmp_path / "in.png", np.random.default_rng(0).integers(0, 256, (8, 9, 3), np.uint8))
+    for path, name in ((both, "of_both"), (both / "srgan", "of_the_last")):
+        assert cli.main(["translate", str(path), str(tmp_path / "in.png"), str(tmp_path / f"{name}.png")]) == 0
+    said = capsys.readouterr()
+    assert said.out == "wrote 1 of 1\n" * 2
+    assert said.err == f"note: the generator is {both / 'srgan' / 'srgan.safetensors'}.\n"
+    made = [(tmp_path / f"{name}.png").read_bytes() for name in ("of_both", "of_the_last")]
+    assert made[0] == made[1]
+
+    assert cli.main(["inspect", str(both)]) == 0
+    said = capsys.readouterr().out
+    assert said == "".join(f"{inspection.describe(both / stage)}\n" for stage in ("srgan", "srresnet"))
+    for stage in ("srgan", "srresnet"):
+        (both / stage / "report.html").unlink()
+    assert cli.main(["report", str(both)]) == 0
+    pages = [both / stage / "report.html" for stage in ("srgan", "srresnet")]
+    assert capsys.readouterr().out == "".join(f"{page}\n" for page in pages)
+    assert all(page.is_file() for page in pages)
+
+    assert cli.main(["convert", str(both), str(tmp_path / "torch.safetensors"), "--to_torch"]) == 0
+    line = ["--dataroot", str(tmp_path / "in.png"), "--name", both.name, "--checkpoints_dir", str(both.parent)]
+    assert testing.main([*line, "--model", "test", "--results_dir", str(tmp_path)]) == 0
+    (made,) = (tmp_path / both.name / "test_latest" / "images").glob("*_fake.png")
+    assert made.read_bytes() == (tmp_path / "of_both.png").read_bytes()
 
 
 def test_other_weights_of_the_content_network_are_another_run(both, photographs, content_flags, tmp_path, capsys):

@@ -105,6 +105,49 @@ def test_the_best_generator_and_other_splits_have_folders_of_their_own(test, tmp
     np.testing.assert_array_equal(infer.translate(best, read(source)), fake)
 
 
+def test_a_kept_epoch_is_tested(test, finished_run, tmp_path, tiny_generator, capsys):
+    """Of a run of two epochs of two steps each."""
+    shutil.copytree(finished_run, tmp_path / "runs" / "tiny")
+    kept = tiny_generator(dropout=False)
+    (tmp_path / "runs" / "tiny" / "kept" / "2").mkdir(parents=True)
+    generator.save(tmp_path / "runs" / "tiny" / "kept" / "2" / "tiny.safetensors", kept)
+    flags = ["--checkpoints_dir", tmp_path / "runs", "--num_test", 1]
+    assert test(*flags, "--which_epoch", 1) == 0
+    images = tmp_path / "tiny" / "test_1" / "images"
+    fake = read(images / "test_0000_fake_B.png")
+    np.testing.assert_array_equal(infer.translate(kept, read(images / "test_0000_real_A.png")), fake)
+    assert test(*flags, "--epoch", 2) == 2
+    assert "keeps no generator of epoch 2; it keeps those of epoch 1: give one of them." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("layout", ["{}", "{}A", "A/{}"])
+def test_any_split_of_the_data_is_a_phase(layout, test, facades_folder, tmp_path, capsys):
+    root, halves = tmp_path / "data", {"A": slice(0, 32), "B": slice(32, 64)}
+    for split in ("train", "blind"):
+        picture = read(facades_folder / "test" / "test_0001.png")
+        if layout == "{}":
+            pictures.save(root / split / "x.png", picture)
+        for side, half in halves.items() if layout != "{}" else ():
+            pictures.save(root / layout.replace("A", side).format(split) / "x.png", picture[:, half])
+    assert test("--dataroot", root, "--phase", "blind") == 0
+    assert "wrote 1 of 1" in capsys.readouterr().out
+    images = tmp_path / "tiny" / "blind_latest" / "images"
+    np.testing.assert_array_equal(read(images / "x_real_B.png"), picture[:, halves["B"]])
+    assert test("--dataroot", root, "--phase", "night") == 2
+    assert "holds no pictures of --phase night" in capsys.readouterr().err
+
+
+def test_more_than_ten_failures_end_with_their_number(test, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    for i in range(12):
+        pictures.save(tmp_path / "in" / f"{i}.png", np.zeros((20, 30, 3), np.uint8))
+        (tmp_path / "in" / f"{i}.png").write_bytes((tmp_path / "in" / f"{i}.png").read_bytes()[:40])
+    assert test("--dataroot", tmp_path / "in", "--model", "test") == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 11
+    assert lines[-1] == "error: ... and 2 more."
+
+
 def test_another_direction_is_said_and_taken(test, facades_folder, tmp_path, capsys):
     assert test("--direction", "AtoB") == 0
     assert "exchanges" not in capsys.readouterr().out
@@ -167,7 +210,10 @@ def test_a_picture_that_cannot_be_decoded_is_named_and_the_rest_is_done(test, si
         (["--dataroot", "nowhere"], "no folder nowhere"),
         (["--dataroot", "nowhere", "--model", "test"], "nowhere does not exist"),
         (["--model", "cycle_gan"], "tiny_AtoB.safetensors does not exist"),
-        (["--epoch", "100"], "--epoch 100: a run keeps its last and its best generator"),
+        (["--epoch", "100"], "tiny keeps no generator of epoch 100; a run keeps what --save_epoch_freq"),
+        (["--epoch", "first"], "--epoch is first; wanted latest, best, or an epoch that --save_epoch_freq kept"),
+        (["--phase", "blind"], "holds no pictures of --phase blind"),
+        (["--phase", "../val"], "--phase is ../val; wanted the name of one folder"),
         (["--aspect_ratio", "1.5"], "--aspect_ratio 1.5: pictures keep their sides"),
         (["--num_test", "0"], "--num_test is 0; wanted at least 1"),
         (["--crop_size", "-3"], "--crop_size is -3; wanted at least 1"),
