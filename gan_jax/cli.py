@@ -198,12 +198,14 @@ class Inspect:
 
     path: Positional[Path]
     """The file or folder."""
+    all: bool = False
+    """Show every flag of a run, and not only those that differ from their defaults."""
 
     def run(self) -> int:
         """Returns the exit code."""
         from gan_jax import inspection
 
-        print(inspection.describe(self.path))
+        print(inspection.describe(self.path, every_flag=self.all))
         return 0
 
 
