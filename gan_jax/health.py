@@ -1,6 +1,7 @@
 """What validation pictures say of a generator: colours upside down, one picture for every input, flat pictures."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -8,7 +9,8 @@ from gan_jax.data import transforms
 
 _SIDE = 16  # large structures decide, and pictures of any sizes compare
 _INVERTED, _FLAT = -0.3, 4.0
-_COLLAPSED = 0.3  # the table of docs/cyclegan.md: what runs that collapsed had, and runs that did not
+# Of variety, between what runs that collapsed had and what the others had after so many steps: docs/cyclegan.md.
+_COLLAPSED, _SETTLED = 0.3, 300
 
 
 def measures(
@@ -37,12 +39,14 @@ def measures(
     return {f"health/{name}": value for name, value in found.items()}
 
 
-def warnings(scores: Mapping[str, float], *, earlier: Mapping[str, float] | None = None) -> list[str]:
+def warnings(scores: Mapping[str, float], *, earlier: Mapping[str, Any] | None = None) -> list[str]:
     """What is wrong, a sentence each, where scores hold what `measures` found, under the generator's name or none.
 
-    `earlier` are the scores of the validation before: little variety is said where it was little then too, since every
-    generator begins with nearly the same picture for all. None: the scores are judged alone.
+    `earlier` are the "step" and the scores of the validation before, or {}: little variety is said where it was little
+    then too, some hundred steps from the start, since every generator begins with nearly one picture for all. None:
+    the scores are judged alone, as those at a run's end.
     """
+    settled = earlier is None or earlier.get("step", 0) >= _SETTLED
     found = []
     for key, value in scores.items():
         *name, family, measure = ["", *key.split("/")][-3:]
@@ -54,7 +58,7 @@ def warnings(scores: Mapping[str, float], *, earlier: Mapping[str, float] | None
                 f"{which}light and dark are the reverse of what they should be (correlation {value:.2f}): the colours "
                 "may be inverted; begin anew with another --seed or, in CycleGAN, a larger --lambda_identity."
             )
-        lasts = earlier is None or earlier.get(key, 1.0) < _COLLAPSED
+        lasts = settled and (earlier is None or earlier.get(key, 1.0) < _COLLAPSED)
         if measure == "variety" and value < _COLLAPSED and lasts:
             found.append(
                 f"{which}different inputs give nearly the same picture ({value:.0%} of the variety that there should "

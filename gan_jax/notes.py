@@ -32,8 +32,8 @@ def of_scores(exam: Exam) -> list[str]:
             )
         notes += [
             f"{split} has {_counted(source)}: with fewer than {_FEW} scores mean little."
-            for split, source in (("the test", test), ("validation", val))
-            if len(source) < _FEW and not (same and source is val)
+            for split, source in (("the test", test), ("validation", val))[: 1 if same else 2]
+            if len(source) < _FEW
         ]
     return list(dict.fromkeys(notes))  # the directions of CycleGAN have the same pairs
 

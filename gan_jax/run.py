@@ -237,7 +237,7 @@ class _Validation:
     ) -> None:
         self._config, self._experiment, self._steps, self._log, self._meter = config, experiment, steps, log, meter
         rows = [row for row in read_log(config.folder / "log.jsonl") if row["kind"] == "validation"]
-        self._scores: Mapping[str, Any] = rows[-1] if rows else {}
+        self._earlier: Mapping[str, Any] = rows[-1] if rows else {}
         self._lowest: float | None = before.get("lowest_loss")
         self._plateau = schedules.Plateau(*before.get("plateau", ()))
         for name, picture in experiment.exam.shown().items():
@@ -255,10 +255,10 @@ class _Validation:
         self._log.write("validation", step, {name: evaluate.json_number(value) for name, value in scores.items()})
         words = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
         self._meter.say(f"step {step} validation: {words or 'samples'}")
-        earlier, self._scores = (None if step == self._steps else self._scores), scores
-        for warning in health.warnings(scores, earlier=earlier):
+        for warning in health.warnings(scores, earlier=None if step == self._steps else self._earlier):
             self._log.write("warning", step, {"text": warning})
             self._meter.say(f"step {step} warning: {warning}")
+        self._earlier = {"step": step, **scores}
         loss = self._experiment.exam.loss(scores)
         if loss is None:
             return None

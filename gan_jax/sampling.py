@@ -189,7 +189,7 @@ class Samples:
     @property
     def captions(self) -> dict[str, dict[str, str]]:
         """What is made, and beside it training pictures."""
-        return {"": {"output": "made", "target": "training pictures"}}
+        return {"": {"output": "generated", "target": "training pictures"}}
 
     def shown(self) -> dict[str, np.ndarray]:
         """Training pictures, a row a class."""

@@ -89,6 +89,7 @@ ALLOWED = {
     "gan_jax/inspection.py": {"gan_jax.checkpoint", "gan_jax.generator", "gan_jax.interop", "gan_jax.networks"},
     "gan_jax/experiment.py": {"numpy", "gan_jax.method", "gan_jax.generator", "gan_jax.data"},
     "gan_jax/health.py": {"numpy", "gan_jax.data.transforms"},
+    "gan_jax/notes.py": {"numpy", "gan_jax.experiment", "gan_jax.data.pipeline"},
     "gan_jax/results.py": {
         "numpy",
         "gan_jax.experiment", "gan_jax.evaluate", "gan_jax.generator", "gan_jax.health", "gan_jax.infer",
