@@ -46,9 +46,7 @@ def tasks(config: translators.Config, mode: str) -> dict[str, results.Task]:
     rivals: dict[str, Callable[[np.ndarray], np.ndarray]] = {"the input": lambda image: image} if same else {}
     return {
         "AtoB": results.Task(val, test, rivals=rivals, **words["AtoB"], **common),
-        "BtoA": results.Task(
-            val, test, source="target", target="source", rivals=rivals, **words["BtoA"], **common
-        ),
+        "BtoA": results.Task(val, test, source="target", target="source", rivals=rivals, **words["BtoA"], **common),
     }
 
 

@@ -62,8 +62,8 @@ def warnings(scores: Mapping[str, float], *, earlier: Mapping[str, Any] | None =
         if measure == "variety" and value < _COLLAPSED and lasts:
             found.append(
                 f"{which}different inputs give nearly the same picture ({value:.0%} of the variety that there should "
-                "be): the generator has collapsed, or needs far more steps; where this stays, begin anew with a lower --lr, "
-                "another --gan_mode or more pictures."
+                "be): the generator has collapsed, or needs far more steps; where this stays, begin anew with a lower "
+                "--lr, another --gan_mode or more pictures."
             )
         if measure == "contrast" and value < _FLAT:
             found.append(

@@ -15,7 +15,7 @@ _WAITING, _FEWEST_STEPS = 0.3, 20  # the share of the time from which waiting fo
 
 
 class Log:
-    """A run's log.jsonl: one JSON object a line, each with the seconds that the run has trained, over all its starts."""
+    """A run's log.jsonl: one JSON object a line, each with the seconds that the run has trained so far."""
 
     def __init__(self, path: Path, *, keep_through: int) -> None:
         """Opens the log and cuts it back to the rows up to step `keep_through`, where training goes on."""

@@ -86,8 +86,7 @@ def write(run: pathlib.Path) -> pathlib.Path:
 
 def _page(run: pathlib.Path) -> str:
     config, log = _read_object(run / "config.json"), _read_log(run / "log.jsonl")
-    scores, data = run / "results" / "scores.json", dict(_fields(config.get("data")))
-    notes = data.pop("notes", [])
+    scores, data = run / "results" / "scores.json", _fields(config.get("data"))
     captions = {group: _fields(named) for group, named in _fields(config.get("pictures")).items()}
     groups, strips = _test_groups(run / "results", captions), _strips(run / "samples")
     embedded = _embedded([item for rows in groups.values() for row in rows for item in row] + strips)
@@ -96,12 +95,12 @@ def _page(run: pathlib.Path) -> str:
     versions = {key: config[key] for key in ("device",) if key in config} | _fields(config.get("versions"))
     sections = {
         "Warnings": _warnings(run / "log.jsonl"),
-        "Scores": _scores(_read_object(scores) if scores.is_file() else {}, notes, finished),
+        "Scores": _scores(_read_object(scores) if scores.is_file() else {}, data.get("notes"), finished),
         "Test pictures": _groups_html(groups, captions, embedded) or _missing("No test pictures", finished),
         "The fixed batch over time": _strips_html(strips, captions, embedded) or _missing("No samples", finished),
         "Curves": _curves(log) or _missing("Nothing logged", finished),
         "Recipe": _pairs(_fields(config.get("recipe"))),
-        "Data": _pairs(data),
+        "Data": _pairs({key: value for key, value in data.items() if key not in ("notes", "fingerprints")}),
         "Networks": _networks(_fields(config.get("networks"))),
         "Made with": _pairs(versions),
     }

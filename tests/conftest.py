@@ -121,7 +121,7 @@ def sections():
         assert not re.search(r"\b(unknown|yet|None|not started|unfinished)\b", text)
         found = dict(re.findall("<section>\n<h2>(.*?)</h2>\n(.*?)\n</section>", page, re.DOTALL))
         for heading, body in found.items():
-            assert len(html.unescape(re.sub("<[^>]*>", "", body)).split()) > 2, heading
+            assert len(html.unescape(re.sub("<[^>]*>", " ", body)).split()) > 2, heading
         return found
 
     return read
