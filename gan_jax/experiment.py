@@ -31,7 +31,8 @@ class Exam(Protocol):
     def captions(self) -> Mapping[str, Mapping[str, str]]:
         """What pictures of a kind ("input", "output", "target", ...) are called where not so, by group of pictures.
 
-        A group is what a generator makes; its name, which its folder has too, is "" where there is one. "title" heads it.
+        A group is what one of several generators makes, by whose name its folder is called; "" is all that a single
+        one makes. "title" heads a group.
         """
 
     def shown(self) -> dict[str, np.ndarray]:

@@ -86,13 +86,13 @@ class Meter:
             console=self._console,
             disable=not self._console.is_terminal,
         )
-        task = {"total": steps, "completed": start, "epoch": start / steps_per_epoch}
-        self._task = self._bar.add_task(" compiling", **task)
+        self._task = self._bar.add_task(" compiling", total=steps, completed=start, epoch=start / steps_per_epoch)
 
     def __enter__(self) -> "Meter":
         self._bar.start()
         self._entered = time.perf_counter()
-        self.say("compiling the training step, which takes 10 to 60 seconds, and more for large networks")
+        if self._last < self._steps:
+            self.say("compiling the training step, which takes 10 to 60 seconds, and more for large networks")
         return self
 
     def __exit__(self, *exception: object) -> None:
