@@ -10,6 +10,7 @@ Direction, preprocess and sizes are those of the run unless given.
 import dataclasses
 import html
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,9 +18,8 @@ from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
-import tyro
 
-from gan_jax import errors, evaluate, flags, folders, generator, incumbent, infer, run
+from gan_jax import commandline, errors, evaluate, files, flags, folders, generator, incumbent, infer, run
 from gan_jax.data import pictures, sources, transforms
 from gan_jax.generator import Generator
 
@@ -102,9 +102,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _read(arguments: list[str] | None) -> Config:
     """The configuration that a command line means; what becomes of the incumbent's other flags is printed."""
     arguments, lines = incumbent.read(sys.argv[1:] if arguments is None else arguments, incumbent.TEST)
-    config = tyro.cli(
-        Config, args=arguments, description=__doc__, config=(tyro.conf.FlagCreatePairsOff,), use_underscores=True
-    )
+    config = commandline.read(Config, arguments, program=commandline.program(), description=__doc__ or "")
     print(*lines, sep="\n", end="\n" if lines else "")
     return config
 
@@ -143,8 +141,7 @@ def _test(config: Config) -> int:
         results += made
     for line in errors.few(failures):
         print(f"error: {line}", file=sys.stderr)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "index.html").write_text(_page("; ".join(summaries), results), encoding="utf-8")
+    files.write(folder / "index.html", _page("; ".join(summaries), results))
     print(*summaries, sep="\n")
     print(f"page: {folder / 'index.html'}")
     print(f"wrote {len(results)} of {sum(len(job.pictures) for job in jobs)}")
@@ -269,12 +266,13 @@ def _size(config: Config, recipe: dict[str, Any], name: str) -> transforms.Size:
 
 def _result(name: str, pair: dict[str, np.ndarray], job: Job, folder: Path) -> Result:
     """Translates one picture, scores the output where there is a reference, and writes all of them."""
+    files.require_possible(folder / "images" / f"{name}_{max(job.kinds.values(), key=len)}.png")
     shown = {"source": pair["source"], "output": infer.translate(job.model, pair["source"]), **pair}
     score = evaluate.score(name, shown["output"], pair["target"]) if "target" in pair else None
-    files = {job.kinds[kind]: Path("images") / f"{name}_{job.kinds[kind]}.png" for kind in shown}
+    written = {job.kinds[kind]: Path("images") / f"{name}_{job.kinds[kind]}.png" for kind in shown}
     for kind, picture in shown.items():
-        pictures.save(folder / files[job.kinds[kind]], picture)
-    return Result(name, files, score)
+        pictures.save(folder / written[job.kinds[kind]], picture)
+    return Result(name, written, score)
 
 
 def _page(summary: str, results: Sequence[Result]) -> str:
@@ -283,10 +281,10 @@ def _page(summary: str, results: Sequence[Result]) -> str:
     for result in results:
         score = "" if result.score is None else f"<br>{result.score.psnr:.4f} dB<br>{result.score.ssim:.5f}"
         cells = [
-            f'<td><img src="{quote(file.as_posix())}" alt="{kind}" loading="lazy"><br>{kind}</td>'
+            f'<td><img src="{quote(os.fsencode(file.as_posix()))}" alt="{kind}" loading="lazy"><br>{kind}</td>'
             for kind, file in result.files.items()
         ]
-        rows.append(f"<tr><th>{html.escape(result.name)}{score}</th>{''.join(cells)}</tr>")
+        rows.append(f"<tr><th>{html.escape(files.shown(result.name))}{score}</th>{''.join(cells)}</tr>")
     title = html.escape(summary)
     return "\n".join(
         [

@@ -33,19 +33,34 @@ def tasks(config: translators.Config, mode: str) -> dict[str, results.Task]:
         "still": transforms.centre(config.preprocess, **sizes),
         "whole": transforms.whole(config.preprocess, **sizes),
     }
+    words = {"AtoB": _words("A", "B"), "BtoA": _words("B", "A")}
     if mode == "unaligned" and not pairs.is_embedded(config):
         opened = {split: {kind: _open_kind(config, mode, split, kind) for kind in KINDS} for split in ("val", "test")}
         return {
-            name: results.Task(opened["val"][kind], opened["test"][kind], source=kind, target=None, **common)
+            name: results.Task(
+                opened["val"][kind], opened["test"][kind], source=kind, target=None, **words[name], **common
+            )
             for name, kind in (("AtoB", "A"), ("BtoA", "B"))
         }
     val, test = (_open_pairs(config, split) for split in ("val", "test"))
     same = pairs.input_channels(config) == config.output_nc
     rivals: dict[str, Callable[[np.ndarray], np.ndarray]] = {"the input": lambda image: image} if same else {}
     return {
-        "AtoB": results.Task(val, test, rivals=rivals, **common),
-        "BtoA": results.Task(val, test, source="target", target="source", rivals=rivals, **common),
+        "AtoB": results.Task(val, test, rivals=rivals, **words["AtoB"], **common),
+        "BtoA": results.Task(val, test, source="target", target="source", rivals=rivals, **words["BtoA"], **common),
     }
+
+
+def _words(a: str, b: str) -> dict[str, Any]:
+    """Of the direction from kind `a` to kind `b`: its way back, its title, and what its pictures are called."""
+    captions = {
+        "input": a,
+        "output": f"fake {b}",
+        "reconstructed": f"reconstructed {a}",
+        "identity": f"identity {a}",
+        "target": b,
+    }
+    return {"back": f"{b}to{a}", "title": f"{a} to {b}", "captions": captions}
 
 
 def _open_pairs(config: translators.Config, split: str) -> Source | None:

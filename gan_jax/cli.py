@@ -1,6 +1,7 @@
 """The `gan-jax` command. Nothing heavy is imported before the arguments are parsed."""
 
 import dataclasses
+import functools
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -257,12 +258,14 @@ class Inspect:
 
     path: Positional[Path]
     """The file or folder; of a folder of several runs each is described."""
+    all: bool = False
+    """Show every flag of a run, and not only those that differ from their defaults."""
 
     def run(self) -> int:
         """Returns the exit code."""
         from gan_jax import inspection
 
-        return _each(self.path, inspection.describe)
+        return _each(self.path, functools.partial(inspection.describe, every_flag=self.all))
 
 
 @dataclasses.dataclass(frozen=True)

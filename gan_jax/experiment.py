@@ -23,6 +23,18 @@ class Exam(Protocol):
     def validates(self) -> bool:
         """Whether there is anything to ask while it trains."""
 
+    @property
+    def chooses(self) -> bool:
+        """Whether validation has scores, and with them a best generator."""
+
+    @property
+    def captions(self) -> Mapping[str, Mapping[str, str]]:
+        """What pictures of a kind ("input", "output", "target", ...) are called where not so, by group of pictures.
+
+        A group is what one of several generators makes, by whose name its folder is called; "" is all that a single
+        one makes. "title" heads a group.
+        """
+
     def shown(self) -> dict[str, np.ndarray]:
         """What is shown beside the generators' pictures, uint8 [H, W, C] by name: "input", "target"."""
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import optax
 import tyro
 
-from gan_jax import commandline, generator, incumbent, parallel, schedules
+from gan_jax import commandline, files, generator, incumbent, parallel, schedules
 from gan_jax.data import transforms
 
 # Flags that decide what a run says, where it is and when it saves, but not what it computes. Whether dataroot holds
@@ -157,6 +157,7 @@ class Config:
             raise ValueError(
                 f"--statistics_batch is {self.statistics_batch}; wanted a divisor of --batch_size {self.batch_size}."
             )
+        files.require_possible(self.folder / f"{self.name}_AtoB_best.safetensors")  # the longest name in it
         if self.name in ("", ".", "..") or Path(self.name).name != self.name or self.name.endswith(generator.BESIDE):
             raise ValueError(
                 f"--name is {self.name!r}; wanted the name of one folder, without separators and not ending in "

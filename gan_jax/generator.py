@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -12,7 +11,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from gan_jax import folders, networks
+from gan_jax import files, folders, networks
 
 FORMAT_VERSION = 3
 # The format that a file with these fields says; one without them says 1, which older programs can read.
@@ -85,14 +84,7 @@ def save(path: str | Path, generator: Generator) -> None:
         jax.tree_util.keystr(place, simple=True, separator="/"): np.ascontiguousarray(leaf)
         for place, leaf in jax.tree_util.tree_leaves_with_path(generator.variables)
     }
-    content = safetensors.numpy.save(arrays, {_KEY: json.dumps(metadata, sort_keys=True)})
-    path = Path(path)
-    unfinished = path.with_name(path.name + ".tmp")
-    try:
-        unfinished.write_bytes(content)
-        os.replace(unfinished, path)
-    finally:  # on a full disk it would take the room of another
-        unfinished.unlink(missing_ok=True)
+    files.write(path, safetensors.numpy.save(arrays, {_KEY: json.dumps(metadata, sort_keys=True)}))
 
 
 def load(path: str | Path, *, step: int | None = None, direction: Direction | None = None) -> Generator:

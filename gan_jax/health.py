@@ -1,38 +1,52 @@
 """What validation pictures say of a generator: colours upside down, one picture for every input, flat pictures."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from gan_jax.data import transforms
 
 _SIDE = 16  # large structures decide, and pictures of any sizes compare
-_INVERTED, _COLLAPSED, _FLAT = -0.3, 0.1, 4.0
+_INVERTED, _FLAT = -0.3, 4.0
+# Of variety, between what runs that collapsed had and what the others had after so many steps: docs/cyclegan.md.
+_COLLAPSED, _SETTLED = 0.3, 300
 
 
-def measures(outputs_u8: Sequence[np.ndarray], references_u8: Sequence[np.ndarray]) -> dict[str, float]:
+def measures(
+    outputs_u8: Sequence[np.ndarray],
+    references_u8: Sequence[np.ndarray],
+    real_u8: Sequence[np.ndarray] | None = None,
+) -> dict[str, float]:
     """Numbers of pictures uint8 [H, W, C] and what they are compared with: their targets or, unknown, their inputs.
 
     "agreement": mean correlation, from -1 to 1, of their light and dark with the reference's. "variety": the outputs'
-    standard deviation over the pictures, over that of the references. "contrast": their mean standard deviation
-    within a picture, of 255. What is not defined, as the variety of one picture, is left out.
+    standard deviation over the pictures, over that of real pictures of their kind, the references unless given.
+    "contrast": their mean standard deviation within a picture, of 255. What is not defined, as the variety of one
+    picture, is left out.
     """
-    outputs, references = (
+    outputs, references, real = (
         np.stack([transforms.resize(transforms.grey(image), _SIDE, _SIDE).ravel() for image in images]).astype(float)
-        for images in (outputs_u8, references_u8)
+        for images in (outputs_u8, references_u8, references_u8 if real_u8 is None else real_u8)
     )
     found = {"contrast": float(np.mean([image.std() for image in outputs_u8]))}
     both = [(a, b) for a, b in zip(outputs, references, strict=True) if a.std() and b.std()]
     if both:
         found["agreement"] = float(np.mean([np.corrcoef(a, b)[0, 1] for a, b in both]))
-    spread, wanted = (images.std(axis=0).mean() for images in (outputs, references))
-    if wanted:
+    spread, wanted = (images.std(axis=0).mean() for images in (outputs, real))
+    if wanted and len(outputs) > 1:
         found["variety"] = float(spread / wanted)
     return {f"health/{name}": value for name, value in found.items()}
 
 
-def warnings(scores: Mapping[str, float]) -> list[str]:
-    """What is wrong, a sentence each, where scores hold what `measures` found, under the generator's name or none."""
+def warnings(scores: Mapping[str, float], *, earlier: Mapping[str, Any] | None = None) -> list[str]:
+    """What is wrong, a sentence each, where scores hold what `measures` found, under the generator's name or none.
+
+    `earlier` are the "step" and the scores of the validation before, or {}: little variety is said where it was little
+    then too, some hundred steps from the start, since every generator begins with nearly one picture for all. None:
+    the scores are judged alone, as those at a run's end.
+    """
+    settled = earlier is None or earlier.get("step", 0) >= _SETTLED
     found = []
     for key, value in scores.items():
         *name, family, measure = ["", *key.split("/")][-3:]
@@ -44,10 +58,12 @@ def warnings(scores: Mapping[str, float]) -> list[str]:
                 f"{which}light and dark are the reverse of what they should be (correlation {value:.2f}): the colours "
                 "may be inverted; begin anew with another --seed or, in CycleGAN, a larger --lambda_identity."
             )
-        if measure == "variety" and value < _COLLAPSED:
+        lasts = settled and (earlier is None or earlier.get(key, 1.0) < _COLLAPSED)
+        if measure == "variety" and value < _COLLAPSED and lasts:
             found.append(
                 f"{which}different inputs give nearly the same picture ({value:.0%} of the variety that there should "
-                "be): the generator may have collapsed; begin anew with a lower --lr or another --gan_mode."
+                "be): the generator has collapsed, or needs far more steps; where this stays, begin anew with a lower "
+                "--lr, another --gan_mode or more pictures."
             )
         if measure == "contrast" and value < _FLAT:
             found.append(

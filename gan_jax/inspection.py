@@ -1,6 +1,8 @@
 """What a generator file, a run's folder or a checkpoint is, in words."""
 
 import json
+import shlex
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,14 +11,19 @@ from gan_jax import checkpoint, folders, generator
 from gan_jax.interop import convert
 from gan_jax.networks import ChainerDCGANGenerator, DCGANGenerator
 
+_WIDTH = 100  # of the lines that flags fill
 
-def describe(path: str | Path) -> str:
-    """Several lines of text. Raises FileNotFoundError or ValueError for anything else."""
+
+def describe(path: str | Path, *, every_flag: bool = False) -> str:
+    """Several lines of text, of a run's flags those that differ from their defaults, or every one.
+
+    Raises FileNotFoundError or ValueError for anything else.
+    """
     path = Path(path)
     if path.is_file():
         return convert.describe(path) if generator.is_foreign(path) else _generator(path)
     if folders.is_run(path):
-        return _run(path)
+        return _run(path, every_flag)
     if checkpoint.is_checkpoint(path):
         return _checkpoint(path)
     if not path.exists():
@@ -65,25 +72,40 @@ def _degradation(fields: Mapping[str, Any]) -> str:
     return f"{fields['name']} ({parameters})"
 
 
-def _run(path: Path) -> str:
+def _run(path: Path, every_flag: bool) -> str:
     try:
-        return _run_in_words(path, json.loads((path / "config.json").read_text()))
+        return _run_in_words(path, json.loads((path / "config.json").read_text()), every_flag)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ValueError(f"{path / 'config.json'} is damaged; the run cannot be described.") from None
 
 
-def _run_in_words(path: Path, config: dict[str, Any]) -> str:
+def _run_in_words(path: Path, config: dict[str, Any], every_flag: bool) -> str:
     lines = [f"{path}: run {config['name']} of {config['method']}"]
     if "steps" in config:
         lines[0] += f", {checkpoint.latest_step(path / 'checkpoints') or 0} of {config['steps']} steps done"
-    recipe = " ".join(f"--{name} {value}" for name, value in config["recipe"].items())
-    lines.append(f"  {recipe}")
+    recipe = config["recipe"]
+    # An older run, and one that has settings of its own, does not say what was changed.
+    shown = list(recipe) if every_flag else config.get("changed", list(recipe))
+    # A flag and its value stay on one line: textwrap does not break at this space.
+    words = " ".join(_flag(name, recipe[name]).replace(" ", "\xa0") for name in shown)
+    wrapped = textwrap.wrap(words, _WIDTH, break_long_words=False, break_on_hyphens=False)
+    lines += [f"  {line}".replace("\xa0", " ") for line in wrapped]
+    if len(shown) < len(recipe):
+        lines.append(f"  {len(recipe) - len(shown)} more flags have their defaults; --all shows them")
     trained = {name: net for name, net in config.get("networks", {}).items() if "parameters" in net}
     lines += [f"  {name}: {net['parameters']:,} parameters" for name, net in trained.items()]
     lines += [f"  {file.name}" for file in sorted(path.glob("*.safetensors"))]
     if kept := folders.kept(path):
         lines.append(f"  kept: step {', '.join(map(str, kept))}")
     return "\n".join(lines)
+
+
+def _flag(name: str, value: Any) -> str:
+    """A flag as it is typed; the preset has no name."""
+    if value is True:
+        return f"--{name}"
+    words = " ".join(shlex.quote(str(part)) for part in (value if isinstance(value, list) else [value]))
+    return words if name == "preset" else f"--{name} {words}"
 
 
 def _checkpoint(path: Path) -> str:

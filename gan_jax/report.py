@@ -7,7 +7,6 @@ import base64
 import io
 import json
 import math
-import os
 import pathlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,8 +16,11 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from PIL import Image
 
+from gan_jax import files
+
 _T = TypeVar("_T")
-_Shown = tuple[str, pathlib.Path]  # a caption and its picture
+_Shown = tuple[str, pathlib.Path]  # a kind of picture and its file
+_Captions = Mapping[str, Mapping[str, Any]]  # by group of pictures: what each kind is called there, and the "title"
 _Series = dict[int, float]  # step -> value, NaN and inf included
 _Log = dict[tuple[str, str], _Series]  # by kind and key
 
@@ -27,7 +29,8 @@ _PICTURE_BUDGET = 6_000_000  # characters of data URIs; past it photos become JP
 _JPEG_QUALITY, _JPEG_SIDE = 90, 2200  # pixels: twice the width of the page, for dense displays
 _PIXELATED_SIDE, _LARGE_SIDE = 128, 200  # pixels: up to here enlarged unblurred; from here three fill a line
 _MAX_POINTS, _MANY_POINTS, _FEW_POINTS = 300, 40, 15  # a line drawn; also smoothed; also dotted
-_HEADLINE_SCORES = 3
+_HEADLINE_SCORES, _NARROW_ROW = 3, 3  # scores; pictures of a row that has half the page
+_KINDS = ("input", "output", "reconstructed", "identity", "target")  # in this order; others after them
 _REFERENCE_ROW = "ground truth"  # a score table's upper bound, which competes with nobody
 
 
@@ -73,31 +76,28 @@ def write(run: str | pathlib.Path) -> pathlib.Path:
     run = pathlib.Path(run)
     if not (run / "config.json").is_file():
         raise FileNotFoundError(f"{run} is not a run's folder (it has no config.json); name that of one run.")
-    page = _page(run).encode("utf-8", "replace")  # file names may hold bytes that are no text
-    partial, report = run / "report.html.partial", run / "report.html"
-    try:
-        partial.write_bytes(page)
-        os.replace(partial, report)
-    finally:
-        partial.unlink(missing_ok=True)
+    report = run / "report.html"
+    files.write(report, _page(run).encode("utf-8", "backslashreplace"))  # names may hold bytes that are no text
     return report
 
 
 def _page(run: pathlib.Path) -> str:
     config, log = _read_object(run / "config.json"), _read_log(run / "log.jsonl")
-    scores = run / "results" / "scores.json"
-    rows, strips = _test_rows(run / "results"), _strips(run / "samples")
-    figures = _figures([item for row in rows for item in row] + strips)
+    scores, data = run / "results" / "scores.json", _fields(config.get("data"))
+    captions = {group: _fields(named) for group, named in _fields(config.get("pictures")).items()}
+    groups, strips = _test_groups(run / "results", captions), _strips(run / "samples")
+    embedded = _embedded([item for rows in groups.values() for row in rows for item in row] + strips)
+    finished = _is_finished(config, log)
     title = ": ".join(_text(config[key]) for key in ("name", "method") if key in config)
     versions = {key: config[key] for key in ("device",) if key in config} | _fields(config.get("versions"))
     sections = {
         "Warnings": _warnings(run / "log.jsonl"),
-        "Scores": _score_table(_read_object(scores) if scores.is_file() else {}),
-        "Test pictures": _rows_html(rows, figures),
-        "The fixed batch over time": _strips_html(strips, figures),
-        "Curves": _curves(log),
+        "Scores": _scores(_read_object(scores) if scores.is_file() else {}, data.get("notes"), finished),
+        "Test pictures": _groups_html(groups, captions, embedded) or _missing("No test pictures", finished),
+        "The fixed batch over time": _strips_html(strips, captions, embedded) or _missing("No samples", finished),
+        "Curves": _curves(log) or _missing("Nothing logged", finished),
         "Recipe": _pairs(_fields(config.get("recipe"))),
-        "Data": _pairs(_fields(config.get("data"))),
+        "Data": _pairs({key: value for key, value in data.items() if key not in ("notes", "fingerprints")}),
         "Networks": _networks(_fields(config.get("networks"))),
         "Made with": _pairs(versions),
     }
@@ -145,7 +145,9 @@ def _warnings(path: pathlib.Path) -> str:
     """The last warnings of a log that `_read_log` has read."""
     lines = path.read_bytes().splitlines() if path.is_file() else []
     rows = [json.loads(line) for line in lines if line.startswith(b'{"kind": "warning"') and line.endswith(b"}")]
-    shown = rows[-_MAX_WARNINGS:]
+    # Of those that differ in their numbers only, the last.
+    kinds = {re.sub(r"\d+", "", str(row.get("text", ""))): row for row in rows}
+    shown = sorted(kinds.values(), key=lambda row: int(row["step"]))[-_MAX_WARNINGS:]
     return "\n".join(_note(f"Step {int(row['step']):,}: {_text(row.get('text', ''))}") for row in shown)
 
 
@@ -160,11 +162,19 @@ def _fields(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _test_rows(results: pathlib.Path) -> list[list[_Shown]]:
-    outputs = results / "output"
-    names = _evenly(sorted(path.relative_to(outputs).as_posix() for path in outputs.rglob("*.png")), _MAX_ROWS)
-    kinds = ("input", "output", "target")
-    return [[(kind, path) for kind in kinds if (path := results / kind / name).is_file()] for name in names]
+def _test_groups(results: pathlib.Path, captions: _Captions) -> dict[str, list[list[_Shown]]]:
+    """Rows of pictures of one name, all kinds that the folder holds, for each group: "" where none has a folder."""
+    there = {path.name for path in results.glob("*") if path.is_dir()}
+    kinds = [*(kind for kind in _KINDS if kind in there), *sorted(there - set(_KINDS))]
+    folders = {path.name for path in (results / "output").glob("*") if path.is_dir()}
+    groups = {}
+    for group in [name for name in captions if name in folders] or [""]:
+        outputs = results / "output" / group
+        found = sorted(path.relative_to(results / "output").as_posix() for path in outputs.rglob("*.png"))
+        if names := _evenly(found, _MAX_ROWS):
+            files = ([(kind, results / kind / name) for kind in kinds] for name in names)
+            groups[group] = [[item for item in row if item[1].is_file()] for row in files]
+    return groups
 
 
 def _strips(samples: pathlib.Path) -> list[_Shown]:
@@ -185,18 +195,27 @@ def _evenly(items: Sequence[_T], count: int) -> list[_T]:
 # --- pictures -----------------------------------------------------------------------------------------------
 
 
-def _figures(shown: Iterable[_Shown]) -> dict[_Shown, str]:
+class _Picture(NamedTuple):
+    """A picture as the page holds it."""
+
+    uri: str
+    width: int
+    height: int
+
+
+def _embedded(shown: Iterable[_Shown]) -> dict[_Shown, _Picture | None]:
+    """The pictures of files; None for those that cannot be read."""
     files = {item: item[1].read_bytes() for item in shown}
     heavy = sum(map(len, files.values())) * 4 / 3 > _PICTURE_BUDGET
-    return {item: _figure(item[0], data, heavy) for item, data in files.items()}
+    return {item: _picture(data, heavy) for item, data in files.items()}
 
 
-def _figure(caption: str, png: bytes, heavy: bool) -> str:
+def _picture(png: bytes, heavy: bool) -> _Picture | None:
     try:
         with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
             image.load()
     except (OSError, SyntaxError, ValueError):  # Pillow's words for a file that a kill cut short
-        return _note(f"{caption}: this picture cannot be read.")
+        return None
     width, height = image.size
     uri = _data_uri("png", png)
     if heavy and image.mode in ("L", "RGB"):  # palettes (label maps), alpha and 16 bit would suffer
@@ -204,9 +223,24 @@ def _figure(caption: str, png: bytes, heavy: bool) -> str:
         image.thumbnail((_JPEG_SIDE, _JPEG_SIDE))
         image.save(jpeg, "JPEG", quality=_JPEG_QUALITY)
         uri = min(uri, _data_uri("jpeg", jpeg.getvalue()), key=len)
+    return _Picture(uri, width, height)
+
+
+def _figures(pictures: Iterable[tuple[str, _Picture | None]]) -> list[str]:
+    """Captions and pictures side by side at one size: those that are smaller in their file are said to be."""
+    pictures = list(pictures)
+    widest = max((picture.width for _, picture in pictures if picture), default=0)
+    return [_figure(caption, picture, widest) for caption, picture in pictures]
+
+
+def _figure(caption: str, picture: _Picture | None, widest: int) -> str:
+    if picture is None:
+        return _note(f"{caption}: this picture cannot be read.")
+    width, height = picture.width, picture.height
     kind = "pixelated" if height <= _PIXELATED_SIDE else "large" if width > _LARGE_SIDE else ""
+    caption += f", enlarged from {width}x{height}" if width < widest else ""
     return (
-        f'<figure class="{kind}"><figcaption>{caption}</figcaption><img src="{uri}" alt="{caption}" '
+        f'<figure class="{kind}"><figcaption>{caption}</figcaption><img src="{picture.uri}" alt="{caption}" '
         f'width="{width}" height="{height}" style="--aspect:{width / height:.3f}"></figure>'
     )
 
@@ -215,28 +249,42 @@ def _data_uri(kind: str, data: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def _rows_html(rows: Sequence[Sequence[_Shown]], figures: Mapping[_Shown, str]) -> str:
-    cells = "\n".join(
-        f'<div class="row"><h3>{escape(row[0][1].stem)}</h3><div class="triple">'
-        f"{''.join(figures[item] for item in row)}</div></div>"
-        for row in rows
-    )
-    return f'<div class="rows">\n{cells}\n</div>' if rows else _note("No test pictures yet.")
+def _groups_html(
+    groups: Mapping[str, Sequence[Sequence[_Shown]]],
+    captions: _Captions,
+    embedded: Mapping[_Shown, _Picture | None],
+) -> str:
+    parts = []
+    for group, rows in groups.items():
+        named = captions.get(group, {})
+        lines = [_figures((_text(named.get(item[0], item[0])), embedded[item]) for item in row) for row in rows]
+        cells = "\n".join(
+            f'<div class="row"><h4>{_name(row[0][1].stem)}</h4><div class="beside">{"".join(line)}</div></div>'
+            for row, line in zip(rows, lines, strict=True)
+        )
+        wide = " wide" if max(map(len, rows)) > _NARROW_ROW else ""
+        title = f"<h3>{_text(named['title'])}</h3>\n" if "title" in named else ""
+        parts.append(f'{title}<div class="rows{wide}">\n{cells}\n</div>')
+    return "\n".join(parts)
 
 
-def _strips_html(strips: Sequence[_Shown], figures: Mapping[_Shown, str]) -> str:
+def _strips_html(strips: Sequence[_Shown], captions: _Captions, embedded: Mapping[_Shown, _Picture | None]) -> str:
     if not strips:
-        return _note("No samples yet.")
-    shown = {item[0]: figures[item] for item in strips}
+        return ""
+    named = captions.get("", {})
+    figures = _figures((_text(named.get(item[0], item[0])), embedded[item]) for item in strips)
+    shown = dict(zip((kind for kind, _ in strips), figures, strict=True))
     above, below = shown.pop("input", ""), shown.pop("target", "")
     stacked = "\n".join(shown.values())
+    titles = [_text(words["title"]) for words in captions.values() if "title" in words]
+    rows = _note(f"Rows of each picture, from above: {', '.join(titles)}.") if titles else ""
     # The slider shows the pictures of the list below it, so that each is in the page once; without JavaScript
     # the slider stays hidden and the list open.
     return (
-        '<div id="slider" hidden><label for="time">Step</label><input id="time" type="range" min="0">'
+        f'{rows}<div id="slider" hidden><label for="time">Step</label><input id="time" type="range" min="0">'
         f'<output for="time"></output></div>\n<div class="strips">{above}'
-        f'<figure id="player" hidden><figcaption>output</figcaption></figure>{below}</div>\n'
-        f'<details id="steps" open><summary>The output by step ({len(shown)} shown)</summary>'
+        f'<figure id="player" hidden><figcaption>{_text(named.get("output", "output"))}</figcaption></figure>{below}'
+        f'</div>\n<details id="steps" open><summary>The output by step ({len(shown)} shown)</summary>'
         f'<div class="strips">{stacked}</div></details>'
     )
 
@@ -253,6 +301,11 @@ def _text(value: object) -> str:
     if isinstance(value, list | dict):
         return escape(json.dumps(value, ensure_ascii=False))
     return f"{value:.6g}" if isinstance(value, float) else escape(str(value))
+
+
+def _name(file: str) -> str:
+    """A file's name, whatever its bytes are, readable and escaped."""
+    return escape(files.shown(file))
 
 
 def _rounded(value: float, decimals: int) -> str:
@@ -279,6 +332,11 @@ def _note(words: str) -> str:
     return f'<p class="note">{words}</p>'
 
 
+def _missing(words: str, finished: bool) -> str:
+    """What a run under way lacks; a finished one has no such part."""
+    return "" if finished else _note(f"{words} yet.")
+
+
 def _table(head: Sequence[str], rows: Iterable[str]) -> str:
     cells = "".join(f'<th scope="col">{words}</th>' for words in head)
     body = "\n".join(rows)
@@ -301,29 +359,54 @@ def _headline(config: Mapping[str, Any], log: _Log) -> str:
         facts = [("State", "finished" if step >= total else "unfinished", f"at step {step:,} of {total:,}")]
     else:
         facts = [("State", f"step {step:,}", "the last one logged")]
+    if seconds := [value for (_, key), series in log.items() if key == "seconds" for value in series.values()]:
+        facts.append(("Time", _clock(max(seconds)), "of training, with its validations"))
     validated = [key for kind, key in log if kind == "validation"]
+    scores: list[tuple[str, str, str]] = []
     for known, key in ((known, key) for known in _METRICS for key in validated):
         metric, series = _metric(key), log["validation", key]
-        if not metric.better or known not in (key, key.partition("/")[2]):
+        if not metric.better or known.startswith("health/") or known not in (key, key.partition("/")[2]):
             continue
         finite = [at for at, value in series.items() if math.isfinite(value)]
-        if finite and len(facts) <= _HEADLINE_SCORES:
+        if finite and len(scores) < _HEADLINE_SCORES:
             best = max(finite, key=lambda at: _GOODNESS[metric.better](series[at]))
             value = f"{_rounded(series[best], metric.decimals)} {metric.unit}"
-            facts.append((f"Best validation {metric.words}", value, f"at step {best:,}"))
-    tiles = "".join(f"<div><dt>{a}</dt><dd>{b}<small>{c}</small></dd></div>" for a, b, c in facts)
+            scores.append((f"Best validation {metric.words}", value, f"at step {best:,}"))
+    tiles = "".join(f"<div><dt>{a}</dt><dd>{b}<small>{c}</small></dd></div>" for a, b, c in [*facts, *scores])
     name, method = _text(config.get("name", "run")), _text(config.get("method", ""))
     return f'<header>\n<p>{method}</p>\n<h1>{name}</h1>\n<dl class="facts">{tiles}</dl>\n</header>'
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
+
+
+def _is_finished(config: Mapping[str, Any], log: _Log) -> bool:
+    """Whether every step is done, or there is nothing that counts steps."""
+    step, total = _last_step(log), config.get("steps")
+    if not isinstance(total, int):
+        return bool(config) and step is None and total is None
+    return step is not None and step >= total
 
 
 def _last_step(log: _Log) -> int | None:
     return max((step for series in log.values() for step in series), default=None)
 
 
-def _score_table(scores: Mapping[str, Any]) -> str:
+def _scores(scores: Mapping[str, Any], notes: object, finished: bool) -> str:
     rows = [row for row in scores.get("rows") or () if isinstance(row, dict)]
-    if not rows:
-        return _note("No test scores yet.")
+    if rows:
+        table = _score_table(scores, rows)
+    elif "unscored" in scores:
+        table = _note(f"No test scores: {_text(scores['unscored'])}.")
+    else:
+        table = _missing("No test scores", finished)
+    said = [_note(f"Note: {_text(note)}") for note in notes] if isinstance(notes, list) else []
+    return "\n".join(part for part in (table, *said) if part)
+
+
+def _score_table(scores: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
     keys = list(dict.fromkeys(key for row in rows for key in row if key != "name"))
     rivals = [row for row in rows if row.get("name") != _REFERENCE_ROW]
     best = {key: _best(key, rivals) for key in keys}
@@ -360,10 +443,10 @@ def _networks(networks: Mapping[str, Any]) -> str:
         fields = _fields(described)
         count = fields.get("parameters")
         parameters = f"{count:,}" if isinstance(count, int) else "–"
-        rest = {key: value for key, value in fields.items() if key not in ("architecture", "parameters")}
+        rest = {key: value for key, value in fields.items() if key not in ("name", "parameters")}
         words = ", ".join(f"{_text(key)} {_text(value)}" for key, value in rest.items())
         lines.append(
-            f'<tr><th scope="row">{_text(role)}: {_text(fields.get("architecture", "unknown"))}</th>'
+            f'<tr><th scope="row">{": ".join(_text(name) for name in (role, fields.get("name")) if name)}</th>'
             f'<td>{parameters}</td><td class="words">{words}</td></tr>'
         )
     return _table(["", "parameters", ""], lines) if lines else ""
@@ -377,10 +460,12 @@ _LEFT, _TOP, _WIDTH, _HEIGHT = 50, 6, 292, 156  # the plot, inside the 360 x 190
 def _curves(log: _Log) -> str:
     charts: dict[str, dict[str, _Series]] = {}
     for (kind, key), values in log.items():
+        if key == "seconds":
+            continue
         title, line = _placed(kind, key)
         charts.setdefault(title, {})[line] = values
     if not charts:
-        return _note("Nothing logged yet.")
+        return ""
     last = max(_last_step(log) or 0, 1)
     drawn = (_chart(title, charts[title], last) for title in sorted(charts, key=_rank))
     legend = "Faint: as logged; strong: smoothed. The number ends the line. Scales leave out the outermost 1%."
@@ -526,7 +611,8 @@ body { max-width: 1148px; margin: 0 auto; padding: 48px 24px 96px; background: v
  font-variant-numeric: tabular-nums }
 h1 { font-size: 34px; line-height: 1.2; letter-spacing: -.02em; overflow-wrap: anywhere }
 h2 { font-size: 19px; letter-spacing: -.01em; margin-bottom: 16px }
-h3 { font-size: 13px; font-weight: 600; color: var(--ink); overflow-wrap: anywhere }
+h3 { font-size: 15px; font-weight: 600; margin: 28px 0 12px }
+h4, .chart h3 { font-size: 13px; font-weight: 600; margin: 0; color: var(--ink); overflow-wrap: anywhere }
 section { margin-top: 56px }
 header p, .note, dt, figcaption, small, summary, label, td { color: var(--soft) }
 dt, figcaption, small, thead th { font-size: 12.5px }
@@ -547,9 +633,10 @@ img { display: block; height: auto; border-radius: 3px; background: var(--tint) 
 .pixelated img { image-rendering: pixelated }
 .rows { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 460px), 1fr));
  gap: 28px 40px }
-.rows:has(.large) { grid-template-columns: 1fr }
-.triple { display: grid; grid-template-columns: repeat(3, 1fr); gap: 6px }
-.triple img { width: 100% }
+.rows:has(.large), .wide { grid-template-columns: 1fr }
+.beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 104px), 1fr)); gap: 6px }
+.beside img { width: 100% }
+.beside figure:only-child { max-width: 560px }
 .strips * + figure { margin-top: 10px }
 .strips figcaption { position: sticky; left: 0; width: max-content }
 .strips img { width: clamp(calc(var(--aspect) * 84px), 100%, calc(var(--aspect) * 256px)) }

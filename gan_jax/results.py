@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gan_jax import evaluate, health, infer, metrics
+from gan_jax import evaluate, files, health, infer, metrics
 from gan_jax.data import pictures, pipeline
 from gan_jax.data.pipeline import Source
 from gan_jax.data.transforms import Transform
@@ -19,6 +19,7 @@ from gan_jax.generator import Generator
 
 _SHOWN, _VALIDATION_IMAGES = 8, 32
 _SHOWN_SIDE = 512  # of a larger picture the middle is shown
+_UNSCORED = "nothing says what these pictures should be"
 
 Images = Sequence[np.ndarray]  # uint8 [H, W, C] each
 LabelScores = Callable[[np.ndarray, np.ndarray, np.ndarray], dict[str, float]]  # outputs, targets, sources [N, H, W, C]
@@ -88,6 +89,9 @@ class Task:
         default_factory=dict
     )  # source -> image
     scores_truth: bool = False  # whether targets do not all score alike
+    back: str | None = None  # the generator of the other direction, in CycleGAN
+    title: str = ""  # what the generator is called where there are several: "A to B"
+    captions: Mapping[str, str] = dataclasses.field(default_factory=dict)  # what its pictures of each kind are called
 
     @functools.cached_property
     def batch(self) -> list[dict[str, np.ndarray]]:
@@ -117,6 +121,20 @@ class Translations:
         """Whether there are validation pictures."""
         return all(task.val is not None for task in self.tasks.values())
 
+    @property
+    def chooses(self) -> bool:
+        """Whether they are scored, against their targets."""
+        return self.validates and any(task.target is not None for task in self.tasks.values())
+
+    @property
+    def captions(self) -> dict[str, dict[str, str]]:
+        """Those of the tasks, and each's title, by the generators' names; without a name where there is one."""
+        made = {
+            "".join(self._prefix(name)): {**({"title": task.title} if task.title else {}), **task.captions}
+            for name, task in self.tasks.items()
+        }
+        return {group: captions for group, captions in made.items() if captions}
+
     def shown(self) -> dict[str, np.ndarray]:
         """The inputs and, where they are known, the targets of the validation batch, a row a generator."""
         inputs = [[_shown_input(item, task) for item in task.batch] for task in self.tasks.values()]
@@ -133,7 +151,7 @@ class Translations:
             made.append(outputs)
             targets = [item[task.target] for item in task.batch] if task.target else []
             found = task.score(outputs, targets, sources) if targets else {}
-            found |= health.measures(outputs, targets or sources)
+            found |= health.measures(outputs, targets or sources, targets or self._alike(task))
             scores |= {"/".join([*self._prefix(name), key]): value for key, value in found.items()}
         return scores, _rows(made)
 
@@ -160,30 +178,43 @@ class Translations:
         if before is not None and made_of.items() <= before.items():
             return before
         shutil.rmtree(folder, ignore_errors=True)
-        rows = [row for name, task in tested.items() for row in self._test_rows(name, task, generators[name], folder)]
+        rows = [row for name, task in tested.items() for row in self._test_rows(name, task, generators, folder)]
         result = {
             "split": "test",
             "pictures": ", ".join(repr(task.test) for task in tested.values()),
             "count": sum(len(task.test) for task in tested.values() if task.test is not None),
             "protocol": self.protocol,
             "rows": rows,
+            **({} if rows else {"unscored": _UNSCORED}),
             **made_of,
         }
         write_json(folder / "scores.json", result)
         return result
 
+    def _alike(self, task: Task) -> Images | None:
+        """Real pictures of the kind that a task's outputs are to be, where they are known."""
+        other = self.tasks.get(task.back or "")
+        return None if other is None else [item[other.source] for item in other.batch]
+
     def _prefix(self, name: str) -> list[str]:
         return [name] if len(self.tasks) > 1 else []
 
-    def _test_rows(self, name: str, task: Task, model: Generator, folder: Path) -> list[dict[str, Any]]:
+    def _test_rows(
+        self, name: str, task: Task, generators: Mapping[str, Generator], folder: Path
+    ) -> list[dict[str, Any]]:
         """Writes a generator's test pictures, and returns its lines of the table; none without targets."""
         assert task.test is not None
-        model = infer.on_device(model)
+        model = infer.on_device(generators[name])
+        back = None if task.back is None else infer.on_device(generators[task.back])
         files: list[dict[str, Path]] = []
         for index in range(len(task.test)):
             item = task.test[index]
             pair = task.whole(item, np.random.default_rng(0))
             made = {"input": pair[task.source], "output": infer.translate(model, pair[task.source])}
+            if back is not None:
+                made["reconstructed"] = infer.translate(back, made["output"])
+                if back.spec.in_channels == made["input"].shape[-1]:
+                    made["identity"] = infer.translate(back, made["input"])  # what is of its kind already
             if task.target:
                 made["target"] = pair[task.target]
             files.append({kind: Path(folder, kind, *self._prefix(name), f"{item['name']}.png") for kind in made})
@@ -204,9 +235,10 @@ class Translations:
         images = {"": outputs, **{rival: painted(paint) for rival, paint in task.rivals.items()}}
         if task.scores_truth:
             images["ground truth"] = targets
+        called = [task.title] if task.title else self._prefix(name)
         return [
             {
-                "name": ": ".join(part for part in (*self._prefix(name), rival) if part) or name,
+                "name": ": ".join(part for part in (*called, rival) if part) or name,
                 **{key: evaluate.json_number(value) for key, value in task.score(made, targets, sources).items()},
             }
             for rival, made in images.items()
@@ -253,7 +285,8 @@ def read_scores(folder: str | Path) -> dict[str, Any] | None:
 def score_table(scores: Mapping[str, Any]) -> str:
     """The score table for a terminal."""
     if not scores["rows"]:
-        return f"{scores['count']} pictures of the {scores['split']} split; nothing says what they should be."
+        about = f"{scores['count']} pictures of the {scores['split']} split; " if scores["count"] else ""
+        return f"{about}{scores.get('unscored', _UNSCORED)}."
     columns = list(dict.fromkeys(name for row in scores["rows"] for name in row if name != "name"))
     width = max(len(row["name"]) for row in scores["rows"])
     lines = [f"{scores['count']} pictures of the {scores['split']} split; {scores['protocol']}"]
@@ -269,7 +302,4 @@ def score_table(scores: Mapping[str, Any]) -> str:
 
 def write_json(path: str | Path, values: Any) -> None:
     """Writes a JSON file whole or not at all."""
-    path = Path(path)
-    unfinished = path.with_name(path.name + ".tmp")
-    unfinished.write_text(json.dumps(values, indent=2) + "\n")
-    unfinished.replace(path)
+    files.write(path, json.dumps(values, indent=2) + "\n")

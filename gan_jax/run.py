@@ -1,6 +1,7 @@
 """A run: its folder, and the one way from an experiment to trained, scored and reported generators."""
 
 import dataclasses
+import functools
 import json
 import platform
 import shutil
@@ -23,6 +24,7 @@ from gan_jax import (
     folders,
     generator,
     health,
+    notes,
     parallel,
     report,
     results,
@@ -36,7 +38,7 @@ from gan_jax.experiment import Experiment, fingerprint
 from gan_jax.flags import Config
 from gan_jax.generator import Generator
 from gan_jax.method import NetState, State, scale_rates
-from gan_jax.progress import Log, Meter
+from gan_jax.progress import Log, Meter, read_log
 
 
 def steps_per_epoch(config: Config, pictures_in_training: int) -> int:
@@ -117,6 +119,8 @@ def _finish(config: Config, experiment: Experiment) -> None:
     page = report.write(config.folder)
     if scores is not None:
         print(results.score_table(scores))
+    for note in notes.of_scores(experiment.exam):
+        print(f"note: {note}")
     print(f"report: {page}")
     for path in files.values():
         print(f"generator: {path}")
@@ -141,12 +145,15 @@ def _describe(
         "name": config.name,
         "method": experiment.method_name,
         "recipe": recipe,
+        "changed": [field.name for field in dataclasses.fields(config) if getattr(config, field.name) != field.default],
         "data": {
             **{split: 0 if source is None else len(source) for split, source in splits.items()},
             "fingerprints": {split: fingerprint(source) for split, source in splits.items()},
             "batch": {name: list(images.shape) for name, images in example.items()},
             **({"classes": list(classes)} if (classes := getattr(experiment.train, "classes", ())) else {}),
+            "notes": notes.of_scores(experiment.exam),
         },
+        "pictures": experiment.exam.captions,
         "networks": {
             name: {**network, **({"parameters": counts[name]} if name in counts else {})}
             for name, network in experiment.networks.items()
@@ -295,8 +302,12 @@ def _dry_run(
 class _Validation:
     """Scores and samples at intervals, the best generators so far, and the plateau rule."""
 
-    def __init__(self, config: Config, experiment: Experiment, log: Log, meter: Meter, before: Mapping[str, Any]):
-        self._config, self._experiment, self._log, self._meter = config, experiment, log, meter
+    def __init__(
+        self, config: Config, experiment: Experiment, steps: int, log: Log, meter: Meter, before: Mapping[str, Any]
+    ) -> None:
+        self._config, self._experiment, self._steps, self._log, self._meter = config, experiment, steps, log, meter
+        rows = [row for row in read_log(config.folder / "log.jsonl") if row["kind"] == "validation"]
+        self._earlier: Mapping[str, Any] = rows[-1] if rows else {}
         self._lowest: float | None = before.get("lowest_loss")
         self._plateau = schedules.Plateau(*before.get("plateau", ()))
         for name, picture in experiment.exam.shown().items():
@@ -314,9 +325,10 @@ class _Validation:
         self._log.write("validation", step, {name: evaluate.json_number(value) for name, value in scores.items()})
         words = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
         self._meter.say(f"step {step} validation: {words or 'samples'}")
-        for warning in health.warnings(scores):
+        for warning in health.warnings(scores, earlier=None if step == self._steps else self._earlier):
             self._log.write("warning", step, {"text": warning})
             self._meter.say(f"step {step} warning: {warning}")
+        self._earlier = {"step": step, **scores}
         loss = self._experiment.exam.loss(scores)
         if loss is None:
             return None
@@ -348,6 +360,8 @@ def _train(
     print(f"training {config.name} for {steps} steps; its folder is {config.folder}")
     for split, source in _splits(experiment).items():
         print(f"  {split}: {source if source is not None else 'no pictures'}")
+    for note in notes.of_scores(experiment.exam):
+        print(f"  note: {note}")
 
     def export(step: int, state: State) -> None:
         _export(config.folder, config, experiment, _generators(experiment, state, step), state, "")
@@ -374,6 +388,7 @@ def _train(
             steps_per_epoch=per_epoch,
             batch_size=config.images_per_step,
             print_freq=config.print_freq,
+            on_waiting=functools.partial(notes.of_waiting, config.num_threads, experiment.train, example),
         )
         batches = pipeline.batches(
             experiment.train,
@@ -390,7 +405,7 @@ def _train(
             events.append(train.Every(keep_every, keep))
         validation = None
         if experiment.exam.validates:
-            validation = _Validation(config, experiment, log, meter, begin.extra)
+            validation = _Validation(config, experiment, steps, log, meter, begin.extra)
             events.insert(0, train.Every(config.val_freq, validation))
         with meter:
             state, stopped = train.train(

@@ -201,6 +201,16 @@ class Samples:
         """Always: there are samples to look at."""
         return True
 
+    @property
+    def chooses(self) -> bool:
+        """Whether there are validation pictures, with labels."""
+        return self.val is not None and self._scored(self.val)
+
+    @property
+    def captions(self) -> dict[str, dict[str, str]]:
+        """What is made, and beside it training pictures."""
+        return {"": {"output": "generated", "target": "training pictures"}}
+
     def shown(self) -> dict[str, np.ndarray]:
         """Training pictures, a row a class."""
         if self.train.classes:
@@ -212,7 +222,7 @@ class Samples:
     def validate(self, generators: Mapping[str, Generator]) -> tuple[dict[str, float], np.ndarray]:
         """Scores against the validation pictures where they have labels, and the samples of fixed latents."""
         (model,) = generators.values()
-        scores = self._scores(model, self.val) if self.val is not None and self._scored(self.val) else {}
+        scores = self._scores(model, self.val) if self.val is not None and self.chooses else {}
         return scores, class_rows(model)
 
     def loss(self, scores: Mapping[str, float]) -> float | None:
@@ -249,6 +259,7 @@ class Samples:
             "protocol": "samples against real pictures in the features of a classifier of the training pictures; "
             "consistency is the share that it takes for their class, and for real pictures its accuracy",
             "rows": rows,
+            **({} if rows else {"unscored": "samples are scored beside test pictures in folders of classes"}),
             **made_of,
         }
         results.write_json(folder / "scores.json", result)

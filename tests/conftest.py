@@ -1,6 +1,8 @@
 """Every test runs on the CPU as eight devices, and compiles fast rather than well."""
 
+import html
 import os
+import re
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["JAX_NUM_CPU_DEVICES"] = "8"
@@ -12,7 +14,7 @@ import optax
 import pytest
 
 from experiments import pix2pix as experiment
-from gan_jax import networks, run
+from gan_jax import networks, report, run
 from gan_jax.data import pictures
 from gan_jax.data.synthetic import Facades
 from gan_jax.generator import Generator, GeneratorSpec
@@ -107,6 +109,22 @@ def tiny_flags(facades_folder):
         return [*where, *flags.split(), *extra]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def sections():
+    """(the folder of a finished run) -> its report's sections by their headings, as HTML; each says something."""
+
+    def read(folder):
+        page = report.write(folder).read_text("utf-8")
+        text = html.unescape(re.sub("<(style|script)>.*?</\\1>|<[^>]*>", " ", page, flags=re.DOTALL))
+        assert not re.search(r"\b(unknown|yet|None|not started|unfinished)\b", text)
+        found = dict(re.findall("<section>\n<h2>(.*?)</h2>\n(.*?)\n</section>", page, re.DOTALL))
+        for heading, body in found.items():
+            assert len(html.unescape(re.sub("<[^>]*>", " ", body)).split()) > 2, heading
+        return found
+
+    return read
 
 
 @pytest.fixture(scope="session")

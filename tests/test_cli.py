@@ -264,6 +264,14 @@ def test_inspect_says_what_things_are(finished_run, folder, capsys):
     assert gan_jax("inspect", finished_run) == 0
     said = capsys.readouterr().out
     assert "run tiny of pix2pix, 4 of 4 steps done" in said
+    assert "--batch_size 8 --" in said
+    assert "--lambda_L1" not in said
+    assert "more flags have their defaults; --all shows them" in said
+    assert max(map(len, said.splitlines())) < 200  # but for the folders' names
+    assert gan_jax("inspect", finished_run, "--all") == 0
+    said = capsys.readouterr().out
+    assert "--lambda_L1 100.0" in said
+    assert "more flags" not in said
     assert "tiny_best.safetensors" in said
     newest = finished_run / "checkpoints" / "4"
     assert checkpoint.is_checkpoint(newest)
@@ -303,6 +311,28 @@ def test_a_folder_of_runs_is_inspected_and_reported_run_by_run(finished_run, tmp
     assert (tmp_path / "b" / "report.html").read_bytes() == (finished_run / "report.html").read_bytes()
     assert gan_jax("inspect", tmp_path) == 0
     assert capsys.readouterr().out.count(": run tiny of pix2pix, 4 of 4 steps done") == 2
+
+
+def test_inspect_shows_flags_as_they_are_typed(tmp_path, capsys):
+    recipe = {"preset": "demo", "no_flip": True, "milestones": [1, 20], "dataroot": "my photos", "lr": 0.1, "x": None}
+    changed = ["preset", "no_flip", "milestones", "dataroot"]
+    config = {"name": "a", "method": "pix2pix", "recipe": recipe, "changed": changed}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert gan_jax("inspect", tmp_path) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:] == [
+        "  demo --no_flip --milestones 1 20 --dataroot 'my photos'",
+        "  2 more flags have their defaults; --all shows them",
+    ]
+    # An older run does not say what was changed: all of it is shown, on lines of a readable length.
+    del config["changed"]
+    config["recipe"] = recipe | {f"flag_{i}": i for i in range(60)}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert gan_jax("inspect", tmp_path) == 0
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert sum(line.count("--") for line in lines) == 65
+    assert max(map(len, lines)) <= 102
+    assert all(line.split()[-2].startswith("--") for line in lines[1:])
 
 
 def test_inspect_names_a_damaged_run(tmp_path, capsys):

@@ -82,7 +82,7 @@ def full(tmp_path: pathlib.Path) -> pathlib.Path:
         "method": "pix2pix",
         "recipe": {"netG": "unet_256", "lr": 0.0002, "no_flip": False, "dataroot": "https://example.org/"},
         "data": {"train": 300, "size": [64, 64]},
-        "networks": {"generator": {"architecture": "UNet", "parameters": 123456, "depth": 8}},
+        "networks": {"generator": {"name": "UNet", "parameters": 123456, "depth": 8}},
         "steps": 500,
         "versions": {"jax": "0.10.2"},
         "device": "2 x cpu",
@@ -128,7 +128,7 @@ def test_a_full_run_has_every_section(full: pathlib.Path) -> None:
 
 
 def test_rows_are_chosen_evenly(full: pathlib.Path) -> None:
-    names = re.findall(r"<h3>(\d\d)</h3>", report.write(full).read_text("utf-8"))
+    names = re.findall(r"<h4>(\d\d)</h4>", report.write(full).read_text("utf-8"))
     assert len(names) == 12
     assert (names[0], names[-1]) == ("00", "19")
     assert set(np.diff([int(name) for name in names])) == {1, 2}
@@ -209,7 +209,7 @@ def test_broken_json_files_are_named(full: pathlib.Path, content: str) -> None:
 
 def test_hostile_names_are_escaped(empty: pathlib.Path) -> None:
     bad = "<script>alert('\"&')</script>"
-    network = {"architecture": bad, "parameters": bad, bad: [bad, {bad: bad}]}
+    network = {"name": bad, "parameters": bad, bad: [bad, {bad: bad}]}
     config = {"name": bad, "method": bad, "recipe": {bad: bad}, "data": {bad: {bad: bad}}, "steps": bad}
     config |= {"networks": {bad: network}, "versions": {bad: bad}, "device": bad}
     (empty / "config.json").write_text(json.dumps(config))
@@ -339,3 +339,77 @@ def test_scores_of_two_generators_and_warnings(empty: pathlib.Path) -> None:
         assert words in page
     assert "Step 8: &lt;8&gt; is odd" in page
     assert "Step 2: " not in page  # the last ones only
+
+
+def test_each_direction_has_its_group_with_every_kind_of_picture_in_order(empty: pathlib.Path) -> None:
+    kinds = {"input": "A", "output": "fake B", "reconstructed": "rec A", "identity": "idt A", "target": "B"}
+    named = {"AtoB": {"title": "A to B", **kinds}, "BtoA": {"title": "<B>", "output": "fake A"}, "../..": {}}
+    (empty / "config.json").write_text(json.dumps({"pictures": named}))
+    for kind in ("zebra", *kinds):
+        _picture(empty / "results" / kind / "AtoB" / "1.png")
+    _picture(empty / "results" / "output" / "BtoA" / "2.png")
+    _picture(empty / "samples" / "step_00000001.png")
+    page = _page(empty)
+    headings = [words.strip() for words in re.findall(r"(?:A to B|<B>)\n", page.text.split("The fixed batch")[0])]
+    assert headings == ["A to B", "<B>"]
+    shown = [attributes["alt"] for tag, attributes in page.tags if tag == "img"]
+    assert shown == ["A", "fake B", "rec A", "idt A", "B", "zebra", "fake A", "step 1"]
+    assert "Rows of each picture, from above: A to B, <B>." in page.text
+
+
+def test_pictures_of_one_generator_may_lie_in_folders(empty: pathlib.Path) -> None:
+    (empty / "config.json").write_text(json.dumps({"pictures": {"": {"output": "enlarged", "target": "truth"}}}))
+    for kind in ("output", "target"):
+        _picture(empty / "results" / kind / "AtoB" / "1.png")
+    assert [attributes["alt"] for tag, attributes in _page(empty).tags if tag == "img"] == ["enlarged", "truth"]
+
+
+def test_low_resolution_is_shown_as_large_as_the_output_and_says_its_size(empty: pathlib.Path) -> None:
+    for kind, side in (("input", 10), ("output", 40), ("target", 40)):
+        _picture(empty / "results" / kind / "a.png", height=side, width=side + 2)
+    shown = [attributes["alt"] for tag, attributes in _page(empty).tags if tag == "img"]
+    assert shown == ["input, enlarged from 12x10", "output", "target"]
+
+
+def test_the_headline_has_the_time_and_no_measure_of_health(empty: pathlib.Path) -> None:
+    rows = [_validation(1, seconds=3725.4, **{"health/agreement": 0.9, "AtoB/health/agreement": 0.871})]
+    _log(empty, _train(1, seconds=3700), *rows)
+    page = _page(empty)
+    header = page.text.split("Scores")[0]
+    assert "1:02:05" in header
+    assert "Best validation SSIM" in header
+    assert "correlation" not in header
+    charts = [attributes["aria-label"] for tag, attributes in page.tags if tag == "svg" and "role" in attributes]
+    assert "Validation AtoB correlation of light and dark ↑" in charts
+    assert not any("econds" in str(title) for title in charts)
+    _log(empty, _train(1))  # of before there were seconds
+    assert "Time" not in _page(empty).text.split("Scores")[0]
+
+
+@pytest.mark.parametrize("total", [1, None])
+def test_a_finished_run_has_no_part_that_says_it_is_missing(empty: pathlib.Path, total: int | None) -> None:
+    (empty / "config.json").write_text(json.dumps({"name": "a", **({} if total is None else {"steps": total})}))
+    if total:
+        _log(empty, _train(1))
+    page = _page(empty)
+    assert "yet" not in page.text
+    assert [heading for heading in ("Scores", "Test pictures", "The fixed batch") if heading in page.text] == []
+    assert ("Curves" in page.text) == bool(total)
+
+
+def test_why_there_are_no_scores_and_what_they_are_worth(empty: pathlib.Path) -> None:
+    config = {"name": "a", "steps": 9, "data": {"test": 2, "notes": ["<few> pictures."]}}
+    (empty / "config.json").write_text(json.dumps(config))
+    (empty / "results").mkdir()
+    (empty / "results" / "scores.json").write_text(json.dumps({"rows": [], "unscored": "nothing says <what>"}))
+    text = _page(empty).text
+    assert "No test scores: nothing says <what>." in text
+    assert "Note: <few> pictures." in text
+    assert "notes" not in text
+
+
+def test_of_warnings_that_differ_in_numbers_the_last_is_shown(empty: pathlib.Path) -> None:
+    flat = [{"kind": "warning", "step": step, "text": f"flat ({step / 2} of 255)"} for step in range(2, 12)]
+    _log(empty, {"kind": "warning", "step": 1, "text": "75% of the time is waiting"}, *flat)
+    section = _page(empty).text.split("Warnings")[1].split("Scores")[0]
+    assert section.split("\n")[1:3] == ["Step 1: 75% of the time is waiting", "Step 11: flat (5.5 of 255)"]

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from gan_jax import results
+from gan_jax import infer, results
+from gan_jax.data import pictures
 from gan_jax.data.synthetic import Facades
 from gan_jax.experiment import fingerprint
 
@@ -110,8 +111,50 @@ def test_without_targets_there_are_pictures_and_no_scores(tmp_path, tiny_generat
     assert set(exam.shown()) == {"input"}
     table = exam.test(models, tmp_path)
     assert table["rows"] == []
-    assert "nothing says" in results.score_table(table)
+    assert results.score_table(table) == "2 pictures of the test split; nothing says what these pictures should be."
+    assert results.score_table({**table, "count": 0, "unscored": "none"}) == "none."
     assert sorted(path.name for path in tmp_path.iterdir()) == ["input", "output", "scores.json"]
+
+
+def test_the_way_back_is_taken_from_the_output_and_from_the_input(tmp_path, tiny_generator):
+    there = task(back="BtoA", title="A to B", captions={"output": "fake B"}, rivals={"copy": lambda picture: picture})
+    exam = results.Translations({"AtoB": there, "BtoA": task(source="target", target=None)})
+    models = {"AtoB": tiny_generator(), "BtoA": tiny_generator(dropout=False)}
+    assert exam.captions == {"AtoB": {"title": "A to B", "output": "fake B"}}
+    assert [row["name"] for row in exam.test(models, tmp_path)["rows"]] == ["A to B", "A to B: copy"]
+
+    def read(kind):
+        return pictures.read(tmp_path / kind / "AtoB" / "test_0000.png", 3)
+
+    for kind, seen in (("output", "input"), ("reconstructed", "output"), ("identity", "input")):
+        model = models["AtoB" if kind == "output" else "BtoA"]
+        np.testing.assert_array_equal(read(kind), infer.translate(model, read(seen)))
+    assert not (tmp_path / "reconstructed" / "BtoA").exists()
+    # A generator that takes grey pictures has no identity of coloured ones.
+    grey = {"AtoB": tiny_generator(out_channels=1), "BtoA": tiny_generator(in_channels=1)}
+    there = task(back="BtoA", target=None)
+    results.Translations({"AtoB": there, "BtoA": task(val=None, test=None)}).test(grey, tmp_path / "grey")
+    kinds = sorted(path.name for path in (tmp_path / "grey").iterdir())
+    assert kinds == ["input", "output", "reconstructed", "scores.json"]
+
+
+def test_without_targets_variety_is_compared_with_pictures_of_the_other_kind(tiny_generator):
+    """Those of one brightness vary little, however much the inputs do."""
+    sides = {"A": [0, 80, 160, 240], "B": [100, 104, 108, 112]}
+    sources = {
+        kind: [{"name": str(level), kind: np.full((8, 8, 3), level, np.uint8)} for level in levels]
+        for kind, levels in sides.items()
+    }
+    tasks = {
+        f"{a}to{b}": dataclasses.replace(task(), val=sources[a], source=a, target=None, back=f"{b}to{a}")
+        for a, b in ("AB", "BA")
+    }
+    models = dict.fromkeys(tasks, tiny_generator(dropout=False))
+    known, _ = results.Translations(tasks).validate(models)
+    alone = {name: dataclasses.replace(task, back=None) for name, task in tasks.items()}
+    blind, _ = results.Translations(alone).validate(models)
+    ratio = known["AtoB/health/variety"] / blind["AtoB/health/variety"]
+    np.testing.assert_allclose(ratio, 80 / 4, rtol=1e-6)  # of equally spaced levels
 
 
 def of_one_pair(source, target):
@@ -134,6 +177,9 @@ def test_of_large_pictures_the_middle_is_shown_the_same_part_at_both_scales():
 def test_without_pictures_there_is_nothing_to_do(tmp_path):
     exam = results.Translations({"generator": task(val=None, test=None)})
     assert not exam.validates
+    assert not exam.chooses
+    assert results.Translations({"generator": task()}).chooses
+    assert not results.Translations({"generator": task(target=None)}).chooses
     assert exam.test({}, tmp_path) is None
 
 

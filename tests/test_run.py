@@ -46,11 +46,58 @@ def test_config_says_what_was_run(finished_run):
     assert config["versions"]["jax"] == jax.__version__
 
 
+def test_the_report_of_a_finished_run_is_whole(finished_run, sections):
+    found = sections(finished_run)
+    assert {"Scores", "Test pictures", "The fixed batch over time", "Curves", "Recipe", "Data", "Networks"} < set(found)
+    assert "generator: UNet" in found["Networks"]
+    assert "critic: PatchGAN" in found["Networks"]
+    for words in ("the test has 3 pictures", "validation has 2 pictures"):
+        assert f"{words}: with fewer than 8 scores mean little." in found["Scores"]
+
+
+def test_what_was_changed_is_in_config(finished_run):
+    config = json.loads((finished_run / "config.json").read_text())
+    assert {"batch_size", "ngf", "dataroot", "name"} <= set(config["changed"])
+    assert not {"lambda_L1", "seed", "preset"} & set(config["changed"])
+    assert config["data"]["notes"][0].startswith("the test has 3 pictures")
+
+
+def test_a_held_out_tenth_is_said_at_the_start_the_end_and_in_the_report(tiny_flags, facades_folder, tmp_path, capsys):
+    """Validation and the test are then the same pictures."""
+    for path in sorted((facades_folder / "train").iterdir()):
+        (tmp_path / "data").mkdir(exist_ok=True)
+        shutil.copy(path, tmp_path / "data")
+    flags = ["--dataroot", tmp_path / "data", "--n_epochs_decay", "0", "--val_freq", "100"]
+    assert start(tiny_flags(tmp_path, *flags)) == 0
+    note = "validation and the test have the same 1 picture: the best generator is chosen on the test pictures"
+    said = capsys.readouterr().out
+    assert said.count(note) == 2
+    assert said.index(note) < said.index("compiling the training step") < said.index("step 1/") < said.rindex(note)
+    page = (tmp_path / "tiny" / "report.html").read_text()
+    assert page.count(note) == 1
+
+
+def test_a_run_without_pictures_to_score_says_so_and_is_reported_whole(
+    tiny_flags, facades_folder, sections, tmp_path, capsys
+):
+    shutil.copytree(facades_folder / "train", tmp_path / "data" / "train")
+    flags = ["--dataroot", tmp_path / "data", "--n_epochs_decay", "0", "--val_freq", "100"]
+    assert start(tiny_flags(tmp_path, *flags)) == 0
+    note = "there are no pictures to validate and to test on, and so no scores"
+    assert capsys.readouterr().out.count(note) == 2
+    found = sections(tmp_path / "tiny")
+    assert note in found["Scores"]
+    assert set(found) == {"Scores", "Curves", "Recipe", "Data", "Networks", "Made with"}
+
+
 def test_the_log_has_every_step_and_validation(finished_run):
     rows = progress.read_log(finished_run / "log.jsonl")
     assert [row["step"] for row in rows if row["kind"] == "train"] == [1, 2, 3, 4]
     assert [row["step"] for row in rows if row["kind"] == "validation"] == [2, 4]
     first = next(row for row in rows if row["kind"] == "train")
+    seconds = [row["seconds"] for row in rows]
+    assert seconds == sorted(seconds)
+    assert seconds[0] > 0
     assert {"epoch", "images_per_s", "data_wait", "loss/critic", "loss/generator", "loss/gan", "loss/l1"} <= set(first)
     assert first["epoch"] == 0.5
 
@@ -533,7 +580,7 @@ def test_one_image_a_step_runs_on_one_of_many_devices(tiny_flags, tmp_path, caps
 
 
 def test_warnings_are_on_the_terminal_in_the_log_and_in_the_report(tiny_flags, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(run.results.health, "measures", lambda outputs, references: {"health/agreement": -0.9})
+    monkeypatch.setattr(run.results.health, "measures", lambda *_: {"health/agreement": -0.9})
     assert start(tiny_flags(tmp_path)) == 0
     warning = "light and dark are the reverse of what they should be (correlation -0.90)"
     assert f"step 2 warning: {warning}" in capsys.readouterr().out

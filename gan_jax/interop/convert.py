@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import safetensors.numpy
 
-from gan_jax import networks
+from gan_jax import files, networks
 from gan_jax.generator import Generator, GeneratorSpec
 from gan_jax.interop import chainer_file, states, torch_file
 from gan_jax.interop.layouts import LAYOUTS
@@ -157,7 +157,7 @@ def write_torch(path: str | Path, generator: Generator, project: str | None = No
     Raises ValueError as `to_torch` does.
     """
     content = safetensors.numpy.save(to_torch(generator.module, generator.variables, project))
-    Path(path).write_bytes(content)
+    files.write(path, content)
 
 
 def fields(settings: Iterable[str]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The CycleGAN recipe: two folders of pictures, pairs and the embedded set for some steps, and its own refusals."""
 
 import json
+import re
 
 import jax
 import numpy as np
@@ -100,6 +101,37 @@ def test_pictures_without_counterparts_are_translated_and_not_scored(finished):
     assert "Validation AtoB contrast" in page
     # Four steps make flat pictures, and that is said.
     assert "BtoA: the pictures are flat" in page
+
+
+def test_the_report_shows_both_ways_there_and_back(finished, sections):
+    found = sections(finished)
+    body = found["Test pictures"]
+    assert re.findall("<h3>(.*?)</h3>|<h4>(.*?)</h4>", body) == [
+        ("A to B", ""), ("", "testA0"), ("", "testA1"), ("B to A", ""), ("", "testB0"),
+    ]  # fmt: skip
+    there, back = (["{0}", "fake {1}", "reconstructed {0}", "identity {0}"] for _ in "AB")
+    there, back = [word.format("A", "B") for word in there], [word.format("B", "A") for word in back]
+    assert re.findall('alt="(.*?)"', body) == [*there, *there, *back]
+    assert "No test scores: nothing says what these pictures should be." in found["Scores"]
+    assert "from above: A to B, B to A." in found["The fixed batch over time"]
+    header = (finished / "report.html").read_text().split("</header>")[0]
+    assert "Best validation" not in header
+    assert "AtoB: UNet" in found["Networks"]
+
+
+def test_pairs_are_shown_with_their_counterparts_and_scored_by_direction(facades_folder, sections, tmp_path, capsys):
+    mode = ["--dataset_mode", "aligned", "--max_dataset_size", 2, "--val_freq", 100]
+    assert start("--dataroot", facades_folder, *SMALL.split(), *mode, "--checkpoints_dir", tmp_path) == 0
+    found = sections(tmp_path / "two")
+    captions = re.findall('alt="(.*?)"', found["Test pictures"])
+    assert captions[:5] == ["A", "fake B", "reconstructed A", "identity A", "B"]
+    assert captions[-5:] == ["B", "fake A", "reconstructed B", "identity B", "A"]
+    rows = re.findall('<th scope="row">(.*?)</th>', found["Scores"])
+    assert rows == ["A to B", "A to B: the input", "B to A", "B to A: the input"]
+    few = "the test has 2 pictures: with fewer than 8 scores mean little."
+    said = capsys.readouterr().out.splitlines()
+    assert (said.count(f"  note: {few}"), said.count(f"note: {few}")) == (1, 1)
+    assert found["Scores"].count(few) == 1
 
 
 def test_the_command_line_translates_with_either(finished, kinds, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 
 import numpy as np
@@ -26,7 +27,7 @@ def start(method, folder, *extra):
 
 
 @pytest.mark.parametrize("method", ["dcgan", pytest.param("wgan", marks=pytest.mark.slow), "wgan_gp"])
-def test_a_run_and_one_that_was_stopped_end_in_the_same_bytes(method, tmp_path, monkeypatch):
+def test_a_run_and_one_that_was_stopped_end_in_the_same_bytes(method, sections, tmp_path, monkeypatch):
     assert start(method, tmp_path / "whole") == 0
     step = progress.Meter.step
 
@@ -54,6 +55,21 @@ def test_a_run_and_one_that_was_stopped_end_in_the_same_bytes(method, tmp_path, 
     rows = [row for row in progress.read_log(files[0].parent / "log.jsonl") if row["kind"] == "train"]
     assert ("wasserstein" in rows[0]) == (method != "dcgan")
     assert ("loss/penalty" in rows[0]) == (method == "wgan_gp")
+    found = sections(files[0].parent)
+    assert re.findall("<h4>(.*?)</h4>", found["Test pictures"]) == ["interpolations", "samples"]
+    assert "training pictures" in found["The fixed batch over time"]
+    assert "generator: DCGANGenerator" in found["Networks"]
+    assert "ground truth" in found["Scores"]
+
+
+def test_pictures_without_classes_are_drawn_and_the_report_says_why_there_are_no_scores(sections, tmp_path, capsys):
+    for i in range(10):
+        pictures.save(tmp_path / "data" / f"{i}.png", np.full((8, 8, 3), 20 * i, np.uint8))
+    flags = FLAGS.replace("embedded", str(tmp_path / "data")).replace("--conditional", "").split()
+    assert dcgan.main([*flags, "--checkpoints_dir", str(tmp_path)]) == 0
+    why = "samples are scored beside test pictures in folders of classes."
+    assert f"\n{why}\n" in capsys.readouterr().out
+    assert f"No test scores: {why}" in sections(tmp_path / "tiny")["Scores"]
 
 
 @pytest.mark.parametrize("preset", sorted(dcgan.PRESETS))

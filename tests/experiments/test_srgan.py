@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -202,6 +203,15 @@ def test_both_stages_are_scored_beside_bicubic(both):
         assert protocol.border == 2
         wanted = evaluate.score("", resolution.enlarge(source, 2), target, protocol).psnr
         assert scores["rows"][1]["psnr"] == pytest.approx(wanted)
+
+
+def test_the_report_of_each_stage_shows_the_input_enlarged_beside_output_and_target(both, sections):
+    for stage, networks in (("srresnet", ["generator: SRResNet"]), ("srgan", ["generator: SRResNet", "critic: SRGAN"])):
+        found = sections(both / stage)
+        captions = re.findall('alt="(.*?)"', found["Test pictures"])
+        assert captions == ["input, enlarged from 24x20", "output", "target"]
+        assert all(words in found["Networks"] for words in networks)
+        assert "the test has 1 picture: with fewer than 8 scores mean little." in found["Scores"]
 
 
 def test_a_run_goes_on_in_its_second_stage(both, photographs, content_flags, tmp_path, capsys, monkeypatch):
