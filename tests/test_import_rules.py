@@ -104,7 +104,8 @@ ALLOWED = {
     "gan_jax/notes.py": {"numpy", "gan_jax.experiment", "gan_jax.data.pipeline"},
     "gan_jax/results.py": {
         "numpy",
-        "gan_jax.files", "gan_jax.experiment", "gan_jax.evaluate", "gan_jax.generator", "gan_jax.health", "gan_jax.infer",
+        "gan_jax.files", "gan_jax.experiment", "gan_jax.evaluate", "gan_jax.generator", "gan_jax.health",
+        "gan_jax.infer",
         "gan_jax.metrics",
         "gan_jax.data.pictures", "gan_jax.data.pipeline", "gan_jax.data.transforms",
     },
