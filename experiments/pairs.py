@@ -88,7 +88,7 @@ def _require_likeness(opened: sources.Pairs | sources.Photos, derive: str | None
 def task(config: flags.ImageConfig, train: Source, val: Source | None, test: Source | None) -> results.Task:
     """What the generator translates, what scores it and whom it competes with."""
     sizes: dict[str, Any] = {"load_size": config.load_size, "crop_size": config.crop_size}
-    labels = label_scores(config)
+    labels = label_scores(config, train)
     return results.Task(
         val=val,
         test=test,
@@ -104,10 +104,15 @@ def baselines(config: flags.ImageConfig, train: Source) -> dict[str, Callable[[n
     """What the generator must beat, where there is something."""
     if config.derive:
         return {f"{config.derive} input": lambda source: _with_channels(source, config.output_nc)}
-    if not is_embedded(config) or config.direction == "BtoA":
+    if not _is_drawn(train) or config.direction == "BtoA":
         return {}
     lookup = functools.cache(lambda: synthetic.mean_colour_lookup(train[i] for i in range(len(train))))
     return {"mean colour of each class": lambda source: synthetic.paint(source, lookup())}
+
+
+def _is_drawn(train: Source) -> bool:
+    """Whether these are the embedded facades, in either direction."""
+    return isinstance(getattr(train, "pairs", train), synthetic.Facades)
 
 
 def _with_channels(picture: np.ndarray, channels: int) -> np.ndarray:
@@ -116,9 +121,9 @@ def _with_channels(picture: np.ndarray, channels: int) -> np.ndarray:
     return np.repeat(picture[..., :1], channels, axis=-1) if channels == 3 else transforms.grey(picture)
 
 
-def label_scores(config: flags.ImageConfig) -> results.LabelScores | None:
+def label_scores(config: flags.ImageConfig, train: Source) -> results.LabelScores | None:
     """Classes read back from painted photos, or from painted label maps, against the true label maps."""
-    if not is_embedded(config):
+    if not _is_drawn(train):
         return None
 
     def scores(outputs: np.ndarray, targets: np.ndarray, sources: np.ndarray) -> dict[str, float]:

@@ -161,7 +161,7 @@ class Sample:
             )
         except sampling.UnfitError as error:  # it knows no file
             raise ValueError(f"{self.generator}: {error}") from None
-        of_class = "" if label is None else f" of class {label}"
+        of_class = "" if label is None else f" of label {label}"
         if label is not None and model.spec.classes:
             of_class = f" of class {model.spec.classes[label]} (label {label})"
         print(f"wrote {written} pictures{of_class} to {self.output}")

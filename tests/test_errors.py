@@ -900,7 +900,7 @@ CASES: dict[str, list[Case]] = {
         Case(
             "a generator's file from a newer gan_jax",
             "pix2pix --init_generator g.safetensors",
-            "g.safetensors has format 3 and this gan_jax reads up to 2; install a newer gan_jax.",
+            "g.safetensors has format 4 and this gan_jax reads up to 3; install a newer gan_jax.",
             newer("g.safetensors"),
         ),
     ],
@@ -980,7 +980,7 @@ CASES: dict[str, list[Case]] = {
         Case(
             "a generator's file from a newer gan_jax",
             "gan-jax translate g.safetensors data/test out",
-            "g.safetensors has format 3 and this gan_jax reads up to 2; install a newer gan_jax.",
+            "g.safetensors has format 4 and this gan_jax reads up to 3; install a newer gan_jax.",
             newer("g.safetensors"),
         ),
         Case(

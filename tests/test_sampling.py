@@ -146,7 +146,7 @@ def test_a_class_is_called_by_its_name_or_by_its_number_where_none_has_that_name
 def test_the_class_that_was_made_is_said(tmp_path, classed, capsys):
     for name, model in (("numbers", classed), ("names", named(classed, "ant", "bee", "0"))):
         generator.save(tmp_path / f"{name}.safetensors", model)
-    for name, label, said in (("numbers", "1", "class 1"), ("names", "bee", "class bee (label 1)")):
+    for name, label, said in (("numbers", "1", "label 1"), ("names", "bee", "class bee (label 1)")):
         assert (
             call("sample", tmp_path / f"{name}.safetensors", tmp_path / f"{name}.png", "--label", label, "--n", 2) == 0
         )

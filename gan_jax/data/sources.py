@@ -207,17 +207,17 @@ class Exchanged:
     """A source's pairs with source and target exchanged: direction BtoA."""
 
     def __init__(self, pairs: Any) -> None:
-        self._pairs = pairs
+        self.pairs = pairs
 
     def __len__(self) -> int:
-        return len(self._pairs)
+        return len(self.pairs)
 
     def __getitem__(self, i: int) -> dict[str, Any]:
-        pair = self._pairs[i]
+        pair = self.pairs[i]
         return {**pair, "source": pair["target"], "target": pair["source"]}
 
     def __repr__(self) -> str:
-        return f"Exchanged({self._pairs!r})"
+        return f"Exchanged({self.pairs!r})"
 
 
 def open_pairs(
