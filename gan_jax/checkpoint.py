@@ -22,6 +22,9 @@ import jax.numpy as jnp
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
+__all__ = ["Checkpoints", "Restored", "cut_back", "damage", "is_checkpoint", "latest_step", "require_finite"]
+__dir__ = __all__.copy
+
 _SEAL = "digests.json"
 _REFUSALS = [os.strerror(n) for n in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EIO)]
 

@@ -15,6 +15,9 @@ from gan_jax.data import pipeline
 from gan_jax.experiment import fingerprint
 from gan_jax.generator import Generator, GeneratorSpec
 
+__all__ = ["fit", "judge", "kept", "share_of"]
+__dir__ = __all__.copy
+
 _BATCH = 64
 
 

@@ -10,6 +10,9 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
+__all__ = ["Convert", "Data", "Evaluate", "Inspect", "Report", "Sample", "Shrink", "Translate", "main"]
+__dir__ = __all__.copy
+
 
 @dataclasses.dataclass(frozen=True)
 class Translate:
@@ -537,7 +540,7 @@ def _verb(word: str) -> str:
             "cyclegan, srgan, dcgan, wgan."
         )
     if word in _SAME:
-        raise ValueError(f"there is no verb {word}; {_SAME[word]} does that.")
+        raise ValueError(f"there is no verb {word}; use {_SAME[word]}.")
     return commandline.choose(word, "verb", list(_VERBS))
 
 

@@ -15,6 +15,9 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 from gan_jax import neighbours
 
+__all__ = ["Place", "arranged", "choose", "program", "read", "unknown"]
+__dir__ = __all__.copy
+
 _T = TypeVar("_T")
 _GREEDY = -1  # a flag that takes all values up to the next flag
 _IS_FLAG = re.compile(r"-[A-Za-z]|--.")  # and not a negative number

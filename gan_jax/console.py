@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+__all__ = ["Count", "Lasting", "lasting_streams", "lost"]
+__dir__ = __all__.copy
+
 _NAMES = "gan_jax.names"  # the error handler below, as codecs know it
 _INTERVAL = 60.0  # seconds between lines of a count that is not on a terminal
 

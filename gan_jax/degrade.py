@@ -16,6 +16,9 @@ from jax.typing import ArrayLike
 
 from gan_jax import image
 
+__all__ = ["Degradation", "Kind", "Subsampling", "build", "describe", "jpeg", "picture"]
+__dir__ = __all__.copy
+
 Kind = Literal["bicubic", "bilinear", "lanczos", "area", "nearest", "blur"]
 Subsampling = Literal["4:2:0", "4:4:4"]
 

@@ -3,11 +3,15 @@
 import errno
 from collections.abc import Sequence
 
+__all__ = ["few", "in_words", "remedy"]
+__dir__ = __all__.copy
+
 _MOST = 10  # lines of a list
 
 _REMEDIES = {
     errno.ENOSPC: "make room, then give the same command again",
     errno.EDQUOT: "make room, then give the same command again",
+    errno.EFBIG: "allow larger files, or choose another place",
     errno.ENOTDIR: "move the file away that stands where a folder should be, or choose another place",
     errno.EEXIST: "move the file away that stands where a folder should be, or choose another place",
     errno.EISDIR: "name a file, not a folder",

@@ -17,6 +17,32 @@ from gan_jax import image, metrics, perceptual
 from gan_jax.data import deep, pictures
 from gan_jax.files import shown
 
+__all__ = [
+    "ANY_NAME",
+    "LOWER_IS_BETTER",
+    "METRICS",
+    "PROTOCOLS",
+    "SMALLEST",
+    "Comparison",
+    "Evaluation",
+    "Lpips",
+    "Protocol",
+    "Score",
+    "as_csv",
+    "as_json",
+    "as_table",
+    "by_stem",
+    "compare",
+    "evaluate",
+    "interval",
+    "json_number",
+    "mean",
+    "parse_metrics",
+    "score",
+    "with_options",
+]
+__dir__ = __all__.copy
+
 METRICS = {
     "psnr": "PSNR in dB, from the mean square over all pixels and channels",
     "ssim": "SSIM of 11x11 Gaussian windows, sigma 1.5, inside the image, mean of the channels",

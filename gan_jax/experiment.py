@@ -11,6 +11,9 @@ from gan_jax.data.transforms import Transform
 from gan_jax.generator import Generator, GeneratorSpec
 from gan_jax.method import Method
 
+__all__ = ["Exam", "Experiment", "fingerprint"]
+__dir__ = __all__.copy
+
 
 class Exam(Protocol):
     """What a run asks of its generators, by name: pictures and scores while it trains, and a table at its end."""

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+__all__ = ["is_part", "part_name", "require_possible", "shown", "unfinished", "write"]
+__dir__ = __all__.copy
+
 _LONGEST_NAME = 255  # bytes, where the system does not say
 _LONGEST_EXTENSION = 16  # of what a writer may look at to choose its format
 
@@ -19,6 +22,10 @@ def unfinished(path: str | Path) -> Iterator[Path]:
     try:
         yield part
         part.replace(path)
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, str(part)):
+            error.filename = str(path)  # the name that means something to its reader
+        raise
     finally:  # on a full disk it would take the room of another
         part.unlink(missing_ok=True)
 

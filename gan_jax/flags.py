@@ -13,6 +13,20 @@ import tyro
 from gan_jax import commandline, files, generator, incumbent, parallel, schedules
 from gan_jax.data import transforms
 
+__all__ = [
+    "Config",
+    "EpochConfig",
+    "ImageConfig",
+    "IterationConfig",
+    "Preset",
+    "SizeFlag",
+    "adam",
+    "parse",
+    "require_at_least",
+    "rmsprop",
+]
+__dir__ = __all__.copy
+
 # Flags that decide what a run says, where it is and when it saves, but not what it computes. Whether dataroot holds
 # the same pictures is told by their fingerprint.
 _FREE_TO_CHANGE = {
@@ -157,7 +171,11 @@ class Config:
             raise ValueError(
                 f"--statistics_batch is {self.statistics_batch}; wanted a divisor of --batch_size {self.batch_size}."
             )
-        files.require_possible(self.folder / f"{self.name}_AtoB_best.safetensors")  # the longest name in it
+        longest = f"{self.name}_AtoB_best.safetensors"
+        try:
+            files.require_possible(self.folder / longest)
+        except ValueError as error:
+            raise ValueError(f"--checkpoints_dir or --name: {error}") from None
         if self.name in ("", ".", "..") or Path(self.name).name != self.name or self.name.endswith(generator.BESIDE):
             raise ValueError(
                 f"--name is {self.name!r}; wanted the name of one folder, without separators and not ending in "

@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 from gan_jax import errors
 
+__all__ = ["KEPT", "is_comparison", "is_run", "kept", "kept_at", "last", "runs"]
+__dir__ = __all__.copy
+
 KEPT = "kept"  # in a run's folder: a folder of generators for each step that it keeps
 _DEPTH = 3  # checkpoints/upscale/super_resolution/srgan
 

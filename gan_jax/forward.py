@@ -19,6 +19,9 @@ from gan_jax.data import pictures
 from gan_jax.generator import Generator
 from gan_jax.networks import windows
 
+__all__ = ["Failure", "Options", "each", "final_sides", "in_float32", "padded_size", "resized"]
+__dir__ = __all__.copy
+
 # So many pixels are computed whole without asking what they take.
 _SMALL = 2**16
 # An accelerator's convolutions count elements in 32 bits.

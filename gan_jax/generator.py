@@ -13,6 +13,9 @@ import safetensors.numpy
 
 from gan_jax import files, folders, networks
 
+__all__ = ["BESIDE", "FORMAT_VERSION", "Direction", "Generator", "GeneratorSpec", "find", "is_foreign", "load", "save"]
+__dir__ = __all__.copy
+
 FORMAT_VERSION = 3
 # The format that a file with these fields says; one without them says 1, which older programs can read.
 _SINCE = {"degradation": 2, "latent": 2, "classes": 3}

@@ -7,6 +7,9 @@ import numpy as np
 
 from gan_jax.data import transforms
 
+__all__ = ["measures", "warnings"]
+__dir__ = __all__.copy
+
 _SIDE = 16  # large structures decide, and pictures of any sizes compare
 _INVERTED, _FLAT = -0.3, 4.0
 # Of variety, between what runs that collapsed had and what the others had after so many steps: docs/cyclegan.md.

@@ -15,6 +15,26 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+__all__ = [
+    "LUMA_WEIGHTS",
+    "crop_border",
+    "full_range_luma",
+    "grid",
+    "imresize",
+    "luma",
+    "mod_crop",
+    "peak",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "resampling_weights",
+    "rgb_to_lab",
+    "rgb_to_ycbcr",
+    "to_float",
+    "to_uint8",
+    "ycbcr_to_rgb",
+]
+__dir__ = __all__.copy
+
 # ITU-R BT.601 weights of R, G and B in full-range luma.
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)
 

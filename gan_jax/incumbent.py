@@ -3,6 +3,9 @@
 import itertools
 from typing import Literal, NamedTuple
 
+__all__ = ["ANY", "BOTH", "CYCLEGAN", "PIX2PIX", "TEST", "TRAIN", "TRAIN_CYCLEGAN", "Row", "read", "table"]
+__dir__ = __all__.copy
+
 ANY = "..."
 
 

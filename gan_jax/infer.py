@@ -20,6 +20,19 @@ from gan_jax import errors, files, forward
 from gan_jax.data import deep, pictures
 from gan_jax.generator import Generator
 
+__all__ = [
+    "STD_SCALE",
+    "Job",
+    "on_device",
+    "outputs",
+    "plan",
+    "samples",
+    "translate",
+    "translate_files",
+    "with_options",
+]
+__dir__ = __all__.copy
+
 # What a picture of standard deviations shows is this many times as large: a trained pix2pix varies by 1 to 10 levels.
 # Fixed, so that pictures can be compared, and ten, so that they can be read.
 STD_SCALE = 10

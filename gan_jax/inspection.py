@@ -11,6 +11,9 @@ from gan_jax import checkpoint, folders, generator
 from gan_jax.interop import convert
 from gan_jax.networks import ChainerDCGANGenerator, DCGANGenerator
 
+__all__ = ["describe"]
+__dir__ = __all__.copy
+
 _WIDTH = 100  # of the lines that flags fill
 
 

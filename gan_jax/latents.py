@@ -5,6 +5,9 @@ from typing import Literal
 import jax
 import numpy as np
 
+__all__ = ["Distribution", "between", "draw"]
+__dir__ = __all__.copy
+
 Distribution = Literal["normal", "uniform"]
 
 

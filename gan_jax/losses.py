@@ -24,6 +24,31 @@ import jax.numpy as jnp
 from jax.nn import logsumexp, relu, softplus
 from jax.typing import ArrayLike
 
+__all__ = [
+    "AdversarialLoss",
+    "charbonnier",
+    "content",
+    "cycle_consistency",
+    "gradient_penalty",
+    "hinge",
+    "identity",
+    "l1",
+    "l2",
+    "label_smoothing",
+    "least_squares",
+    "minimax",
+    "non_saturating",
+    "r1_penalty",
+    "relativistic_average",
+    "relativistic_average_basicsr",
+    "sinkhorn",
+    "sinkhorn_divergence",
+    "total_variation",
+    "wasserstein",
+    "weighted_sum",
+]
+__dir__ = __all__.copy
+
 
 class AdversarialLoss(NamedTuple):
     """A game: two functions of (real logits, fake logits), one a player, each giving a scalar to minimise.

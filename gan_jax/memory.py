@@ -6,6 +6,9 @@ from pathlib import Path
 
 import jax
 
+__all__ = ["budget"]
+__dir__ = __all__.copy
+
 # More than a convolution needs to be fast, and the host has other uses for its memory.
 _HOST_IS_ENOUGH = 2 * 2**30
 

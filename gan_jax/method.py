@@ -12,6 +12,22 @@ from jax.typing import ArrayLike
 
 from gan_jax.networks.network import Network, Params, Stats
 
+__all__ = [
+    "Batch",
+    "Draws",
+    "Key",
+    "Method",
+    "Metrics",
+    "NetState",
+    "State",
+    "Variables",
+    "clipped",
+    "require_lone_samples",
+    "scale_rates",
+    "train_step",
+]
+__dir__ = __all__.copy
+
 Key = jax.Array  # a typed PRNG key
 Batch = Mapping[str, ArrayLike]  # uint8 [N, H, W, C] images (and integer labels) under the method's names
 State = Any  # one frozen tree a method, with at least `step` and `key`

@@ -19,6 +19,22 @@ from jax.typing import ArrayLike
 
 from gan_jax import image
 
+__all__ = [
+    "MS_SSIM_WEIGHTS",
+    "colour_histogram_intersection",
+    "frechet_distance",
+    "kernel_distance",
+    "lab_histograms",
+    "label_map_scores",
+    "laplacian_energy",
+    "lpips",
+    "ms_ssim",
+    "psnr",
+    "ssim",
+    "ssim_factors",
+]
+__dir__ = __all__.copy
+
 _SSIM_WINDOW, _SSIM_SIGMA = 11, 1.5
 _SSIM_K1, _SSIM_K2 = 0.01, 0.03
 _LPIPS_EPS = 1e-10

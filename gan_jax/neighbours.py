@@ -5,6 +5,9 @@ Those of pytorch-CycleGAN-and-pix2pix, whose command lines run as they stand, ar
 
 from collections.abc import Container
 
+__all__ = ["hint"]
+__dir__ = __all__.copy
+
 # Flags, the flag of ours if a command has one, and what to do where it has none, or whatever it has.
 _WORDS: tuple[tuple[str, str | None, str], ...] = (
     ("--amp --use_amp --fp16 --half --bf16 --mixed_precision --precision", "--dtype", "give --dtype bfloat16"),
@@ -19,7 +22,11 @@ _WORDS: tuple[tuple[str, str | None, str], ...] = (
         None,
         "flags say everything, and config.json in a run's folder keeps them",
     ),
-    ("--workers --num_workers --n_workers --nworkers -j --threads", "--num_threads", "give --num_threads N"),
+    (
+        "--workers --num_workers --n_workers --nworkers --n_cpu --num_cpus -j --threads",
+        "--num_threads",
+        "give --num_threads N",
+    ),
     ("--epochs --num_epochs --max_epochs --nepoch --nepochs --epoch -e", "--n_epochs", "give --n_epochs N"),
     (
         "--iters --num_iters --max_iter --max_iters --max_steps --num_steps --steps --total_iters --iterations",

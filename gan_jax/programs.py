@@ -11,6 +11,9 @@ from gan_jax import image, networks
 from gan_jax.generator import GeneratorSpec
 from gan_jax.networks import windows
 
+__all__ = ["Traits", "Window", "moments", "of_whole", "of_window", "traits"]
+__dir__ = __all__.copy
+
 
 class Traits(NamedTuple):
     """What of a spec the programs below are compiled for."""

@@ -13,6 +13,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from gan_jax import files
 
+__all__ = ["Log", "Meter", "read_log"]
+__dir__ = __all__.copy
+
 _WAITING, _FEWEST_STEPS = 0.3, 20  # the share of the time from which waiting for data is said; steps that tell it
 
 

@@ -18,6 +18,9 @@ from PIL import Image
 
 from gan_jax import files
 
+__all__ = ["write"]
+__dir__ = __all__.copy
+
 _T = TypeVar("_T")
 _Shown = tuple[str, pathlib.Path]  # a kind of picture and its file
 _Captions = Mapping[str, Mapping[str, Any]]  # by group of pictures: what each kind is called there, and the "title"

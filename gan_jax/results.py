@@ -17,6 +17,9 @@ from gan_jax.data.transforms import Transform
 from gan_jax.experiment import fingerprint
 from gan_jax.generator import Generator
 
+__all__ = ["Images", "LabelScores", "Task", "Translations", "read_scores", "score", "score_table", "write_json"]
+__dir__ = __all__.copy
+
 _SHOWN, _VALIDATION_IMAGES = 8, 32
 _SHOWN_SIDE = 512  # of a larger picture the middle is shown
 _UNSCORED = "nothing says what these pictures should be"

@@ -40,6 +40,9 @@ from gan_jax.generator import Generator
 from gan_jax.method import NetState, State, scale_rates
 from gan_jax.progress import Log, Meter, read_log
 
+__all__ = ["execute", "guarded", "main", "steps_per_epoch"]
+__dir__ = __all__.copy
+
 
 def steps_per_epoch(config: Config, pictures_in_training: int) -> int:
     """Steps until as many pictures were seen as there are."""

@@ -17,6 +17,20 @@ from gan_jax.data.transforms import Transform
 from gan_jax.experiment import fingerprint
 from gan_jax.generator import Generator
 
+__all__ = [
+    "Samples",
+    "UnfitError",
+    "class_rows",
+    "classes_of",
+    "interpolations",
+    "label_of",
+    "labels_in_turn",
+    "latents_of",
+    "sample",
+    "write",
+]
+__dir__ = __all__.copy
+
 _BATCH = 64  # samples a call: always so many, so that a sample does not depend on how many are asked for
 _COLUMNS = 8  # of a grid; pictures on the way between two latents
 _SCORED, _TRANSPORTED = 500, 200  # samples that a score looks at, at most; those that Sinkhorn's plan holds

@@ -8,6 +8,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+__all__ = [
+    "PLATEAU_FACTOR",
+    "PLATEAU_PATIENCE",
+    "PLATEAU_THRESHOLD",
+    "Plateau",
+    "Policy",
+    "cosine_restarts",
+    "grows",
+    "learning_rate",
+    "multi_step",
+]
+__dir__ = __all__.copy
+
 Policy = Literal["linear", "constant", "step", "cosine", "plateau"]
 
 PLATEAU_FACTOR, PLATEAU_THRESHOLD, PLATEAU_PATIENCE = 0.2, 0.01, 5

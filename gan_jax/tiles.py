@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+__all__ = ["Moments", "Span", "covers", "halved", "merged", "scaled_core", "spans", "within"]
+__dir__ = __all__.copy
+
 
 class Span(NamedTuple):
     """One window along one side of a picture, and the part of it, its core, that the window answers for."""

@@ -16,6 +16,9 @@ from gan_jax import checkpoint, parallel
 from gan_jax.checkpoint import Checkpoints, Restored
 from gan_jax.method import Method, State
 
+__all__ = ["Every", "Meter", "StopSignals", "exit_code", "start", "train"]
+__dir__ = __all__.copy
+
 
 class Every(NamedTuple):
     """A callback `call(step, state)` after every `steps` steps and after the last one.

@@ -422,7 +422,7 @@ def test_wrong_usage_exits_with_2_and_names_what_is_right(capsys, arguments, wor
         (["translat"], "there is no verb translat; perhaps translate is meant"),
         (["train", "pix2pix"], "python -m experiments.pix2pix"),
         (["pix2pix"], "python -m experiments.pix2pix"),
-        (["predict"], "there is no verb predict; translate does that"),
+        (["predict"], "there is no verb predict; use translate"),
         (["--limit", "3"], "there is no verb --limit"),
         (["translate", "a", "b", "c", "--limt", "3"], "perhaps --limit is meant"),
         (["translate", "a", "b", "c", "--sampels", "3"], "perhaps --samples is meant"),

@@ -67,6 +67,27 @@ def test_signatures_of_pure_functions(function):
             assert parameter.kind is inspect.Parameter.KEYWORD_ONLY, f"{name} has a default and is positional"
 
 
+def own_names(module):
+    """What a module defines, and what a package takes up from its modules, without underscores."""
+    found = set()
+    for node in ast.parse(Path(module.__file__).read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+        elif isinstance(node, ast.ImportFrom) and hasattr(module, "__path__") and node.module.startswith("gan_jax"):
+            found |= {alias.name for alias in node.names if not inspect.ismodule(getattr(module, alias.name))}
+    return sorted(name for name in found if not name.startswith("_"))
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if own_names(m)], ids=lambda module: module.__name__)
+def test_a_module_offers_what_it_defines_and_not_what_it_imports(module):
+    """`__all__` is what `import *` and editors read; `dir`, which completion in a terminal reads, is a copy of it."""
+    assert sorted(module.__all__) == own_names(module)
+    assert dir(module) == own_names(module)
+
+
 def uses():
     """(module or its last name, function) of everything that tests import or name through a module."""
     found = set()

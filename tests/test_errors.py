@@ -1157,7 +1157,7 @@ CASES: dict[str, list[Case]] = {
             "training is a script of the repository: clone it, and there python -m experiments.pix2pix --help, or "
             "cyclegan, srgan, dcgan, wgan.",
         ),
-        Case("`gan-jax predict`", "gan-jax predict runs/tiny", "there is no verb predict; translate does that."),
+        Case("`gan-jax predict`", "gan-jax predict runs/tiny", "there is no verb predict; use translate."),
     ],
     "gan-jax sample": [
         Case(

@@ -6,6 +6,9 @@ import numpy as np
 
 from gan_jax.data import synthetic
 
+__all__ = ["DayNight", "at_night"]
+__dir__ = __all__.copy
+
 _MOON = np.array([0.20, 0.25, 0.42])  # what the night leaves of each colour
 _LAMP = np.array([255.0, 190.0, 90.0])
 _LIT = (synthetic.WINDOW, synthetic.SHOP)

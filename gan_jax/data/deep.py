@@ -13,6 +13,9 @@ from PIL.TiffImagePlugin import TiffImageFile
 from gan_jax.data import optional, pictures
 from gan_jax.files import unfinished
 
+__all__ = ["read", "read_photograph", "save"]
+__dir__ = __all__.copy
+
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what matters of its words is said here
 
 _GREY_16 = ("I;16", "I;16L", "I;16B")

@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 
 from gan_jax.data.pictures import frames_of, opened, orientation
 
+__all__ = ["Header", "read_headers"]
+__dir__ = __all__.copy
+
 
 class Header(NamedTuple):
     """What is known of a file before decoding: its bytes, its time, the upright picture's size, its mode, frames."""

@@ -17,6 +17,9 @@ from PIL import Image
 from gan_jax.data import pictures, sources
 from gan_jax.data.transforms import Item, Transform
 
+__all__ = ["ClassFolders", "Labelled", "fitted", "in_order", "open_folder"]
+__dir__ = __all__.copy
+
 
 class Labelled(Protocol):
     """A source of labelled pictures."""

@@ -8,6 +8,9 @@ import struct
 import zlib
 from typing import IO, NamedTuple
 
+__all__ = ["jpeg_without_extras", "png_without_faults"]
+__dir__ = __all__.copy
+
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MOST_TEXT, _MOST_TEXTS = 2**20, 2**26  # bytes that Pillow unpacks of one text, and of all
 _MOST_PROFILE = 2**26  # of a colour profile, which Pillow would cut off at _MOST_TEXT

@@ -5,6 +5,9 @@ from pathlib import Path
 
 from PIL import Image
 
+__all__ = ["SHORTEST_SIDE", "SPLITS", "installed", "prepare"]
+__dir__ = __all__.copy
+
 # One scene is in one split. The cat and the coffee are kept for test: everyday things with plausible colours.
 SPLITS = {
     "train": ("astronaut.png", "motorcycle_left.png", "hubble_deep_field.jpg", "retina.jpg", "ihc.png"),

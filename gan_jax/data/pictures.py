@@ -18,6 +18,40 @@ from scipy import ndimage
 from gan_jax.data import optional
 from gan_jax.files import unfinished
 
+__all__ = [
+    "EXTENSIONS",
+    "KNOWN",
+    "MODES",
+    "WITH_QUALITY",
+    "WRITTEN",
+    "Photograph",
+    "Survey",
+    "as_array",
+    "count_frames",
+    "frame_notes",
+    "frames_of",
+    "in_channels",
+    "is_deep",
+    "lasting_exif",
+    "list_pictures",
+    "looks_like_picture",
+    "notes",
+    "opened",
+    "orientation",
+    "pad",
+    "profile_for",
+    "read",
+    "read_photograph",
+    "read_picture",
+    "require_written",
+    "save",
+    "save_photograph",
+    "seen_colours",
+    "survey",
+    "unmapped",
+]
+__dir__ = __all__.copy
+
 # Pillow's words on odd files are not for users: what matters of them is said here.
 warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
 

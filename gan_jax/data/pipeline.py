@@ -14,6 +14,9 @@ import numpy as np
 
 from gan_jax.data.transforms import Transform
 
+__all__ = ["Source", "batches", "chosen"]
+__dir__ = __all__.copy
+
 
 class Source(Protocol):
     """Random access to pairs or pictures; see `gan_jax.data.sources`.

@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+__all__ = ["HOME", "Prepared", "PreparedPairs"]
+__dir__ = __all__.copy
+
 HOME = Path("~/tensorflow_datasets")
 # Which part of which split, the first that there is. tfds's slices are by percent.
 _SPLITS = {

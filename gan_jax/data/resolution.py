@@ -17,6 +17,19 @@ from gan_jax.data.headers import Header, read_headers
 from gan_jax.data.sources import STAND_INS, frame_notes, held_out, left_out
 from gan_jax.data.transforms import Item, Transform
 
+__all__ = [
+    "Enlarged",
+    "Installed",
+    "Photographs",
+    "Shrink",
+    "crop",
+    "mod_cropped",
+    "open_split",
+    "shrink_files",
+    "whole",
+]
+__dir__ = __all__.copy
+
 Shrink = Callable[[np.ndarray], np.ndarray]  # uint8 [H, W, C] -> [H / scale, W / scale, C]
 
 # DIV2K as it is unpacked: the split of ours -> its folders of high and of low resolution.

@@ -11,6 +11,9 @@ import numpy as np
 
 from gan_jax.data import pictures
 
+__all__ = ["hold_pairs", "jump", "look_like_pairs", "notes", "sample"]
+__dir__ = __all__.copy
+
 _LOOKED_AT = 16  # files of a folder
 _NEAR = 8  # columns on each side that say how much neighbours differ
 # Levels of 255: what compression leaves of a plain ground is less, and tells nothing.

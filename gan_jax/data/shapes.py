@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+__all__ = ["CLASSES", "Shapes", "draw"]
+__dir__ = __all__.copy
+
 CLASSES = ("disc", "ring", "half_disc", "square", "frame", "triangle", "star", "plus", "bar", "heart")
 _SPLITS = {"train": 0, "val": 1, "test": 2}
 _FINE = 4  # drawn so many times larger, then reduced: soft edges

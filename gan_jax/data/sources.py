@@ -18,6 +18,27 @@ import numpy as np
 from gan_jax.data import pictures, transforms
 from gan_jax.data.headers import Header, read_headers
 
+__all__ = [
+    "STAND_INS",
+    "Exchanged",
+    "Layout",
+    "Pairs",
+    "Photos",
+    "PictureFiles",
+    "Pictures",
+    "Side",
+    "Unpaired",
+    "builtin",
+    "check_headers",
+    "files_of",
+    "frame_notes",
+    "held_out",
+    "left_out",
+    "open_pairs",
+    "open_side",
+]
+__dir__ = __all__.copy
+
 _SPLIT_FOLDERS = ", or split folders: train, trainA and trainB, or A/train and B/train"
 STAND_INS = {"train": ("train",), "val": ("val", "test"), "test": ("test", "val")}
 

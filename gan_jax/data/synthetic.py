@@ -12,6 +12,34 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+__all__ = [
+    "BACKGROUND",
+    "BALCONY",
+    "BLIND",
+    "BRICK",
+    "CLASSES",
+    "CORNICE",
+    "DECO",
+    "DOOR",
+    "FACADE",
+    "MOLDING",
+    "PAINTS",
+    "PALETTE",
+    "PILLAR",
+    "PLASTER",
+    "SHOP",
+    "SILL",
+    "SPLITS",
+    "STONE",
+    "WINDOW",
+    "Facades",
+    "colours_to_labels",
+    "decode_labels",
+    "mean_colour_lookup",
+    "paint",
+]
+__dir__ = __all__.copy
+
 SPLITS = ("train", "val", "test")
 CLASSES = (
     "background", "facade", "window", "door", "cornice", "sill",

@@ -13,6 +13,38 @@ from PIL import Image
 
 from gan_jax.data import pictures
 
+__all__ = [
+    "CENTRE",
+    "DERIVE",
+    "PREPROCESS",
+    "Derive",
+    "Draw",
+    "Geometry",
+    "Item",
+    "Preprocess",
+    "Size",
+    "Transform",
+    "apply",
+    "blur",
+    "centre",
+    "crop",
+    "draw",
+    "edges",
+    "grey",
+    "height_width",
+    "jitter",
+    "mosaic",
+    "none",
+    "resize",
+    "resize_and_crop",
+    "scale_width",
+    "scale_width_and_crop",
+    "shown",
+    "spelled",
+    "whole",
+]
+__dir__ = __all__.copy
+
 Item = Mapping[str, Any]
 Transform = Callable[[Item, np.random.Generator], dict[str, np.ndarray]]
 Size = int | tuple[int, int]  # the side of a square, or (height, width)

@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
+__all__ = ["ChainerFileError", "is_snapshot", "load"]
+__dir__ = __all__.copy
+
 _MOST = 1032  # deflate makes a file at most so many times as small
 _DAMAGE = (
     ArithmeticError, EOFError, LookupError, MemoryError, NotImplementedError, OSError, RuntimeError, SyntaxError,

@@ -20,6 +20,9 @@ from gan_jax.interop.layouts import LAYOUTS
 from gan_jax.interop.layouts.layout import Layout
 from gan_jax.interop.recognition import Match, apart, candidates, in_words, is_same, match, shown_by, written
 
+__all__ = ["Converted", "describe", "fields", "from_torch", "generator", "read", "to_torch", "write_torch"]
+__dir__ = __all__.copy
+
 
 class Converted(NamedTuple):
     """A converted network: `generator` is ready to be saved, `notes` say what the file did not show or lost."""

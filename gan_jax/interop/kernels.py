@@ -21,6 +21,9 @@ from gan_jax.networks import (
     VGGStyleCritic,
 )
 
+__all__ = ["from_theirs", "leaves", "place", "right_vector", "shapes", "singular", "to_theirs"]
+__dir__ = __all__.copy
+
 _TRANSPOSED = (UNet, ResNet, DCGANGenerator, ChainerUNet, ChainerDCGANGenerator)  # whose upsampling layers are
 
 

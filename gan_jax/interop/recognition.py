@@ -14,6 +14,9 @@ from gan_jax.interop.layouts.layout import NORM_EPS, Fields, Layout, Shapes, Sta
 from gan_jax.interop.states import COUNTS, Found, listed
 from gan_jax.networks import VGG
 
+__all__ = ["Match", "apart", "candidates", "in_words", "is_same", "match", "shown_by", "written"]
+__dir__ = __all__.copy
+
 _LEAVES = {"kernel": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
 _LEAVES |= {"scale": "weight", "slope": "weight", "u": "weight_u"}
 

@@ -10,6 +10,9 @@ import numpy as np
 from gan_jax.interop import chainer_file, torch_file
 from gan_jax.interop.layouts.layout import State
 
+__all__ = ["COUNTS", "Found", "as_torch_spells", "choose", "find", "listed", "load", "parts", "readings", "weights"]
+__dir__ = __all__.copy
+
 Found = Mapping[str, State]  # by its place in a file; "" is the file itself
 
 _NONE = "it holds no state_dict: no arrays with names like 'model.1.weight'."
@@ -121,7 +124,8 @@ def weights(state: State) -> tuple[State, State]:
 
 def _is_no_weight(name: str, array: np.ndarray) -> bool:
     leaf = name.rpartition(".")[2]
-    return leaf not in _LEAVES and (array.ndim == 0 or array.dtype.kind in "biuOSU" or leaf in _PROFILED)
+    single = array.ndim == 0 or (array.size == 1 and leaf == name)  # beside the layers, not in one
+    return leaf not in _LEAVES and (single or array.dtype.kind in "biuOSU" or leaf in _PROFILED)
 
 
 def _spelled(state: State) -> State:

@@ -21,6 +21,9 @@ import ml_dtypes
 import numpy as np
 import safetensors
 
+__all__ = ["TorchFileError", "Unknown", "load", "unknown_in_words", "unknown_names"]
+__dir__ = __all__.copy
+
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
 _MAX_DEPTH = 64  # of nested containers; a training checkpoint has about six

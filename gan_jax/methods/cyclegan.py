@@ -13,6 +13,9 @@ from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables, req
 from gan_jax.networks.network import Network, Params, Stats
 from gan_jax.pool import Pool
 
+__all__ = ["Draws", "State", "cyclegan"]
+__dir__ = __all__.copy
+
 
 @flax.struct.dataclass
 class State:

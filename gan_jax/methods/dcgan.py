@@ -14,6 +14,9 @@ from gan_jax import image, latents, losses
 from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables
 from gan_jax.networks.network import Network, Params, Stats
 
+__all__ = ["Draws", "State", "dcgan"]
+__dir__ = __all__.copy
+
 
 @flax.struct.dataclass
 class State:

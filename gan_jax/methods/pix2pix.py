@@ -12,6 +12,9 @@ from gan_jax import image, losses
 from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables, require_lone_samples
 from gan_jax.networks.network import Network, Params, Stats
 
+__all__ = ["Draws", "State", "pix2pix"]
+__dir__ = __all__.copy
+
 
 @flax.struct.dataclass
 class State:

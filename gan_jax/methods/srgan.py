@@ -18,6 +18,9 @@ from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables, req
 from gan_jax.methods.srresnet import Degrade, Range, pairs, psnr
 from gan_jax.networks.network import Network, Params, Stats
 
+__all__ = ["Draws", "State", "srgan"]
+__dir__ = __all__.copy
+
 # Games whose two halves both compare the logits of targets with those of fakes.
 _RELATIVISTIC = (losses.relativistic_average, losses.relativistic_average_basicsr)
 

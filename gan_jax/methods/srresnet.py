@@ -15,6 +15,9 @@ from gan_jax import image, losses
 from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables
 from gan_jax.networks.network import Network, Params, Stats
 
+__all__ = ["Degrade", "Draws", "Range", "State", "pairs", "psnr", "ranged", "srresnet"]
+__dir__ = __all__.copy
+
 Range = tuple[float, float]
 Degrade = Callable[[ArrayLike, Key], jax.Array]  # images [N, H, W, C] in [0, 255] -> uint8, as degrade.Degradation
 

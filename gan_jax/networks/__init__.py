@@ -61,6 +61,7 @@ __all__ = [
     "require_known_values",
     "starting_from",
 ]
+__dir__ = __all__.copy
 
 
 def catalogue() -> dict[str, type[nn.Module]]:

@@ -19,6 +19,9 @@ from gan_jax.networks.layers import (
     leaky_relu,
 )
 
+__all__ = ["ChainerDCGANCritic", "ChainerDCGANGenerator"]
+__dir__ = __all__.copy
+
 _kernel_init = normal(0.02)
 
 

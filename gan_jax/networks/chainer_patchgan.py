@@ -7,6 +7,9 @@ from jax.nn.initializers import ones
 
 from gan_jax.networks.layers import BatchNorm, Conv, DTypeName, as_float32, computed_in, leaky_relu
 
+__all__ = ["ChainerPatchGAN"]
+__dir__ = __all__.copy
+
 
 class ChainerPatchGAN(nn.Module):
     """Two 4x4 convolutions of stride 2 side by side, `layers` more on both maps, and a 3x3 one; leaky ReLU 0.2.

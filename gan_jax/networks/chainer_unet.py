@@ -16,6 +16,9 @@ from gan_jax.networks.layers import (
     leaky_relu,
 )
 
+__all__ = ["ChainerUNet"]
+__dir__ = __all__.copy
+
 _DROPPED = 3  # the first layers of the decoder
 
 

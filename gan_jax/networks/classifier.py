@@ -5,6 +5,9 @@ import jax
 
 from gan_jax.networks.layers import Conv, Dense, DTypeName, Norm, as_float32, computed_in, torch_default
 
+__all__ = ["Classifier"]
+__dir__ = __all__.copy
+
 
 class Classifier(nn.Module):
     """4x4 convolutions of stride 2 with batch norm and ReLU, the mean over the map, and two fully connected layers."""

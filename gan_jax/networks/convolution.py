@@ -6,6 +6,9 @@ Images are NHWC and kernels HWIO, whatever form computes them.
 import jax
 from jax import lax
 
+__all__ = ["conv", "conv_transpose"]
+__dir__ = __all__.copy
+
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 

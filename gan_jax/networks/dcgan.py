@@ -21,6 +21,9 @@ from gan_jax.networks.layers import (
     leaky_relu,
 )
 
+__all__ = ["DCGANCritic", "DCGANGenerator"]
+__dir__ = __all__.copy
+
 
 def _doublings(size: int) -> int:
     """How often a side of 4 doubles up to `size`."""

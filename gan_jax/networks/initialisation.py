@@ -13,6 +13,9 @@ from jax.typing import DTypeLike
 from gan_jax.networks.layers import BatchNorm, Conv, ConvTranspose, Dense, Upsample, icnr
 from gan_jax.networks.network import Network, Params, Stats, from_linen
 
+__all__ = ["InitName", "initialised"]
+__dir__ = __all__.copy
+
 InitName = Literal["normal", "xavier", "kaiming", "orthogonal"]
 _Init = Callable[..., jax.Array]
 

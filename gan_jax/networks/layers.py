@@ -17,6 +17,36 @@ from jax.typing import DTypeLike
 from gan_jax import image
 from gan_jax.networks import convolution
 
+__all__ = [
+    "BATCH_NORM_MOMENTUM",
+    "NORM_EPS",
+    "SPECTRAL_NORM_EPS",
+    "SPECTRAL_NORM_START",
+    "BatchNorm",
+    "Conv",
+    "ConvTranspose",
+    "DTypeName",
+    "Dense",
+    "Dropout",
+    "EnlargementName",
+    "InstanceNorm",
+    "LayerNorm",
+    "Norm",
+    "NormName",
+    "PReLU",
+    "PaddingName",
+    "SpectralNorm",
+    "Upsample",
+    "UpsampleName",
+    "as_float32",
+    "computed_in",
+    "icnr",
+    "leaky_relu",
+    "pad",
+    "torch_default",
+]
+__dir__ = __all__.copy
+
 NORM_EPS = 1e-5
 BATCH_NORM_MOMENTUM = 0.1  # torch's: new running value = 0.9 old + 0.1 batch
 SPECTRAL_NORM_EPS = 1e-12  # torch's, below the length of the vectors of the power iteration

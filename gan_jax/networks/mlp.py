@@ -5,6 +5,9 @@ import jax
 
 from gan_jax.networks.layers import Dense, DTypeName, as_float32, computed_in
 
+__all__ = ["MLP"]
+__dir__ = __all__.copy
+
 
 class MLP(nn.Module):
     """`layers` hidden layers of ReLU and a linear output; the generator or the critic of points."""

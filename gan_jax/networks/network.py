@@ -7,6 +7,9 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 import flax.linen as nn
 import jax
 
+__all__ = ["Network", "Params", "Stats", "difference", "from_linen", "require_known_values", "starting_from"]
+__dir__ = __all__.copy
+
 Params = Any  # tree of the arrays that gradients flow to
 Stats = Any  # tree of the arrays that they do not: running statistics of batch norm, vectors of spectral norm
 

@@ -5,6 +5,9 @@ import jax
 
 from gan_jax.networks.layers import Conv, DTypeName, Norm, NormName, as_float32, computed_in, leaky_relu
 
+__all__ = ["PatchGAN"]
+__dir__ = __all__.copy
+
 
 class PatchGAN(nn.Module):
     """4x4 convolutions, `layers` of them of stride 2 and two of stride 1, to one logit a patch (70x70 for 3 layers).

@@ -7,6 +7,9 @@ import jax
 
 from gan_jax.networks.layers import Conv, DTypeName, Norm, NormName, as_float32, computed_in, leaky_relu
 
+__all__ = ["PixelGAN"]
+__dir__ = __all__.copy
+
 
 class PixelGAN(nn.Module):
     """Three 1x1 convolutions: every pixel is judged alone. Leaky ReLU 0.2; norm in the second layer."""

@@ -20,6 +20,9 @@ from gan_jax.networks.layers import (
     pad,
 )
 
+__all__ = ["ResNet"]
+__dir__ = __all__.copy
+
 
 class _Block(nn.Module):
     """x + norm(conv(dropout(relu(norm(conv(x)))))), 3x3 convolutions of the input's width."""

@@ -22,6 +22,9 @@ from gan_jax.networks.layers import (
     torch_default,
 )
 
+__all__ = ["SRGANCritic"]
+__dir__ = __all__.copy
+
 
 class SRGANCritic(nn.Module):
     """Eight 3x3 convolutions, every second of stride 2, widths from `width` to 8 `width`, and two dense layers.

@@ -22,6 +22,9 @@ from gan_jax.networks.layers import (
     torch_default,
 )
 
+__all__ = ["MSRResNet", "SRResNet"]
+__dir__ = __all__.copy
+
 _FACTORS = {2: (2,), 3: (3,), 4: (2, 2), 8: (2, 2, 2)}
 
 

@@ -19,6 +19,9 @@ from gan_jax.networks.layers import (
     leaky_relu,
 )
 
+__all__ = ["UNet"]
+__dir__ = __all__.copy
+
 
 class UNet(nn.Module):
     """Encoder and decoder of `depth` 4x4 stride-2 convolutions each, mirrored layers joined by skips; tanh output.

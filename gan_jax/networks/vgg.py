@@ -11,6 +11,9 @@ import jax.numpy as jnp
 
 from gan_jax.networks.layers import Conv, DTypeName, as_float32, computed_in, torch_default
 
+__all__ = ["VGG", "AlexNet"]
+__dir__ = __all__.copy
+
 # Of ImageNet's training images in [0, 1], red, green, blue, as torchvision's weights expect them.
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)

@@ -17,6 +17,9 @@ from gan_jax.networks.layers import (
     torch_default,
 )
 
+__all__ = ["VGGStyleCritic"]
+__dir__ = __all__.copy
+
 
 class VGGStyleCritic(nn.Module):
     """Pairs of a 3x3 convolution and a 4x4 one of stride 2 down to a 4x4 map, then two dense layers.

@@ -16,6 +16,9 @@ from jax import lax
 from gan_jax.networks.layers import NORM_EPS, BatchNorm, Conv, ConvTranspose, InstanceNorm, LayerNorm
 from gan_jax.networks.network import Params, Stats, from_linen
 
+__all__ = ["bytes_a_pixel", "norm_widths", "on_window", "reach"]
+__dir__ = __all__.copy
+
 # A network that reaches farther sees everything, as far as anybody's memory is concerned.
 _MOST_REACH = 4096
 

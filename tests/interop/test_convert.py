@@ -299,6 +299,7 @@ def test_unknown_networks_are_not_taken_apart():
 # What stands beside weights and is nobody's: of averages, profilers, counters, caches.
 NOBODYS = {
     "n_averaged": np.array(7),
+    "num_updates": np.array([12.0], np.float32),
     "step": np.array(100),
     "initted": np.array(True),
     "decay": np.array(0.999, np.float32),

@@ -2,6 +2,9 @@
 
 from gan_jax.interop.layouts import dcgan, features, pix2pix, super_resolution
 
+__all__ = ["LAYOUTS", "WITHOUT_COUNTERPART"]
+__dir__ = __all__.copy
+
 LAYOUTS = (*pix2pix.LAYOUTS, *super_resolution.LAYOUTS, *dcgan.LAYOUTS, *features.LAYOUTS)
 
 # Networks that are known and have no counterpart here: an array of theirs, whose they are, and what is in the way.

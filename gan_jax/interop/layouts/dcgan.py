@@ -6,6 +6,9 @@ from typing import Any
 from gan_jax.interop.layouts.layout import CHAINER_EPS, UNIT, Fields, Layout, Shapes, Use
 from gan_jax.networks import ChainerDCGANCritic, ChainerDCGANGenerator, DCGANCritic, DCGANGenerator
 
+__all__ = ["LAYOUTS"]
+__dir__ = __all__.copy
+
 
 def _dcgan_generator_names(module: Any) -> dict[str, str]:
     layers = module.size.bit_length() - 2

@@ -6,6 +6,9 @@ from typing import Any
 from gan_jax.interop.layouts.layout import Fields, Layout, Shapes, Use
 from gan_jax.networks import VGG, AlexNet
 
+__all__ = ["LAYOUTS"]
+__dir__ = __all__.copy
+
 # Convolutions of a block; torchvision counts convolutions, ReLUs and pools alike.
 _VGG_BLOCKS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 

@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+__all__ = ["CHAINER_EPS", "NORM_EPS", "UNIT", "Fields", "Layout", "Shapes", "State", "Use", "count", "norm_in"]
+__dir__ = __all__.copy
+
 State = Mapping[str, np.ndarray]
 Shapes = Mapping[str, tuple[int, ...]]
 Fields = dict[str, Any]

@@ -5,6 +5,9 @@ from typing import Any
 from gan_jax.interop.layouts.layout import CHAINER_EPS, Fields, Layout, Shapes, Use, count, norm_in
 from gan_jax.networks import ChainerPatchGAN, ChainerUNet, PatchGAN, PixelGAN, ResNet, UNet
 
+__all__ = ["LAYOUTS"]
+__dir__ = __all__.copy
+
 _J = "pytorch-CycleGAN-and-pix2pix"
 _CHAINER: Any = {"input_range": (-1.0, 127 / 128), "output_range": (-1.0, 127 / 128)}  # there a level is 128 x + 128
 

@@ -10,6 +10,9 @@ import numpy as np
 from gan_jax.interop.layouts.layout import CHAINER_EPS, NORM_EPS, UNIT, Fields, Layout, Shapes, State, Use, count
 from gan_jax.networks import MSRResNet, SRGANCritic, SRResNet, VGGStyleCritic
 
+__all__ = ["LAYOUTS"]
+__dir__ = __all__.copy
+
 _SRGAN_CRITIC = Use("critic", "srgan")
 # ImageNet's normalisation, averaged over the channels: (0 - 0.449) / 0.226 and (1 - 0.449) / 0.226.
 _IMAGENET: Any = {"input_range": (-1.987, 2.438), "output_range": (-1.987, 2.438)}
