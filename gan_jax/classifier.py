@@ -26,7 +26,7 @@ def fit(
 ) -> Generator:
     """A classifier of a source's "image" by its "label", `steps` steps of 64 pictures by Adam at 2e-3, falling to 0.
 
-    The same pictures, seed and steps give the same classifier.
+    The same pictures, seed and steps give the same classifier, on one machine with one installation.
     """
     batches = pipeline.batches(source, batch_size=_BATCH, seed=seed, transform=transform, threads=threads)
     first = next(batches)

@@ -1,4 +1,7 @@
-"""A generator or a critic on disk: one self-describing .safetensors file, equal bytes for equal runs."""
+"""A generator or a critic on disk: one self-describing .safetensors file, equal bytes for equal runs.
+
+Runs are equal on one machine with one installation: processors, and versions of XLA, differ in floats' last bits.
+"""
 
 import dataclasses
 import json

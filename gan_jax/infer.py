@@ -80,7 +80,7 @@ def translate(
     """The generator's pictures for images [N, H, W, C] or [H, W, C], uint8 or uint16; same dtype, sides by its scale.
 
     Sides that the network cannot take are padded by reflection and cropped back. Every image is normalised alone
-    and gets the same noise, which `seed` chooses: an output does not depend on the images beside it.
+    and gets the same noise, which `seed` chooses: an output does not depend on the images beside it, but for rounding.
 
     Images that do not fit into memory are computed in tiles, with the result of the whole but for rounding: `tile`
     input pixels a side, 0 for the whole, None for what memory allows. `outscale` is the final side over the input's,
@@ -97,8 +97,8 @@ def translate(
 def samples(generator: Generator, images: np.ndarray, count: int, *, seed: int = 0) -> np.ndarray:
     """`count` pictures for each image, by the noise of dropout: `translate` with a first axis [count].
 
-    Sample k depends on its image, the seed and k alone. Raises what `translate` raises, and ValueError for a count
-    below 1 or where dropout is off, since all samples would be equal.
+    Sample k depends on its image, the seed and k alone, but for rounding. Raises what `translate` raises, and
+    ValueError for a count below 1 or where dropout is off, since all samples would be equal.
     """
     _require_noise(generator, count)
     generator = on_device(generator)

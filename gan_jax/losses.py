@@ -374,7 +374,7 @@ def sinkhorn(x: ArrayLike, y: ArrayLike, *, epsilon: float, iterations: int | No
     Sinkhorn Approximation for Learning with Wasserstein Distance".
 
     >>> x, y = jnp.array([[0.0], [10.0]]), jnp.array([[11.0], [1.0]])
-    >>> float(losses.sinkhorn(x, y, epsilon=1.0, iterations=None))  # each point moves by 1
+    >>> round(float(losses.sinkhorn(x, y, epsilon=1.0, iterations=None)), 4)  # each point moves by 1
     1.0
     """
     x, y = _floats(x), _floats(y)
@@ -420,8 +420,8 @@ def sinkhorn_divergence(x: ArrayLike, y: ArrayLike, *, epsilon: float, iteration
     with Sinkhorn Divergences", which is 2W(x, y) - W(x, x) - W(y, y).
 
     >>> x = jnp.array([[0.0], [1.0]])
-    >>> float(losses.sinkhorn_divergence(x, x, epsilon=1.0, iterations=20))
-    0.0
+    >>> abs(float(losses.sinkhorn_divergence(x, x, epsilon=1.0, iterations=20))) < 1e-6
+    True
     >>> round(float(losses.sinkhorn_divergence(x, x + 2.0, epsilon=1.0, iterations=None)), 3)
     4.0
     """

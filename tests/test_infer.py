@@ -10,6 +10,7 @@ from gan_jax import forward, infer, networks, parallel
 from gan_jax.data import deep
 from gan_jax.data import pictures as pictures_io
 from gan_jax.generator import GeneratorSpec
+from tests.levels import assert_same_levels
 
 
 def pictures(n, height=16, width=24, channels=3, seed=0):
@@ -18,13 +19,6 @@ def pictures(n, height=16, width=24, channels=3, seed=0):
 
 def pixels(path):
     return pictures_io.read(path, 3)
-
-
-def assert_same(a, b):
-    """Equal up to one level at a rounding boundary: XLA sums in another order for another batch size."""
-    difference = np.abs(a.astype(int) - b.astype(int))
-    assert difference.max() <= 1
-    assert (difference > 0).mean() < 0.01
 
 
 @pytest.mark.parametrize("size", [(16, 24), (8, 8), (13, 21), (1, 1), (1, 30), (3, 5)])
@@ -41,8 +35,8 @@ def test_an_output_depends_on_its_image_alone(tiny_generator):
     images[2] //= 8  # dark, so that shared statistics would show
     together = infer.translate(model, images)
     alone = np.stack([infer.translate(model, image) for image in images])
-    assert_same(together, alone)
-    assert_same(infer.translate(model, images[::-1])[::-1], together)
+    assert_same_levels(together, alone)
+    assert_same_levels(infer.translate(model, images[::-1])[::-1], together)
 
 
 def test_noise_follows_the_seed(tiny_generator):
@@ -88,7 +82,8 @@ def test_images_that_shared_statistics_in_training_are_normalised_alone(tiny_gen
     architecture = {**model.spec.architecture, "statistics_batch": 2}
     grouped = model._replace(spec=dataclasses.replace(model.spec, architecture=architecture))
     for norm in ("image", "running"):
-        np.testing.assert_array_equal(
+        # Another module is another program.
+        assert_same_levels(
             infer.translate(infer.with_options(grouped, norm=norm), images),
             infer.translate(infer.with_options(model, norm=norm), images),
         )
@@ -110,10 +105,11 @@ def test_a_sample_depends_on_image_seed_and_number_alone(tiny_generator):
     images[2] //= 8
     samples = infer.samples(model, images, 4)
     np.testing.assert_array_equal(infer.samples(model, images, 2), samples[:2])
-    assert_same(infer.samples(model, images[1], 4), samples[:, 1])
+    assert_same_levels(infer.samples(model, images[1], 4), samples[:, 1])
     everywhere = jax.sharding.NamedSharding(parallel.data_mesh(), jax.sharding.PartitionSpec())
     eight = model._replace(variables=jax.device_put(model.variables, everywhere))
-    np.testing.assert_array_equal(infer.samples(eight, images, 4), samples)
+    # Eight devices run another program.
+    assert_same_levels(infer.samples(eight, images, 4), samples)
 
 
 def test_samples_that_would_all_be_equal_are_refused(tiny_generator):
@@ -171,7 +167,7 @@ def test_files_hold_what_translate_gives_whatever_the_batch_size(folder, tiny_ge
     for name in ("a.png", "deep/er/d.png"):
         wanted = infer.translate(model, pixels(folder / "in" / name))
         np.testing.assert_array_equal(pixels(folder / "out1" / name), wanted)
-        assert_same(pixels(folder / "out3" / name), wanted)
+        assert_same_levels(pixels(folder / "out3" / name), wanted)
 
 
 def test_files_of_samples_their_mean_and_their_deviation(folder, tiny_generator):
@@ -189,7 +185,7 @@ def test_files_of_samples_their_mean_and_their_deviation(folder, tiny_generator)
             for got, wanted in zip(
                 samples, infer.samples(model, pixels(folder / "in" / name), count, seed=4), strict=True
             ):
-                assert_same(got, wanted)
+                assert_same_levels(got, wanted)
             # What is written is the exact value, rounded.
             assert np.abs(mean - np.mean(samples, axis=0)).max() <= 0.5 + 1e-9
             shown = 10 * np.std(np.asarray(samples, float), axis=0)
@@ -322,7 +318,7 @@ def test_a_critic_is_not_a_generator(tiny_generator):
 
 def test_long_arrays_are_computed_in_parts(tiny_generator):
     model, images = tiny_generator(), pictures(11)
-    assert_same(infer.translate(model, images)[10], infer.translate(model, images[10]))
+    assert_same_levels(infer.translate(model, images)[10], infer.translate(model, images[10]))
 
 
 def test_a_generator_on_the_device_translates_as_before(tiny_generator):
@@ -359,10 +355,10 @@ def test_arrays_are_enlarged_in_their_own_depth(enhancer):
     images = pictures(2, 20, 24)
     whole = infer.translate(enhancer, images)
     assert whole.shape == (2, 40, 48, 3)
-    assert_same(infer.translate(enhancer, images, tile=4), whole)
+    assert_same_levels(infer.translate(enhancer, images, tile=4), whole)
     deeper = infer.translate(enhancer, images.astype(np.uint16) * 257)
     assert deeper.dtype == np.uint16
-    assert_same(np.floor(deeper / 257 + 0.5), whole)
+    assert_same_levels(np.floor(deeper / 257 + 0.5), whole)
     assert infer.translate(enhancer, images, outscale=1.5).shape == (2, 30, 36, 3)
 
 
@@ -455,9 +451,9 @@ def test_alpha_is_enlarged_too(tmp_path, enhancer):
         upright = np.rot90(stored, -1)
         alpha = infer.translate(enhancer, np.repeat(upright[..., 3:], 3, axis=2))
         luma = Image.fromarray(alpha).convert("L")
-        assert_same(np.array(written)[..., 3], np.array(luma))
+        assert_same_levels(np.array(written)[..., 3], np.array(luma))
         colours = pictures_io.seen_colours(upright[..., :3], upright[..., 3:])
-        assert_same(np.array(written)[..., :3], infer.translate(enhancer, colours))
+        assert_same_levels(np.array(written)[..., :3], infer.translate(enhancer, colours))
     opaque = stored.copy()
     opaque[..., 3] = 255
     Image.fromarray(opaque).save(tmp_path / "in" / "x.png")
@@ -655,11 +651,11 @@ def test_frames_are_said_and_chosen_on_purpose(tmp_path, tiny_generator, name):
     assert [job.output.name for job in jobs] == [f"x_frame_{k}.png" for k in range(3)]
     assert infer.translate_files(model, jobs, say=said.append) == []
     for k, picture in enumerate(frames()):
-        assert_same(pixels(tmp_path / "out" / f"x_frame_{k}.png"), infer.translate(model, picture))
+        assert_same_levels(pixels(tmp_path / "out" / f"x_frame_{k}.png"), infer.translate(model, picture))
     assert (
         infer.translate_files(model, infer.plan([tmp_path / name], tmp_path / "second", frame=1), say=said.append) == []
     )
-    assert_same(pixels(tmp_path / "second" / "x.png"), infer.translate(model, frames()[1]))
+    assert_same_levels(pixels(tmp_path / "second" / "x.png"), infer.translate(model, frames()[1]))
     assert said == [], "what was chosen needs no word"
     (failure,) = infer.translate_files(model, infer.plan([tmp_path / name], tmp_path / "out", frame=3))
     assert failure.endswith("has no frame 3; wanted 0 to 2.")
@@ -672,7 +668,7 @@ def test_a_half_of_a_pair_is_taken(tmp_path, tiny_generator):
     for half, picture in (("left", left), ("right", right)):
         jobs = infer.plan([tmp_path / "ab.png"], tmp_path / half)
         assert infer.translate_files(model, jobs, half=half) == []
-        assert_same(pixels(tmp_path / half / "ab.png"), infer.translate(model, picture))
+        assert_same_levels(pixels(tmp_path / half / "ab.png"), infer.translate(model, picture))
 
 
 def test_progress_counts_what_is_done_and_what_failed(folder, tiny_generator):

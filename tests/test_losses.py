@@ -130,7 +130,8 @@ def test_games_take_logits_of_any_shape_and_work_under_jit_and_vmap(name):
 def test_smoothed_labels_move_the_critics_optimum_and_leave_the_generator():
     game = losses.label_smoothing(losses.non_saturating, real_label=0.8, fake_label=0.1)
     best = (jnp.log(0.8 / 0.2), jnp.log(0.1 / 0.9))  # D = sigmoid(logit) equals the label
-    np.testing.assert_allclose(jax.grad(game.critic, argnums=(0, 1))(*best), [0.0, 0.0], atol=1e-7)
+    # A few float32 roundings of a sigmoid of 0.8.
+    np.testing.assert_allclose(jax.grad(game.critic, argnums=(0, 1))(*best), [0.0, 0.0], atol=3e-7)
     assert game.generator is losses.non_saturating.generator
     with pytest.raises(ValueError, match="no labels to smooth"):
         losses.label_smoothing(losses.hinge)

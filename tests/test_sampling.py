@@ -11,6 +11,7 @@ from gan_jax import cli, generator, image, networks, sampling
 from gan_jax.data import labelled, pictures
 from gan_jax.data.shapes import Shapes
 from gan_jax.generator import Generator, GeneratorSpec
+from tests.levels import assert_same_levels
 
 
 def untrained(classes, latent="normal"):
@@ -49,7 +50,7 @@ def test_labels_choose_the_class(classed):
     z = np.tile(sampling.latents_of(classed, 1), (3, 1))
     made = sampling.sample(classed, z, [0, 1, 1])
     assert (made[0] != made[1]).any()
-    np.testing.assert_array_equal(made[1], made[2])
+    assert_same_levels(made[1], made[2])  # another place in the batch may round otherwise
     assert sampling.classes_of(classed) == 3
     assert sampling.labels_in_turn(3, 5).tolist() == [0, 1, 2, 0, 1]
 
@@ -58,7 +59,8 @@ def test_class_rows_have_the_same_latents_in_every_row(classed, plain):
     rows = sampling.class_rows(classed, seed=2)
     z = sampling.latents_of(classed, 8, seed=2)
     wanted = np.concatenate([sampling.sample(classed, z, [label] * 8) for label in range(3)])
-    np.testing.assert_array_equal(rows, image.grid(wanted, 8))
+    # Other places in the batch may round otherwise.
+    assert_same_levels(rows, np.asarray(image.grid(wanted, 8)))
     assert sampling.class_rows(plain).shape == (8 * 8 + 7 * 2, 8 * 8 + 7 * 2, 3)
 
 

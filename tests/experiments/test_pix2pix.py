@@ -12,6 +12,7 @@ from experiments import cyclegan, pairs, translators
 from experiments import pix2pix as experiment
 from gan_jax import generator, infer, losses, networks, run
 from gan_jax.data import pictures
+from tests.levels import assert_same_levels
 
 
 def start(*arguments):
@@ -128,7 +129,8 @@ def test_photos_to_labels_is_the_other_direction(tmp_path, facades_folder):
     np.testing.assert_array_equal(read("input"), picture[:, 32:])
     np.testing.assert_array_equal(read("target"), picture[:, :32])
     model = generator.load(tmp_path / "two")
-    np.testing.assert_array_equal(infer.translate(model, picture[:, 32:]), read("output"))
+    # The run translates on eight devices, which is another program.
+    assert_same_levels(infer.translate(model, picture[:, 32:]), read("output"))
 
 
 def test_the_embedded_set_scores_labels_and_a_rival(monkeypatch, tmp_path):

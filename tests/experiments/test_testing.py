@@ -54,7 +54,9 @@ def test_pairs_are_translated_and_scored_as_the_run_scored_them(test, finished_r
     np.testing.assert_array_equal(read(folder / "images" / "test_0001_fake_B.png"), fake)
 
     row = json.loads((finished_run / "results" / "scores.json").read_text())["rows"][0]
-    assert f"mean PSNR {row['psnr']:.4f} dB, mean SSIM {row['ssim']:.5f} (rgb: 8-bit RGB" in said
+    # The run translates on eight devices, which is another program: of a hundred values one may be a level off.
+    scores = re.search(r"mean PSNR ([\d.]+) dB, mean SSIM ([\d.-]+) \(rgb: 8-bit RGB", said).groups()
+    np.testing.assert_allclose([float(score) for score in scores], [row["psnr"], row["ssim"]], atol=1e-3)
     assert "wrote 3 of 3\n" in said
     assert "ignored --netG, --norm: the generator's file says" in said
     assert "ignored --gpu_ids: " in said
