@@ -1430,7 +1430,7 @@ CASES: dict[str, list[Case]] = {
         Case(
             "`--json` on a full disk",
             "gan-jax evaluate data/test other --json scores.json",
-            "No space left on device; make room, then give the same command again.",
+            "scores.json: No space left on device; make room, then give the same command again.",
             both(copy("data/test", "other"), refusing(Path, "write_bytes")),
         ),
         Case(
@@ -1474,7 +1474,7 @@ CASES: dict[str, list[Case]] = {
         Case(
             "report on a full disk",
             "gan-jax report runs/tiny",
-            "No space left on device; make room, then give the same command again.",
+            "runs/tiny/report.html: No space left on device; make room, then give the same command again.",
             refusing(Path, "write_bytes"),
         ),
         Case(
@@ -1534,7 +1534,7 @@ CASES: dict[str, list[Case]] = {
         Case(
             "`--num_tset 3`",
             "test.py --num_tset 3",
-            "Unrecognized options: --num_tset, 3 … Perhaps you meant: --num_test",
+            "there is no --num_tset here; perhaps --num_test is meant; --help shows all flags.",
         ),
         Case("`--num_test 0`", "test.py --num_test 0", "--num_test is 0; wanted at least 1."),
         Case(
@@ -1613,7 +1613,7 @@ GOES_ON = [
     Case(
         "a disk that is full when a sample is written",
         "pix2pix --name tiny",
-        "No space left on device; make room, then give the same command again.",
+        "runs/tiny/samples/input.png: No space left on device; make room, then give the same command again.",
         refusing(Image.Image, "save"),
     ),
     Case(
@@ -1672,8 +1672,9 @@ def words(box):
 
 
 def check(case, code, said, here):
-    """A sentence and no more or, for the wrong use of a flag, a box that holds the parts."""
+    """A sentence and no more or, for the wrong use of a flag, a box that holds the parts; notes apart."""
     assert code == case.code
+    said = "".join(line for line in said.splitlines(keepends=True) if not line.startswith("note: "))
     if case.said.startswith(("Unrecognized options", "invalid choice", "Error parsing")):
         shown, at = words(said), 0
         for part in case.said.split(" … "):

@@ -31,6 +31,7 @@ from safetensors.numpy import load_file, save_file
 
 from tests import save_like_torch
 
+pytestmark = pytest.mark.slow  # two minutes of processes
 ROOT = str(Path(__file__).parents[1])
 TINY = [
     "--ngf",

@@ -77,7 +77,7 @@ def _recognised(state: State, architecture: str | Mapping[str, Any] | None) -> M
             if not mismatches or 2 * error.distance[1] < len(reading):
                 mismatches.append(error)
         else:
-            left_out = [f"no weights of a layer and left out: {listed(others, 3)}"] if others else []
+            left_out = [f"no weights of a layer and left out: {listed(others)}"] if others else []
             return network._replace(lost=[*network.lost, *left_out])
     raise min(mismatches, key=lambda error: error.distance)
 

@@ -25,7 +25,7 @@ _VGG_BLOCKS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 def _normalised(x: jax.Array, range_norm: bool) -> jax.Array:
     if x.shape[-1] != 3:
         raise ValueError(f"images have {x.shape[-1]} channels; ImageNet features want 3: repeat a grey channel thrice.")
-    x = (x + 1.0) / 2.0 if range_norm else x
+    x = jnp.asarray((x + 1.0) / 2.0 if range_norm else x)
     return (x - jnp.array(_MEAN, x.dtype)) / jnp.array(_STD, x.dtype)
 
 
