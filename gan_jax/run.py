@@ -198,7 +198,7 @@ def _open_folder(config: Config, description: dict[str, Any], per_epoch: int) ->
                 f"the run {folder} was begun differently: {'; '.join(changes)}. "
                 "Give the old values to go on, or another --name to begin anew."
             )
-    elif folder.exists() and any(file.name != "config.json.tmp" for file in folder.iterdir()):
+    elif folder.exists() and not all(files.is_part(file.name) for file in folder.iterdir()):
         raise ValueError(f"{folder} holds files but no config.json, so it is no run; take another --name.")
     if config.checkpoints_dir.exists() and not config.checkpoints_dir.is_dir():
         raise ValueError(f"--checkpoints_dir {config.checkpoints_dir} is a file; wanted a folder.")

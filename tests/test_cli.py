@@ -496,7 +496,7 @@ def test_what_is_left_out_is_said_and_notes_end_after_ten(folder, capsys):
         frames[0].save(folder / "in" / f"{k}.gif", save_all=True, append_images=frames[1:])
     assert gan_jax("translate", folder / "g.safetensors", folder / "in", folder / "out") == 0
     notes = capsys.readouterr().err.splitlines()
-    assert "left out 1 that look like pictures and cannot be read: phone.heic" in notes[0]
+    assert "left out a file that looks like a picture and cannot be read: phone.heic" in notes[0]
     assert notes[-1] == "note: ... and 3 more notes."
     assert len(notes) == 11
 

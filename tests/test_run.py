@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from experiments import pix2pix as experiment
-from gan_jax import checkpoint, folders, generator, progress, run
+from gan_jax import checkpoint, files, folders, generator, progress, run
 from gan_jax.data import pictures
 
 
@@ -375,9 +375,10 @@ def test_a_lost_generator_file_is_written_again(finished_run, tiny_flags, tmp_pa
     assert (tmp_path / "tiny" / "tiny.safetensors").read_bytes() == (finished_run / "tiny.safetensors").read_bytes()
 
 
-def test_a_kill_before_the_first_files_leaves_a_folder_that_can_be_used(tiny_flags, tmp_path):
+@pytest.mark.parametrize("part", ["config.json.tmp", files.part_name("config.json")], ids=["earlier", "now"])
+def test_a_kill_before_the_first_files_leaves_a_folder_that_can_be_used(tiny_flags, tmp_path, part):
     (tmp_path / "tiny").mkdir()
-    (tmp_path / "tiny" / "config.json.tmp").write_text("{")
+    (tmp_path / "tiny" / part).write_text("{")
     config, _ = experiment.build(tiny_flags(tmp_path))
     description = {"method": "pix2pix", "recipe": {}, "data": {}}
     run._open_folder(config, description, 2)

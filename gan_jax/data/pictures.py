@@ -129,7 +129,10 @@ class Survey(NamedTuple):
         if not self.left_out:
             return None
         named = ", ".join(self.left_out[:3]) + (", ..." if len(self.left_out) > 3 else "")
-        return f"left out {len(self.left_out)} that look like pictures and cannot be read: {named}; convert them to PNG"
+        if len(self.left_out) == 1:
+            return f"left out a file that looks like a picture and cannot be read: {named}; convert it to PNG"
+        count = len(self.left_out)
+        return f"left out {count} files that look like pictures and cannot be read: {named}; convert them to PNG"
 
 
 def survey(folder: str | Path) -> Survey:

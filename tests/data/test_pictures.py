@@ -150,7 +150,7 @@ def test_what_looks_like_a_picture_and_is_left_out_is_named(tmp_path):
     found = pictures.survey(tmp_path)
     assert found == (["a.png"], ["phone.HEIC", "sub/c.webp_", "without extension"])
     assert found.note == (
-        "left out 3 that look like pictures and cannot be read: phone.HEIC, sub/c.webp_, without extension; "
+        "left out 3 files that look like pictures and cannot be read: phone.HEIC, sub/c.webp_, without extension; "
         "convert them to PNG"
     )
     assert pictures.notes([tmp_path, tmp_path / "a.png"]) == [f"{tmp_path}: {found.note}."]
