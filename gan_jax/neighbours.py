@@ -33,6 +33,7 @@ _WORDS: tuple[tuple[str, str | None, str], ...] = (
         "--total_iter",
         "give --total_iter N",
     ),
+    ("--decay_epoch", "--n_epochs_decay", "give --n_epochs N and behind them --n_epochs_decay M"),
     ("--learning_rate --lr_g --lr_d --lrG --lrD --base_lr", "--lr", "give --lr, which is that of all networks"),
     ("--b1 --adam_beta1 --momentum", "--beta1", "give --beta1"),
     ("--b2 --adam_beta2", "--beta2", "give --beta2"),
