@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments import pairs, translators
 from gan_jax import results
-from gan_jax.data import day_night, sources, transforms
+from gan_jax.data import day_night, seams, sources, transforms
 from gan_jax.data.pipeline import Source
 
 EMBEDDED_COUNTS = {"train": 200, "val": 16, "test": 64}  # pictures of each kind
@@ -100,5 +100,7 @@ def _open_kind(config: translators.Config, mode: str, split: str, kind: str) -> 
     )
     if opened is not None:
         said = sources.check_headers(opened, smallest=config.crop_size if config.preprocess == "crop" else 1)
-        opened = dataclasses.replace(opened, notes=(*opened.notes, *said))
+        paths = [opened.paths(i)[0] for i in range(len(opened))] if split == "train" else []
+        notes = (*opened.notes, *said, *seams.notes(opened.folders[0], paths))
+        opened = dataclasses.replace(opened, notes=notes)
     return opened

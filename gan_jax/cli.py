@@ -28,9 +28,9 @@ class Translate:
     """The generator that the run keeps of this step, in place of its last."""
     suffix: str = ""
     """What is put behind each name: a.png gives a_out.png with _out."""
-    format: Literal["png", "jpg", "webp", "tif", "bmp", "avif", "same"] = "png"
-    """What a folder's pictures are written as; same keeps the inputs' own formats. JPEG and AVIF have quality 95 and
-    full colour, WebP is lossless."""
+    format: Literal["png", "jpg", "webp", "tif", "bmp", "avif", "same"] | None = None
+    """What a folder's pictures are written as: png unless given; same keeps the inputs' own formats. JPEG and AVIF
+    have quality 95 and full colour, WebP is lossless."""
     quality: int | None = None
     """Quality of .jpg, .webp and .avif, 1 to 100, in place of that."""
     frame: Annotated[int | Literal["all"] | None, arg(metavar="N|all")] = None
@@ -92,7 +92,11 @@ class Translate:
             model = infer.with_options(model, dropout=dropout, norm=self.norm)
         except ValueError as error:  # it knows no file
             raise ValueError(f"{self.generator}: {error}") from None
-        extension = None if self.format == "same" else f".{self.format}"
+        if (self.suffix or self.format) and infer.names_a_file(inputs, output):
+            raise ValueError(
+                f"{output} is one picture; --suffix and --format are for those of a folder: leave them out."
+            )
+        extension = None if self.format == "same" else f".{self.format or 'png'}"
         planned = infer.plan(
             inputs, output, samples=self.samples, suffix=self.suffix, extension=extension, frame=self.frame
         )
@@ -220,6 +224,8 @@ class Evaluate:
             )
         if self.suffix and self.outputs != "{}":
             raise ValueError(f"--suffix {self.suffix} and --outputs {self.outputs} both say what outputs are called.")
+        if self.json is not None and self.json == self.csv:
+            raise ValueError(f"--json and --csv both name {self.json}; give each a file of its own.")
         for path in (self.json, self.csv):
             if path is not None and path.is_dir():
                 raise ValueError(f"{path} is a folder; name a file to write to.")
@@ -321,6 +327,8 @@ class Convert:
             convert.write_torch(self.target, _load(self.source, self.step, self.direction))
             print(f"wrote {self.target} under PyTorch names")
             return 0
+        if self.source.is_file() and not generator.is_foreign(self.source):
+            raise ValueError(f"{self.source} is a file of gan_jax already; --to_torch writes it under PyTorch names.")
         fields = convert.fields(self.set)
         architecture: Any = self.architecture
         if fields:

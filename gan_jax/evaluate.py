@@ -315,8 +315,9 @@ def _pattern(names: str) -> re.Pattern[str]:
     """A path below a folder whose file is called as `names` says, of any extension unless that has one."""
     if names.count("{}") != 1 or "/" in names:
         raise ValueError(f'{names!r} is no pattern of names; write {{}} once for what two have in common: "{{}}_out".')
-    before, after = map(re.escape, names.split("{}"))
-    ending = "" if names.lower().endswith(pictures.EXTENSIONS) else r"\.[^./]+"
+    stem, extension = os.path.splitext(names) if names.lower().endswith(pictures.EXTENSIONS) else (names, "")
+    before, after = map(re.escape, stem.split("{}"))
+    ending = f"(?i:{re.escape(extension)})" if extension else r"\.[^./]+"
     return re.compile(f"(?P<folder>(?:.*/)?){before}(?P<name>[^/]+?){after}{ending}", re.DOTALL)
 
 
@@ -437,7 +438,7 @@ def _pair(sides: Sequence[Path], names: Sequence[str]) -> tuple[dict[str, list[P
     """Each name's files, the reference last, and a sentence for each file without partner."""
     references = sides[-1]
     for side, called in zip(sides[:-1], names, strict=False):
-        if side.resolve() == references.resolve() and called == names[-1]:
+        if side.resolve() == references.resolve() and (side.is_file() or called == names[-1]):
             raise ValueError(f"{side} and {references} are the same; give the outputs, then their references.")
     files = [by_stem(side, called) for side, called in zip(sides, names, strict=True)]
     if all(side.is_file() for side in sides):

@@ -6,6 +6,7 @@ image size, the same whatever is computed beside it. Sample 0 is what `translate
 
 import dataclasses
 import os
+import re
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,7 @@ from gan_jax.generator import Generator
 __all__ = [
     "STD_SCALE",
     "Job",
+    "names_a_file",
     "on_device",
     "outputs",
     "plan",
@@ -37,6 +39,7 @@ __dir__ = __all__.copy
 # Fixed, so that pictures can be compared, and ten, so that they can be read.
 STD_SCALE = 10
 
+_EXTENSION = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}")  # and not the end of v1.2
 _AT_ONCE = 8  # images of an array that are on the device together
 _AHEAD = 8  # pictures that may wait in memory to be computed or written,
 _WAITING_BYTES = 2**28  # and their bytes, however many they are, if more than one
@@ -148,7 +151,7 @@ def outputs(job: Job, *, samples: int | None = None) -> list[Path]:
 def _jobs(
     inputs: Sequence[Path], output: Path, suffix: str, extension: str | None, frame: int | Literal["all"] | None
 ) -> list[Job]:
-    if _names_a_file(output):
+    if names_a_file(inputs, output):
         if len(inputs) > 1 or not inputs[0].is_file():
             if not all(root.exists() for root in inputs):
                 raise FileNotFoundError(f"{_missing(inputs)} does not exist; name a picture or a folder of pictures.")
@@ -173,17 +176,23 @@ def _jobs(
             for job in _frames(source, output / _output_name(name, suffix, extension), frame):
                 target = Path(job.output)
                 if target in planned:
+                    kept = Path(planned[target].input).suffix != source.suffix and extension is not None
                     raise ValueError(
                         f"{planned[target].input} and {source} would both be written to {target}; rename one, "
-                        "translate them into two folders, or keep their extensions by --format same."
+                        + ("translate them into two folders" if kept else "or translate them into two folders")
+                        + (", or keep their extensions by --format same." if kept else ".")
                     )
                 planned[target] = job
     return list(planned.values())
 
 
-def _names_a_file(output: Path) -> bool:
-    """Whether an output's name is that of a picture, written by this program or not, rather than of a folder."""
-    return not output.is_dir() and output.name.lower().endswith(pictures.KNOWN)
+def names_a_file(inputs: Sequence[str | Path], output: str | Path) -> bool:
+    """Whether an output is called as a file rather than as a folder: as a picture or, for one picture, as any file."""
+    output = Path(output)
+    if output.is_dir():
+        return False
+    one = len(inputs) == 1 and Path(inputs[0]).is_file()
+    return output.name.lower().endswith(pictures.KNOWN) or (one and bool(_EXTENSION.fullmatch(output.suffix)))
 
 
 def _missing(inputs: Sequence[Path]) -> Path:

@@ -29,6 +29,8 @@ def describe(path: str | Path, *, every_flag: bool = False) -> str:
         return _run(path, every_flag)
     if checkpoint.is_checkpoint(path):
         return _checkpoint(path)
+    if path.parent.name == folders.KEPT and path.is_dir():
+        return "\n".join(_generator(file) for file in sorted(path.glob("*.safetensors")))
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist.")
     raise ValueError(

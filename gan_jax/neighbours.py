@@ -11,7 +11,11 @@ __dir__ = __all__.copy
 # Flags, the flag of ours if a command has one, and what to do where it has none, or whatever it has.
 _WORDS: tuple[tuple[str, str | None, str], ...] = (
     ("--amp --use_amp --fp16 --half --bf16 --mixed_precision --precision", "--dtype", "give --dtype bfloat16"),
-    ("--fp32", "--dtype", "arithmetic is float32 unless --dtype says otherwise: leave it out"),
+    (
+        "--fp32",
+        None,
+        "arithmetic is float32 unless a recipe's --dtype or a generator's file says otherwise: leave it out",
+    ),
     (
         "--resume --resume_from --resume_from_checkpoint --auto_resume --continue_train --restart --ckpt_path",
         None,
@@ -103,10 +107,27 @@ _WORDS: tuple[tuple[str, str | None, str], ...] = (
     ),
     ("--compile --channels_last --cudnn_benchmark", None, "every step is compiled: leave it out"),
     # Real-ESRGAN's inference.
-    ("-i --input --inputs --test_path --source", None, "inputs are given without a flag, in front of the output"),
-    ("-o --output --outputs --out --target", None, "the output is given without a flag, as the last"),
+    ("-s --scale_factor", "--scale", "give --scale N"),
+    ("-n", "--n", "give --n N"),
+    ("--arch --network --model_type", "--architecture", "give --architecture NAME"),
     (
-        "-n --model_name --model_path --model --ckpt",
+        "-i --input --inputs --test_path --source --input_dir",
+        "--references",
+        "the outputs are given without a flag, first",
+    ),
+    ("-o --output --out --target", "--references", "outputs and references are given without a flag, in this order"),
+    (
+        "-i --input --inputs --test_path --source --input_dir",
+        None,
+        "inputs are given without a flag, in front of the output",
+    ),
+    (
+        "-o --output --outputs --out --target --output_dir --out_dir --outdir --save_path --save_dir",
+        None,
+        "the output is given without a flag, as the last",
+    ),
+    (
+        "-n --model_name --model_path --model --ckpt --weights --checkpoint --pretrained",
         None,
         "the generator's file or its run's folder comes first, without a flag",
     ),
@@ -117,7 +138,7 @@ _WORDS: tuple[tuple[str, str | None, str], ...] = (
         "--tile",
         "tiles are given as much around them as the network sees: leave it out",
     ),
-    ("--ext", "--format", "give --format png, jpg, webp, tif or same"),
+    ("--ext --save_ext --output_format", "--format", "give --format png, jpg, webp, tif or same"),
     ("-dn --denoise_strength --face_enhance", None, "nothing here does that"),
     ("--alpha_upsampler", None, "alpha is enlarged by the generator: leave it out"),
     ("--crop_borders --shave --border", "--crop_border", "give --crop_border N"),
@@ -136,9 +157,6 @@ _WORDS: tuple[tuple[str, str | None, str], ...] = (
 
 
 def hint(flag: str, known: Container[str]) -> str | None:
-    """What does here what another program's flag does there; None for a flag of none of them."""
+    """What does here what another program's flag does there; None where nothing does."""
     rows = [(ours, words) for theirs, ours, words in _WORDS if flag in theirs.split()]
-    fitting = [words for ours, words in rows if ours is None or ours in known]
-    if fitting:
-        return fitting[0]
-    return "what it does in other programs has no counterpart in this command" if rows else None
+    return next((words for ours, words in rows if ours is None or ours in known), None)

@@ -34,7 +34,7 @@ def of_scores(exam: Exam) -> list[str]:
                 "pictures, so its scores there flatter it; give val and test pictures of their own."
             )
         notes += [
-            f"{split} has {_counted(source)}: with fewer than {_FEW} scores mean little."
+            f"{split} has {_counted(source)}: with fewer than {_FEW} pictures, scores mean little."
             for split, source in (("the test", test), ("validation", val))[: 1 if same else 2]
             if len(source) < _FEW
         ]

@@ -241,8 +241,9 @@ def _go_back(folder: Path, kept: Path) -> None:
     for best in folder.glob("*_best.safetensors"):
         if not (kept / best.name).exists():
             best.unlink()
-    for best in kept.glob("*_best.safetensors"):
-        files.write(folder / best.name, best.read_bytes())
+    for file in kept.glob("*.safetensors"):
+        files.write(folder / file.name, file.read_bytes())
+    shutil.rmtree(folder / "results", ignore_errors=True)  # of a generator that is gone
     deleted = ", ".join(map(str, sorted({*newer, *later}))) or "none"
     print(f"going back to step {step}; deleted what is newer: checkpoints ({deleted}), samples and rows of the log.")
 
@@ -452,7 +453,8 @@ def _keep(folder: Path, config: Config, experiment: Experiment, state: State) ->
     unfinished.mkdir(parents=True)
     _export(unfinished, config, experiment, _generators(experiment, state, int(state.step)), state, "")
     for best in _files(config, experiment, "_best").values():
-        if best.exists():
+        # One that a kill left behind may be of a later step.
+        if best.exists() and generator.load(best).spec.step <= int(state.step):
             shutil.copy(best, unfinished)
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)

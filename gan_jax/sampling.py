@@ -67,6 +67,8 @@ def label_of(generator: Generator, name: str) -> int:
     known, names = classes_of(generator), generator.spec.classes or ()
     if name in names:
         return names.index(name)
+    if names and all(each.isdecimal() for each in names):  # then a number is a name, and no other's place
+        raise UnfitError(f"no class is {name}; wanted a name, behind its label: {generator.spec.classes_in_words}.")
     if name.isdecimal() and int(name) < known:
         return int(name)
     if not known:

@@ -427,7 +427,14 @@ def test_wrong_usage_exits_with_2_and_names_what_is_right(capsys, arguments, wor
         (["translate", "a", "b", "c", "--limt", "3"], "perhaps --limit is meant"),
         (["translate", "a", "b", "c", "--sampels", "3"], "perhaps --samples is meant"),
         (["translate", "-n", "x", "-i", "in"], "the generator's file or its run's folder comes first"),
-        (["translate", "a", "in", "out", "--fp32"], "has no counterpart in this command"),
+        (["translate", "a", "in", "out", "--fp32"], "arithmetic is float32"),
+        (["translate", "a", "in", "--output_dir", "out"], "the output is given without a flag, as the last"),
+        (["translate", "--weights", "a", "in", "out"], "the generator's file or its run's folder comes first"),
+        (["sample", "a", "-n", "4"], "give --n N"),
+        (["shrink", "a", "out", "-s", "4"], "give --scale N"),
+        (["evaluate", "-o", "a"], "outputs and references are given without a flag, in this order"),
+        (["convert", "a", "b", "--arch", "UNet"], "give --architecture NAME"),
+        (["evaluate", "a", "b", "--json", "s", "--csv", "s"], "--json and --csv both name s"),
         (["translate", "a", "in", "out", "--ext", "jpg"], "give --format"),
         (["translate", "a", "in", "out", "-s", "4"], "give --outscale N"),
         (["evaluate", "a", "b", "--test_y"], "give --y_channel"),
@@ -489,6 +496,14 @@ def test_pairs_that_are_translated_as_one_picture_are_said(folder, capsys):
     assert pictures.read(folder / "half" / "0.png", 3).shape == (16, 16, 3)
 
 
+def test_flags_for_a_folder_are_refused_for_one_file(folder, capsys):
+    for flags in (["--suffix", "_x"], ["--format", "jpg"]):
+        assert gan_jax("translate", folder / "g.safetensors", folder / "in" / "a.png", folder / "x.png", *flags) == 2
+        assert "x.png is one picture" in capsys.readouterr().err
+    assert gan_jax("convert", folder / "g.safetensors", folder / "h.safetensors") == 2
+    assert "is a file of gan_jax already" in capsys.readouterr().err
+
+
 def test_what_is_left_out_is_said_and_notes_end_after_ten(folder, capsys):
     (folder / "in" / "phone.heic").write_bytes(b"x")
     frames = [Image.new("L", (8, 8), 99 * k) for k in range(2)]
@@ -496,7 +511,7 @@ def test_what_is_left_out_is_said_and_notes_end_after_ten(folder, capsys):
         frames[0].save(folder / "in" / f"{k}.gif", save_all=True, append_images=frames[1:])
     assert gan_jax("translate", folder / "g.safetensors", folder / "in", folder / "out") == 0
     notes = capsys.readouterr().err.splitlines()
-    assert "left out a file that looks like a picture and cannot be read: phone.heic" in notes[0]
+    assert "left out phone.heic, whose name or format is not read" in notes[0]
     assert notes[-1] == "note: ... and 3 more notes."
     assert len(notes) == 11
 
@@ -558,7 +573,11 @@ def test_results_of_other_programs_are_scored_as_they_are(folder, capsys):
     assert [row["name"] for row in first["images"]] == ["a", "b", "sub/c"]
     assert gan_jax("evaluate", folder / "results", folder / "inputs", "--suffix", "_out", "--json", written) == 0
     assert json.loads(written.read_text())["images"] == first["images"]
-    capsys.readouterr()
+    (folder / "results" / "a_out.png").rename(folder / "results" / "a_out.PNG")
+    assert gan_jax("evaluate", folder / "results", folder / "inputs", "--outputs", "{}_out.png") == 0
+    one = folder / "inputs" / "a.png"
+    assert gan_jax("evaluate", one, one, "--suffix", "_x") == 2
+    assert "are the same" in capsys.readouterr().err
     assert gan_jax("evaluate", folder / "images", "--outputs", "{}_fake_C", "--references", "{}_real_B") == 2
     assert "no picture in" in capsys.readouterr().err
 

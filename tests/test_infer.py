@@ -607,6 +607,21 @@ def test_an_output_that_looks_like_a_file_is_one_or_an_error(folder, name):
     assert infer.plan([folder / "in" / "a.png"], folder / name)[0].output.parent == folder / name
 
 
+@pytest.mark.parametrize("name", ["out.txt", "out.jpgg", "out.zip"])
+def test_one_picture_does_not_make_a_folder_that_looks_like_a_file(folder, name):
+    with pytest.raises(ValueError, match="pictures are not written as"):
+        infer.plan([folder / "in" / "a.png"], folder / name)
+    assert infer.plan([folder / "in" / "a.png"], folder / "v1.2")[0].output.parent == folder / "v1.2"
+    assert infer.names_a_file([folder / "in" / "a.png"], folder / name)
+    assert not infer.names_a_file([folder / "in"], folder / name)
+
+
+def test_advice_that_cannot_help_is_not_given(folder):
+    pictures_io.save(folder / "more" / "a.png", pictures(1, 4, 4)[0])
+    with pytest.raises(ValueError, match=r"rename one, or translate them into two folders\.$"):
+        infer.plan([folder / "in", folder / "more"], folder / "out")
+
+
 def test_several_pictures_do_not_go_into_one_file(folder):
     with pytest.raises(ValueError, match=r"x\.png is the name of one picture"):
         infer.plan([folder / "in"], folder / "x.png")

@@ -38,10 +38,10 @@ def test_a_best_generator_chosen_on_the_test_pictures_is_said():
 
 def test_few_pictures_are_said_with_their_number():
     assert said(val=Some(8, "a"), test=Some(7, "b")) == [
-        "the test has 7 pictures: with fewer than 8 scores mean little."
+        "the test has 7 pictures: with fewer than 8 pictures, scores mean little."
     ]
     assert said(val=Some(1, "a"), test=Some(8, "b")) == [
-        "validation has 1 picture: with fewer than 8 scores mean little."
+        "validation has 1 picture: with fewer than 8 pictures, scores mean little."
     ]
     same, few = said(val=Some(1, "a"), test=Some(1, "a"))
     assert "the same 1 picture:" in same

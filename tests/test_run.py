@@ -52,7 +52,7 @@ def test_the_report_of_a_finished_run_is_whole(finished_run, sections):
     assert "generator: UNet" in found["Networks"]
     assert "critic: PatchGAN" in found["Networks"]
     for words in ("the test has 3 pictures", "validation has 2 pictures"):
-        assert f"{words}: with fewer than 8 scores mean little." in found["Scores"]
+        assert f"{words}: with fewer than 8 pictures, scores mean little." in found["Scores"]
 
 
 def test_what_was_changed_is_in_config(finished_run):

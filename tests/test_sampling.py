@@ -140,6 +140,8 @@ def test_a_class_is_called_by_its_name_or_by_its_number_where_none_has_that_name
     for wrong in ("3", "-1", "Cat", "", "0.0"):
         with pytest.raises(sampling.UnfitError, match=r"from 0 to 2, or a name: 0 1, 1 2, 2 cat\.$"):
             sampling.label_of(numbered, wrong)
+    with pytest.raises(sampling.UnfitError, match=r"no class is 2; wanted a name, behind its label: 0 0, 1 1, 2 5\.$"):
+        sampling.label_of(named(classed, "0", "1", "5"), "2")
     spec = dataclasses.replace(classed.spec, classes=tuple("abcdefghijkl"))
     assert spec.classes_in_words == "0 a, 1 b, 2 c, 3 d, 4 e, 5 f, 6 g, 7 h, 8 i, 9 j, ... (12 in all)"
     assert classed.spec.classes_in_words == ""

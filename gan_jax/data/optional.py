@@ -45,6 +45,9 @@ def png_without_faults(file: IO[bytes]) -> tuple[IO[bytes], bytes | None]:
     wrong, texts, profile = set[int](), 0, None
     animated = _is_animation(file, chunks)
     for number, chunk in enumerate(chunks):
+        if not chunk.kind.isalpha() or (chunk.kind == b"tRNS" and not _fits(file, chunks, chunk)):
+            wrong.add(number)
+            continue
         if not chunk.kind[0] & 0x20 or chunk.kind in _PIXELS:
             continue
         if chunk.kind in _ANIMATION:
@@ -82,6 +85,12 @@ def _chunks(file: IO[bytes]) -> list[_Chunk]:
             break
         file.seek(start)
     return found
+
+
+def _fits(file: IO[bytes], chunks: list[_Chunk], transparency: _Chunk) -> bool:
+    """Whether a tRNS has the length that pictures of this colour type give it; those with alpha have none."""
+    header = _content(file, chunks[0])
+    return {b"\0": transparency.length == 2, b"\2": transparency.length == 6, b"\3": True}.get(header[9:10], False)
 
 
 def _content(file: IO[bytes], chunk: _Chunk) -> bytes:

@@ -130,9 +130,11 @@ class Survey(NamedTuple):
             return None
         named = ", ".join(self.left_out[:3]) + (", ..." if len(self.left_out) > 3 else "")
         if len(self.left_out) == 1:
-            return f"left out a file that looks like a picture and cannot be read: {named}; convert it to PNG"
-        count = len(self.left_out)
-        return f"left out {count} files that look like pictures and cannot be read: {named}; convert them to PNG"
+            return f"left out {named}, whose name or format is not read; rename it or convert it to PNG"
+        return (
+            f"left out {len(self.left_out)} whose names or formats are not read: {named}; rename them or "
+            "convert them to PNG"
+        )
 
 
 def survey(folder: str | Path) -> Survey:
@@ -145,15 +147,23 @@ def survey(folder: str | Path) -> Survey:
         real = os.path.realpath(where)
         if real in above:
             return  # a link that leads back
-        for entry in os.scandir(where):
+        try:
+            entries = list(os.scandir(where))
+        except OSError:
+            if not below:
+                raise
+            left_out.append(below.removesuffix("/"))
+            return
+        for entry in entries:
             if entry.name.startswith("."):
                 continue
             name = f"{below}{entry.name}"
-            if entry.is_dir():
+            leads_nowhere = entry.is_symlink() and not os.path.exists(entry.path)
+            if not leads_nowhere and entry.is_dir():
                 look(where / entry.name, f"{name}/", above | {real})
-            elif entry.name.lower().endswith(EXTENSIONS):
-                files.append(name)
-            elif entry.is_file() and looks_like_picture(Path(entry.path)):
+            elif entry.name.lower().endswith(EXTENSIONS) and (leads_nowhere or entry.is_file()):
+                files.append(name)  # whose reader says what is wrong with it
+            elif leads_nowhere or (entry.is_file() and looks_like_picture(Path(entry.path))):
                 left_out.append(name)
 
     if folder.is_dir():

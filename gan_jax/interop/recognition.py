@@ -59,6 +59,9 @@ def match(state: State, architecture: str | Mapping[str, Any] | None) -> Match:
     network = _recognised(state, architecture)
     # Only now are arrays copied.
     variables = jax.tree.map(lambda array: np.array(array, np.float32, order="C"), network.variables)
+    places = jax.tree_util.tree_leaves_with_path(variables)
+    if broken := [kernels.place(path)[0] for path, array in places if not np.isfinite(array).all()]:
+        raise ValueError(f"it holds values that are not finite, in {listed(set(broken), 3)}; take another checkpoint.")
     return network._replace(variables=variables)
 
 

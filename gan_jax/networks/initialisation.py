@@ -40,7 +40,7 @@ def initialised(module: nn.Module, init_type: InitName, gain: float) -> Network:
         drawn = []
         for number, (place, leaf) in enumerate(leaves):
             draw = draws.get(tuple(key.key for key in place))
-            drawn.append(leaf if draw is None else draw(jax.random.fold_in(weights, number), leaf.shape))
+            drawn.append(leaf if draw is None else draw(jax.random.fold_in(weights, number), leaf.shape, leaf.dtype))
         params = jax.tree.unflatten(tree, drawn)
         # Once more, now that the kernels are others: spectral norm's vectors start at theirs.
         _, stats = module.apply({"params": params}, *inputs, train=False, mutable=list(stats), rngs={"params": own})
@@ -65,7 +65,7 @@ def _draws(
             # After its convolution, whose parameters are at the same place.
             found[*layer.path, "kernel"] = icnr(_kernel(init_type, gain, transposed=False), layer.factor)
         elif isinstance(layer, BatchNorm):
-            found[*layer.path, "scale"] = lambda key, shape: 1.0 + gain * jax.random.normal(key, shape)
+            found[*layer.path, "scale"] = lambda key, shape, dtype: 1.0 + gain * jax.random.normal(key, shape, dtype)
         return output
 
     with nn.intercept_methods(note):

@@ -106,7 +106,7 @@ def test_what_cannot_be_read_is_said(tmp_path):
     class_folders(tmp_path, {"ant": 2, "bee": 2})
     (tmp_path / "bee" / "raw.heic").write_bytes(b"x")
     (note,) = labelled.open_folder(tmp_path, "train", channels=3).notes
-    assert note.startswith(f"{tmp_path}: left out a file that looks like a picture and cannot be read: bee/raw.heic")
+    assert note.startswith(f"{tmp_path}: left out bee/raw.heic, whose name or format")
     class_folders(tmp_path / "split" / "train", {"ant": 2})
     class_folders(tmp_path / "split" / "more", {"ant": 2})
     (note,) = labelled.open_folder(tmp_path / "split", "train", channels=3).notes

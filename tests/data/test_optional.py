@@ -46,6 +46,8 @@ FAULTS = {
     "a text's wrong checksum": [chunk(b"tEXt", b"k\0v", 0)],
     "a time's wrong checksum": [chunk(b"tIME", bytes(7), 1)],
     "an unknown chunk's wrong checksum": [chunk(b"prVt", b"x", 0)],
+    "an unknown chunk of no name": [chunk(b"a1c!", b"x")],
+    "transparency of another length": [chunk(b"tRNS", b"\0\1")],
     "a short resolution": [chunk(b"pHYs", b"\0\0")],
     "a short gamma": [chunk(b"gAMA", b"\0")],
     "short primaries": [chunk(b"cHRM", bytes(9))],

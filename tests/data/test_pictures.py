@@ -150,14 +150,15 @@ def test_what_looks_like_a_picture_and_is_left_out_is_named(tmp_path):
     found = pictures.survey(tmp_path)
     assert found == (["a.png"], ["phone.HEIC", "sub/c.webp_", "without extension"])
     assert found.note == (
-        "left out 3 files that look like pictures and cannot be read: phone.HEIC, sub/c.webp_, without extension; "
+        "left out 3 whose names or formats are not read: phone.HEIC, sub/c.webp_, without extension; rename them or "
         "convert them to PNG"
     )
     assert pictures.notes([tmp_path, tmp_path / "a.png"]) == [f"{tmp_path}: {found.note}."]
 
 
 def test_a_pipe_is_no_picture(tmp_path):
-    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", "pipe.png"):
+        os.mkfifo(tmp_path / name)
     assert pictures.survey(tmp_path) == ([], [])
     (tmp_path / "x").write_bytes(b"GIF89a")
     assert pictures.looks_like_picture(tmp_path / "x")
@@ -171,6 +172,28 @@ def test_links_are_followed_and_do_not_go_round(tmp_path):
     (tmp_path / "here" / "b.png").symlink_to(tmp_path / "there" / "a.png")
     (tmp_path / "there" / "back").symlink_to(tmp_path / "here")
     assert pictures.list_pictures(tmp_path / "here") == ["b.png", "linked/a.png"]
+
+
+def test_links_to_nowhere_and_to_themselves_stop_nothing_and_are_named(tmp_path):
+    pictures.save(tmp_path / "a.png", colours())
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "nowhere").symlink_to("not here")
+    (tmp_path / "b.png").symlink_to("not here either")
+    assert pictures.survey(tmp_path) == (["a.png", "b.png"], ["loop", "nowhere"]), "b.png is named by its reader"
+
+
+def test_a_folder_inside_that_may_not_be_looked_into_is_left_out_and_named(tmp_path, monkeypatch):
+    pictures.save(tmp_path / "a.png", colours())
+    (tmp_path / "closed").mkdir()
+    scandir = os.scandir
+
+    def refused(path):
+        if path.name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(pictures.os, "scandir", refused)
+    assert pictures.survey(tmp_path) == (["a.png"], ["closed"])
 
 
 def test_a_folder_that_may_not_be_looked_into_is_said(tmp_path, monkeypatch):

@@ -592,7 +592,7 @@ def test_what_of_files_is_not_read_is_said(tmp_path):
     (tmp_path / "train" / "3.heic").write_bytes(b"x")
     pairs = open_rgb(tmp_path)
     (note,) = pairs.notes
-    assert note.startswith(f"{tmp_path / 'train'}: left out a file that looks like a picture and cannot be read: 3.he")
+    assert note.startswith(f"{tmp_path / 'train'}: left out 3.heic, whose name or format is not")
     assert sources.check_headers(pairs) == ()
     frames = [Image.new("L", (16, 6), value) for value in (0, 100, 200)]
     frames[0].save(tmp_path / "train" / "4.gif", save_all=True, append_images=frames[1:])

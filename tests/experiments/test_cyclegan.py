@@ -128,7 +128,7 @@ def test_pairs_are_shown_with_their_counterparts_and_scored_by_direction(facades
     assert captions[-5:] == ["B", "fake A", "reconstructed B", "identity B", "A"]
     rows = re.findall('<th scope="row">(.*?)</th>', found["Scores"])
     assert rows == ["A to B", "A to B: the input", "B to A", "B to A: the input"]
-    few = "the test has 2 pictures: with fewer than 8 scores mean little."
+    few = "the test has 2 pictures: with fewer than 8 pictures, scores mean little."
     said = capsys.readouterr().out.splitlines()
     assert (said.count(f"  note: {few}"), said.count(f"note: {few}")) == (1, 1)
     assert found["Scores"].count(few) == 1

@@ -211,7 +211,7 @@ def test_the_report_of_each_stage_shows_the_input_enlarged_beside_output_and_tar
         captions = re.findall('alt="(.*?)"', found["Test pictures"])
         assert captions == ["input, enlarged from 24x20", "output", "target"]
         assert all(words in found["Networks"] for words in networks)
-        assert "the test has 1 picture: with fewer than 8 scores mean little." in found["Scores"]
+        assert "the test has 1 picture: with fewer than 8 pictures, scores mean little." in found["Scores"]
 
 
 def test_a_run_goes_on_in_its_second_stage(both, photographs, content_flags, tmp_path, capsys, monkeypatch):

@@ -127,6 +127,16 @@ def test_the_vector_of_spectral_norm_is_that_of_the_new_kernel():
     assert np.abs(u - np.asarray(other["spectral_norm"]["conv1"]["spectral"]["u"])).max() > 1e-3
 
 
+@pytest.mark.parametrize("init_type", ["normal", "xavier", "kaiming", "orthogonal"])
+def test_parameters_are_float32_in_a_process_of_64_bits_too(init_type):
+    jax.config.update("jax_enable_x64", True)
+    try:
+        params, _ = networks.initialised(_Layers(), init_type, 0.05).init(jax.random.key(0), X.astype(jnp.float32))
+    finally:
+        jax.config.update("jax_enable_x64", False)
+    assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {np.dtype(np.float32)}
+
+
 def test_another_name_is_refused():
     with pytest.raises(ValueError, match="init_type is 'zeros'; wanted one of normal, xavier, kaiming, orthogonal"):
         networks.initialised(_Layers(), "zeros", 0.02)
