@@ -1014,7 +1014,7 @@ CASES: dict[str, list[Case]] = {
             "two inputs of one name",
             "gan-jax translate runs/tiny data/test more out",
             "data/test/test_0000.png and more/test_0000.png would both be written to out/test_0000.png; rename one, "
-            "translate them into two folders, or keep their extensions by --format same.",
+            "or translate them into two folders.",
             picture("more/test_0000.png"),
         ),
         Case(
