@@ -1,7 +1,8 @@
-"""Terminals: streams that print names of any bytes and outlive their terminal, and counts of long work."""
+"""Terminals: streams that print names of any bytes and outlive their terminal, counts of long work, and times."""
 
 import codecs
 import errno
+import math
 import os
 import sys
 import time
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-__all__ = ["Count", "Lasting", "lasting_streams", "lost"]
+__all__ = ["Count", "Lasting", "clock", "lasting_streams", "lost"]
 __dir__ = __all__.copy
 
 _NAMES = "gan_jax.names"  # the error handler below, as codecs know it
@@ -107,7 +108,7 @@ class Count:
         now = time.monotonic()
         words = f"{self._what} {done}/{total}"
         if done and done < total:
-            words += f", {_clock((now - self._began) / done * (total - done))} to go"
+            words += f", {clock((now - self._began) / done * (total - done))} to go"
         if sys.stderr.isatty():
             self._open = done < total
             print(f"\r{words:<60}", end="" if self._open else "\n", file=sys.stderr, flush=True)
@@ -122,6 +123,9 @@ class Count:
             print(file=sys.stderr)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Seconds as h:mm:ss, to the nearest; "?" where they are NaN, not known."""
+    if math.isnan(seconds):
+        return "?"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from gan_jax import files
+from gan_jax import console, files
 
 __all__ = ["Log", "Meter", "read_log"]
 __dir__ = __all__.copy
@@ -150,7 +150,7 @@ class Meter:
         self._sums, self._count, self._timed, self._waited, self._paused, self._since = {}, 0, 0, 0.0, 0.0, now
         self._log.write("train", step, row)
         self.say(
-            f"step {step}/{self._steps} | epoch {epoch:.2f} | to go {_clock(to_go)} | {speed:.1f} images/s | "
+            f"step {step}/{self._steps} | epoch {epoch:.2f} | to go {console.clock(to_go)} | {speed:.1f} images/s | "
             f"waiting for data {wait:.0%} | {losses}"
         )
         self._warn_of_waiting(step)
@@ -166,11 +166,3 @@ class Meter:
             text = self._on_waiting(share)
             self._log.write("warning", step, {"text": text})
             self.say(f"step {step} warning: {text}")
-
-
-def _clock(seconds: float) -> str:
-    if math.isnan(seconds):
-        return "?"
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}"

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from PIL import Image
 
-from gan_jax import files
+from gan_jax import console, files
 
 __all__ = ["write"]
 __dir__ = __all__.copy
@@ -364,7 +364,7 @@ def _headline(config: Mapping[str, Any], log: _Log) -> str:
     else:
         facts = [("State", f"step {step:,}", "the last one logged")]
     if seconds := [value for (_, key), series in log.items() if key == "seconds" for value in series.values()]:
-        facts.append(("Time", _clock(max(seconds)), "of training, with its validations"))
+        facts.append(("Time", console.clock(max(seconds)), "of training, with its validations"))
     validated = [key for kind, key in log if kind == "validation"]
     scores: list[tuple[str, str, str]] = []
     for known, key in ((known, key) for known in _METRICS for key in validated):
@@ -379,11 +379,6 @@ def _headline(config: Mapping[str, Any], log: _Log) -> str:
     tiles = "".join(f"<div><dt>{a}</dt><dd>{b}<small>{c}</small></dd></div>" for a, b, c in [*facts, *scores])
     name, method = _text(config.get("name", "run")), _text(config.get("method", ""))
     return f'<header>\n<p>{method}</p>\n<h1>{name}</h1>\n<dl class="facts">{tiles}</dl>\n</header>'
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
 
 
 def _is_finished(config: Mapping[str, Any], log: _Log) -> bool:

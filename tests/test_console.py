@@ -99,3 +99,11 @@ def test_a_count_that_nobody_watches_is_a_line_now_and_then(monkeypatch, capsys)
     assert capsys.readouterr().err.splitlines() == [
         f"translated {done}/10, 0:0{(10 - done) // 2}:{(10 - done) % 2 * 30:02d} to go" for done in (3, 6, 9)
     ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.0, "0:00:00"), (59.6, "0:01:00"), (3599.7, "1:00:00"), (90061.0, "25:01:01"), (float("nan"), "?")],
+)
+def test_the_clock(seconds, words):
+    assert console.clock(seconds) == words

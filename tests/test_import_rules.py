@@ -81,8 +81,8 @@ ALLOWED = {
         "gan_jax.files", "gan_jax.image", "gan_jax.metrics", "gan_jax.perceptual", "gan_jax.data.deep",
         "gan_jax.data.pictures",
     },
-    "gan_jax/report.py": {"PIL", "numpy", "gan_jax.files"},
-    "gan_jax/progress.py": {"rich", "gan_jax.files"},
+    "gan_jax/report.py": {"PIL", "numpy", "gan_jax.console", "gan_jax.files"},
+    "gan_jax/progress.py": {"rich", "gan_jax.console", "gan_jax.files"},
     "gan_jax/flags.py": {
         "optax", "tyro",
         "gan_jax.files", "gan_jax.commandline", "gan_jax.generator",
