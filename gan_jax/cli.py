@@ -467,11 +467,8 @@ Image GANs in JAX: use, score and inspect what experiments trained.
 
 Training: `python -m experiments.pix2pix --help` in a clone of the repository, and cyclegan, srgan, dcgan, wgan there.
 gan-jax --version says which version this is."""
-# What people type for training and in other programs.
+# What people type for training.
 _TRAINING = ("train", "fit", "pix2pix", "cyclegan", "srgan", "dcgan", "wgan", "srresnet")
-_SAME = {"infer": "translate", "predict": "translate", "inference": "translate", "upscale": "translate",
-         "enlarge": "translate", "generate": "sample", "eval": "evaluate", "score": "evaluate", "info": "inspect",
-         "downscale": "shrink", "prepare": "data"}  # fmt: skip
 
 
 def _load(path: Path, step: int | None, direction: Literal["AtoB", "BtoA"] | None = None) -> Any:
@@ -540,15 +537,15 @@ def _run(arguments: list[str]) -> int:
 
 
 def _verb(word: str) -> str:
-    from gan_jax import commandline
+    from gan_jax import commandline, neighbours
 
     if word in _TRAINING:
         raise ValueError(
             "training is a script of the repository: clone it, and there python -m experiments.pix2pix --help, or "
             "cyclegan, srgan, dcgan, wgan."
         )
-    if word in _SAME:
-        raise ValueError(f"there is no verb {word}; use {_SAME[word]}.")
+    if ours := neighbours.verb(word):
+        raise ValueError(f"there is no verb {word}; use {ours}.")
     return commandline.choose(word, "verb", list(_VERBS))
 
 

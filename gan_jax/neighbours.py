@@ -5,7 +5,7 @@ Those of pytorch-CycleGAN-and-pix2pix, whose command lines run as they stand, ar
 
 from collections.abc import Container
 
-__all__ = ["hint"]
+__all__ = ["hint", "verb"]
 __dir__ = __all__.copy
 
 # Flags, the flag of ours if a command has one, and what to do where it has none, or whatever it has.
@@ -43,7 +43,8 @@ _WORDS: tuple[tuple[str, str | None, str], ...] = (
     ("--b2 --adam_beta2", "--beta2", "give --beta2"),
     ("--bs --batch --batch_size_per_gpu --train_batch_size --imgs_per_gpu -b", "--batch_size", "give --batch_size N"),
     (
-        "--data --data_dir --data_root --dataset --dataset_path --data_path --train_dir --root --dataset_name",
+        "--data --data_dir --data_root --dataset --dataset_path --data_path --train_dir --root --dataset_name "
+        "-i --input --inputs --test_path --source --input_dir --gt --gt_dir",
         "--dataroot",
         "give --dataroot FOLDER",
     ),
@@ -51,17 +52,18 @@ _WORDS: tuple[tuple[str, str | None, str], ...] = (
     ("--save_freq --save_interval --checkpoint_interval", "--save_latest_freq", "give --save_latest_freq N"),
     ("--log_freq --log_interval --log_every --log_every_n_steps", "--print_freq", "give --print_freq N"),
     (
-        "--output_dir --out_dir --outdir --save_dir --log_dir --logdir --exp_dir --work_dir --checkpoint_dir",
+        "--output_dir --out_dir --outdir --save_dir --log_dir --logdir --exp_dir --work_dir --checkpoint_dir "
+        "-o --output --outputs --out --save_path",
         "--checkpoints_dir",
         "give --checkpoints_dir FOLDER, below which the run has one called --name",
     ),
     (
-        "--exp_name --exp --experiment --experiment_name --run_name --project_name --suffix",
+        "--exp_name --exp --experiment --experiment_name --run_name --project_name --suffix -n --model_name",
         "--name",
         "give --name NAME",
     ),
     (
-        "--pretrained --pretrain --pretrain_network_g --load --checkpoint --weights --init_from",
+        "--pretrained --pretrain --pretrain_network_g --load --checkpoint --weights --init_from --model_path --ckpt",
         "--init_generator",
         "give --init_generator FILE",
     ),
@@ -116,6 +118,26 @@ _WORDS: tuple[tuple[str, str | None, str], ...] = (
         "the outputs are given without a flag, first",
     ),
     ("-o --output --out --target", "--references", "outputs and references are given without a flag, in this order"),
+    ("-s", "--outscale", "give --outscale N"),
+    ("-t", "--tile", "give --tile N"),
+    (
+        "--tile_pad --pre_pad --tile_overlap",
+        "--tile",
+        "tiles are given as much around them as the network sees: leave it out",
+    ),
+    ("--ext --save_ext --output_format", "--format", "give --format png, jpg, webp, tif or same"),
+    ("-dn --denoise_strength --face_enhance", None, "nothing here does that"),
+    ("--alpha_upsampler", None, "alpha is enlarged by the generator: leave it out"),
+    ("--crop_borders --shave --border", "--crop_border", "give --crop_border N"),
+    ("--test_y --only_test_y_channel --y", "--y_channel", "give --y_channel"),
+    ("--metric --psnr --ssim --lpips", "--metrics", "give --metrics psnr,ssim,lpips"),
+    ("--truncation --trunc --psi", None, "nothing here does that"),
+    ("--num_samples --n_samples --nsamples --num_images --num", "--n", "give --n N"),
+    ("--class --class_idx --classes --labels", "--label", "give --label NAME"),
+    ("--verbose -v --debug", None, "--dry_run of a recipe shows the networks, and `gan-jax inspect` what a file is"),
+)
+# What a verb of gan-jax is given by its place, and a recipe is not.
+_PLACES: tuple[tuple[str, str | None, str], ...] = (
     (
         "-i --input --inputs --test_path --source --input_dir",
         None,
@@ -131,32 +153,24 @@ _WORDS: tuple[tuple[str, str | None, str], ...] = (
         None,
         "the generator's file or its run's folder comes first, without a flag",
     ),
-    ("-s", "--outscale", "give --outscale N"),
-    ("-t", "--tile", "give --tile N"),
-    (
-        "--tile_pad --pre_pad --tile_overlap",
-        "--tile",
-        "tiles are given as much around them as the network sees: leave it out",
-    ),
-    ("--ext --save_ext --output_format", "--format", "give --format png, jpg, webp, tif or same"),
-    ("-dn --denoise_strength --face_enhance", None, "nothing here does that"),
-    ("--alpha_upsampler", None, "alpha is enlarged by the generator: leave it out"),
-    ("--crop_borders --shave --border", "--crop_border", "give --crop_border N"),
-    ("--test_y --only_test_y_channel --y", "--y_channel", "give --y_channel"),
-    ("--metric --psnr --ssim --lpips", "--metrics", "give --metrics psnr,ssim,lpips"),
     (
         "--gt --gt_dir --ref --reference --restored",
         None,
         "the folders are given without a flag: outputs, then references",
     ),
-    ("--truncation --trunc --psi", None, "nothing here does that"),
-    ("--num_samples --n_samples --nsamples --num_images --num", "--n", "give --n N"),
-    ("--class --class_idx --classes --labels", "--label", "give --label NAME"),
-    ("--verbose -v --debug", None, "--dry_run of a recipe shows the networks, and `gan-jax inspect` what a file is"),
 )
+_VERBS = {"infer": "translate", "predict": "translate", "inference": "translate", "upscale": "translate",
+          "enlarge": "translate", "generate": "sample", "eval": "evaluate", "score": "evaluate", "info": "inspect",
+          "downscale": "shrink", "prepare": "data"}  # fmt: skip
 
 
 def hint(flag: str, known: Container[str]) -> str | None:
     """What does here what another program's flag does there; None where nothing does."""
-    rows = [(ours, words) for theirs, ours, words in _WORDS if flag in theirs.split()]
+    table = _WORDS if "--dataroot" in known else (*_WORDS, *_PLACES)
+    rows = [(ours, words) for theirs, ours, words in table if flag in theirs.split()]
     return next((words for ours, words in rows if ours is None or ours in known), None)
+
+
+def verb(word: str) -> str | None:
+    """The verb of gan-jax that does what another program's verb does; None where none does."""
+    return _VERBS.get(word)

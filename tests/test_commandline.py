@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import pytest
 from tyro.conf import Positional, arg
 
-from gan_jax import commandline, neighbours
+from gan_jax import cli, commandline, neighbours
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +104,7 @@ def test_flags_that_there_are_not_are_said_with_what_is_meant(arguments, words):
 
 
 def test_every_word_of_other_programs_leads_to_a_flag_of_ours_or_to_a_sentence():
-    for theirs, ours, words in neighbours._WORDS:
+    for theirs, ours, words in (*neighbours._WORDS, *neighbours._PLACES):
         for flag in theirs.split():
             assert flag.startswith("-")
             assert ours is None or any(part in words for part in (ours, "leave it out", "without a flag")), words
@@ -115,6 +115,16 @@ def test_every_word_of_other_programs_leads_to_a_flag_of_ours_or_to_a_sentence()
 def test_what_is_said_of_a_flag_depends_on_those_that_there_are():
     assert commandline.unknown("--amp", ["--dtype"]) == "there is no --amp here; give --dtype bfloat16."
     assert commandline.unknown("--amp", ["--lr"]) == "there is no --amp here; --help shows all flags."
+
+
+def test_a_recipe_is_not_told_what_a_verb_is_given_by_its_place():
+    recipe = ["--dataroot", "--name", "--checkpoints_dir"]
+    for theirs, _, words in neighbours._PLACES:
+        for flag in theirs.split():
+            assert neighbours.hint(flag, []) == words
+            assert "without a flag" not in (neighbours.hint(flag, recipe) or ""), flag
+    assert neighbours.hint("-i", recipe) == "give --dataroot FOLDER"
+    assert neighbours.hint("-o", recipe) == "give --checkpoints_dir FOLDER, below which the run has one called --name"
 
 
 def test_help_and_wrong_values_are_tyros(capsys):
@@ -137,3 +147,11 @@ def test_usage_says_what_was_typed(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["/somewhere/train.py"])
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
     assert commandline.program() == "python train.py"
+
+
+def test_every_verb_of_other_programs_leads_to_one_of_ours():
+    for theirs, ours in neighbours._VERBS.items():
+        assert neighbours.verb(theirs) == ours
+        assert ours in cli._VERBS
+        assert theirs not in cli._VERBS
+    assert neighbours.verb("surely_nobodys") is None
