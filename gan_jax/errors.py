@@ -3,7 +3,7 @@
 import errno
 from collections.abc import Sequence
 
-__all__ = ["few", "in_words", "remedy"]
+__all__ = ["few", "first_of", "in_words", "remedy"]
 __dir__ = __all__.copy
 
 _MOST = 10  # lines of a list
@@ -38,3 +38,9 @@ def few(lines: Sequence[str]) -> list[str]:
     """The first ten lines, and how many more there are."""
     more = len(lines) - _MOST
     return [*lines[:_MOST], *([f"... and {more:,} more."] if more > 0 else [])]
+
+
+def first_of(names: Sequence[str], most: int) -> str:
+    """The first `most` names within a sentence, and where there are more, how many in all."""
+    more = [f"... ({len(names)} in all)"] if len(names) > most else []
+    return ", ".join([*names[:most], *more])

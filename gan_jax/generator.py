@@ -14,7 +14,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from gan_jax import files, folders, networks
+from gan_jax import errors, files, folders, networks
 
 __all__ = ["BESIDE", "FORMAT_VERSION", "Direction", "Generator", "GeneratorSpec", "find", "is_foreign", "load", "save"]
 __dir__ = __all__.copy
@@ -55,9 +55,7 @@ class GeneratorSpec:
     @property
     def classes_in_words(self) -> str:
         """The first ten labels with their names, and how many there are; empty where they have no names."""
-        names = self.classes or ()
-        more = [f"... ({len(names)} in all)"] if len(names) > 10 else []
-        return ", ".join([*(f"{label} {name}" for label, name in enumerate(names[:10])), *more])
+        return errors.first_of([f"{label} {name}" for label, name in enumerate(self.classes or ())], 10)
 
 
 class Generator(NamedTuple):

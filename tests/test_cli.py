@@ -627,6 +627,8 @@ def test_lists_of_errors_end_after_ten():
     lines = [str(k) for k in range(1, 2012)]
     assert errors.few(lines[:10]) == lines[:10]
     assert errors.few(lines) == [*lines[:10], "... and 2,001 more."]
+    assert errors.first_of(["a", "b"], 2) == "a, b"
+    assert errors.first_of(["a", "b", "c"], 2) == "a, b, ... (3 in all)"
 
 
 def test_help_needs_no_heavy_import():

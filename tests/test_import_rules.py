@@ -45,10 +45,12 @@ ALLOWED = {
     "gan_jax/networks/": {"jax", "numpy", "flax", "gan_jax.image", "gan_jax.networks"},
     "gan_jax/data/": {
         "numpy", "PIL", "scipy.ndimage", "grain", "tensorflow_datasets", "tifffile", "imagecodecs",
-        "gan_jax.files", "gan_jax.image", "gan_jax.data",
+        "gan_jax.errors", "gan_jax.files", "gan_jax.image", "gan_jax.data",
     },
     "gan_jax/folders.py": {"gan_jax.errors"},
-    "gan_jax/generator.py": {"jax", "numpy", "safetensors", "gan_jax.files", "gan_jax.folders", "gan_jax.networks"},
+    "gan_jax/generator.py": {
+        "jax", "numpy", "safetensors", "gan_jax.errors", "gan_jax.files", "gan_jax.folders", "gan_jax.networks",
+    },
     "gan_jax/interop/__init__.py": set(),
     "gan_jax/interop/torch_file.py": {"numpy", "safetensors", "ml_dtypes"},
     "gan_jax/interop/chainer_file.py": {"numpy"},

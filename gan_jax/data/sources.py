@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from gan_jax import errors
 from gan_jax.data import pictures, transforms
 from gan_jax.data.headers import Header, read_headers
 
@@ -335,7 +336,7 @@ def left_out(root: str | Path, folders: Sequence[str | Path], layout: Sequence[s
     )
     if not beside:
         return unreadable
-    shown = ", ".join(beside[:3]) + (f", ... ({len(beside)} in all)" if len(beside) > 3 else "")
+    shown = errors.first_of(beside, 3)
     return (*unreadable, f"{root} has folders of splits; what is beside them is not read: {shown}.")
 
 
@@ -400,7 +401,7 @@ def _matched(folders: tuple[Path, ...], *, instead: str = "") -> list[tuple[str,
     alone = [str(folders[0] / a[stem]) for stem in a if stem not in b]
     alone += [str(folders[1] / b[stem]) for stem in b if stem not in a]
     if alone:
-        shown = ", ".join(alone[:3]) + (f", ... ({len(alone)} in all)" if len(alone) > 3 else "")
+        shown = errors.first_of(alone, 3)
         raise ValueError(f"no partner of the same name for {shown}; add the partners, or remove these pictures.")
     return [(a[stem], b[stem]) for stem in a]
 
@@ -434,7 +435,7 @@ def frame_notes(headers: Iterable[tuple[str | Path, Header | str]]) -> tuple[str
     several = [f"{path} ({h.frames})" for path, h in headers if isinstance(h, Header) and h.frames > 1]
     if not several:
         return ()
-    shown = ", ".join(several[:3]) + (f", ... ({len(several)} in all)" if len(several) > 3 else "")
+    shown = errors.first_of(several, 3)
     return (f"of files with several frames or pages the first is taken: {shown}.",)
 
 
