@@ -2,7 +2,7 @@
 
 import sys
 
-from experiments import testing
+from gan_jax.recipes import pytorch_compat_test
 
 if __name__ == "__main__":
-    sys.exit(testing.main())
+    sys.exit(pytorch_compat_test.main())

@@ -2,7 +2,7 @@
 
 import sys
 
-from experiments import cyclegan, pix2pix
+from gan_jax.recipes import cyclegan, pix2pix
 
 
 def _model(arguments: list[str]) -> str:

@@ -1,1 +1,1 @@
-"""One runnable recipe a paper."""
+"""The runnable scripts, one a paper; what they run is gan_jax.recipes."""

@@ -13,12 +13,13 @@ import numpy as np
 import optax
 import pytest
 
-from experiments import pix2pix as experiment
-from gan_jax import networks, report, run
+from gan_jax import networks, report
 from gan_jax.data import pictures
-from gan_jax.data.synthetic import Facades
+from gan_jax.data.demo.facades import Facades
 from gan_jax.generator import Generator, GeneratorSpec
 from gan_jax.methods.pix2pix import pix2pix
+from gan_jax.recipes import pix2pix as experiment
+from gan_jax.training import run
 
 jax.config.update("jax_disable_most_optimizations", True)
 

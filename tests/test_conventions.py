@@ -24,8 +24,11 @@ import numpy as np
 import pytest
 
 import gan_jax
-from gan_jax import checkpoint, evaluate, generator, image, infer, inspection, losses, metrics, report
-from gan_jax.data import labelled, photos, pictures, resolution, sources
+from gan_jax import evaluate, generator, image, infer, losses, metrics, report
+from gan_jax.cli import inspection
+from gan_jax.data import labelled, pictures, sources, super_resolution
+from gan_jax.data.demo import photos
+from gan_jax.training import checkpoint
 
 MODULES = [importlib.import_module(module.name) for module in pkgutil.walk_packages(gan_jax.__path__, "gan_jax.")]
 PURE = ("gan_jax.image", "gan_jax.losses", "gan_jax.metrics")
@@ -128,7 +131,7 @@ def calls(member):
     return [member, *(getattr(member, name) for name in names)]
 
 
-COMMAND_LINES = ("gan_jax.cli", "gan_jax.flags")  # whose dataclasses the shell's words fill
+COMMAND_LINES = ("gan_jax.cli", "gan_jax.recipes.flags")  # whose dataclasses the shell's words fill
 
 
 @pytest.mark.parametrize("member", [m for m in MEMBERS if m.__module__ not in COMMAND_LINES], ids=label)
@@ -164,10 +167,10 @@ PATHS = {
     "sources.open_side": lambda at: sources.open_side(at("pairs"), "train", "A", key="A", channels=3)[0],
     "sources.Pictures": lambda at: sources.Pictures((at("pairs/trainA"),), [("a.png",)], "A", 3)[0],
     "labelled.open_folder": lambda at: labelled.open_folder(at("classes"), "train", channels=3)[0],
-    "resolution.open_split": lambda at: resolution.open_split(
+    "resolution.open_split": lambda at: super_resolution.open_split(
         at("high"), "train", low_root=at("low"), scale=2, channels=3
     )[0],
-    "resolution.Photographs": lambda at: resolution.Photographs(
+    "resolution.Photographs": lambda at: super_resolution.Photographs(
         at("high/train"), ("a.png",), 3, 2, at("low/train"), ("ax2.png",)
     )[0],
     "pictures.list_pictures": lambda at: pictures.list_pictures(at("pairs")),

@@ -31,9 +31,10 @@ import pytest
 import safetensors.numpy
 from PIL import Image
 
-from experiments import cyclegan, dcgan, pix2pix, srgan, testing, wgan
-from gan_jax import cli, generator, networks, progress, train
+from gan_jax import cli, generator, networks
 from gan_jax.data import pictures
+from gan_jax.recipes import cyclegan, dcgan, pix2pix, pytorch_compat_test, srgan, wgan
+from gan_jax.training import log, loop
 from tests.interop import torch_writer
 
 ROOT = Path(__file__).parents[1]
@@ -67,7 +68,7 @@ def call(line: str) -> int | str | None:
         if program in RECIPES:
             return RECIPES[program].main([*arguments, "--checkpoints_dir", "runs"])
         if program == "test.py":
-            return testing.main([*shlex.split(TEST), *arguments])
+            return pytorch_compat_test.main([*shlex.split(TEST), *arguments])
         if program == "train.py":
             return runpy.run_path(str(ROOT / "train.py"))["main"](arguments)
         assert program == "gan-jax"
@@ -1556,11 +1557,11 @@ def out_of_memory(patch: Patch) -> None:
     def refuse(*arguments: object) -> None:
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
 
-    patch.setattr(train.parallel, "global_batch", refuse)
+    patch.setattr(loop.parallel, "global_batch", refuse)
 
 
 def not_a_number(patch: Patch) -> None:
-    patch.setattr(train.jax, "device_get", lambda metrics: dict.fromkeys(metrics, math.nan))
+    patch.setattr(loop.jax, "device_get", lambda metrics: dict.fromkeys(metrics, math.nan))
 
 
 def full_disk_under_orbax(patch: Patch) -> None:
@@ -1572,14 +1573,14 @@ def full_disk_under_orbax(patch: Patch) -> None:
 
 def interrupt(times: int) -> Prepare:
     def prepare(patch: Patch) -> None:
-        going_on = train.parallel.global_batch
+        going_on = loop.parallel.global_batch
 
         def interrupted(*arguments: object) -> object:
             for _ in range(times):
                 os.kill(os.getpid(), signal.SIGINT)
             return going_on(*arguments)
 
-        patch.setattr(train.parallel, "global_batch", interrupted)
+        patch.setattr(loop.parallel, "global_batch", interrupted)
 
     return prepare
 
@@ -1608,7 +1609,7 @@ GOES_ON = [
         "a disk that is full when the log is written",
         "pix2pix --name tiny",
         "No space left on device; make room, then give the same command again.",
-        refusing(progress.Log, "write"),
+        refusing(log.Log, "write"),
     ),
     Case(
         "a disk that is full when a sample is written",

@@ -15,7 +15,7 @@ from PIL import ExifTags, Image, features
 from PIL.TiffImagePlugin import TiffImageFile
 from scipy import ndimage
 
-from gan_jax.data import optional
+from gan_jax.data import metadata
 from gan_jax.files import unfinished
 
 __all__ = [
@@ -235,7 +235,7 @@ def unmapped(path: str | Path, *, frame: int = 0) -> Iterator[Image.Image]:
     Raises what `Image.open` raises, and ValueError for a frame that is not there.
     """
     with open(path, "rb") as file:
-        content, profile = optional.png_without_faults(file)
+        content, profile = metadata.png_without_faults(file)
         with _pillow(content) as image:
             if frame:
                 last = frames_of(image) - 1
@@ -252,7 +252,7 @@ def _pillow(file: Any) -> Image.Image:
         return Image.open(file)
     except (Image.DecompressionBombError, OSError) as error:
         bare = None if getattr(error, "errno", None) or isinstance(error, Image.DecompressionBombError) else file
-        bare = bare and optional.jpeg_without_extras(bare)
+        bare = bare and metadata.jpeg_without_extras(bare)
         if bare is None:
             raise
         return Image.open(bare)

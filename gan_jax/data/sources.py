@@ -17,7 +17,7 @@ import numpy as np
 
 from gan_jax import errors
 from gan_jax.data import pictures, transforms
-from gan_jax.data.headers import Header, read_headers
+from gan_jax.data.scan import Header, read_headers
 
 __all__ = [
     "STAND_INS",

@@ -15,10 +15,10 @@ import safetensors.numpy
 
 from gan_jax import files, networks
 from gan_jax.generator import Generator, GeneratorSpec
-from gan_jax.interop import chainer_file, states, torch_file
-from gan_jax.interop.layouts import LAYOUTS
-from gan_jax.interop.layouts.layout import Layout
-from gan_jax.interop.recognition import Match, apart, candidates, in_words, is_same, match, shown_by, written
+from gan_jax.interop import chainer_file, state_dicts, torch_file
+from gan_jax.interop.match import Match, apart, candidates, in_words, is_same, match, shown_by, written
+from gan_jax.interop.naming import LAYOUTS
+from gan_jax.interop.naming.layout import Layout
 
 __all__ = ["Converted", "describe", "fields", "from_torch", "generator", "read", "to_torch", "write_torch"]
 __dir__ = __all__.copy
@@ -62,7 +62,7 @@ def to_torch(module: Any, variables: Mapping[str, Any], project: str | None = No
         state = written(layout, module, variables)
         shown = shown_by(layout, {name: array.shape for name, array in state.items()})
         if shown is not None and is_same(layout.architecture(**shown), module, shown):
-            return states.as_torch_spells(state)
+            return state_dicts.as_torch_spells(state)
     known = ", ".join(sorted({layout.project for layout in LAYOUTS if isinstance(module, layout.architecture)}))
     raise ValueError(
         f"no PyTorch network of {project or 'a known project'} is this {in_words(module)}; "
@@ -86,7 +86,7 @@ def read(
     what the project does. Raises FileNotFoundError, and ValueError where nothing is recognised, in one sentence.
     """
     try:
-        network = _chosen(states.load(Path(path)), entry, architecture)
+        network = _chosen(state_dicts.load(Path(path)), entry, architecture)
     except (torch_file.TorchFileError, chainer_file.ChainerFileError):
         raise  # they name the file themselves
     except ValueError as error:
@@ -134,9 +134,9 @@ def generator(path: str | Path, **options: Any) -> Generator:
 
 def describe(path: str | Path) -> str:
     """What a file of another program is, in several lines. Raises FileNotFoundError, and ValueError for any other."""
-    content = states.load(Path(path))
+    content = state_dicts.load(Path(path))
     try:
-        found = states.find(content)
+        found = state_dicts.find(content)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     lines = []
@@ -178,7 +178,7 @@ def fields(settings: Iterable[str]) -> dict[str, Any]:
 
 
 def _chosen(content: Any, entry: str | None, architecture: str | Mapping[str, Any] | None) -> Match:
-    found = apart(states.find(content))
-    state, note = states.choose(found, entry, candidates(found, architecture) if len(found) > 1 else ())
+    found = apart(state_dicts.find(content))
+    state, note = state_dicts.choose(found, entry, candidates(found, architecture) if len(found) > 1 else ())
     network = match(state, architecture)
     return network._replace(notes=[note, *network.notes]) if note else network

@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gan_jax import image, losses, pool
+from gan_jax import image, losses
 from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables, require_lone_samples
+from gan_jax.methods import pool
+from gan_jax.methods.pool import Pool
 from gan_jax.networks.network import Network, Params, Stats
-from gan_jax.pool import Pool
 
 __all__ = ["Draws", "State", "cyclegan"]
 __dir__ = __all__.copy

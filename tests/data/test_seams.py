@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax.data import photos, pictures, seams, synthetic, transforms
+from gan_jax.data import pictures, seams, transforms
+from gan_jax.data.demo import facades as demo_facades
+from gan_jax.data.demo import photos
 
 ASPECTS = {"3:4": 3 / 4, "1:1": 1, "4:3": 4 / 3, "3:2": 3 / 2, "16:9": 16 / 9, "2:1": 2}
 
@@ -64,7 +66,7 @@ def test_what_is_made_of_photographs_beside_them_are_pairs(photographs, aspect, 
 
 
 def test_labels_maps_and_photographs_are_pairs():
-    facades = synthetic.Facades("train", 16, 64)
+    facades = demo_facades.Facades("train", 16, 64)
     assert seams.look_like_pairs(beside(facades[i]["source"], facades[i]["target"]) for i in range(16)) is True
     assert seams.look_like_pairs(facades[i]["target"] for i in range(16)) is False
     rng = np.random.default_rng(0)
@@ -85,7 +87,7 @@ def test_where_a_plain_ground_has_no_seam_the_sides_tell():
 
 
 def test_a_folder_is_judged_by_a_sample_of_what_can_be_read(tmp_path):
-    facades = synthetic.Facades("train", 20, 32)
+    facades = demo_facades.Facades("train", 20, 32)
     for i in range(20):
         pictures.save(tmp_path / "pairs" / f"{i:02d}.png", beside(facades[i]["source"], facades[i]["target"]))
         pictures.save(tmp_path / "single" / f"{i:02d}.png", facades[i]["target"])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax.data import headers, pictures, sources, transforms
+from gan_jax.data import pictures, scan, sources, transforms
 
 
 @pytest.fixture(autouse=True)
@@ -228,8 +228,8 @@ def test_exif_orientation_is_applied(tmp_path, name):
     assert upright.shape == (32, 16, 3)
     assert upright[:8].max() < 10
     assert upright[-8:].min() > 245
-    header = headers.read_headers(tmp_path, [name])[0]
-    assert isinstance(header, headers.Header)
+    header = scan.read_headers(tmp_path, [name])[0]
+    assert isinstance(header, scan.Header)
     assert (header.width, header.height, header.mode) == (16, 32, "RGB")
 
 
@@ -598,7 +598,7 @@ def test_what_of_files_is_not_read_is_said(tmp_path):
     frames[0].save(tmp_path / "train" / "4.gif", save_all=True, append_images=frames[1:])
     said = f"of files with several frames or pages the first is taken: {tmp_path / 'train' / '4.gif'} (3)."
     assert sources.check_headers(open_rgb(tmp_path)) == (said,)
-    found = headers.read_headers(tmp_path / "train", ["4.gif", "1.png"])
+    found = scan.read_headers(tmp_path / "train", ["4.gif", "1.png"])
     assert sources.frame_notes(zip([Path(str(i)) for i in range(8)], [found[0]] * 8, strict=True)) == (
         "of files with several frames or pages the first is taken: 0 (3), 1 (3), 2 (3), ... (8 in all).",
     )

@@ -1,0 +1,194 @@
+"""Picture files in their own depth: uint8 or uint16 [H, W, C], C 1 (grey) or 3 (RGB)."""
+
+import io
+import logging
+import struct
+import zlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL.TiffImagePlugin import TiffImageFile
+
+from gan_jax.data import metadata, pictures
+from gan_jax.files import unfinished
+
+__all__ = ["read", "read_photograph", "save"]
+__dir__ = __all__.copy
+
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what matters of its words is said here
+
+_GREY_16 = ("I;16", "I;16L", "I;16B")
+_PHOTOMETRIC = 262  # tag of TIFF 6.0
+
+
+def read(path: str | Path) -> np.ndarray:
+    """A picture file as uint8, or as uint16 if its channels have 16 bits: PNG and TIFF. Alpha is laid over white.
+
+    Pillow reads 16-bit grey; it would cut 16-bit colour to 8 bits, so that other decoders take over. Raises ValueError
+    naming the file if it is damaged, huge or of another kind; ImportError if the `deep` extra is missing.
+    """
+    path = Path(path)
+    what = _header(path)
+    if what is None:
+        picture = pictures.read_picture(path)
+        return pictures.as_array(picture, 1 if picture.mode == "L" else 3)
+    array = _decoded(path, what, 0)
+    return _over_white(array) if array.shape[2] in (2, 4) else array
+
+
+def read_photograph(path: str | Path, channels: int, *, frame: int = 0) -> pictures.Photograph:
+    """A frame of a picture file in its own depth, with all that belongs to it and 1 or 3 channels.
+
+    Raises as `read` does, and ValueError for a frame that is not there.
+    """
+    path = Path(path)
+    what = _header(path, frame)
+    if what is None:
+        return pictures.read_photograph(path, channels, frame=frame)
+    array = _decoded(path, what, frame)
+    colours = array.shape[2] // 2 * 2 - 1 if array.shape[2] in (2, 4) else array.shape[2]
+    alpha = array[..., colours:] if colours < array.shape[2] else None
+    pixels = np.ascontiguousarray(pictures.in_channels(array[..., :colours], channels))
+    profile = pictures.profile_for(channels, what.icc_profile)
+    return pictures.Photograph(pixels, alpha, what.exif, profile, what.frames)
+
+
+def save(path: str | Path, photograph: pictures.Photograph, *, quality: int | None = None) -> None:
+    """Write a picture in its own depth, whole or not at all: 16 bits as PNG or TIFF; `quality` is that of `pictures`.
+
+    A 16-bit TIFF keeps the colour profile and not the EXIF. Raises ValueError for 16 bits in another format,
+    ImportError if the `deep` extra is missing that 16 bits in colour or with alpha take, and OSError as
+    `pictures.save` does.
+    """
+    path = Path(path)
+    if photograph.pixels.dtype == np.uint8:
+        pictures.save_photograph(path, photograph, quality=quality)
+        return
+    suffix = path.suffix.lower()
+    if suffix not in (".png", ".tif", ".tiff"):
+        raise ValueError("16 bits a channel are written to .png or .tif alone")
+    if photograph.pixels.shape[2] == 1 and photograph.alpha is None:
+        pictures.save_photograph(path, photograph)
+        return
+    layers = [photograph.pixels] if photograph.alpha is None else [photograph.pixels, photograph.alpha]
+    array = np.concatenate(layers, axis=2)
+    try:
+        with unfinished(path) as part:
+            if suffix == ".png":
+                part.write_bytes(_png(array, photograph))
+            else:
+                _write_tiff(part, array, photograph)
+    except ImportError:
+        raise ImportError("16 bits in colour or with alpha: pip install 'gan_jax[deep]'") from None
+
+
+def _png(array: np.ndarray, photograph: pictures.Photograph) -> bytes:
+    import imagecodecs
+
+    chunks = b""
+    if photograph.icc_profile:
+        chunks += _chunk(b"iCCP", b"icc\0\0" + zlib.compress(photograph.icc_profile))
+    if photograph.exif:
+        chunks += _chunk(b"eXIf", photograph.exif.removeprefix(b"Exif\0\0"))
+    content = bytes(imagecodecs.png_encode(array))
+    after_header = 8 + 25  # the signature, and the chunk IHDR
+    return content[:after_header] + chunks + content[after_header:]
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def _write_tiff(path: Path, array: np.ndarray, photograph: pictures.Photograph) -> None:
+    import tifffile
+
+    tifffile.imwrite(
+        path,
+        array,
+        photometric="rgb" if array.shape[2] >= 3 else "minisblack",
+        planarconfig="contig",
+        extrasamples=["unassalpha"] if photograph.alpha is not None else None,
+        iccprofile=photograph.icc_profile,
+        metadata=None,
+    )
+
+
+def _decoded(path: Path, what: "_Header", frame: int) -> np.ndarray:
+    """uint16 [H, W, 1 to 4], upright."""
+    try:
+        array = _read_grey(path, frame) if what.mode in _GREY_16 else _read_colour(path, what.format, frame)
+    except Exception as error:
+        # tifffile names the package that it lacks for a compression in an error of its own.
+        if isinstance(error, ImportError) or "imagecodecs" in str(error):
+            raise ImportError(f"{path} has 16 bits a channel; pip install 'gan_jax[deep]' to read it.") from None
+        if getattr(error, "errno", None) is not None:
+            raise
+        # Damaged files make decoders raise nearly anything.
+        raise ValueError(f"{path} is damaged or not a picture; replace or remove it.") from error
+    array = array.reshape(*array.shape[:2], -1)
+    turned = what.mode in _GREY_16 and what.format == "TIFF"
+    return array if turned else _upright(array, what.orientation)
+
+
+def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
+    """The array as EXIF's orientation, 1 to 8, means it."""
+    if orientation in (5, 6, 7, 8):
+        array = array.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    return array[:, ::-1] if orientation in (2, 3, 6, 7) else array
+
+
+class _Header(NamedTuple):
+    format: str
+    mode: str
+    orientation: int
+    exif: bytes
+    icc_profile: bytes | None
+    frames: int
+
+
+def _header(path: Path, frame: int = 0) -> _Header | None:
+    """What a picture of 16 bits a channel is; None for any other file. Raises ValueError for odd ones."""
+    try:
+        with pictures.unmapped(path, frame=frame) as image:
+            if not (image.mode in _GREY_16 or pictures.is_deep(image)):
+                return None
+            known = (pictures.lasting_exif(image), image.info.get("icc_profile"), pictures.frames_of(image))
+            found = _Header(str(image.format), image.mode, pictures.orientation(image), *known)
+            inverted = isinstance(image, TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == 0
+    except Exception:
+        return None  # pictures.read_picture says what is wrong
+    if found.format not in ("PNG", "TIFF") or found.mode not in (*_GREY_16, "LA", "RGB", "RGBA"):
+        raise ValueError(f"{path} is 16-bit {found.format} of mode {found.mode}; wanted PNG or TIFF, grey or RGB.")
+    if inverted:
+        raise ValueError(f"{path} has 16 bits a channel and is inverted, with 0 as white; save it with 0 as black.")
+    return found
+
+
+def _read_grey(path: Path, frame: int) -> np.ndarray:
+    with pictures.unmapped(path, frame=frame) as image:
+        image.load()  # before NumPy asks for the sides: Pillow turns a TIFF while it loads it
+        return np.asarray(image).astype(np.uint16)
+
+
+def _read_colour(path: Path, file_format: str, frame: int) -> np.ndarray:
+    if file_format == "PNG":
+        import imagecodecs
+
+        content, _ = metadata.png_without_faults(io.BytesIO(path.read_bytes()))
+        return imagecodecs.png_decode(content.read())
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        page: Any = file.pages[frame]
+        array = page.asarray()
+        planes_apart = page.keyframe.planarconfig == tifffile.PLANARCONFIG.SEPARATE
+        return np.moveaxis(array, 0, -1) if planes_apart else array
+
+
+def _over_white(array: np.ndarray) -> np.ndarray:
+    colours, alpha = array[..., :-1].astype(np.int64), array[..., -1:].astype(np.int64)
+    # floor(x + 0.5) in integers.
+    return ((2 * (colours * alpha + 65535 * (65535 - alpha)) + 65535) // (2 * 65535)).astype(np.uint16)

@@ -1,0 +1,262 @@
+"""Pictures of super-resolution: photographs of high resolution alone, or with the same scenes in low resolution.
+
+Elements are {"name": str, "target": uint8 [H, W, C]} and, where low resolution is given, "source" [H / scale, ...].
+"""
+
+import functools
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gan_jax.data import pictures
+from gan_jax.data.demo import photos
+from gan_jax.data.scan import Header, read_headers
+from gan_jax.data.sources import STAND_INS, frame_notes, held_out, left_out
+from gan_jax.data.transforms import Item, Transform
+
+__all__ = [
+    "Enlarged",
+    "Installed",
+    "Photographs",
+    "Shrink",
+    "crop",
+    "mod_cropped",
+    "open_split",
+    "shrink_files",
+    "whole",
+]
+__dir__ = __all__.copy
+
+Shrink = Callable[[np.ndarray], np.ndarray]  # uint8 [H, W, C] -> [H / scale, W / scale, C]
+
+# DIV2K as it is unpacked: the split of ours -> its folders of high and of low resolution.
+_DIV2K = {"train": "DIV2K_train", "val": "DIV2K_valid"}
+
+
+@dataclass(frozen=True, repr=False)
+class Photographs:
+    """Photographs of one folder, and beside each its low resolution where `low` names them."""
+
+    folder: str | Path
+    files: tuple[str, ...]
+    channels: int
+    scale: int
+    low_folder: str | Path | None = None
+    low_files: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # sentences about the folders, which a run says
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __repr__(self) -> str:
+        beside = f" and {self.low_folder}" if self.low_folder else ""
+        return f"Photographs({len(self)} in {self.folder}{beside}, {self.channels} channels)"
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 in hex over the files' names and sizes in bytes: it changes when the data does."""
+        digest = hashlib.sha256()
+        for path in self._paths():
+            digest.update(repr((path.name, path.stat().st_size)).encode())
+        return digest.hexdigest()
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        item = {
+            "name": Path(self.files[i]).with_suffix("").as_posix(),
+            "target": pictures.read(Path(self.folder, self.files[i]), self.channels),
+        }
+        if self.low_folder is not None:
+            item["source"] = pictures.read(Path(self.low_folder, self.low_files[i]), self.channels)
+        return item
+
+    def check(self, smallest: int) -> tuple[str, ...]:
+        """Raises ValueError for pictures that cannot be read, are smaller than that, or not in the scale's ratio.
+
+        Returns sentences on files of which only a part is read.
+        """
+        high = read_headers(self.folder, self.files)
+        low = read_headers(self.low_folder, self.low_files) if self.low_folder is not None else [None] * len(high)
+        for i, (large, small) in enumerate(zip(high, low, strict=True)):
+            path = Path(self.folder, self.files[i])
+            broken = next((header for header in (large, small) if isinstance(header, str)), None)
+            if broken:
+                raise ValueError(broken)
+            assert isinstance(large, Header)
+            if min(large.width, large.height) < smallest:
+                raise ValueError(
+                    f"{path} is {large.width}x{large.height}; wanted at least {smallest} on each side: "
+                    "remove it, or take a smaller --gt_size."
+                )
+            if not isinstance(small, Header):
+                continue
+            wanted = (large.width // self.scale, large.height // self.scale)
+            if (small.width, small.height) != wanted:
+                raise ValueError(
+                    f"{path} is {large.width}x{large.height} and its low resolution {small.width}x{small.height}; "
+                    f"wanted {wanted[0]}x{wanted[1]} at --scale {self.scale}."
+                )
+        found = [*high, *low] if self.low_folder is not None else high
+        return frame_notes(zip(self._paths(), found, strict=True))
+
+    def _paths(self) -> list[Path]:
+        low = [] if self.low_folder is None else [Path(self.low_folder, file) for file in self.low_files]
+        return [*(Path(self.folder, file) for file in self.files), *low]
+
+
+class Installed:
+    """The photographs that scikit-image installs, at their own size; decoded once."""
+
+    def __init__(self, split: str, limit: int | None = None) -> None:
+        self._split, self._files = split, photos.SPLITS[split][:limit]
+        self._folder = photos.installed()
+        self._read = functools.cache(lambda file: pictures.read(self._folder / file, 3))
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __repr__(self) -> str:
+        return f"Installed({', '.join(self._files)})"
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        return {"name": Path(self._files[i]).stem, "target": self._read(self._files[i])}
+
+
+class Enlarged:
+    """Pairs of equal size for image-to-image networks: each photograph, and its low resolution enlarged again."""
+
+    def __init__(self, photographs: Any, scale: int, blurred: Shrink) -> None:
+        self._photographs, self._scale = photographs, scale
+        self._blurred = functools.lru_cache(maxsize=16)(lambda i: blurred(self._target(i)))
+
+    def __len__(self) -> int:
+        return len(self._photographs)
+
+    def __repr__(self) -> str:
+        return f"Enlarged({self._photographs!r}, {self._scale})"
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the photographs and the scale."""
+        return f"{getattr(self._photographs, 'fingerprint', repr(self._photographs))} x{self._scale}"
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        return {"name": self._photographs[i]["name"], "source": self._blurred(i), "target": self._target(i)}
+
+    def _target(self, i: int) -> np.ndarray:
+        return mod_cropped(self._photographs[i]["target"], self._scale)
+
+
+def open_split(
+    root: str | Path,
+    split: str,
+    *,
+    low_root: str | Path | None = None,
+    scale: int,
+    channels: int,
+    limit: int | None = None,
+) -> Photographs | None:
+    """Open train, val or test of a folder of photographs; None where there is no such split.
+
+    Split folders are `train`, `val` and `test`, of which the latter two stand in for each other, or DIV2K's own names;
+    of a folder without any a tenth is held out. `low_root` has the same layout in low resolution, names with or
+    without an "x4" at the end. Raises FileNotFoundError for missing folders, ValueError for names without a partner.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise FileNotFoundError(f"no folder {root}; wanted photographs in it, or in folders train, val and test.")
+    folder = _split_folder(root, split, "_HR")
+    if folder is None:
+        return None
+    files: list[tuple[str, ...]] = [(file,) for file in pictures.list_pictures(folder)]
+    chosen = tuple(names[0] for names in (held_out(files, split) if folder == root else files)[:limit])
+    if not chosen:
+        return None
+    layout = [place for name in STAND_INS for place in _places(root, name, "_HR")]
+    if low_root is not None and root in Path(low_root).parents:
+        layout.append(Path(low_root))
+    notes = left_out(root, (folder,), [*layout, *root.glob("DIV2K_*")])
+    if low_root is None:
+        return Photographs(folder, chosen, channels, scale, notes=notes)
+    low_folder = _split_folder(Path(low_root), split, f"_LR_bicubic/X{scale}")
+    if low_folder is None or not low_folder.is_dir():
+        raise FileNotFoundError(f"no {split} pictures in {low_root}; wanted the layout of {root} in low resolution.")
+    by_stem = {Path(file).with_suffix("").as_posix(): file for file in pictures.list_pictures(low_folder)}
+    stems = [Path(file).with_suffix("").as_posix() for file in chosen]
+    partners = [by_stem.get(stem) or by_stem.get(f"{stem}x{scale}") for stem in stems]
+    alone = [stem for stem, partner in zip(stems, partners, strict=True) if partner is None]
+    if alone:
+        raise ValueError(f"{low_folder} has no picture {alone[0]} or {alone[0]}x{scale}; {len(alone)} are missing.")
+    return Photographs(folder, chosen, channels, scale, low_folder, tuple(file for file in partners if file), notes)
+
+
+def _places(root: Path, split: str, ending: str) -> list[Path]:
+    """Where a split may be below `root`."""
+    return [root / split, *([root / f"{_DIV2K[split]}{ending}"] if split in _DIV2K else [])]
+
+
+def _split_folder(root: Path, split: str, ending: str) -> Path | None:
+    """Where a split is below `root`; `root` itself where there are no splits."""
+    known = {name: _places(root, name, ending) for name in STAND_INS}
+    present = {name: folder for name, folders in known.items() for folder in folders if folder.is_dir()}
+    if not present:
+        return root
+    if split == "train" and split not in present:
+        raise FileNotFoundError(f"{root} has no folder train; wanted one beside {', '.join(sorted(present))}.")
+    return next((present[name] for name in STAND_INS[split] if name in present), None)
+
+
+def mod_cropped(picture: np.ndarray, scale: int) -> np.ndarray:
+    """The upper left of a picture [H, W, C], with sides that are multiples of the scale."""
+    return picture[: picture.shape[0] // scale * scale, : picture.shape[1] // scale * scale]
+
+
+def shrink_files(jobs: Iterable[tuple[str | Path, str | Path]], scale: int, shrink: Shrink) -> list[str]:
+    """Reads each input as RGB, writes it in low resolution, and says of those that failed why they did."""
+    failures = []
+    for source, output in jobs:
+        try:
+            picture = mod_cropped(pictures.read(source, 3), scale)
+            if 0 in picture.shape:
+                raise ValueError(f"{source} is smaller than --scale {scale}; leave it out.")
+            pictures.save(output, shrink(picture))
+        except (ValueError, OSError) as error:
+            failures.append(str(error))
+    return failures
+
+
+def crop(size: int, scale: int, *, flip: bool) -> Transform:
+    """Random crops of `size` (and size / scale in low resolution); with `flip` in one of the eight positions."""
+
+    def transform(pair: Item, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        target = pair["target"]
+        room = [(side - size) // scale for side in target.shape[:2]]
+        if min(room) < 0:
+            raise ValueError(
+                f"{pair['name']} is {target.shape[1]}x{target.shape[0]}; wanted at least {size} on each side: "
+                "remove it, or take a smaller --gt_size."
+            )
+        top, left = (int(rng.integers(r + 1)) for r in room)
+        turns, mirror = (int(rng.integers(4)), bool(rng.integers(2))) if flip else (0, False)
+        cut = {"target": target[top * scale : top * scale + size, left * scale : left * scale + size]}
+        if "source" in pair:
+            small = size // scale
+            cut["source"] = pair["source"][top : top + small, left : left + small]
+        turned = {name: np.rot90(part, turns) for name, part in cut.items()}
+        return {name: np.ascontiguousarray(part[:, ::-1] if mirror else part) for name, part in turned.items()}
+
+    return transform
+
+
+def whole(scale: int, shrink: Shrink) -> Transform:
+    """Whole pictures, cropped to multiples of the scale; low resolution by `shrink` where it is not given."""
+
+    def transform(pair: Item, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        del rng
+        target = mod_cropped(pair["target"], scale)
+        return {"target": target, "source": pair["source"] if "source" in pair else shrink(target)}
+
+    return transform

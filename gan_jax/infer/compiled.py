@@ -1,0 +1,137 @@
+"""The compiled programs of inference: a whole picture, a window of one, and the statistics that windows share."""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from gan_jax import image, networks
+from gan_jax.generator import GeneratorSpec
+from gan_jax.networks import windowed
+
+__all__ = ["Traits", "Window", "moments", "of_whole", "of_window", "traits"]
+__dir__ = __all__.copy
+
+
+class Traits(NamedTuple):
+    """What of a spec the programs below are compiled for."""
+
+    own_statistics: bool
+    input_range: tuple[float, float]
+    output_range: tuple[float, float]
+    dtype: str  # of the outputs: uint8, uint16, or float32 in [-1, 1], neither clipped nor rounded
+    sides: tuple[int, int] | None  # of the picture whose dropout windows share, if there is any
+
+
+class Window(NamedTuple):
+    """A window [1, H, W, C], where in its picture it begins [2], and where in it its core begins and ends [2, 2]."""
+
+    images: ArrayLike
+    offset: ArrayLike
+    core: ArrayLike
+
+
+def traits(spec: GeneratorSpec, dtype: str, *, sides: tuple[int, int] | None = None) -> Traits:
+    """Those of a generator; `sides` are the padded picture's, for the programs of windows."""
+    return Traits(spec.norm == "image", spec.input_range, spec.output_range, dtype, sides if spec.dropout else None)
+
+
+# The module is a frozen dataclass, so that the program compiled for one shape serves every later call.
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def of_whole(
+    module: Any, wanted: Traits, variables: dict, images: jax.Array, key: jax.Array | None
+) -> tuple[jax.Array, jax.Array]:
+    """Images [N, H, W, C] -> outputs of the dtype in `wanted`, and whether all of them are finite."""
+    network = networks.from_linen(module)
+
+    def one(picture: jax.Array) -> tuple[jax.Array, jax.Array]:
+        batch = _to_network(picture[None], wanted)
+        output, _ = network.apply(variables["params"], variables["stats"], batch, train=wanted.own_statistics, key=key)
+        return _from_network(output[0], wanted), jnp.isfinite(output).all()
+
+    outputs, finite = jax.vmap(one)(images)
+    return outputs, finite.all()
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def of_window(
+    module: Any,
+    wanted: Traits,
+    variables: dict,
+    window: Window,
+    statistics: list,
+    key: jax.Array | None,
+) -> tuple[jax.Array, jax.Array]:
+    """The same for a window, and whether its core is finite."""
+    output, _ = _on_window(module, wanted, variables, window, statistics, key)
+    inside = _inside(window, output)
+    return _from_network(output[0], wanted), jnp.where(inside, jnp.isfinite(output[0]), True).all()
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def moments(
+    module: Any,
+    wanted: Traits,
+    variables: dict,
+    window: Window,
+    statistics: list,
+    key: jax.Array | None,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """What enters the first norm behind those of `statistics`, in the window's core: count, mean, squares [C]."""
+    # What lies behind that norm is not computed: the compiler leaves out what nobody asks for.
+    _, inputs = _on_window(module, wanted, variables, window, statistics, key)
+    x = inputs[len(statistics)][0].astype(jnp.float32)
+    inside = _inside(window, inputs[len(statistics)])
+    count = inside.sum().astype(jnp.float32)
+    mean = jnp.where(inside, x, 0.0).sum(axis=(0, 1)) / count
+    return count, mean, jnp.where(inside, jnp.square(x - mean), 0.0).sum(axis=(0, 1))
+
+
+def _on_window(
+    module: Any,
+    wanted: Traits,
+    variables: dict,
+    window: Window,
+    statistics: list,
+    key: jax.Array | None,
+) -> tuple[jax.Array, list[jax.Array]]:
+    return windowed.on_window(
+        module,
+        variables["params"],
+        variables["stats"],
+        _to_network(jnp.asarray(window.images), wanted),
+        own_statistics=wanted.own_statistics,
+        statistics=statistics,
+        key=key,
+        place=None if wanted.sides is None else (wanted.sides, jnp.asarray(window.offset)),
+    )
+
+
+def _inside(window: Window, maps: jax.Array) -> jax.Array:
+    """Which places of a window's feature maps [1, H, W, C] are in its core: [H, W, 1]."""
+    rows, columns = (
+        (jnp.arange(side) >= ends[0] * side // full) & (jnp.arange(side) < ends[1] * side // full)
+        for ends, side, full in zip(
+            jnp.asarray(window.core), maps.shape[1:3], jnp.shape(window.images)[1:3], strict=True
+        )
+    )
+    return (rows[:, None] & columns)[..., None]
+
+
+def _to_network(images: jax.Array, wanted: Traits) -> jax.Array:
+    x = images.astype(jnp.float32) / 32767.5 - 1.0 if images.dtype == jnp.uint16 else image.to_float(images)
+    return _moved(x, (-1.0, 1.0), wanted.input_range)
+
+
+def _from_network(output: jax.Array, wanted: Traits) -> jax.Array:
+    x = _moved(output.astype(jnp.float32), wanted.output_range, (-1.0, 1.0))
+    if wanted.dtype == "uint16":
+        return jnp.floor((jnp.clip(x, -1.0, 1.0) + 1.0) * 32767.5 + 0.5).astype(jnp.uint16)
+    return image.to_uint8(x) if wanted.dtype == "uint8" else x
+
+
+def _moved(x: jax.Array, old: tuple[float, float], new: tuple[float, float]) -> jax.Array:
+    """Values of one range in another."""
+    return x if old == new else new[0] + (x - old[0]) * ((new[1] - new[0]) / (old[1] - old[0]))

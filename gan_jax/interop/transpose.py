@@ -1,0 +1,125 @@
+"""Single arrays: PyTorch's kernels as ours and ours as PyTorch's, and the places of ours in their tree."""
+
+import functools
+import math
+from typing import Any
+
+import jax
+import numpy as np
+
+from gan_jax.interop.naming.layout import Layout
+from gan_jax.networks import (
+    ChainerDCGANCritic,
+    ChainerDCGANGenerator,
+    ChainerPatchGAN,
+    ChainerUNet,
+    DCGANGenerator,
+    PatchGAN,
+    ResNet,
+    SRGANCritic,
+    UNet,
+    VGGStyleCritic,
+)
+
+__all__ = ["from_theirs", "leaves", "place", "right_vector", "shapes", "singular", "to_theirs"]
+__dir__ = __all__.copy
+
+_TRANSPOSED = (UNet, ResNet, DCGANGenerator, ChainerUNet, ChainerDCGANGenerator)  # whose upsampling layers are
+
+
+def from_theirs(module: Any, layer: str, array: np.ndarray) -> np.ndarray:
+    """(out, in, h, w), of a transposed convolution (in, out, h, w), as HWIO; (out, in) as IO, a map's pixels as HWC."""
+    if layer.startswith("dense") and array.ndim == 4 and array.shape[2:] == (1, 1):
+        array = array[:, :, 0, 0]
+    if array.ndim == 4:
+        return array.transpose(2, 3, 0, 1) if _is_transposed(module, layer) else array.transpose(2, 3, 1, 0)
+    if array.ndim == 2:
+        channels, side = _flattened(module, layer, array.shape[1])
+        if channels * side**2 != array.shape[1]:
+            return array.T  # of a shape that does not fit, as the caller finds
+        return array.reshape(-1, channels, side, side).transpose(2, 3, 1, 0).reshape(array.shape[::-1])
+    return array
+
+
+def to_theirs(layout: Layout, module: Any, layer: str, array: np.ndarray) -> np.ndarray:
+    """The way back of `from_theirs`."""
+    if array.ndim == 4:
+        return np.ascontiguousarray(array.transpose((2, 3, 0, 1) if _is_transposed(module, layer) else (3, 2, 0, 1)))
+    if array.ndim == 2:
+        channels, side = _flattened(module, layer, array.shape[0])
+        array = array.reshape(side, side, channels, -1).transpose(3, 2, 0, 1).reshape(array.shape[::-1])
+        return np.ascontiguousarray(array[:, :, None, None] if layout.dense_as_conv else array)
+    return np.ascontiguousarray(array)
+
+
+def right_vector(module: Any, layer: str, kernel: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """The vector v of spectral norm that one step of the power iteration finds for u, of PyTorch's kernel."""
+    v = u @ _matrix(module, layer, kernel)
+    return v / np.linalg.norm(v)
+
+
+def singular(
+    module: Any, layer: str, kernel: np.ndarray, u: np.ndarray, v: np.ndarray | None
+) -> tuple[float, float] | None:
+    """What spectral norm divides by in evaluation: u W v in PyTorch, and |u W| here and in PyTorch before 1.1.
+
+    None where the vectors do not fit the kernel.
+    """
+    matrix = _matrix(module, layer, kernel).astype(np.float32)
+    if u.shape != matrix.shape[:1] or (v is not None and v.shape != matrix.shape[1:]):
+        return None
+    left = u.astype(np.float32) @ matrix
+    ours = float(np.linalg.norm(left))
+    return ours if v is None else float(left @ v.astype(np.float32)), ours
+
+
+def _matrix(module: Any, layer: str, kernel: np.ndarray) -> np.ndarray:
+    """PyTorch's kernel with a row for each output."""
+    kernel = kernel.swapaxes(0, 1) if _is_transposed(module, layer) else kernel
+    return kernel.reshape(kernel.shape[0], -1)
+
+
+def _is_transposed(module: Any, layer: str) -> bool:
+    upsample = getattr(module, "upsample", "transposed")
+    return layer.startswith("up") and isinstance(module, _TRANSPOSED) and upsample == "transposed"
+
+
+def _flattened(module: Any, layer: str, inputs: int) -> tuple[int, int]:
+    """Channels and side of the map that a dense layer reads: torch flattens (C, H, W), we (H, W, C)."""
+    if layer == "dense0" and isinstance(module, VGGStyleCritic):
+        return inputs // 16, 4
+    if layer == "dense0" and isinstance(module, ChainerDCGANCritic):
+        return inputs * 64 // module.size**2, module.size // 8
+    if layer == "dense0" and isinstance(module, SRGANCritic):
+        return 8 * module.width, math.isqrt(inputs // (8 * module.width))
+    return inputs, 1
+
+
+@functools.lru_cache(maxsize=64)
+def shapes(module: Any, in_channels: int) -> tuple[dict[str, Any], int]:
+    """The tree of the module's variables, arrays without values, and its output channels."""
+    if isinstance(module, DCGANGenerator | ChainerDCGANGenerator):
+        shape: tuple[int, ...] = (1, in_channels)
+    else:
+        patch = 3 * 2**module.layers if isinstance(module, PatchGAN | ChainerPatchGAN) else 64
+        side = getattr(module, "size", None) or max(patch, getattr(module, "size_multiple", 1))
+        shape = (1, side, side, in_channels)
+
+    def both(x: jax.Array) -> Any:
+        output, stats = module.init_with_output(jax.random.key(0), x, train=False)
+        return {"params": stats.pop("params"), "stats": stats}, output
+
+    tree, output = jax.eval_shape(both, jax.ShapeDtypeStruct(shape, np.float32))
+    return tree, jax.tree.leaves(output)[-1].shape[-1]
+
+
+def place(path: tuple[Any, ...]) -> tuple[str, str, bool]:
+    """A leaf's layer, its name there, and whether it is a statistic."""
+    collection, *layer, leaf = [entry.key for entry in path]
+    inner = ("batch_stats", "batch", "spectral_norm", "spectral")
+    return "/".join(part for part in layer if part not in inner), leaf, collection == "stats"
+
+
+def leaves(tree: Any) -> list[tuple[tuple[str, str, bool], Any]]:
+    """The leaves of {"params": ..., "stats": ...} with their places."""
+    return [(place(path), leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)]

@@ -1,0 +1,1 @@
+"""One runnable recipe a paper, and what recipes share: flags, data, networks."""

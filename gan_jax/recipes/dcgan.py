@@ -1,0 +1,110 @@
+r"""DCGAN, with and without classes, on a folder of pictures, on a data set of TFDS, or on the embedded shapes.
+
+    python -m experiments.dcgan demo
+    python -m experiments.dcgan --dataroot photos --name photos --size 64
+    python -m experiments.dcgan --dataroot animals --conditional        # animals/cat/*.png, animals/dog/*.png
+    python -m experiments.dcgan cifar10
+
+The defaults are those of the DCGAN example of PyTorch. PRESET `demo` trains a conditional DCGAN on the embedded shapes
+in minutes on two CPU cores; `paper` has the paper's settings; mnist, fashion_mnist and cifar10 are conditional.
+"""
+
+import dataclasses
+from typing import Any, Literal
+
+from gan_jax import networks
+from gan_jax.data import labelled
+from gan_jax.methods.dcgan import dcgan
+from gan_jax.recipes import flags, games, samplers
+from gan_jax.training import run
+from gan_jax.training.experiment import Experiment
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(samplers.Config):
+    """DCGAN's own flags."""
+
+    preset: flags.Preset = None
+    """demo: the embedded shapes, minutes on two CPU cores. pytorch: the defaults. Or paper, mnist, fashion_mnist,
+    cifar10."""
+    gan_mode: Literal["vanilla", "minimax", "lsgan", "hinge", "relativistic"] = "vanilla"
+    """Adversarial loss."""
+
+
+def _prepared(name: str, **fields: Any) -> Config:
+    """A conditional run on a data set of TFDS at 32x32."""
+    return Config(preset=name, name=name, dataroot=f"builtin:tfds:{name}", size=32, conditional=True, **fields)
+
+
+PRESETS = {
+    "demo": Config(
+        preset="demo",
+        dataroot="builtin:embedded",
+        name="demo_dcgan",
+        size=32,
+        conditional=True,
+        nz=32,
+        ngf=32,
+        ndf=32,
+        batch_size=32,
+        lr=5e-4,
+        n_epochs=5,
+        n_epochs_decay=5,
+        lr_policy="linear",
+        ema_decay=0.99,
+        val_freq=250,
+        save_latest_freq=250,
+    ),
+    "pytorch": Config(preset="pytorch"),
+    "paper": Config(preset="paper", batch_size=128, latent="uniform", ngf=128),
+    "mnist": _prepared("mnist", output_nc=1),
+    "fashion_mnist": _prepared("fashion_mnist", output_nc=1),
+    "cifar10": _prepared("cifar10", flip=True, n_epochs=100),
+}
+
+
+def _preset(name: str | None) -> Config:
+    if name is not None and name not in PRESETS:
+        raise ValueError(f"no preset is called {name}; there is {', '.join(PRESETS)}.")
+    return PRESETS[name] if name else Config()
+
+
+def experiment(config: Config) -> Experiment:
+    """The experiment that a configuration means."""
+    train, exam = samplers.splits(config)
+    known = samplers.classes(config, train)
+    painter = samplers.generator_module(config, known)
+    critic = samplers.critic_module(config, known, config.norm)
+    per_epoch = run.steps_per_epoch(config, len(train))
+    method = dcgan(
+        networks.from_linen(painter),
+        networks.from_linen(critic),
+        generator_tx=flags.adam(config, per_epoch),
+        critic_tx=flags.adam(config, per_epoch),
+        latent_size=config.nz,
+        latent=config.latent,
+        adversarial=games.GAMES[config.gan_mode],
+        conditional=config.conditional,
+        ema_decay=config.ema_decay,
+    )
+    return Experiment(
+        method_name="dcgan",
+        method=method,
+        networks={"generator": networks.describe(painter), "critic": networks.describe(critic)},
+        specs=samplers.specs(config, painter, critic, known, method="dcgan"),
+        train=train,
+        jitter=labelled.fitted(config.size, config.output_nc, flip=config.flip),
+        exam=exam,
+        needs_whole_batch=["--gan_mode relativistic"] if config.gan_mode == "relativistic" else [],
+    )
+
+
+def build(arguments: list[str] | None = None) -> tuple[Config, Experiment]:
+    """The configuration and the experiment that a command line means."""
+    config = flags.parse(_preset, arguments, __doc__ or "")
+    return config, experiment(config)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Trains; returns the exit code."""
+    return run.main(lambda: build(arguments))

@@ -1,0 +1,384 @@
+"""The flags that every experiment has, and how a command line is read."""
+
+import dataclasses
+import math
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import optax
+import tyro
+
+from gan_jax import files, generator, schedules
+from gan_jax.data import transforms
+from gan_jax.recipes import pytorch_compat
+from gan_jax.terminal import commandline
+from gan_jax.training import parallel
+
+__all__ = [
+    "Config",
+    "EpochConfig",
+    "ImageConfig",
+    "IterationConfig",
+    "Preset",
+    "SizeFlag",
+    "adam",
+    "parse",
+    "require_at_least",
+    "rmsprop",
+]
+__dir__ = __all__.copy
+
+# Flags that decide what a run says, where it is and when it saves, but not what it computes. Whether dataroot holds
+# the same pictures is told by their fingerprint.
+_FREE_TO_CHANGE = {
+    "checkpoints_dir",
+    "dataroot",
+    "dataroot_lq",
+    "dry_run",
+    "from_epoch",
+    "from_step",
+    "init_critic",
+    "init_generator",
+    "max_dataset_size",
+    "num_threads",
+    "preset",
+    "print_freq",
+    "save_checkpoint_freq",
+    "save_epoch_freq",
+    "save_latest_freq",
+    "stop_signal",
+    "tfds_dir",
+    "val_freq",
+    "vgg_file",
+}
+
+Preset = Annotated[str | None, tyro.conf.Positional]
+
+
+def _read_size(words: list[str]) -> transforms.Size:
+    try:
+        sides = [int(side) for side in words[0].lower().split("x")]
+    except ValueError:
+        sides = []
+    if len(sides) not in (1, 2):
+        raise ValueError(f"got {words[0]}; wanted one whole number, or HEIGHTxWIDTH.")
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
+
+
+SizeFlag = Annotated[
+    transforms.Size,
+    tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="N|HEIGHTxWIDTH",
+        instance_from_str=_read_size,
+        is_instance=lambda value: isinstance(value, int | tuple),
+        str_from_instance=lambda size: [transforms.shown(size)],
+    ),
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The flags that every experiment has; an experiment's own configuration extends them."""
+
+    dataroot: commandline.Place | None = None
+    """Folder of training pictures, or builtin:embedded for the set that the program draws itself."""
+    name: str = "experiment_name"
+    """Name of the run: its folder under checkpoints_dir, and its generator file."""
+    checkpoints_dir: Path = Path("checkpoints")
+    """Where the folders of runs are."""
+    batch_size: int = 1
+    """Images a step, over all devices together."""
+    lr: float = 2e-4
+    """Learning rate of Adam."""
+    beta1: float = 0.5
+    """Adam's decay of the gradient's average."""
+    ema_decay: float | None = None
+    """Export a moving average of the generator with this decay, 0.999 for instance."""
+    statistics_batch: int | None = None
+    """Images that share batch norm statistics: the whole batch unless given; 1 is the paper's pix2pix."""
+    parallel: Literal["jit", "pmap"] = "jit"
+    """jit: one program for the global batch. pmap: one replica a device; needs statistics_batch with batch norm."""
+    seed: int = 0
+    """Chooses the initial weights, the order of the data, the jitter and the dropout."""
+    print_freq: int = 100
+    """Steps between lines of the log."""
+    val_freq: int = 1000
+    """Steps between validations, each with samples of the fixed batch."""
+    save_latest_freq: int = 5000
+    """Steps between checkpoints."""
+    from_step: int | None = None
+    """Go back to this step first, one that the run keeps; what is newer is deleted. Given again, it goes on."""
+    num_threads: int = 4
+    """Threads that read and decode pictures."""
+    max_dataset_size: int | None = None
+    """Use only so many pictures of each split."""
+    serial_batches: bool = False
+    """Take training pictures in the order of their names, not shuffled."""
+    stop_signal: Literal["USR1", "USR2"] | None = None
+    """One more signal that saves and stops the run, as Ctrl-C, SIGTERM and a closed terminal do: USR1 is what Slurm
+    sends with --signal=USR1@90."""
+    dry_run: bool = False
+    """Show the resolved recipe, shapes, parameter counts and memory, run one step, write nothing."""
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self.checkpoints_dir / self.name
+
+    @property
+    def images_per_step(self) -> int:
+        """Training pictures that a step takes: a batch, or several where a step has inner ones."""
+        return self.batch_size
+
+    def steps(self, steps_per_epoch: int) -> int:
+        """Training steps of the whole run."""
+        raise NotImplementedError
+
+    def schedule(self, steps_per_epoch: int) -> optax.Schedule:
+        """The learning rate by step."""
+        raise NotImplementedError
+
+    def keep_every(self, steps_per_epoch: int) -> int | None:
+        """Steps between the checkpoints that stay beside the newest; None where none do."""
+        raise NotImplementedError
+
+    @property
+    def obeys_validation(self) -> bool:
+        """Whether the learning rate falls when validation no longer improves."""
+        return False
+
+    def free_to_change(self, begun: Mapping[str, Any]) -> set[str]:
+        """Flags in which a run that was `begun` with those may go on otherwise."""
+        del begun
+        return set(_FREE_TO_CHANGE)
+
+    def check(self) -> None:
+        """Raises ValueError where a flag holds what no run can have."""
+        for name in ("batch_size", "print_freq", "val_freq", "save_latest_freq", "num_threads"):
+            require_at_least(self, name, 1)
+        for name in ("max_dataset_size", "statistics_batch", "from_step"):
+            if getattr(self, name) is not None:
+                require_at_least(self, name, 1)
+        require_at_least(self, "seed", 0)
+        if self.seed >= 2**32:
+            raise ValueError(f"--seed is {self.seed}; wanted less than 2**32.")
+        if not 0 < self.lr < math.inf:
+            raise ValueError(f"--lr is {self.lr}; wanted a finite number above 0.")
+        for name in ("beta1", "ema_decay"):
+            if getattr(self, name) is not None and not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"--{name} is {getattr(self, name)}; wanted at least 0 and less than 1.")
+        if self.statistics_batch is not None and self.batch_size % self.statistics_batch:
+            raise ValueError(
+                f"--statistics_batch is {self.statistics_batch}; wanted a divisor of --batch_size {self.batch_size}."
+            )
+        longest = f"{self.name}_AtoB_best.safetensors"
+        try:
+            files.require_possible(self.folder / longest)
+        except ValueError as error:
+            raise ValueError(f"--checkpoints_dir or --name: {error}") from None
+        if self.name in ("", ".", "..") or Path(self.name).name != self.name or self.name.endswith(generator.BESIDE):
+            raise ValueError(
+                f"--name is {self.name!r}; wanted the name of one folder, without separators and not ending in "
+                f"{' or '.join(generator.BESIDE)}."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class EpochConfig(Config):
+    """The flags of experiments that count epochs, as pytorch-CycleGAN-and-pix2pix does."""
+
+    n_epochs: int = 100
+    """Epochs at the full learning rate."""
+    n_epochs_decay: int = 100
+    """Epochs after those; with the linear policy the learning rate falls to zero in them."""
+    lr_policy: schedules.Policy = "linear"
+    """How the learning rate changes: plateau lowers it when validation no longer improves."""
+    lr_decay_iters: int = 50
+    """Epochs between the steps of the step policy."""
+    save_epoch_freq: int | None = None
+    """Keep the checkpoint and the generators of every so many epochs, beside the newest."""
+    from_epoch: int | None = None
+    """As from_step, by epoch."""
+
+    def steps(self, steps_per_epoch: int) -> int:
+        """Training steps of the whole run."""
+        return steps_per_epoch * (self.n_epochs + self.n_epochs_decay)
+
+    def schedule(self, steps_per_epoch: int) -> optax.Schedule:
+        """The learning rate by step."""
+        return schedules.learning_rate(
+            self.lr_policy,
+            lr=self.lr,
+            n_epochs=self.n_epochs,
+            n_epochs_decay=self.n_epochs_decay,
+            step_epochs=self.lr_decay_iters,
+            steps_per_epoch=steps_per_epoch,
+        )
+
+    def keep_every(self, steps_per_epoch: int) -> int | None:
+        """Steps between the checkpoints that stay beside the newest; None where none do."""
+        return None if self.save_epoch_freq is None else self.save_epoch_freq * steps_per_epoch
+
+    @property
+    def obeys_validation(self) -> bool:
+        """Whether the learning rate falls when validation no longer improves."""
+        return self.lr_policy == "plateau"
+
+    def free_to_change(self, begun: Mapping[str, Any]) -> set[str]:
+        """Flags in which a run that was `begun` with those may go on otherwise; more epochs, where rates allow it."""
+        free = super().free_to_change(begun)
+        if begun["lr_policy"] == "plateau":
+            free.remove("val_freq")  # it says when the rate may fall
+        # Where the rate of an epoch does not depend on how many there are, their number says only where the run ends.
+        length, longer = begun["n_epochs"] + begun["n_epochs_decay"], self.n_epochs + self.n_epochs_decay
+        grows = schedules.grows(begun["lr_policy"], begun["n_epochs_decay"])
+        if longer > length and grows and schedules.grows(self.lr_policy, self.n_epochs_decay):
+            free |= {"n_epochs", "n_epochs_decay"}
+        return free
+
+    def check(self) -> None:
+        """Raises ValueError where a flag holds what no run can have."""
+        super().check()
+        require_at_least(self, "lr_decay_iters", 1)
+        for name in ("n_epochs", "n_epochs_decay"):
+            require_at_least(self, name, 0)
+        for name in ("save_epoch_freq", "from_epoch"):
+            if getattr(self, name) is not None:
+                require_at_least(self, name, 1)
+        if self.from_epoch is not None and self.from_step is not None:
+            raise ValueError("--from_epoch and --from_step both say where to go on from; give one of them.")
+        if self.n_epochs + self.n_epochs_decay == 0:
+            raise ValueError("--n_epochs and --n_epochs_decay are both 0; wanted at least one epoch.")
+
+
+@dataclasses.dataclass(frozen=True)
+class IterationConfig(Config):
+    """The flags of experiments that count iterations, as BasicSR does."""
+
+    total_iter: int = 100_000
+    """Training steps of the whole run."""
+    milestones: tuple[int, ...] = ()
+    """Steps after which the learning rate is multiplied by gamma."""
+    gamma: float = 0.5
+    """Factor of the milestones."""
+    periods: tuple[int, ...] = ()
+    """Steps of the cosine's periods; the rate starts anew with each. None: no cosine."""
+    eta_min: float = 1e-7
+    """Learning rate at the end of a period."""
+    save_checkpoint_freq: int | None = None
+    """Keep the checkpoint and the generators of every so many steps, beside the newest."""
+
+    def steps(self, steps_per_epoch: int) -> int:
+        """Training steps of the whole run."""
+        del steps_per_epoch
+        return self.total_iter
+
+    def schedule(self, steps_per_epoch: int) -> optax.Schedule:
+        """The learning rate by step."""
+        del steps_per_epoch
+        if self.periods:
+            return schedules.cosine_restarts(self.lr, self.eta_min, self.periods)
+        return schedules.multi_step(self.lr, self.milestones, self.gamma)
+
+    def keep_every(self, steps_per_epoch: int) -> int | None:
+        """Steps between the checkpoints that stay beside the newest; None where none do."""
+        del steps_per_epoch
+        return self.save_checkpoint_freq
+
+    def free_to_change(self, begun: Mapping[str, Any]) -> set[str]:
+        """Flags in which a run that was `begun` with those may go on otherwise; more iterations among them."""
+        longer = self.total_iter > begun["total_iter"]
+        return super().free_to_change(begun) | ({"total_iter"} if longer else set())
+
+    def check(self) -> None:
+        """Raises ValueError where a flag holds what no run can have."""
+        super().check()
+        require_at_least(self, "total_iter", 1)
+        if self.save_checkpoint_freq is not None:
+            require_at_least(self, "save_checkpoint_freq", 1)
+        if self.periods and self.milestones:
+            raise ValueError("--periods and --milestones both say how the learning rate changes; give one of them.")
+        if any(step < 1 for step in self.periods) or sorted(set(self.milestones)) != list(self.milestones):
+            raise ValueError("--periods wants steps of at least 1, and --milestones steps that grow.")
+        if not 0 < self.gamma <= 1 or not 0 <= self.eta_min < self.lr:
+            raise ValueError(
+                f"--gamma is {self.gamma} and --eta_min {self.eta_min}; wanted more than 0 up to 1, and less than --lr."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageConfig(EpochConfig):
+    """The flags of image-to-image experiments: which pictures, and what is done to them before the networks."""
+
+    direction: Literal["AtoB", "BtoA"] = "AtoB"
+    """Which side of a pair is the input."""
+    derive: transforms.Derive | None = None
+    """Make the input from the photograph: dataroot then holds photographs alone."""
+    preprocess: Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"] = "resize_and_crop"
+    """Resize to load_size (or scale to that width) and crop, only one of both, or neither."""
+    load_size: SizeFlag = 286
+    """Side that pictures are resized to before the crop, or the width that they are scaled to."""
+    crop_size: SizeFlag = 256
+    """Side of the training pictures."""
+    no_flip: bool = False
+    """Do not mirror training pictures at random."""
+    input_nc: Literal[1, 3] | None = None
+    """Channels of the input; 1 with --derive grey or edges, 3 otherwise."""
+    output_nc: Literal[1, 3] = 3
+    """Channels of the output."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "derive", transforms.spelled(self.derive))
+
+    def check(self) -> None:
+        """Raises ValueError where a flag holds what no run can have."""
+        super().check()
+        for name in ("load_size", "crop_size"):
+            if min(transforms.height_width(getattr(self, name))) < 1:
+                raise ValueError(f"--{name} is {transforms.shown(getattr(self, name))}; wanted at least 1.")
+
+
+def parse(
+    default: Callable[[str | None], Any],
+    arguments: list[str] | None,
+    description: str,
+    rows: tuple[pytorch_compat.Row, ...] = pytorch_compat.TRAIN,
+) -> Any:
+    """The configuration that a command line means: flags and an optional preset in any order.
+
+    `default(preset)` is the configuration that flags are laid over; its class has a positional `preset`. The flags
+    of pytorch-CycleGAN-and-pix2pix are understood too, as `rows` say; what becomes of those that have no counterpart
+    is printed.
+    """
+    arguments, lines = pytorch_compat.read(sys.argv[1:] if arguments is None else arguments, rows)
+
+    def read(config: Any) -> Any:
+        words = {"program": commandline.program(), "description": description}
+        return commandline.read(type(config), arguments, default=config, **words)
+
+    # The first reading only tells the preset; the second lays the flags over what the preset says.
+    config = read(default(read(default(None)).preset))
+    config.check()
+    print(*lines, sep="\n", end="\n" if lines else "")
+    return config
+
+
+def require_at_least(config: Config, name: str, least: int) -> None:
+    """Raises ValueError where the flag `name` is less than `least`."""
+    if getattr(config, name) < least:
+        raise ValueError(f"--{name} is {getattr(config, name)}; wanted at least {least}.")
+
+
+def adam(config: Config, steps_per_epoch: int, *, beta2: float = 0.999) -> optax.GradientTransformation:
+    """Adam as the flags ask for it, for one network."""
+    tx = optax.adam(config.schedule(steps_per_epoch), b1=config.beta1, b2=beta2, eps=1e-8)
+    return parallel.averaged(tx) if config.parallel == "pmap" else tx
+
+
+def rmsprop(config: Config, steps_per_epoch: int) -> optax.GradientTransformation:
+    """RMSProp at the rate that the flags ask for, as torch has it, for one network."""
+    tx = optax.rmsprop(config.schedule(steps_per_epoch), decay=0.99, eps=1e-8, eps_in_sqrt=False)
+    return parallel.averaged(tx) if config.parallel == "pmap" else tx

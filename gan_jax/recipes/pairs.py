@@ -1,0 +1,138 @@
+"""The pairs of image-to-image experiments: folders, photographs, or the embedded facades with what scores them."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gan_jax import metrics
+from gan_jax.data import seams, sources, transforms
+from gan_jax.data.demo import facades as demo_facades
+from gan_jax.data.pipeline import Source
+from gan_jax.recipes import flags
+from gan_jax.training import translation
+
+EMBEDDED_COUNTS = {"train": 400, "val": 32, "test": 64}
+_ARCHIVES = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
+_ARCHIVED = ("facades", "maps", "edges2shoes", "edges2handbags", "night2day")
+
+
+def is_embedded(config: flags.ImageConfig) -> bool:
+    """Whether the pictures are those that the program draws. Raises ValueError for an ambiguous --dataroot."""
+    assert config.dataroot is not None
+    return sources.builtin(config.dataroot, "embedded") is not None
+
+
+def input_channels(config: flags.ImageConfig) -> int:
+    """Channels of the generator's input."""
+    return config.input_nc or (1 if config.derive in ("grey", "edges") else 3)
+
+
+def open_split(config: flags.ImageConfig, split: str, *, guessed: bool = False) -> Source | None:
+    """The pairs of a split, every header read; None where there is no such split.
+
+    With `guessed` it was not said whether training pictures are pairs side by side or single photographs: they must
+    look as --derive, or its absence, has it. Raises FileNotFoundError and ValueError for data that cannot be used.
+    """
+    channels = input_channels(config)
+    if is_embedded(config):
+        if config.derive or (channels, config.output_nc) != (3, 3):
+            raise ValueError("the embedded facades are pairs in RGB: leave out --derive, --input_nc and --output_nc.")
+        if config.preprocess not in ("resize_and_crop", "crop"):
+            raise ValueError(
+                f"the embedded facades are drawn at the size that is wanted; --preprocess {config.preprocess} is for "
+                "pictures of your own: leave it out."
+            )
+        size = config.load_size if split == "train" else config.crop_size
+        count = min(EMBEDDED_COUNTS[split], config.max_dataset_size or EMBEDDED_COUNTS[split])
+        facades = demo_facades.Facades(split, count, size)
+        return facades if config.direction == "AtoB" else sources.Exchanged(facades)
+    root = Path(str(config.dataroot))
+    if root.name in _ARCHIVED and not root.is_dir():
+        raise FileNotFoundError(f"no folder {root}; unpack {_ARCHIVES}/{root.name}.tar.gz there, or give --dataroot.")
+    pairs = sources.open_pairs(
+        root,
+        split,
+        direction=config.direction,
+        derive=config.derive,
+        limit=config.max_dataset_size,
+        source_channels=channels,
+        target_channels=config.output_nc,
+    )
+    if guessed and split == "train" and pairs is not None and len(pairs.folders) == 1:
+        _require_likeness(pairs, config.derive)
+    if pairs is not None:
+        # Below the crop a picture cannot be cut, below 11 pixels SSIM is not defined.
+        crop = config.crop_size if config.preprocess == "crop" and split != "test" else 11
+        pairs = dataclasses.replace(pairs, notes=(*pairs.notes, *sources.check_headers(pairs, smallest=crop)))
+    return pairs
+
+
+def _require_likeness(opened: sources.Pairs | sources.Photos, derive: str | None) -> None:
+    """Raises ValueError for single photographs that would be cut in halves, and for pairs that would be one picture."""
+    alike = seams.look_like_pairs(seams.sample([opened.paths(i)[0] for i in range(len(opened))]))
+    if alike is False and derive is None:
+        raise ValueError(
+            f"the pictures of {opened.folders[0]} look like single photographs, not like A and B side by side; give "
+            f"--derive {' or '.join(transforms.DERIVE)} to make their inputs of them, or --dataset_mode aligned if "
+            "they are pairs all the same."
+        )
+    if alike and derive is not None:
+        raise ValueError(
+            f"the pictures of {opened.folders[0]} look like A and B side by side, and --derive {derive} makes the "
+            "input of single photographs; leave it out, or give --dataset_mode single if they are photographs all the "
+            "same."
+        )
+
+
+def task(config: flags.ImageConfig, train: Source, val: Source | None, test: Source | None) -> translation.Task:
+    """What the generator translates, what scores it and whom it competes with."""
+    sizes: dict[str, Any] = {"load_size": config.load_size, "crop_size": config.crop_size}
+    labels = label_scores(config, train)
+    return translation.Task(
+        val=val,
+        test=test,
+        still=transforms.centre(config.preprocess, **sizes),
+        whole=transforms.whole(config.preprocess, **sizes),
+        score=functools.partial(translation.score, label_scores=labels),
+        rivals=baselines(config, train),
+        scores_truth=labels is not None,
+    )
+
+
+def baselines(config: flags.ImageConfig, train: Source) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """What the generator must beat, where there is something."""
+    if config.derive:
+        return {f"{config.derive} input": lambda source: _with_channels(source, config.output_nc)}
+    if not _is_drawn(train) or config.direction == "BtoA":
+        return {}
+    lookup = functools.cache(lambda: demo_facades.mean_colour_lookup(train[i] for i in range(len(train))))
+    return {"mean colour of each class": lambda source: demo_facades.paint(source, lookup())}
+
+
+def _is_drawn(train: Source) -> bool:
+    """Whether these are the embedded facades, in either direction."""
+    return isinstance(getattr(train, "pairs", train), demo_facades.Facades)
+
+
+def _with_channels(picture: np.ndarray, channels: int) -> np.ndarray:
+    if picture.shape[-1] == channels:
+        return picture
+    return np.repeat(picture[..., :1], channels, axis=-1) if channels == 3 else transforms.grey(picture)
+
+
+def label_scores(config: flags.ImageConfig, train: Source) -> translation.LabelScores | None:
+    """Classes read back from painted photos, or from painted label maps, against the true label maps."""
+    if not _is_drawn(train):
+        return None
+
+    def scores(outputs: np.ndarray, targets: np.ndarray, sources: np.ndarray) -> dict[str, float]:
+        to_photos = config.direction == "AtoB"
+        found = (demo_facades.decode_labels if to_photos else demo_facades.colours_to_labels)(outputs)
+        wanted = demo_facades.colours_to_labels(sources if to_photos else targets)
+        return {k: float(v) for k, v in metrics.label_map_scores(found, wanted, len(demo_facades.CLASSES)).items()}
+
+    return scores

@@ -1,0 +1,186 @@
+r"""pix2pix on a folder of pairs, on photographs, or on the embedded facades.
+
+    python -m experiments.pix2pix demo
+    python -m experiments.pix2pix --dataroot datasets/facades --name facades --direction BtoA
+    python -m experiments.pix2pix --dataroot datasets/photos --derive grey --preprocess crop --crop_size 64
+    python -m experiments.pix2pix ablate
+    python -m experiments.pix2pix upscale
+
+The defaults are those of pytorch-CycleGAN-and-pix2pix, whose command lines work as they stand. PRESET `demo` trains on
+the embedded data in minutes on two CPU cores; facades, edges2shoes, edges2handbags, maps, cityscapes, day2night and
+colorize are the paper's; `ablate` runs the paper's ablations at the demo's scale and prints its tables; `upscale`
+compares pix2pix with bicubic, SRResNet and SRGAN as a super-resolver of photographs.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from gan_jax import networks
+from gan_jax.data import transforms
+from gan_jax.data.pipeline import Source
+from gan_jax.methods.pix2pix import pix2pix
+from gan_jax.recipes import flags, games, pairs, pix2pix_ablation, pix2pix_upscale, translators
+from gan_jax.training import run, translation
+from gan_jax.training.experiment import Experiment
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(translators.Config):
+    """pix2pix's own flags."""
+
+    preset: flags.Preset = None
+    """demo: the embedded facades, minutes on two CPU cores. ablate: the paper's tables. upscale: pix2pix beside SRGAN.
+    Or a data set of the paper."""
+    dataset_mode: Literal["aligned", "single"] | None = None
+    """aligned: pairs. single: photographs, with --derive. Said by --derive unless given, and the pictures are looked
+    at before the first step."""
+    unconditional: bool = False
+    """Hide the input from the critic: the paper's GAN instead of its cGAN."""
+    lambda_L1: float = 100.0  # noqa: N815 - the incumbent's flag
+    """Weight of the L1 loss."""
+    lambda_L2: float = 0.0  # noqa: N815 - beside lambda_L1
+    """Weight of the L2 loss."""
+
+    def free_to_change(self, begun: Mapping[str, Any]) -> set[str]:
+        """Flags in which a run that was `begun` with those may go on otherwise; --derive says what is computed."""
+        return super().free_to_change(begun) | {"dataset_mode"}
+
+    def check(self) -> None:
+        """Raises ValueError where a flag holds what no run can have."""
+        super().check()
+        if self.dataset_mode == "aligned" and self.derive:
+            raise ValueError(
+                f"--dataset_mode aligned reads pairs, and --derive {self.derive} makes the input of single "
+                "photographs; leave out one of them."
+            )
+        if self.dataset_mode == "single" and not self.derive:
+            raise ValueError(
+                f"--dataset_mode single wants --derive {' or '.join(transforms.DERIVE)}, which makes the inputs; "
+                "single pictures are translated by gan-jax translate RUN INPUT OUTPUT."
+            )
+        for name in ("lambda_L1", "lambda_L2"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"--{name} is {getattr(self, name)}; wanted a finite number of at least 0.")
+        if self.gan_mode == "none" and self.lambda_L1 == self.lambda_L2 == 0:
+            raise ValueError("--gan_mode none with --lambda_L1 0 and --lambda_L2 0 leaves no loss; give one of them.")
+
+
+def _paper(name: str, **fields: Any) -> Config:
+    """A run as in the paper's section 6.2: the rate stays constant."""
+    common = {"preset": name, "name": name, "dataroot": f"datasets/{name}", "lr_policy": "constant"}
+    return Config(**{**common, "n_epochs_decay": 0, **fields})
+
+
+_DEMO = Config(
+    preset="demo",
+    dataroot="builtin:embedded",
+    name="demo",
+    load_size=128,
+    crop_size=128,
+    no_flip=True,
+    ngf=16,
+    ndf=16,
+    n_epochs=2,
+    n_epochs_decay=2,
+    val_freq=400,
+    save_latest_freq=400,
+)
+PRESETS = {
+    "demo": _DEMO,
+    "ablate": dataclasses.replace(_DEMO, preset="ablate", name="ablation", n_epochs=1, n_epochs_decay=1),
+    "upscale": Config(
+        preset="upscale",
+        dataroot="builtin:photos",
+        name="upscale",
+        preprocess="crop",
+        crop_size=64,
+        batch_size=8,
+        ngf=32,
+        ndf=32,
+        no_dropout=True,
+        n_epochs=250,
+        n_epochs_decay=250,
+        val_freq=250,
+        save_latest_freq=250,
+    ),
+    "facades": _paper("facades", direction="BtoA", n_epochs=200),
+    "cityscapes": _paper("cityscapes", direction="BtoA", n_epochs=200),
+    "maps": _paper("maps", n_epochs=200),
+    "edges2shoes": _paper("edges2shoes", n_epochs=15, batch_size=4),
+    "edges2handbags": _paper("edges2handbags", n_epochs=15, batch_size=4),
+    "day2night": _paper("day2night", dataroot="datasets/night2day", direction="BtoA", n_epochs=17, batch_size=4),
+    # Mirrored but not jittered.
+    "colorize": _paper("colorize", dataroot="datasets/photos", derive="grey", load_size=256, n_epochs=6, batch_size=4),
+}
+
+
+def _preset(name: str | None) -> Config:
+    if name is not None and name not in PRESETS:
+        raise ValueError(f"no preset is called {name}; there is {', '.join(PRESETS)}.")
+    return PRESETS[name] if name else Config()
+
+
+def _open_split(config: Config, split: str) -> Source | None:
+    return pairs.open_split(config, split, guessed=config.dataset_mode is None)
+
+
+def experiment(config: Config, open_split: Callable[[Config, str], Source | None] = _open_split) -> Experiment:
+    """The experiment that a configuration means, on the pairs that `open_split` opens."""
+    if config.dataroot is None:
+        raise ValueError(f"no training pictures: give --dataroot FOLDER, or a preset ({', '.join(PRESETS)}).")
+    train, val, test = (open_split(config, split) for split in ("train", "val", "test"))
+    assert train is not None  # only val and test may be missing
+    painter, critic = translators.generator_module(config, config.output_nc), translators.critic_module(config)
+    per_epoch = run.steps_per_epoch(config, len(train))
+    method = pix2pix(
+        translators.network(config, painter, "generator", translators.fresh(config, painter)),
+        translators.network(config, critic, "critic", translators.fresh(config, critic)),
+        generator_tx=flags.adam(config, per_epoch),
+        critic_tx=translators.critic_tx(config, per_epoch),
+        adversarial=games.GAN_MODES[config.gan_mode],
+        l1_weight=config.lambda_L1,
+        l2_weight=config.lambda_L2,
+        conditional=not config.unconditional,
+        penalty_weight=config.penalty_weight,
+        ema_decay=config.ema_decay,
+    )
+    specs = {"generator": translators.generator_spec(painter, pairs.input_channels(config), method="pix2pix")}
+    if config.gan_mode != "none":
+        judged = config.output_nc + (0 if config.unconditional else pairs.input_channels(config))
+        specs["critic"] = translators.critic_spec(critic, judged, method="pix2pix")
+    sizes: dict[str, Any] = {"load_size": config.load_size, "crop_size": config.crop_size}
+    return Experiment(
+        method_name="pix2pix",
+        method=method,
+        networks={
+            "generator": networks.describe(painter),
+            "critic": networks.describe(critic) | {"receptive_field": networks.receptive_field(critic)},
+        },
+        specs=specs,
+        train=train,
+        jitter=transforms.jitter(config.preprocess, **sizes, flip=not config.no_flip, multiple=painter.size_multiple),
+        exam=translation.Translations({"generator": pairs.task(config, train, val, test)}),
+        needs_whole_batch=["--gan_mode relativistic"] if config.gan_mode == "relativistic" else [],
+    )
+
+
+def build(arguments: list[str] | None = None) -> tuple[Config, Experiment]:
+    """The configuration and the experiment that a command line means."""
+    config = flags.parse(_preset, arguments, __doc__ or "")
+    return config, experiment(config)
+
+
+def _run(arguments: list[str] | None) -> int:
+    config = flags.parse(_preset, arguments, __doc__ or "")
+    if config.preset == "ablate":
+        return pix2pix_ablation.ablate(config, experiment)
+    if config.preset == "upscale":
+        return pix2pix_upscale.upscale(config, experiment)
+    return run.execute(config, experiment(config))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Trains, or runs the ablations; returns the exit code."""
+    return run.guarded(lambda: _run(arguments))

@@ -1,0 +1,111 @@
+"""pix2pix as a super-resolver, beside bicubic, SRResNet and SRGAN: one table and one picture.
+
+pix2pix takes the low resolution enlarged by bicubic for its input. All learn from the same photographs, and are scored
+on others by the protocol of super-resolution.
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gan_jax import evaluate, generator, infer
+from gan_jax.data import pictures
+from gan_jax.data import super_resolution as data
+from gan_jax.data.pipeline import Source
+from gan_jax.recipes import srgan, super_resolution
+from gan_jax.recipes.flags import ImageConfig
+from gan_jax.training import run, translation
+from gan_jax.training.experiment import Experiment
+
+_DETAIL = 96  # side of what the picture shows of each photograph
+
+
+def upscale(config: ImageConfig, experiment: Callable[..., Experiment]) -> int:
+    """Trains SRResNet, SRGAN and pix2pix below the folder of `config`, and compares them; returns the exit code.
+
+    A run that is finished is not run again.
+    """
+    theirs = dataclasses.replace(
+        srgan.PRESETS["demo"],
+        preset="demo",
+        name="super_resolution",
+        checkpoints_dir=config.folder,
+        dataroot=config.dataroot,
+        seed=config.seed,
+    )
+    ours = dataclasses.replace(config, name="pix2pix", checkpoints_dir=config.folder)
+    ours.check()
+    if config.dry_run:
+        return run.execute(ours, experiment(ours, open_split=opener(theirs)))
+    code = srgan.train(theirs) or run.execute(ours, experiment(ours, open_split=opener(theirs)))
+    if code:
+        return code
+    folders = {"SRResNet": theirs.folder / "srresnet", "SRGAN": theirs.folder / "srgan", "pix2pix": ours.folder}
+    table = compare(theirs, folders, config.folder / "comparison.png")
+    translation.write_json(config.folder / "comparison.json", table)
+    print(f"\n{as_markdown(table)}\n{json.dumps(table['protocol'])}\npicture: {config.folder / 'comparison.png'}")
+    return 0
+
+
+def opener(config: super_resolution.Config) -> Callable[[Any, str], Source | None]:
+    """Opens the photographs of super-resolution as pairs for image-to-image networks."""
+
+    def open_split(_: Any, split: str) -> Source | None:
+        photographs = super_resolution.open_split(config, split)
+        return None if photographs is None else data.Enlarged(photographs, config.scale, blurred(config))
+
+    return open_split
+
+
+def blurred(config: super_resolution.Config) -> data.Shrink:
+    """A photograph uint8 [H, W, C] shrunk, and enlarged again by bicubic."""
+    shrink = super_resolution.shrink(config)
+    return lambda photo: super_resolution.enlarge(shrink(photo), config.scale)
+
+
+def compare(config: super_resolution.Config, folders: Mapping[str, Path], picture: Path) -> dict[str, Any]:
+    """The scores of the runs in `folders` and of bicubic on the test photographs; their details go to `picture`."""
+    test = super_resolution.open_split(config, "test")
+    assert test is not None
+    whole = data.whole(config.scale, super_resolution.shrink(config))
+    pairs = [whole(test[i], np.random.default_rng(0)) for i in range(len(test))]
+    sources, targets = ([pair[name] for pair in pairs] for name in ("source", "target"))
+    made: dict[str, Sequence[np.ndarray]] = {"bicubic": [super_resolution.enlarge(s, config.scale) for s in sources]}
+    for name, folder in folders.items():
+        model = generator.load(folder)
+        inputs = sources if model.spec.scale == config.scale else made["bicubic"]
+        made[name] = [infer.translate(model, source) for source in inputs]
+        if model.spec.norm == "image" and model.variables["stats"]:
+            # Trained with the statistics of a batch, it does better with their average than with one picture's.
+            running = infer.with_options(model, norm="running")
+            made[f"{name}, running statistics"] = [infer.translate(running, source) for source in inputs]
+    score = super_resolution.scores(config.scale)
+    rows = [{"name": name, **score(images, targets, sources)} for name, images in made.items()]
+    pictures.save(picture, _details([*made.values(), targets]))
+    protocol = super_resolution.protocol(config.scale)
+    return {"protocol": f"{protocol.name}: {protocol.description}", "scale": config.scale, "rows": rows}
+
+
+def _details(columns: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
+    """The middle of each photograph, a row each: a column for each maker, enlarged by repetition."""
+    rows = []
+    for images in zip(*columns, strict=True):
+        height, width = images[0].shape[:2]
+        top, left = (max(0, (side - _DETAIL) // 2) for side in (height, width))
+        rows.append(np.concatenate([image[top : top + _DETAIL, left : left + _DETAIL] for image in images], axis=1))
+    return np.concatenate(rows).repeat(2, axis=0).repeat(2, axis=1)
+
+
+def as_markdown(table: Mapping[str, Any]) -> str:
+    """The table for a terminal and for documents."""
+    names = [name for name in table["rows"][0] if name != "name"]
+    lines = [f"| x{table['scale']} | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
+    for row in table["rows"]:
+        cells = [evaluate.json_number(row[name]) for name in names]
+        shown = " | ".join(cell if isinstance(cell, str) else f"{cell:.4f}" for cell in cells)
+        lines.append(f"| {row['name']} | {shown} |")
+    return "\n".join(lines)

@@ -1,0 +1,140 @@
+"""The pictures and the networks of experiments that make pictures from latents, and their flags."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from gan_jax import networks
+from gan_jax.data import labelled, seams, sources, tfds_source
+from gan_jax.data.demo.shapes import Shapes
+from gan_jax.data.labelled import Labelled
+from gan_jax.generator import GeneratorSpec
+from gan_jax.recipes import flags
+from gan_jax.terminal import commandline
+from gan_jax.training.samples import Samples
+
+EMBEDDED_COUNTS = {"train": 4000, "val": 500, "test": 500}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(flags.EpochConfig):
+    """The flags of a generator from latents to pictures and of its critic."""
+
+    dataroot: commandline.Place | None = None
+    """Folder of training pictures, one folder a class if they have classes; "tfds:mnist" for a data set that
+    TensorFlow Datasets prepared; or builtin:embedded for the shapes that the program draws itself."""
+    batch_size: int = 64
+    """Images a step, over all devices together."""
+    n_epochs: int = 25
+    """Epochs at the full learning rate."""
+    n_epochs_decay: int = 0
+    """Epochs after those; with the linear policy the learning rate falls to zero in them."""
+    lr_policy: Literal["linear", "constant", "step", "cosine", "plateau"] = "constant"
+    """How the learning rate changes: plateau lowers it when validation no longer improves."""
+    size: int = 64
+    """Side of the pictures: a power of two, 32 to 128 for instance. Others are cut to squares and resized."""
+    output_nc: Literal[1, 3] = 3
+    """Channels of the pictures."""
+    flip: bool = False
+    """Mirror training pictures at random."""
+    conditional: bool = False
+    """Make pictures of a wanted class: both networks are given the labels."""
+    nz: int = 100
+    """Numbers in a latent."""
+    latent: Literal["normal", "uniform"] = "normal"
+    """What latents are drawn from: N(0, 1), or the paper's [-1, 1)."""
+    ngf: int = 64
+    """Width of the generator's last hidden layer; it doubles with every layer before it."""
+    ndf: int = 64
+    """Width of the critic's first layer; it doubles with every layer after it."""
+    norm: Literal["batch", "instance", "none"] = "batch"
+    """Norm of the generator, and of the critic unless another is said."""
+    classifier_steps: int = 400
+    """Steps of the classifier that scores samples, where the pictures have labels."""
+    tfds_dir: Path | None = None
+    """Where TensorFlow Datasets are, ~/tensorflow_datasets unless given."""
+
+    def check(self) -> None:
+        """Raises ValueError where a flag holds what no run can have."""
+        super().check()
+        for name in ("nz", "ngf", "ndf", "classifier_steps"):
+            flags.require_at_least(self, name, 1)
+        if self.size < 8 or self.size & (self.size - 1):
+            raise ValueError(f"--size is {self.size}; wanted a power of two of at least 8: 32, 64 or 128.")
+
+
+def open_split(config: Config, split: str) -> Labelled | None:
+    """The pictures of a split; None where there is no such split.
+
+    Raises FileNotFoundError and ValueError for data that cannot be used.
+    """
+    root = config.dataroot
+    if root is None:
+        raise ValueError("no training pictures: give --dataroot FOLDER, or a preset.")
+    named = sources.builtin(root, "embedded", "tfds:")
+    if named == "embedded":
+        count = min(EMBEDDED_COUNTS[split], config.max_dataset_size or EMBEDDED_COUNTS[split])
+        return Shapes(split, count, config.size)
+    if named is not None:
+        name = named.removeprefix("tfds:")
+        return tfds_source.Prepared(name, split, folder=config.tfds_dir, limit=config.max_dataset_size)
+    found = labelled.open_folder(Path(root), split, channels=config.output_nc, limit=config.max_dataset_size)
+    if found is not None:
+        paths = [found.paths(i)[0] for i in range(len(found))] if split == "train" else []
+        notes = (*found.notes, *sources.check_headers(found), *seams.notes(found.folders[0], paths))
+        found = dataclasses.replace(found, notes=notes)
+    return found
+
+
+def classes(config: Config, train: Labelled) -> tuple[str, ...]:
+    """The classes that the networks are told; none unless conditional. Raises ValueError where pictures have none."""
+    if config.conditional and not train.classes:
+        raise ValueError(
+            f"--conditional wants pictures with labels, and {config.dataroot} has no folder for each class; leave it "
+            "out, or sort the pictures."
+        )
+    return train.classes if config.conditional else ()
+
+
+def generator_module(config: Config, known: Sequence[str]) -> Any:
+    """The generator's module."""
+    return networks.DCGANGenerator(
+        config.output_nc, config.size, config.ngf, config.norm, len(known), config.statistics_batch
+    )
+
+
+def critic_module(config: Config, known: Sequence[str], norm: Any) -> Any:
+    """The critic's module."""
+    return networks.DCGANCritic(config.size, config.ndf, norm, len(known), config.statistics_batch)
+
+
+def specs(
+    config: Config, generator: Any, critic: Any, known: tuple[str, ...], *, method: str
+) -> dict[str, GeneratorSpec]:
+    """What the files of the generator and the critic say."""
+    common: dict[str, Any] = {"method": method, "norm": "running", "dropout": False}
+    return {
+        "generator": GeneratorSpec(
+            networks.describe(generator),
+            config.nz,
+            config.output_nc,
+            **common,
+            latent=config.latent,
+            classes=known or None,
+        ),
+        "critic": GeneratorSpec(networks.describe(critic), config.output_nc, 1, **common, kind="critic"),
+    }
+
+
+def splits(config: Config) -> tuple[Labelled, Samples]:
+    """The training pictures and the exam."""
+    train, val, test = (open_split(config, split) for split in ("train", "val", "test"))
+    assert train is not None  # only val and test may be missing
+    if config.obeys_validation and not (train.classes and val):
+        raise ValueError(
+            "--lr_policy plateau watches scores, which need validation pictures with labels; take another policy."
+        )
+    still = labelled.fitted(config.size, config.output_nc, flip=False)
+    exam = Samples(train, val, test, still, config.folder / "classifier", config.classifier_steps)
+    return train, exam

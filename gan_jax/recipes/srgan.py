@@ -1,0 +1,358 @@
+r"""Super-resolution: SRResNet, and SRGAN that goes on from it.
+
+    python -m experiments.srgan demo
+    python -m experiments.srgan srresnet-paper --dataroot datasets/DIV2K
+    python -m experiments.srgan srgan-paper --dataroot datasets/DIV2K --vgg_file vgg19-dcbb9e9d.pth \
+        --init_generator checkpoints/srresnet-paper
+
+Stage 1 trains the generator for pixels alone, stage 2 against a critic and for the features of a trained VGG; `--stage
+both` does one after the other. Low resolution is made of the photographs inside the step. PRESET `demo` takes minutes
+on two CPU cores; srresnet-paper, srgan-paper, srresnet-basicsr and srgan-basicsr are the published settings.
+"""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+from gan_jax import degrade, losses, networks, perceptual
+from gan_jax.data import super_resolution as data
+from gan_jax.generator import GeneratorSpec
+from gan_jax.method import clipped
+from gan_jax.methods.srgan import srgan
+from gan_jax.methods.srresnet import srresnet
+from gan_jax.networks import layers
+from gan_jax.recipes import flags, games, super_resolution, translators
+from gan_jax.training import run, translation
+from gan_jax.training.experiment import Experiment
+
+PIXEL_LOSSES = {"l1": losses.l1, "l2": losses.l2, "charbonnier": losses.charbonnier}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(super_resolution.Config):
+    """The flags of SRResNet and SRGAN."""
+
+    preset: flags.Preset = None
+    """demo: photographs, minutes on two CPU cores. Or a published recipe."""
+    stage: Literal["srresnet", "srgan", "both"] = "srresnet"
+    """srresnet: pixels alone. srgan: critic and content, from --init_generator. both: one after the other."""
+    netG: Literal["srresnet", "msrresnet"] = "srresnet"  # noqa: N815 - as in the other experiments
+    """Generator: the paper's with batch norm, or BasicSR's without."""
+    netD: Literal["srgan", "srgan_pool", "vggstyle"] = "srgan"  # noqa: N815
+    """Critic: the paper's for crops of gt_size, the same without dense layers, or BasicSR's for 128 or 256."""
+    num_block: int = 16
+    """Residual blocks of the generator."""
+    num_feat: int = 64
+    """Width of the generator."""
+    num_feat_d: int = 64
+    """Width of the critic's first layer."""
+    upsample: layers.EnlargementName = "pixel_shuffle"
+    """How the generator enlarges feature maps."""
+    icnr: bool = False
+    """Start pixel shuffle as nearest-neighbour enlargement, which leaves no checkerboards."""
+    spectral_norm: bool = False
+    """Divide the critic's kernels by their largest singular value."""
+    dtype: layers.DTypeName = "float32"
+    """Arithmetic of both networks; parameters, statistics and outputs are float32 in any case."""
+    pixel_loss: Literal["l1", "l2", "charbonnier"] = "l2"
+    """Distance of stage 1, and of stage 2's pixel term."""
+    tv_weight: float = 0.0
+    """Weight of total variation."""
+    content: Literal["vgg19", "vgg16", "none"] = "vgg19"
+    """Network of the content loss; VGG16 comes with the `perceptual` extra, VGG19 from --vgg_file."""
+    content_layers: tuple[str, ...] = ("relu5_4",)
+    """Layers that are compared: relu after, conv before the activation."""
+    content_distance: Literal["l1", "l2"] = "l2"
+    """Distance of features."""
+    content_scale: float = 1 / 12.75
+    """Factor of the features."""
+    content_weight: float = 1.0
+    """Weight of the content loss."""
+    vgg_file: Path | None = None
+    """torchvision's weights of the content network."""
+    gan_mode: Literal["vanilla", "lsgan", "hinge", "relativistic", "wasserstein", "wgangp", "none"] = "vanilla"
+    """Adversarial loss of stage 2: wasserstein clips the critic's weights, wgangp penalises its gradient, which needs
+    another --norm_d than batch; none trains for content alone."""
+    clip: float = 0.01
+    """With --gan_mode wasserstein: the largest weight of the critic."""
+    lambda_gp: float = 10.0
+    """With --gan_mode wgangp: weight of the gradient penalty."""
+    norm_d: Literal["batch", "instance", "layer", "none"] = "batch"
+    """Norm of the critics srgan and srgan_pool."""
+    gan_weight: float = 1e-3
+    """Weight of the adversarial loss."""
+    pixel_weight: float = 0.0
+    """Weight of the pixel loss in stage 2."""
+    gan_iter: int = 100_000
+    """With --stage both, the steps of stage 2."""
+    gan_lr: float = 1e-4
+    """With --stage both, the learning rate of stage 2."""
+    gan_milestones: tuple[int, ...] = ()
+    """With --stage both, the --milestones of stage 2."""
+    gan_gamma: float = 0.5
+    """With --stage both, the --gamma of stage 2."""
+    beta2: float = 0.999
+    """Adam's decay of the squared gradient's average."""
+    init_generator: Path | None = None
+    """Start from the generator in this file, or from the last one of this run's folder."""
+    init_critic: Path | None = None
+    """Start from the critic in this file."""
+
+    def check(self) -> None:
+        """Raises ValueError where a flag holds what no run can have."""
+        super().check()
+        for name in ("num_block", "num_feat", "num_feat_d", "gan_iter"):
+            flags.require_at_least(self, name, 1)
+        for name in ("tv_weight", "content_scale", "content_weight", "gan_weight", "pixel_weight"):
+            flags.require_at_least(self, name, 0)
+        for name in ("clip", "lambda_gp"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"--{name} is {getattr(self, name)}; wanted a finite number above 0.")
+        if self.netD == "vggstyle" and self.norm_d != "batch":
+            raise ValueError(f"--netD vggstyle has batch norm; leave out --norm_d {self.norm_d}, or take --netD srgan.")
+        if self.gan_mode == "wgangp" and self.norm_d == "batch":
+            raise ValueError(
+                "--gan_mode wgangp penalises the critic's gradient at each image alone, and batch norm mixes images; "
+                "give --norm_d instance, layer or none."
+            )
+        if self.netD == "vggstyle" and self.gt_size not in (128, 256) and self.stage != "srresnet":
+            raise ValueError(
+                f"--netD vggstyle judges crops of 128 or 256; --gt_size is {self.gt_size}: take --netD srgan_pool."
+            )
+        if self.stage == "both" and self.from_step is not None:
+            raise ValueError(
+                "--from_step goes back in one run, and --stage both makes two; give the stage's own command."
+            )
+        if self.stage == "both" and (self.preset or "").startswith("srgan-"):
+            instead = str(self.preset).replace("srgan-", "srresnet-")
+            raise ValueError(f"{self.preset} is the second stage alone; both are {instead} --stage both.")
+        if self.gan_mode == "none" and self.content == "none" and not self.pixel_weight and self.stage != "srresnet":
+            raise ValueError("--gan_mode none, --content none and --pixel_weight 0 leave no loss; give one of them.")
+
+
+def _second(config: Config) -> Config:
+    """Stage 2 of a configuration of both."""
+    return dataclasses.replace(
+        config,
+        stage="srgan",
+        total_iter=config.gan_iter,
+        lr=config.gan_lr,
+        milestones=config.gan_milestones,
+        gamma=config.gan_gamma,
+        periods=(),
+    )
+
+
+# Those of the first stage, with what `--stage both` takes for the second.
+_PAPER = Config(
+    batch_size=16,
+    gt_size=96,
+    lr=1e-4,
+    beta1=0.9,
+    total_iter=1_000_000,
+    gan_iter=200_000,
+    gan_milestones=(100_000,),
+    gan_gamma=0.1,
+    val_freq=5000,
+)
+_BASICSR = dataclasses.replace(
+    _PAPER,
+    netG="msrresnet",
+    netD="vggstyle",
+    gt_size=128,
+    lr=2e-4,
+    beta2=0.99,
+    periods=(250_000,) * 4,
+    ema_decay=0.999,
+    gan_iter=400_000,
+    gan_milestones=(50_000, 100_000, 200_000, 300_000),
+    gan_gamma=0.5,
+    content_layers=("conv5_4",),
+    content_distance="l1",
+    content_scale=1.0,
+    pixel_loss="l1",
+    pixel_weight=1e-2,
+    gan_weight=5e-3,
+)
+PRESETS = {
+    "demo": Config(
+        stage="both",
+        dataroot="builtin:photos",
+        scale=2,
+        gt_size=64,
+        batch_size=8,
+        netG="msrresnet",
+        netD="srgan_pool",
+        num_block=4,
+        num_feat=32,
+        num_feat_d=16,
+        pixel_loss="l1",
+        lr=1e-3,
+        beta1=0.9,
+        total_iter=800,
+        gan_iter=300,
+        gan_lr=2e-4,
+        content="vgg16",
+        content_layers=("relu2_2", "relu3_3"),
+        content_scale=1.0,
+        content_weight=0.01,
+        pixel_weight=1.0,
+        gan_weight=1e-3,
+        val_freq=200,
+        save_latest_freq=200,
+    ),
+    "srresnet-paper": _PAPER,
+    "srgan-paper": _second(_PAPER),
+    "srresnet-basicsr": _BASICSR,
+    "srgan-basicsr": _second(_BASICSR),
+}
+
+
+def _preset(name: str | None) -> Config:
+    if name is not None and name not in PRESETS:
+        raise ValueError(f"no preset is called {name}; there is {', '.join(PRESETS)}.")
+    if name is None:
+        return Config()
+    # checkpoints/demo is pix2pix's.
+    return dataclasses.replace(PRESETS[name], preset=name, name="demo_srgan" if name == "demo" else name)
+
+
+def _generator(config: Config) -> Any:
+    sizes = {"scale": config.scale, "blocks": config.num_block, "width": config.num_feat}
+    fields: dict[str, Any] = {**sizes, "upsample": config.upsample, "icnr": config.icnr, "dtype": config.dtype}
+    if config.netG == "msrresnet":
+        return networks.MSRResNet(**fields)
+    return networks.SRResNet(config.channels, statistics_batch=config.statistics_batch, **fields)
+
+
+def _critic(config: Config) -> Any:
+    fields: dict[str, Any] = {
+        "size": config.gt_size,
+        "width": config.num_feat_d,
+        "statistics_batch": config.statistics_batch,
+        "spectral_norm": config.spectral_norm,
+        "dtype": config.dtype,
+    }
+    if config.netD == "vggstyle":
+        return networks.VGGStyleCritic(**fields)
+    head: Literal["pool", "dense"] = "pool" if config.netD == "srgan_pool" else "dense"
+    return networks.SRGANCritic(head=head, norm=config.norm_d, **fields)
+
+
+def _content(config: Config) -> Any:
+    """The trained network of the content loss, where there is one."""
+    if config.content == "none":
+        return None
+    return perceptual.content_features(config.content, config.content_layers, path=config.vgg_file)
+
+
+def experiment(config: Config) -> Experiment:
+    """The experiment that a configuration of one stage means."""
+    train, val, test = (super_resolution.open_split(config, split) for split in ("train", "val", "test"))
+    assert train is not None  # only val and test may be missing
+    painter = _generator(config)
+    ranges: dict[str, Any] = {"input_range": (0.0, 1.0), "output_range": (-1.0, 1.0)}
+    if config.netG == "msrresnet":
+        ranges["output_range"] = (0.0, 1.0)
+    made = super_resolution.degradation(config)
+    tx = flags.adam(config, 1, beta2=config.beta2)
+    common: dict[str, Any] = {
+        "generator_tx": tx,
+        "degrade": made,
+        "tv_weight": config.tv_weight,
+        "ema_decay": config.ema_decay,
+        **ranges,
+    }
+    spec = GeneratorSpec(
+        architecture=networks.describe(painter),
+        in_channels=config.channels,
+        out_channels=config.channels,
+        method=config.stage,
+        norm="running",
+        dropout=False,
+        size_multiple=painter.size_multiple,
+        scale=config.scale,
+        degradation=degrade.describe(made) if super_resolution.makes_low(config) else None,
+        **ranges,
+    )
+    generator = translators.network(config, painter, "generator", networks.from_linen(painter))
+    described, specs = {"generator": networks.describe(painter)}, {"generator": spec}
+    if config.stage == "srresnet":
+        method = srresnet(generator, loss=PIXEL_LOSSES[config.pixel_loss], **common)
+    else:
+        judge = _critic(config)
+        described["critic"] = networks.describe(judge)
+        if config.gan_mode != "none":
+            specs["critic"] = translators.critic_spec(judge, config.channels, method=config.stage)
+        content, trained = None, _content(config)
+        if trained is not None:
+            content = networks.starting_from(networks.from_linen(trained.module), **trained.variables)
+            described["content"] = {**networks.describe(trained.module), "digest": trained.digest}
+        method = srgan(
+            generator,
+            translators.network(config, judge, "critic", networks.from_linen(judge)),
+            critic_tx=clipped(tx, config.clip) if config.gan_mode == "wasserstein" else tx,
+            content=content,
+            content_weight=config.content_weight,
+            content_distance=config.content_distance,
+            content_scale=config.content_scale,
+            pixel_loss=PIXEL_LOSSES[config.pixel_loss],
+            pixel_weight=config.pixel_weight,
+            adversarial=games.GAN_MODES[config.gan_mode],
+            adversarial_weight=config.gan_weight,
+            penalty_weight=config.lambda_gp if config.gan_mode == "wgangp" else 0.0,
+            **common,
+        )
+    protocol = super_resolution.protocol(config.scale)
+    return Experiment(
+        method_name=config.stage,
+        method=method,
+        networks=described,
+        specs=specs,
+        train=train,
+        jitter=data.crop(config.gt_size, config.scale, flip=not config.no_flip),
+        exam=translation.Translations(
+            {"generator": super_resolution.task(config, val, test)},
+            protocol=f"{protocol.name}: {protocol.description}",
+            best="psnr" if config.stage == "srresnet" else "lpips",
+        ),
+        needs_whole_batch=["--gan_mode relativistic"] if config.gan_mode == "relativistic" else [],
+    )
+
+
+def stages(config: Config) -> list[Config]:
+    """The runs of a configuration: itself, or two below its folder, of which the second starts from the first."""
+    if config.stage != "both":
+        return [config]
+    first = dataclasses.replace(config, stage="srresnet", name="srresnet", checkpoints_dir=config.folder)
+    # A dry run has not written the first.
+    second = dataclasses.replace(_second(first), name="srgan", init_generator=None if config.dry_run else first.folder)
+    return [first, second]
+
+
+def build(arguments: list[str] | None = None) -> tuple[Config, Experiment]:
+    """The configuration and the experiment that a command line of one stage means."""
+    config = flags.parse(_preset, arguments, __doc__ or "")
+    return config, experiment(config)
+
+
+def train(config: Config) -> int:
+    """Trains all stages; returns the exit code."""
+    config.check()
+    if config.stage == "both":
+        _content(config)  # what it lacks is said now, not after the first stage
+    for stage in stages(config):
+        if config.stage == "both":
+            print(f"\nstage {stage.stage}")
+        elif stage.init_generator is None and stage.stage == "srgan":
+            print("starting SRGAN from nothing: the paper starts from SRResNet, --init_generator FILE.")
+        code = run.execute(stage, experiment(stage))
+        if code:
+            return code
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Trains; returns the exit code."""
+    return run.guarded(lambda: train(flags.parse(_preset, arguments, __doc__ or "")))

@@ -1,0 +1,195 @@
+"""The pictures of super-resolution experiments, what makes low resolution of them, and what scores the result."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from gan_jax import degrade, evaluate, image, perceptual
+from gan_jax.data import seams, sources, super_resolution, tfds_source, transforms
+from gan_jax.data.pipeline import Source
+from gan_jax.recipes import flags
+from gan_jax.terminal import commandline
+from gan_jax.training import translation
+
+Scale = Literal[2, 3, 4, 8]
+PHOTOS, PREPARED = "photos", "tfds:"  # as a dataroot: the photographs of the extra of that name; TFDS's data sets
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(flags.IterationConfig):
+    """The flags of super-resolution's pictures."""
+
+    dataroot: commandline.Place | None = None
+    """Folder of photographs, builtin:photos for scikit-image's, or tfds:div2k/bicubic_x4 for a data set that TensorFlow
+    Datasets prepared."""
+    tfds_dir: Path | None = None
+    """Where --dataroot tfds:div2k/bicubic_x4 is prepared; ~/tensorflow_datasets unless given."""
+    dataroot_lq: Path | None = None
+    """Folder of the same pictures in low resolution; made of the others on the device unless given."""
+    scale: Scale = 4
+    """Side of high over side of low resolution."""
+    gt_size: int = 96
+    """Side of the training crops in high resolution."""
+    no_flip: bool = False
+    """Do not mirror and turn training pictures at random."""
+    color: Literal["rgb", "grey", "gray"] = "rgb"
+    """Channels of the pictures."""
+    downscale: degrade.Kind = "bicubic"
+    """What makes low resolution. A model learns its downscaler: use the one that your pictures have behind them."""
+    blur_sigma: float = 1.6
+    """Standard deviation in pixels of --downscale blur."""
+    noise: float = 0.0
+    """Standard deviation of the noise in low resolution, in 8-bit levels; each image draws its own up to this."""
+    jpeg: int | None = None
+    """Lowest JPEG quality of low resolution; each image draws its own up to 95."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "color", transforms.spelled(self.color))
+
+    def check(self) -> None:
+        """Raises ValueError where a flag holds what no run can have."""
+        super().check()
+        if self.gt_size < self.scale or self.gt_size % self.scale:
+            raise ValueError(f"--gt_size is {self.gt_size}; wanted a multiple of --scale {self.scale}.")
+        if not makes_low(self) and degradation(self) != degrade.Degradation(scale=self.scale):
+            raise ValueError(
+                "low resolution is given as it is: leave out --downscale, --blur_sigma, --noise and --jpeg."
+            )
+        if not 0 <= self.noise < 256 or not 0 < self.blur_sigma < 100 or not (self.jpeg is None or 1 <= self.jpeg < 95):
+            raise ValueError(
+                f"--noise {self.noise}, --blur_sigma {self.blur_sigma}, --jpeg {self.jpeg}; wanted levels of 0 to 255, "
+                "pixels above 0, and a quality of 1 to 94."
+            )
+
+    @property
+    def channels(self) -> int:
+        """Channels of the pictures."""
+        return 3 if self.color == "rgb" else 1
+
+
+def degradation(config: Config) -> degrade.Degradation:
+    """What makes low resolution of high."""
+    blurs = config.downscale == "blur"
+    return degrade.Degradation(
+        config.downscale,
+        config.scale,
+        kernel_size=2 * round(3 * config.blur_sigma) + 1 if blurs else None,
+        sigma=config.blur_sigma if blurs else None,
+        noise=(0.0, config.noise) if config.noise else 0.0,
+        jpeg=None if config.jpeg is None else (config.jpeg, 95),
+    )
+
+
+def makes_low(config: Config) -> bool:
+    """Whether low resolution is made of the photographs, and not given beside them."""
+    return config.dataroot_lq is None and not (_builtin(config) or "").startswith(PREPARED)
+
+
+def _builtin(config: Config) -> str | None:
+    """What the dataroot names that is no folder."""
+    return None if config.dataroot is None else sources.builtin(config.dataroot, PHOTOS, PREPARED)
+
+
+def open_split(config: Config, split: str) -> Source | None:
+    """The photographs of a split, every header read; None where there is no such split.
+
+    Raises FileNotFoundError and ValueError for data that cannot be used.
+    """
+    if config.dataroot is None:
+        raise ValueError(
+            f"no training pictures: give --dataroot FOLDER, builtin:{PHOTOS} for scikit-image's, or a preset."
+        )
+    named = _builtin(config)
+    if named == PHOTOS:
+        if config.dataroot_lq is not None or config.color == "grey":
+            raise ValueError(f"--dataroot {PHOTOS} is in RGB and has no low resolution; leave out the other flag.")
+        return super_resolution.Installed(split, config.max_dataset_size)
+    if named is not None:
+        if config.dataroot_lq is not None or config.color == "grey":
+            raise ValueError("--dataroot tfds: has low resolution of its own, in RGB; leave out the other flag.")
+        name = named.removeprefix(PREPARED)
+        pairs = tfds_source.PreparedPairs(name, split, folder=config.tfds_dir, limit=config.max_dataset_size)
+        high, low = (pairs[0][kind].shape[:2] for kind in ("target", "source"))
+        if low != (high[0] // config.scale, high[1] // config.scale):
+            raise ValueError(
+                f"{name} has pictures of {high[1]}x{high[0]} beside ones of {low[1]}x{low[0]}; wanted the ratio of "
+                f"--scale {config.scale}."
+            )
+        return pairs
+    photographs = super_resolution.open_split(
+        Path(config.dataroot),
+        split,
+        low_root=config.dataroot_lq,
+        scale=config.scale,
+        channels=config.channels,
+        limit=config.max_dataset_size,
+    )
+    if photographs is not None:
+        # SSIM's window or what LPIPS needs, beside the border that the protocol leaves out.
+        scored = evaluate.SMALLEST["lpips" if _lpips() is not None and config.channels == 3 else "ssim"]
+        said = photographs.check(config.gt_size if split == "train" else scored + 2 * config.scale)
+        paths = [Path(photographs.folder, file) for file in photographs.files] if split == "train" else []
+        notes = (*photographs.notes, *said, *seams.notes(photographs.folder, paths))
+        photographs = dataclasses.replace(photographs, notes=notes)
+    return photographs
+
+
+def task(config: Config, val: Source | None, test: Source | None) -> translation.Task:
+    """Enlarging whole photographs, against bicubic."""
+    whole = super_resolution.whole(config.scale, shrink(config))
+    return translation.Task(
+        val=val,
+        test=test,
+        still=whole,
+        whole=whole,
+        score=scores(config.scale),
+        rivals={"bicubic": functools.partial(enlarge, scale=config.scale)},
+    )
+
+
+def shrink(config: Config) -> Callable[[np.ndarray], np.ndarray]:
+    """Low resolution of a photograph uint8 [H, W, C] whose sides are multiples of the scale."""
+    made = degradation(config)
+    return functools.partial(degrade.picture, made)
+
+
+def enlarge(picture: np.ndarray, scale: int) -> np.ndarray:
+    """A picture uint8 [H, W, C] enlarged by bicubic."""
+    levels = np.asarray(image.imresize(picture.astype(np.float32), scale=scale))
+    return np.floor(np.clip(levels, 0.0, 255.0) + 0.5).astype(np.uint8)
+
+
+def protocol(scale: int) -> evaluate.Protocol:
+    """How super-resolution is scored: on Y, without a border as wide as the scale."""
+    return evaluate.with_options(evaluate.PROTOCOLS["basicsr-y"], scale=scale)
+
+
+def scores(scale: int) -> Callable[[translation.Images, translation.Images, translation.Images], dict[str, float]]:
+    """Mean PSNR and SSIM by the protocol; for RGB, with the `perceptual` extra, LPIPS of AlexNet."""
+    lpips = _lpips()
+
+    def score(
+        outputs: translation.Images, targets: translation.Images, sources: translation.Images
+    ) -> dict[str, float]:
+        del sources
+        coloured = lpips is not None and targets[0].shape[-1] == 3
+        names = ("psnr", "ssim", *(["lpips"] if coloured else []))
+        each = [
+            evaluate.score("", output, target, protocol(scale), metric_names=names, lpips=lpips).values
+            for output, target in zip(outputs, targets, strict=True)
+        ]
+        return {name: evaluate.mean([values[name] for values in each]) for name in names}
+
+    return score
+
+
+@functools.cache
+def _lpips() -> evaluate.Lpips | None:
+    try:
+        return perceptual.lpips("alex")
+    except ImportError:
+        return None

@@ -1,0 +1,236 @@
+"""The networks of image-to-image experiments, and their flags."""
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+import optax
+
+from gan_jax import generator, networks
+from gan_jax.data import transforms
+from gan_jax.generator import GeneratorSpec
+from gan_jax.method import clipped
+from gan_jax.networks import layers
+from gan_jax.recipes import flags
+from gan_jax.training import checkpoint
+
+NetG = Literal["unet_32", "unet_64", "unet_128", "unet_256", "unet_512", "resnet_6blocks", "resnet_9blocks"]
+UNET_DEPTHS = {"unet_32": 5, "unet_64": 6, "unet_128": 7, "unet_256": 8, "unet_512": 9}
+GanMode = Literal["vanilla", "minimax", "lsgan", "hinge", "relativistic", "wasserstein", "wgangp", "none"]
+_FREE = ("dropout", "dropout_layers", "statistics_batch", "dtype")  # fields that change no parameter
+RESNET_BLOCKS = {"resnet_6blocks": 6, "resnet_9blocks": 9}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(flags.ImageConfig):
+    """The flags of a generator from image to image and of its critic."""
+
+    netG: NetG | None = None  # noqa: N815 - the incumbent's flag
+    """Generator; the deepest U-Net that crop_size allows, up to unet_256, unless given."""
+    no_skips: bool = False
+    """Make the U-Net an encoder-decoder without skips."""
+    netD: Literal["n_layers", "basic", "pixel"] = "n_layers"  # noqa: N815 - the incumbent's flag
+    """Critic: a PatchGAN of n_layers_D layers (basic: of 3), or one that judges single pixels."""
+    ngf: int = 64
+    """Width of the generator's first layer."""
+    ndf: int = 64
+    """Width of the critic's first layer."""
+    n_layers_D: int = 3  # noqa: N815 - the incumbent's flag
+    """Stride-2 layers of the critic: 1 to 5 judge patches of 16, 34, 70, 142 and 286 pixels."""
+    norm: Literal["batch", "instance", "none"] = "batch"
+    """Norm of both networks."""
+    gan_mode: GanMode = "vanilla"
+    """Adversarial loss: wasserstein clips the critic's weights, wgangp penalises its gradient, which needs --norm
+    instance or none; none trains without a critic."""
+    clip: float = 0.01
+    """With --gan_mode wasserstein: the largest weight of the critic."""
+    lambda_gp: float = 10.0
+    """With --gan_mode wgangp: weight of the gradient penalty."""
+    no_dropout: bool = False
+    """Train and test without dropout, the generator's noise."""
+    dropout_layers: Literal["paper", "port"] = "paper"
+    """Which decoder layers of the U-Net drop out: the paper's, or those of pytorch-CycleGAN-and-pix2pix."""
+    upsample: layers.UpsampleName = "transposed"
+    """How the generator enlarges feature maps; the others than transposed leave no checkerboards."""
+    spectral_norm: bool = False
+    """Divide the critic's kernels by their largest singular value."""
+    dtype: layers.DTypeName = "float32"
+    """Arithmetic of both networks; parameters, statistics and outputs are float32 in any case."""
+    init_type: networks.InitName = "normal"
+    """How the weights of both networks are drawn at the start; xavier and orthogonal are usual with --init_gain 1."""
+    init_gain: float = 0.02
+    """Deviation of normal, factor of xavier and orthogonal, and deviation of batch norm's scale."""
+    init_generator: Path | None = None
+    """Start from the generator in this file, or from the last one of this run's folder."""
+    init_critic: Path | None = None
+    """Start from the critic in this file (a run writes NAME_critic.safetensors)."""
+
+    @property
+    def penalty_weight(self) -> float:
+        """That of the gradient penalty."""
+        return self.lambda_gp if self.gan_mode == "wgangp" else 0.0
+
+    def check(self) -> None:
+        """Raises ValueError where a flag holds what no run can have."""
+        super().check()
+        for name in ("ngf", "ndf", "n_layers_D"):
+            flags.require_at_least(self, name, 1)
+        for name in ("clip", "lambda_gp", "init_gain"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"--{name} is {getattr(self, name)}; wanted a finite number above 0.")
+        if self.gan_mode == "wgangp" and self.norm == "batch":
+            raise ValueError(
+                "--gan_mode wgangp penalises the critic's gradient at each image alone, and batch norm mixes images; "
+                "give --norm instance or --norm none."
+            )
+        if self.netD != "n_layers" and self.n_layers_D != 3:
+            raise ValueError(f"--netD {self.netD} takes no --n_layers_D; leave it out, or take --netD n_layers.")
+        if self.no_skips and self.netG in RESNET_BLOCKS:
+            raise ValueError(f"--netG {self.netG} has no skips to leave out; leave out --no_skips, or take a U-Net.")
+
+
+def generator_module(config: Config, out_channels: int) -> Any:
+    """A generator's module: the deepest U-Net that takes crops of this size, unless it is named."""
+    dropout = 0.0 if config.no_dropout else 0.5
+    if config.netG in RESNET_BLOCKS:
+        blocks = RESNET_BLOCKS[config.netG]
+        return networks.ResNet(
+            out_channels,
+            blocks,
+            config.ngf,
+            config.norm,
+            dropout,
+            config.statistics_batch,
+            upsample=config.upsample,
+            dtype=config.dtype,
+        )
+    depth = UNET_DEPTHS[config.netG] if config.netG else _deepest(config)
+    _require_multiple(config, depth)
+    if config.dropout_layers == "port" and depth < 6 and dropout:
+        raise ValueError(
+            f"--dropout_layers port has no layer in a U-Net of {depth} levels; take paper or --no_dropout."
+        )
+    return networks.UNet(
+        out_channels,
+        depth,
+        config.ngf,
+        config.norm,
+        dropout,
+        config.statistics_batch,
+        skips=not config.no_skips,
+        dropout_layers=config.dropout_layers,
+        upsample=config.upsample,
+        dtype=config.dtype,
+    )
+
+
+def _is_cut(config: Config) -> bool:
+    """Whether training pictures have the sides of crop_size; others are padded to what the network takes."""
+    return config.preprocess not in ("scale_width", "none")
+
+
+def _deepest(config: Config) -> int:
+    """The depth of the deepest U-Net, up to unet_256, that takes the training pictures."""
+    sides = transforms.height_width(config.crop_size)
+    fitting = [d for d in (5, 6, 7, 8) if not _is_cut(config) or all(side % 2**d == 0 for side in sides)]
+    return fitting[-1] if fitting else 5
+
+
+def _require_multiple(config: Config, depth: int) -> None:
+    height, width = (
+        max(2**depth, round(side / 2**depth) * 2**depth) for side in transforms.height_width(config.crop_size)
+    )
+    nearest = transforms.shown(height if height == width else (height, width))
+    if _is_cut(config) and (height, width) != transforms.height_width(config.crop_size):
+        raise ValueError(
+            f"--crop_size {transforms.shown(config.crop_size)}: a U-Net of {depth} levels takes multiples of "
+            f"{2**depth}, the nearest is {nearest}" + (", or take a smaller --netG." if depth > 5 else ".")
+        )
+
+
+def critic_tx(config: Config, steps_per_epoch: int) -> optax.GradientTransformation:
+    """The critic's optimizer, which clips its weights where the game wants it."""
+    tx = flags.adam(config, steps_per_epoch)
+    return clipped(tx, config.clip) if config.gan_mode == "wasserstein" else tx
+
+
+def critic_module(config: Config) -> Any:
+    """The critic's module."""
+    common: dict[str, Any] = {"spectral_norm": config.spectral_norm, "dtype": config.dtype}
+    if config.netD == "pixel":
+        return networks.PixelGAN(config.ndf, config.norm, config.statistics_batch, **common)
+    return networks.PatchGAN(config.n_layers_D, config.ndf, config.norm, config.statistics_batch, **common)
+
+
+def fresh(config: Config, module: Any) -> networks.Network:
+    """A module as a network whose weights are drawn as the flags say."""
+    if (config.init_type, config.init_gain) == ("normal", 0.02):
+        return networks.from_linen(module)  # what the layers do by themselves
+    return networks.initialised(module, config.init_type, config.init_gain)
+
+
+def network(
+    config: flags.Config, module: Any, kind: Literal["generator", "critic"], fresh: networks.Network
+) -> networks.Network:
+    """A module's `fresh` network, started from the file that --init_generator or --init_critic names, if any.
+
+    Raises ValueError where the file holds something else.
+    """
+    path: Path | None = getattr(config, f"init_{kind}")
+    begun = checkpoint.latest_step(config.folder / "checkpoints") is not None
+    if path is None or (begun and not path.exists()):
+        return fresh  # a run that has begun goes on without the file
+    start = generator.load(path)
+    named = (start.spec.kind, start.spec.architecture["name"])
+    if named != (kind, type(module).__name__):
+        raise ValueError(
+            f"--init_{kind} {path} holds a {named[0]}, {named[1]}; wanted a {kind}, {type(module).__name__}: give it "
+            "the same flags."
+        )
+    theirs, ours = (
+        {name: value for name, value in fields.items() if name not in _FREE}
+        for fields in (dict(start.spec.architecture), networks.describe(module))
+    )
+    differing = [
+        f"{name} is {theirs.get(name)} there and {ours.get(name)} here"
+        for name in sorted(theirs.keys() | ours.keys())
+        if theirs.get(name) != ours.get(name)
+    ]
+    if differing:
+        raise ValueError(f"--init_{kind} {path} is another network: {', '.join(differing)}; give it the same flags.")
+    started = networks.starting_from(fresh, start.variables["params"], start.variables["stats"])
+
+    def init(*inputs: Any) -> Any:
+        try:
+            return started.init(*inputs)
+        except ValueError as error:  # it knows no file
+            raise ValueError(f"--init_{kind} {path}: {error}") from None
+
+    return started._replace(init=init)
+
+
+def generator_spec(module: Any, channels: int, *, method: str) -> GeneratorSpec:
+    """What a generator's file says: used as pix2pix's paper tests, with dropout and each image's own statistics."""
+    return GeneratorSpec(
+        architecture=networks.describe(module),
+        in_channels=channels,
+        out_channels=module.out_channels,
+        method=method,
+        norm="image",
+        dropout=module.dropout > 0,
+        size_multiple=module.size_multiple,
+    )
+
+
+def critic_spec(module: Any, channels: int, *, method: str) -> GeneratorSpec:
+    """What the file of a critic that sees so many channels says."""
+    return GeneratorSpec(
+        architecture=networks.describe(module),
+        in_channels=channels,
+        out_channels=1,
+        method=method,
+        norm="image",
+        dropout=False,
+        kind="critic",
+    )

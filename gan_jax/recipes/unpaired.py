@@ -1,0 +1,107 @@
+"""The pictures of experiments without pairs: folders of two kinds, pairs taken apart, or the embedded day and night."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from gan_jax.data import seams, sources, transforms
+from gan_jax.data.demo import day_night
+from gan_jax.data.pipeline import Source
+from gan_jax.recipes import pairs, translators
+from gan_jax.training import translation
+
+EMBEDDED_COUNTS = {"train": 200, "val": 16, "test": 64}  # pictures of each kind
+KINDS: dict[str, Literal["source", "target"]] = {"A": "source", "B": "target"}  # and what they are of a pair
+
+
+def training(config: translators.Config, mode: str) -> sources.Unpaired:
+    """The training pictures of both kinds, every header read; pairs, too, are gone through apart.
+
+    Raises FileNotFoundError and ValueError for data that cannot be used.
+    """
+    sides = [_open_kind(config, mode, "train", kind) for kind in KINDS]
+    assert all(side is not None for side in sides)  # only val and test may be missing
+    return sources.Unpaired(*sides)
+
+
+def tasks(config: translators.Config, mode: str) -> dict[str, translation.Task]:
+    """What each generator translates; where its pictures have counterparts, these score it."""
+    sizes: dict[str, Any] = {"load_size": config.load_size, "crop_size": config.crop_size}
+    common: dict[str, Any] = {
+        "still": transforms.centre(config.preprocess, **sizes),
+        "whole": transforms.whole(config.preprocess, **sizes),
+    }
+    words = {"AtoB": _words("A", "B"), "BtoA": _words("B", "A")}
+    if mode == "unaligned" and not pairs.is_embedded(config):
+        opened = {split: {kind: _open_kind(config, mode, split, kind) for kind in KINDS} for split in ("val", "test")}
+        return {
+            name: translation.Task(
+                opened["val"][kind], opened["test"][kind], source=kind, target=None, **words[name], **common
+            )
+            for name, kind in (("AtoB", "A"), ("BtoA", "B"))
+        }
+    val, test = (_open_pairs(config, split) for split in ("val", "test"))
+    same = pairs.input_channels(config) == config.output_nc
+    rivals: dict[str, Callable[[np.ndarray], np.ndarray]] = {"the input": lambda image: image} if same else {}
+    return {
+        "AtoB": translation.Task(val, test, rivals=rivals, **words["AtoB"], **common),
+        "BtoA": translation.Task(val, test, source="target", target="source", rivals=rivals, **words["BtoA"], **common),
+    }
+
+
+def _words(a: str, b: str) -> dict[str, Any]:
+    """Of the direction from kind `a` to kind `b`: its way back, its title, and what its pictures are called."""
+    captions = {
+        "input": a,
+        "output": f"fake {b}",
+        "reconstructed": f"reconstructed {a}",
+        "identity": f"identity {a}",
+        "target": b,
+    }
+    return {"back": f"{b}to{a}", "title": f"{a} to {b}", "captions": captions}
+
+
+def _open_pairs(config: translators.Config, split: str) -> Source | None:
+    if not pairs.is_embedded(config):
+        return pairs.open_split(config, split)
+    if (pairs.input_channels(config), config.output_nc) != (3, 3):
+        raise ValueError("the embedded day and night are pictures in RGB: leave out --input_nc and --output_nc.")
+    if config.preprocess not in ("resize_and_crop", "crop"):
+        raise ValueError(
+            f"the embedded day and night are drawn at the size that is wanted; --preprocess {config.preprocess} is for "
+            "pictures of your own: leave it out."
+        )
+    # No scene is seen by day and by night in training.
+    count = min(EMBEDDED_COUNTS[split], config.max_dataset_size or EMBEDDED_COUNTS[split])
+    train = split == "train"
+    scenes = day_night.DayNight(split, 2 * count if train else count, config.load_size if train else config.crop_size)
+    return scenes if config.direction == "AtoB" else sources.Exchanged(scenes)
+
+
+def _open_kind(config: translators.Config, mode: str, split: str, kind: str) -> Source | None:
+    """The pictures of one kind, where there are some of that split."""
+    embedded = pairs.is_embedded(config)
+    if embedded or mode == "aligned":
+        both = _open_pairs(config, split)
+        assert both is not None
+        half = len(both) // 2
+        indices = (range(half) if kind == "A" else range(half, 2 * half)) if embedded else None
+        return sources.Side(both, KINDS[kind], kind, indices)
+    folder: Literal["A", "B"] = "A" if (kind == "A") == (config.direction == "AtoB") else "B"
+    opened = sources.open_side(
+        Path(str(config.dataroot)),
+        split,
+        folder,
+        key=kind,
+        channels=pairs.input_channels(config) if kind == "A" else config.output_nc,
+        limit=config.max_dataset_size,
+    )
+    if opened is not None:
+        said = sources.check_headers(opened, smallest=config.crop_size if config.preprocess == "crop" else 1)
+        paths = [opened.paths(i)[0] for i in range(len(opened))] if split == "train" else []
+        notes = (*opened.notes, *said, *seams.notes(opened.folders[0], paths))
+        opened = dataclasses.replace(opened, notes=notes)
+    return opened

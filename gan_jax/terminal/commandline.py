@@ -1,0 +1,184 @@
+"""Reading command lines: flags anywhere, `~` in every path, and the words of other programs led to ours."""
+
+import dataclasses
+import difflib
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+from gan_jax.terminal import other_programs
+
+__all__ = ["Place", "arranged", "choose", "program", "read", "unknown"]
+__dir__ = __all__.copy
+
+_T = TypeVar("_T")
+_GREEDY = -1  # a flag that takes all values up to the next flag
+_IS_FLAG = re.compile(r"-[A-Za-z]|--.")  # and not a negative number
+_HELP = ("-h", "--help")
+(_POSITIONAL,) = get_args(tyro.conf.Positional[int])[1:]  # the mark of fields without a flag
+
+# A path, or a word that stands for data.
+Place = Annotated[
+    str,
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="FOLDER",
+        instance_from_str=lambda words: os.path.expanduser(words[0]),
+        is_instance=lambda value: isinstance(value, str),
+        str_from_instance=lambda value: [value],
+    ),
+]
+
+_REGISTRY = ConstructorRegistry()
+
+
+@_REGISTRY.primitive_rule
+def _path(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
+    if info.type is not Path:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="PATH",
+        instance_from_str=lambda words: Path(os.path.expanduser(words[0])),
+        is_instance=lambda value: isinstance(value, Path),
+        str_from_instance=lambda value: [str(value)],
+    )
+
+
+def read(
+    kind: type[_T],
+    arguments: Sequence[str],
+    *,
+    program: str,
+    description: str = "",
+    default: _T | None = None,
+) -> _T:
+    """The dataclass that a command line means: its flags may stand anywhere among the others.
+
+    `default` is what flags are laid over, the dataclass's own values unless given. Raises ValueError for a flag that
+    there is not, with what comes nearest or does the same here; SystemExit, as tyro does, for --help and for values
+    that do not fit.
+    """
+    return tyro.cli(
+        kind,
+        args=arranged(kind, arguments, default=default),
+        prog=program,
+        description=description,
+        config=(tyro.conf.FlagCreatePairsOff,),
+        use_underscores=True,
+        registry=_REGISTRY,
+        default=tyro.MISSING_NONPROP if default is None else default,
+    )
+
+
+def arranged(kind: type, arguments: Sequence[str], *, default: Any = None) -> list[str]:
+    """The arguments with those that are no flags first, so that argparse takes them for one list.
+
+    Switches that `default`, a dataclass of that kind, has turned on already may be given again. Raises ValueError for
+    unknown flags, and for a flag without its value or a switch with one.
+    """
+    flags, on = _flags(kind, default)
+    others: list[str] = []
+    found: list[str] = []
+    waiting = list(reversed(arguments))
+    while waiting:
+        argument = waiting.pop()
+        if argument == "--":  # what follows are names, whatever they begin with
+            others += [f"./{name}" if name.startswith("-") else name for name in reversed(waiting)]
+            break
+        if not _IS_FLAG.match(argument):
+            others.append(argument)
+            continue
+        if argument in _HELP:
+            found.append(argument)
+            continue
+        name, equals, value = argument.partition("=")
+        flag = _with_underscores(name)
+        if flag not in flags:
+            raise ValueError(unknown(flag, flags))
+        count = flags[flag]
+        if count == 0:
+            if equals:
+                raise ValueError(f"{flag} takes no value; got {argument}.")
+            found += [] if flag in on else [flag]
+            continue
+        values = [value] if equals else []
+        while waiting and (count == _GREEDY or len(values) < count) and not _is_next(waiting[-1], flags):
+            values.append(waiting.pop())
+        if not values:
+            raise ValueError(f"{flag} wants a value.")
+        # A value may begin with a dash.
+        found += [f"{flag}={values[0]}"] if count == 1 else [flag, *values]
+    return [*others, *found]
+
+
+def _is_next(argument: str, flags: Mapping[str, int]) -> bool:
+    """Whether an argument is the next flag rather than a value that begins with a dash."""
+    return argument.startswith("--") or argument in _HELP or _with_underscores(argument.partition("=")[0]) in flags
+
+
+def _with_underscores(name: str) -> str:
+    return f"--{name[2:].replace('-', '_')}" if name.startswith("--") else name
+
+
+def unknown(flag: str, flags: Sequence[str] | Mapping[str, int]) -> str:
+    """What to say of a flag that there is not."""
+    if hint := other_programs.hint(flag, flags):
+        return f"there is no {flag} here; {hint}."
+    near = difflib.get_close_matches(flag, list(flags), n=1, cutoff=0.6)
+    same = [ours for ours in flags if ours.lower() == flag.lower()] or near
+    more = f"perhaps {same[0]} is meant; " if same else ""
+    return f"there is no {flag} here; {more}--help shows all flags."
+
+
+def _flags(kind: type, default: Any) -> tuple[dict[str, int], set[str]]:
+    """How many values each flag takes, 0 for a switch and _GREEDY for as many as there are; switches that are on."""
+    hints = get_type_hints(kind, include_extras=True)
+    found, on = dict[str, int](), set[str]()
+    for field in dataclasses.fields(kind):
+        hint = hints[field.name]
+        if _is_positional(hint):
+            continue
+        found[f"--{field.name}"] = _values(hint)
+        if hint is bool and getattr(default, field.name, field.default) is True:
+            on.add(f"--{field.name}")
+            found[f"--no_{field.name}"] = 0
+    return found, on
+
+
+def _is_positional(hint: Any) -> bool:
+    return _POSITIONAL in getattr(hint, "__metadata__", ())
+
+
+def _values(hint: Any) -> int:
+    if get_origin(hint) is Annotated:
+        own = any(isinstance(mark, PrimitiveConstructorSpec) for mark in hint.__metadata__)  # each takes one word
+        return 1 if own else _values(get_args(hint)[0])
+    if get_origin(hint) in (Union, UnionType):
+        return max((_values(part) for part in get_args(hint) if part is not type(None)), key=abs)
+    if get_origin(hint) is tuple:
+        parts = get_args(hint)
+        return _GREEDY if Ellipsis in parts else len(parts)
+    return 0 if hint is bool else 1
+
+
+def choose(word: str, what: str, known: Sequence[str]) -> str:
+    """A word of those that are known. Raises ValueError, with the nearest and all of them, for another."""
+    if word in known:
+        return word
+    near = difflib.get_close_matches(word, known, n=1)
+    perhaps = f"perhaps {near[0]} is meant; " if near else ""
+    raise ValueError(f"there is no {what} {word}; {perhaps}wanted one of {', '.join(known)}.")
+
+
+def program() -> str:
+    """What was typed to start this program: `python -m` and a module, or `python` and a script."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return f"python -m {spec.name}" if spec is not None else f"python {os.path.basename(sys.argv[0])}"

