@@ -1,8 +1,8 @@
 """Random-access sources of pairs, from folders of pictures.
 
 A source is any object with `__len__`, a `__repr__` that is the same in every process, and `__getitem__(i)`
-that gives {"name": str, "source": uint8 [H, W, C], "target": uint8 [H, W, C']}. One of photographs gives
-"derive" in place of "source": the function that makes the source picture from the resized target.
+that gives {"name": str, "source": uint8 [H, W, C], "target": uint8 [H, W, C']}. One of single pictures gives one
+array: where it is the target, the transformation makes the source (`transforms.deriver`).
 """
 
 import hashlib
@@ -13,8 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from gan_jax import errors
 from gan_jax.data import pictures, transforms
 from gan_jax.data.scan import Header, read_headers
@@ -24,7 +22,6 @@ __all__ = [
     "Exchanged",
     "Layout",
     "Pairs",
-    "Photos",
     "PictureFiles",
     "Pictures",
     "Side",
@@ -123,32 +120,6 @@ class Pairs(PictureFiles):
             "source": pictures.as_array(source, self.source_channels),
             "target": pictures.as_array(target, self.target_channels),
         }
-
-
-@dataclass(frozen=True, repr=False)
-class Photos(PictureFiles):
-    """Photographs as targets, whose sources are made from them by a function of `transforms.DERIVE`."""
-
-    derive: transforms.Derive
-    source_channels: int
-    target_channels: int
-
-    def __repr__(self) -> str:
-        channels = f"{self.source_channels} to {self.target_channels} channels"
-        return f"Photos({len(self)} in {self.folders[0]}, from {self.derive}, {channels})"
-
-    def __getitem__(self, i: int) -> dict[str, Any]:
-        return {
-            "name": self.name(i),
-            "derive": self._source,
-            "target": pictures.read(self.paths(i)[0], self.target_channels),
-        }
-
-    def _source(self, photo_u8: np.ndarray) -> np.ndarray:
-        source = transforms.DERIVE[self.derive](photo_u8)
-        if self.source_channels == 1:
-            return transforms.grey(source)
-        return np.repeat(source, 3 // source.shape[2], axis=2)
 
 
 @dataclass(frozen=True, repr=False)
@@ -251,14 +222,14 @@ def open_pairs(
     limit: int | None = None,
     source_channels: int,
     target_channels: int,
-) -> Pairs | Photos | None:
+) -> Pairs | Pictures | None:
     """Open train, val, test or another split of the folder `root`; its layout shows in its sub-folders' names.
 
-    `trainA` and `trainB`, or `A/train` and `B/train`: files paired by path, extensions apart. `train`: A and
-    B side by side in a file or, with `derive`, photographs. Without any, a tenth is held out as val and test.
-    val and test stand in for each other (see `.folders`), another split for none; None if there is none.
-    Of a split's sorted pairs the first `limit` are opened. FileNotFoundError where there are no pictures;
-    ValueError for names without a partner and for settings that cannot be met.
+    `trainA` and `trainB`, or `A/train` and `B/train`: files paired by path, extensions apart. `train`: A and B side by
+    side in a file or, with `derive`, single pictures, targets whose sources a transformation makes of them. Without
+    any, a tenth is held out as val and test. val and test stand in for each other (see `.folders`), another split for
+    none; None if there is none. Of a split's sorted pairs the first `limit` are opened. FileNotFoundError where there
+    are no pictures; ValueError for names without a partner and for settings that cannot be met.
     """
     root, derive = Path(root), transforms.spelled(derive)
     channels = (source_channels, target_channels)
@@ -282,7 +253,7 @@ def open_pairs(
     folders, files = found[0], found[1][:limit]
     notes = left_out(root, folders, [folder for name in {*STAND_INS, split} for folder in at(name)])
     if derive:
-        return Photos(folders, files, derive, *channels, notes=notes)
+        return Pictures(folders, files, "target", target_channels, notes=notes)
     return Pairs(folders, files, direction, *channels, notes=notes)
 
 

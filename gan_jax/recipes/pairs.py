@@ -71,7 +71,7 @@ def open_split(config: flags.ImageConfig, split: str, *, guessed: bool = False) 
     return pairs
 
 
-def _require_likeness(opened: sources.Pairs | sources.Photos, derive: str | None) -> None:
+def _require_likeness(opened: sources.PictureFiles, derive: str | None) -> None:
     """Raises ValueError for single photographs that would be cut in halves, and for pairs that would be one picture."""
     alike = seams.look_like_pairs(seams.sample([opened.paths(i)[0] for i in range(len(opened))]))
     if alike is False and derive is None:
@@ -88,15 +88,21 @@ def _require_likeness(opened: sources.Pairs | sources.Photos, derive: str | None
         )
 
 
+def transform_options(config: flags.ImageConfig) -> dict[str, Any]:
+    """What all transformations of the pairs are told: the sizes, and what makes sources of targets."""
+    derive = transforms.deriver(config.derive, input_channels(config))
+    return {"load_size": config.load_size, "crop_size": config.crop_size, "derive": derive}
+
+
 def task(config: flags.ImageConfig, train: Source, val: Source | None, test: Source | None) -> translation.Task:
     """What the generator translates, what scores it and whom it competes with."""
-    sizes: dict[str, Any] = {"load_size": config.load_size, "crop_size": config.crop_size}
+    options = transform_options(config)
     labels = label_scores(config, train)
     return translation.Task(
         val=val,
         test=test,
-        still=transforms.centre(config.preprocess, **sizes),
-        whole=transforms.whole(config.preprocess, **sizes),
+        still=transforms.centre(config.preprocess, **options),
+        whole=transforms.whole(config.preprocess, **options),
         score=functools.partial(translation.score, label_scores=labels),
         rivals=baselines(config, train),
         scores_truth=labels is not None,

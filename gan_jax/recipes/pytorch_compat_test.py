@@ -126,12 +126,12 @@ def _test(config: Config) -> int:
     jobs = _jobs(config, recipe, run_folder, folder / "images")
     # A recipe without the flag, super-resolution's, takes pictures as they are.
     preprocess = config.preprocess or recipe.get("preprocess", "none" if recipe else "resize_and_crop")
-    whole = transforms.whole(
-        preprocess, load_size=_size(config, recipe, "load_size"), crop_size=_size(config, recipe, "crop_size")
-    )
+    sizes: dict[str, Any] = {name: _size(config, recipe, name) for name in ("load_size", "crop_size")}
 
     results, failures, summaries = [], [], []
     for job in jobs:
+        derive = transforms.deriver(recipe.get("derive"), job.model.spec.in_channels)
+        whole = transforms.whole(preprocess, **sizes, derive=derive)
         print(f"{config.phase}: {job.pictures}")
         made: list[Result] = []
         for i in range(len(job.pictures)):
@@ -237,7 +237,7 @@ def _jobs(config: Config, recipe: dict[str, Any], run_folder: Path, images: Path
 
 def _open_pairs(
     config: Config, recipe: dict[str, Any], direction: Literal["AtoB", "BtoA"], model: Generator
-) -> sources.Pairs | sources.Photos | None:
+) -> sources.Pairs | sources.Pictures | None:
     pairs = sources.open_pairs(
         config.dataroot,
         config.phase,

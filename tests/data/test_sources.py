@@ -79,7 +79,8 @@ def test_derived_source_is_made_from_the_photograph(tmp_path, derive, channels):
     source = open_rgb(tmp_path, derive=derive, source_channels=channels[0], target_channels=channels[1])
     target = photo if channels[1] == 3 else transforms.grey(photo)
     np.testing.assert_array_equal(source[0]["target"], target)
-    centre = transforms.centre("crop", load_size=20, crop_size=20)
+    derived = transforms.deriver(derive, channels[0])
+    centre = transforms.centre("crop", load_size=20, crop_size=20, derive=derived)
     made = centre(source[0], np.random.default_rng(0))["source"]
     expected = transforms.DERIVE[derive](target)[:, 5:25]
     assert made.shape == (20, 20, channels[0])
@@ -90,7 +91,7 @@ def test_sources_print_alike_everywhere(tmp_path):
     paint_halves(tmp_path / "train" / "1.png")
     assert repr(open_rgb(tmp_path)) == f"Pairs(1 in {tmp_path}/train, AtoB, 3 to 3 channels)"
     photos = open_rgb(tmp_path, derive="grey", source_channels=1)
-    assert repr(photos) == f"Photos(1 in {tmp_path}/train, from grey, 1 to 3 channels)"
+    assert repr(photos) == f"Pictures(1 in {tmp_path}/train, target, 3 channels)"
 
 
 def test_hidden_files_and_other_files_are_ignored_and_links_followed(tmp_path):
