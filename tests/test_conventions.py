@@ -26,7 +26,7 @@ import pytest
 import gan_jax
 from gan_jax import evaluate, generator, image, infer, losses, metrics, report
 from gan_jax.cli import inspection
-from gan_jax.data import labelled, pictures, sources, super_resolution
+from gan_jax.data import labelled, layouts, pictures, sources, super_resolution
 from gan_jax.data.demo import photos
 from gan_jax.training import checkpoint
 
@@ -163,15 +163,15 @@ def files(tmp_path_factory, tiny_generator):
 
 RGB = {"source_channels": 3, "target_channels": 3}
 PATHS = {
-    "sources.open_pairs": lambda at: sources.open_pairs(at("pairs"), "train", **RGB)[0],
-    "sources.open_side": lambda at: sources.open_side(at("pairs"), "train", "A", key="A", channels=3)[0],
+    "layouts.open_pairs": lambda at: layouts.open_pairs(at("pairs"), "train", **RGB)[0],
+    "layouts.open_side": lambda at: layouts.open_side(at("pairs"), "train", "A", key="A", channels=3)[0],
     "sources.Pictures": lambda at: sources.Pictures((at("pairs/trainA"),), [("a.png",)], "A", 3)[0],
     "labelled.open_folder": lambda at: labelled.open_folder(at("classes"), "train", channels=3)[0],
     "resolution.open_split": lambda at: super_resolution.open_split(
         at("high"), "train", low_root=at("low"), scale=2, channels=3
     )[0],
     "resolution.Photographs": lambda at: super_resolution.Photographs(
-        at("high/train"), ("a.png",), 3, 2, at("low/train"), ("ax2.png",)
+        (at("high/train"), at("low/train")), [("a.png", "ax2.png")], 3, 2
     )[0],
     "pictures.list_pictures": lambda at: pictures.list_pictures(at("pairs")),
     "pictures.save": lambda at: (

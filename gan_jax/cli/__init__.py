@@ -411,7 +411,8 @@ class Shrink:
         made = degrade.Degradation(self.downscale, self.scale)
         jobs = infer.plan(inputs, output)
         speaker = _Speaker("written")
-        speaker.notes([*pictures.notes(inputs), *pictures.frame_notes(job.input for job in jobs)])
+        frames = pictures.count_all_frames(job.input for job in jobs)
+        speaker.notes([*pictures.notes(inputs), *pictures.frame_notes(frames)])
         ends = [(job.input, job.output) for job in jobs]
         failures = super_resolution.shrink_files(ends, self.scale, lambda picture: degrade.picture(made, picture))
         speaker.end(failures)

@@ -5,7 +5,7 @@ Training and scoring see alpha over white; a `Photograph` keeps it, and all else
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from PIL import ExifTags, Image, features
 from PIL.TiffImagePlugin import TiffImageFile
 from scipy import ndimage
 
+from gan_jax import errors
 from gan_jax.data import metadata
 from gan_jax.files import unfinished
 
@@ -27,6 +28,7 @@ __all__ = [
     "Photograph",
     "Survey",
     "as_array",
+    "count_all_frames",
     "count_frames",
     "frame_notes",
     "frames_of",
@@ -128,13 +130,10 @@ class Survey(NamedTuple):
         """A sentence on what is left out, where anything is."""
         if not self.left_out:
             return None
-        named = ", ".join(self.left_out[:3]) + (", ..." if len(self.left_out) > 3 else "")
+        named = errors.first_of(self.left_out, 3)
         if len(self.left_out) == 1:
             return f"left out {named}, whose name or format is not read; rename it or convert it to PNG"
-        return (
-            f"left out {len(self.left_out)} whose names or formats are not read: {named}; rename them or "
-            "convert them to PNG"
-        )
+        return f"left out {named}, whose names or formats are not read; rename them or convert them to PNG"
 
 
 def survey(folder: str | Path) -> Survey:
@@ -272,6 +271,11 @@ def count_frames(path: str | Path) -> int:
         return 1
 
 
+def count_all_frames(paths: Iterable[str | Path]) -> dict[str, int]:
+    """The `count_frames` of those files whose format has frames."""
+    return {str(path): count_frames(path) for path in paths if Path(path).suffix.lower() in _WITH_FRAMES}
+
+
 def is_deep(image: Image.Image) -> bool:
     """Whether an opened file, not yet decoded, has 16 bits a channel, which Pillow would cut to 8 in silence."""
     # Of planes that a TIFF stores apart only the tag tells the depth.
@@ -323,10 +327,12 @@ def notes(roots: Iterable[str | Path]) -> list[str]:
     return [f"{root}: {note}." for root, note in surveys.items() if note]
 
 
-def frame_notes(paths: Iterable[str | Path]) -> list[str]:
-    """Sentences on the files of which only the first of several frames is used."""
-    counts = {str(path): count_frames(path) for path in paths if Path(path).suffix.lower() in _WITH_FRAMES}
-    return [f"{path} has {count} frames, of which the first is taken." for path, count in counts.items() if count > 1]
+def frame_notes(counts: Mapping[str, int]) -> tuple[str, ...]:
+    """A sentence on those files, of so many frames each by path, of which the first frame alone is used; or none."""
+    several = [f"{path} ({count})" for path, count in counts.items() if count > 1]
+    if not several:
+        return ()
+    return (f"of files with several frames or pages the first is taken: {errors.first_of(several, 3)}.",)
 
 
 def _upright(image: Image.Image) -> Image.Image:

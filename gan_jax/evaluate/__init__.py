@@ -274,7 +274,7 @@ def evaluate(
         depths = " and ".join(f"{len(names)} of {bits} bits ({names[0]})" for bits, names in names_by_bits.items())
         failures.append(f"there are pictures {depths}; score each depth alone.")
     read = [path for paths in partners.values() for path in paths]
-    notes = [*pictures.notes(dict.fromkeys(sides)), *pictures.frame_notes(read)]
+    notes = [*pictures.notes(dict.fromkeys(sides)), *pictures.frame_notes(pictures.count_all_frames(read))]
     if failures:
         return Evaluation(protocol, [], failures, notes)
     sets = list(zip(*scored, strict=True))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gan_jax import metrics
-from gan_jax.data import seams, sources, transforms
+from gan_jax.data import layouts, scan, seams, sources, transforms
 from gan_jax.data.demo import facades as demo_facades
 from gan_jax.data.pipeline import Source
 from gan_jax.recipes import flags
@@ -23,7 +23,7 @@ _ARCHIVED = ("facades", "maps", "edges2shoes", "edges2handbags", "night2day")
 def is_embedded(config: flags.ImageConfig) -> bool:
     """Whether the pictures are those that the program draws. Raises ValueError for an ambiguous --dataroot."""
     assert config.dataroot is not None
-    return sources.builtin(config.dataroot, "embedded") is not None
+    return layouts.builtin(config.dataroot, "embedded") is not None
 
 
 def input_channels(config: flags.ImageConfig) -> int:
@@ -53,7 +53,7 @@ def open_split(config: flags.ImageConfig, split: str, *, guessed: bool = False) 
     root = Path(str(config.dataroot))
     if root.name in _ARCHIVED and not root.is_dir():
         raise FileNotFoundError(f"no folder {root}; unpack {_ARCHIVES}/{root.name}.tar.gz there, or give --dataroot.")
-    pairs = sources.open_pairs(
+    pairs = layouts.open_pairs(
         root,
         split,
         direction=config.direction,
@@ -67,7 +67,7 @@ def open_split(config: flags.ImageConfig, split: str, *, guessed: bool = False) 
     if pairs is not None:
         # Below the crop a picture cannot be cut, below 11 pixels SSIM is not defined.
         crop = config.crop_size if config.preprocess == "crop" and split != "test" else 11
-        pairs = dataclasses.replace(pairs, notes=(*pairs.notes, *sources.check_headers(pairs, smallest=crop)))
+        pairs = dataclasses.replace(pairs, notes=(*pairs.notes, *scan.check_headers(pairs, smallest=crop)))
     return pairs
 
 

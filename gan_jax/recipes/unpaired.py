@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gan_jax.data import seams, sources, transforms
+from gan_jax.data import layouts, scan, seams, sources, transforms
 from gan_jax.data.demo import day_night
 from gan_jax.data.pipeline import Source
 from gan_jax.recipes import pairs, translators
@@ -91,7 +91,7 @@ def _open_kind(config: translators.Config, mode: str, split: str, kind: str) -> 
         indices = (range(half) if kind == "A" else range(half, 2 * half)) if embedded else None
         return sources.Side(both, KINDS[kind], kind, indices)
     folder: Literal["A", "B"] = "A" if (kind == "A") == (config.direction == "AtoB") else "B"
-    opened = sources.open_side(
+    opened = layouts.open_side(
         Path(str(config.dataroot)),
         split,
         folder,
@@ -100,7 +100,7 @@ def _open_kind(config: translators.Config, mode: str, split: str, kind: str) -> 
         limit=config.max_dataset_size,
     )
     if opened is not None:
-        said = sources.check_headers(opened, smallest=config.crop_size if config.preprocess == "crop" else 1)
+        said = scan.check_headers(opened, smallest=config.crop_size if config.preprocess == "crop" else 1)
         paths = [opened.paths(i)[0] for i in range(len(opened))] if split == "train" else []
         notes = (*opened.notes, *said, *seams.notes(opened.folders[0], paths))
         opened = dataclasses.replace(opened, notes=notes)

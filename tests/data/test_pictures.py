@@ -150,7 +150,7 @@ def test_what_looks_like_a_picture_and_is_left_out_is_named(tmp_path):
     found = pictures.survey(tmp_path)
     assert found == (["a.png"], ["phone.HEIC", "sub/c.webp_", "without extension"])
     assert found.note == (
-        "left out 3 whose names or formats are not read: phone.HEIC, sub/c.webp_, without extension; rename them or "
+        "left out phone.HEIC, sub/c.webp_, without extension, whose names or formats are not read; rename them or "
         "convert them to PNG"
     )
     assert pictures.notes([tmp_path, tmp_path / "a.png"]) == [f"{tmp_path}: {found.note}."]
@@ -255,9 +255,15 @@ def test_frames_are_counted_and_chosen(tmp_path):
     (tmp_path / "b.gif").write_bytes(b"no picture")
     counts = [pictures.count_frames(tmp_path / name) for name in ("a.gif", "a.mpo", "a.png", "b.gif")]
     assert counts == [3, 1, 1, 1], "the views of a camera's file are one picture"
-    assert pictures.frame_notes(tmp_path.iterdir()) == [
-        f"{tmp_path / 'a.gif'} has 3 frames, of which the first is taken."
-    ]
+    files = sorted(tmp_path.iterdir())
+    assert [*pictures.count_all_frames(files).values()] == [3, 1, 1], "an .mpo has no frames"
+    assert pictures.frame_notes(pictures.count_all_frames(files)) == (
+        f"of files with several frames or pages the first is taken: {tmp_path / 'a.gif'} (3).",
+    )
+    assert pictures.frame_notes({str(i): 3 for i in range(8)}) == (
+        "of files with several frames or pages the first is taken: 0 (3), 1 (3), 2 (3), ... (8 in all).",
+    )
+    assert pictures.frame_notes({"1.png": 1}) == ()
     read = pictures.read_photograph(tmp_path / "a.gif", 1, frame=2)
     assert (read.pixels == 100).all()
     assert read.frames == 3

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from gan_jax.data import pictures, pipeline, sources, transforms
+from gan_jax.data import layouts, pictures, pipeline, scan, sources, transforms
 
 
 class Numbers:
@@ -128,8 +128,8 @@ def test_picture_cut_off_behind_its_header_is_named_by_the_threads(tmp_path, mon
     file = tmp_path / "train" / name
     pictures.save(file, noise)
     file.write_bytes(file.read_bytes()[:3000])
-    source = sources.open_pairs(tmp_path, "train", derive="blur", source_channels=3, target_channels=3)
-    sources.check_headers(source)
+    source = layouts.open_pairs(tmp_path, "train", derive="blur", source_channels=3, target_channels=3)
+    scan.check_headers(source)
     transform = transforms.jitter("crop", load_size=32, crop_size=32)
     with pytest.raises(ValueError, match="damaged") as caught:
         next(pipeline.batches(source, batch_size=2, seed=0, transform=transform))

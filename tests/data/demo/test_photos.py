@@ -1,7 +1,7 @@
 import pytest
 from PIL import Image
 
-from gan_jax.data import pictures, sources
+from gan_jax.data import layouts, pictures, scan
 from gan_jax.data.demo import photos
 
 
@@ -17,10 +17,10 @@ def test_photographs_become_a_folder_to_train_on(tmp_path):
             with Image.open(tmp_path / split / file) as photo:
                 assert photo.mode == "RGB"
                 assert min(photo.size) == 256
-    source = sources.open_pairs(tmp_path, "train", derive="grey", source_channels=1, target_channels=3)
+    source = layouts.open_pairs(tmp_path, "train", derive="grey", source_channels=1, target_channels=3)
     assert source is not None
     assert len(source) == 5
-    sources.check_headers(source)
+    scan.check_headers(source)
 
 
 def test_photographs_keep_their_aspect(tmp_path):
