@@ -10,6 +10,7 @@ import numpy as np
 
 from gan_jax import metrics
 from gan_jax.data import layouts, scan, seams, sources, transforms
+from gan_jax.data.demo import facade_scores
 from gan_jax.data.demo import facades as demo_facades
 from gan_jax.data.pipeline import Source
 from gan_jax.recipes import flags
@@ -115,8 +116,8 @@ def baselines(config: flags.ImageConfig, train: Source) -> dict[str, Callable[[n
         return {f"{config.derive} input": lambda source: _with_channels(source, config.output_nc)}
     if not _is_drawn(train) or config.direction == "BtoA":
         return {}
-    lookup = functools.cache(lambda: demo_facades.mean_colour_lookup(train[i] for i in range(len(train))))
-    return {"mean colour of each class": lambda source: demo_facades.paint(source, lookup())}
+    lookup = functools.cache(lambda: facade_scores.mean_colour_lookup(train[i] for i in range(len(train))))
+    return {"mean colour of each class": lambda source: facade_scores.paint(source, lookup())}
 
 
 def _is_drawn(train: Source) -> bool:
@@ -137,8 +138,8 @@ def label_scores(config: flags.ImageConfig, train: Source) -> translation.LabelS
 
     def scores(outputs: np.ndarray, targets: np.ndarray, sources: np.ndarray) -> dict[str, float]:
         to_photos = config.direction == "AtoB"
-        found = (demo_facades.decode_labels if to_photos else demo_facades.colours_to_labels)(outputs)
-        wanted = demo_facades.colours_to_labels(sources if to_photos else targets)
+        found = (facade_scores.decode_labels if to_photos else facade_scores.colours_to_labels)(outputs)
+        wanted = facade_scores.colours_to_labels(sources if to_photos else targets)
         return {k: float(v) for k, v in metrics.label_map_scores(found, wanted, len(demo_facades.CLASSES)).items()}
 
     return scores
