@@ -26,7 +26,7 @@ import pytest
 import gan_jax
 from gan_jax import evaluate, generator, image, infer, losses, metrics, report
 from gan_jax.cli import inspection
-from gan_jax.data import labelled, layouts, pictures, sources, super_resolution
+from gan_jax.data import finding, labelled, layouts, pictures, sources, super_resolution
 from gan_jax.data.demo import photos
 from gan_jax.training import checkpoint
 
@@ -173,7 +173,7 @@ PATHS = {
     "resolution.Photographs": lambda at: super_resolution.Photographs(
         (at("high/train"), at("low/train")), [("a.png", "ax2.png")], 3, 2
     )[0],
-    "pictures.list_pictures": lambda at: pictures.list_pictures(at("pairs")),
+    "finding.list_pictures": lambda at: finding.list_pictures(at("pairs")),
     "pictures.save": lambda at: (
         pictures.save(at("new/x.png"), np.zeros((2, 2, 1), np.uint8)), pictures.read(at("new/x.png"), 1)
     ),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from gan_jax import errors
-from gan_jax.data import pictures, transforms
+from gan_jax.data import finding, transforms
 from gan_jax.data.sources import Pairs, Pictures
 
 __all__ = [
@@ -134,7 +134,7 @@ def open_side(
 
 def left_out(root: str | Path, folders: Sequence[str | Path], layout: Sequence[str | Path]) -> tuple[str, ...]:
     """Sentences on what of a data folder is not read, by a run whose pictures are in some `folders` of its `layout`."""
-    root, unreadable = Path(root), tuple(pictures.notes(folders))
+    root, unreadable = Path(root), tuple(finding.notes(folders))
     if root in map(Path, folders):
         return unreadable
     known = {Path(folder).relative_to(root).parts[0] for folder in layout}
@@ -143,7 +143,7 @@ def left_out(root: str | Path, folders: Sequence[str | Path], layout: Sequence[s
         for path in root.iterdir()
         if path.name not in known
         and not path.name.startswith(".")
-        and (path.is_dir() or path.name.lower().endswith(pictures.EXTENSIONS))
+        and (path.is_dir() or path.name.lower().endswith(finding.EXTENSIONS))
     )
     if not beside:
         return unreadable
@@ -197,7 +197,7 @@ def _stem(file: str) -> str:
 
 
 def _matched(folders: tuple[Path, ...], *, instead: str = "") -> list[tuple[str, ...]]:
-    listed = [pictures.list_pictures(folder, instead=instead) for folder in folders]
+    listed = [finding.list_pictures(folder, instead=instead) for folder in folders]
     by_stems = [{_stem(file): file for file in files} for files in listed]
     for folder, files, by_stem in zip(folders, listed, by_stems, strict=True):
         twice = [str(folder / file) for file in files if by_stem[_stem(file)] != file]

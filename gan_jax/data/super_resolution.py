@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gan_jax.data import pictures
+from gan_jax.data import finding, pictures
 from gan_jax.data.demo import photos
 from gan_jax.data.layouts import STAND_INS, held_out, left_out
 from gan_jax.data.sources import PictureFiles, fingerprint
@@ -132,7 +132,7 @@ def open_split(
     folder = _split_folder(root, split, "_HR")
     if folder is None:
         return None
-    files: list[tuple[str, ...]] = [(file,) for file in pictures.list_pictures(folder)]
+    files: list[tuple[str, ...]] = [(file,) for file in finding.list_pictures(folder)]
     files = (held_out(files, split) if folder == root else files)[:limit]
     if not files:
         return None
@@ -145,7 +145,7 @@ def open_split(
     low_folder = _split_folder(Path(low_root), split, f"_LR_bicubic/X{scale}")
     if low_folder is None or not low_folder.is_dir():
         raise FileNotFoundError(f"no {split} pictures in {low_root}; wanted the layout of {root} in low resolution.")
-    by_stem = {Path(file).with_suffix("").as_posix(): file for file in pictures.list_pictures(low_folder)}
+    by_stem = {Path(file).with_suffix("").as_posix(): file for file in finding.list_pictures(low_folder)}
     stems = [Path(file).with_suffix("").as_posix() for (file,) in files]
     partners = [by_stem.get(stem) or by_stem.get(f"{stem}x{scale}") for stem in stems]
     alone = [stem for stem, partner in zip(stems, partners, strict=True) if partner is None]

@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 from gan_jax import errors, files
-from gan_jax.data import high_bit_depth, pictures
+from gan_jax.data import finding, high_bit_depth, pictures
 from gan_jax.generator import Generator
 from gan_jax.infer import engine
 
@@ -168,7 +168,7 @@ def _jobs(
     for root in inputs:
         if not root.exists():
             raise FileNotFoundError(f"{root} does not exist; name a picture or a folder of pictures.")
-        names = [root.name] if root.is_file() else pictures.list_pictures(root)
+        names = [root.name] if root.is_file() else finding.list_pictures(root)
         whole_root, whole_output = root.resolve(), output.resolve()
         for name in names:
             source = root if root.is_file() else root / name
@@ -193,7 +193,7 @@ def names_a_file(inputs: Sequence[str | Path], output: str | Path) -> bool:
     if output.is_dir():
         return False
     one = len(inputs) == 1 and Path(inputs[0]).is_file()
-    return output.name.lower().endswith(pictures.KNOWN) or (one and bool(_EXTENSION.fullmatch(output.suffix)))
+    return output.name.lower().endswith(finding.KNOWN) or (one and bool(_EXTENSION.fullmatch(output.suffix)))
 
 
 def _missing(inputs: Sequence[Path]) -> Path:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax.data import layouts, pictures, scan, sources, transforms
+from gan_jax.data import finding, layouts, pictures, scan, sources, transforms
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +99,7 @@ def test_hidden_files_and_other_files_are_ignored_and_links_followed(tmp_path):
         paint_halves(tmp_path / "data" / "train" / name)
     (tmp_path / "data" / "train" / "notes.txt").write_text("no picture")
     (tmp_path / "data" / "train" / "c.png").symlink_to(tmp_path / "elsewhere.png")
-    assert pictures.list_pictures(tmp_path / "data" / "train") == ["a.png", "b.PNG", "c.png"]
+    assert finding.list_pictures(tmp_path / "data" / "train") == ["a.png", "b.PNG", "c.png"]
     assert len(open_rgb(tmp_path / "data")) == 3
 
 
@@ -124,7 +124,7 @@ def test_without_split_folders_a_tenth_is_held_out(tmp_path, count, held):
     names = {split: source.files if source else [] for split, source in splits.items()}
     assert names["val"] == names["test"]
     assert len(names["val"]) == held
-    assert sorted([*names["train"], *names["val"]]) == [(file,) for file in pictures.list_pictures(tmp_path)]
+    assert sorted([*names["train"], *names["val"]]) == [(file,) for file in finding.list_pictures(tmp_path)]
     if count == 40:
         assert names["val"] != sorted([*names["train"], *names["val"]])[-4:]
 

@@ -1,14 +1,14 @@
 import pytest
 from PIL import Image
 
-from gan_jax.data import layouts, pictures, scan
+from gan_jax.data import finding, layouts, scan
 from gan_jax.data.demo import photos
 
 
 def test_photographs_become_a_folder_to_train_on(tmp_path):
     pytest.importorskip("skimage")
     counts = photos.prepare(tmp_path)
-    written = {split: pictures.list_pictures(tmp_path / split) for split in ("train", "val", "test")}
+    written = {split: finding.list_pictures(tmp_path / split) for split in ("train", "val", "test")}
     assert counts == {split: len(files) for split, files in written.items()} == {"train": 5, "val": 1, "test": 2}
     assert written["test"] == ["chelsea.png", "coffee.png"]
     assert len({file for files in written.values() for file in files}) == 8
