@@ -380,9 +380,9 @@ class Data:
 
     def run(self) -> int:
         """Returns the exit code."""
-        from gan_jax.data.demo import photos
+        from gan_jax.data.demo import skimage_photos
 
-        counts = photos.prepare(self.folder)
+        counts = skimage_photos.prepare(self.folder)
         print(f"{self.folder}: " + ", ".join(f"{count} in {split}" for split, count in counts.items()))
         return 0
 

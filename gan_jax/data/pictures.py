@@ -1,6 +1,6 @@
 """Picture files: reading and writing them. Arrays are uint8 [H, W, C], C 1 (grey) or 3 (RGB).
 
-Training and scoring see alpha over white; a `Photograph` keeps it, and all else that a file has beside its colours.
+Training and scoring see alpha over white; a `ImageFile` keeps it, and all else that a file has beside its colours.
 """
 
 import warnings
@@ -22,7 +22,7 @@ __all__ = [
     "MODES",
     "WITH_QUALITY",
     "WRITTEN",
-    "Photograph",
+    "ImageFile",
     "as_array",
     "count_all_frames",
     "count_frames",
@@ -36,11 +36,11 @@ __all__ = [
     "pad",
     "profile_for",
     "read",
-    "read_photograph",
+    "read_image_file",
     "read_picture",
     "require_written",
     "save",
-    "save_photograph",
+    "save_image_file",
     "seen_colours",
     "unmapped",
 ]
@@ -85,7 +85,7 @@ _TURNS = {
 }
 
 
-class Photograph(NamedTuple):
+class ImageFile(NamedTuple):
     """A picture and what belongs to it."""
 
     pixels: np.ndarray  # uint8 or uint16 [H, W, 1 or 3], colours as stored, whatever alpha says
@@ -196,7 +196,7 @@ def read_picture(path: str | Path) -> Image.Image:
         return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
-def read_photograph(path: str | Path, channels: int, *, frame: int = 0) -> Photograph:
+def read_image_file(path: str | Path, channels: int, *, frame: int = 0) -> ImageFile:
     """A frame of a picture file of at most 8 bits a channel, with all that belongs to it; raises as `read_picture`."""
     with opened(path, frame=frame) as image:
         exif, icc_profile, frames = lasting_exif(image), image.info.get("icc_profile"), frames_of(image)
@@ -206,7 +206,7 @@ def read_photograph(path: str | Path, channels: int, *, frame: int = 0) -> Photo
             image = _with_alpha(image)
             alpha = np.asarray(image.getchannel("A"))[..., None]
         pixels = as_array(image, channels)
-    return Photograph(pixels, alpha, exif, profile_for(channels, icc_profile), frames)
+    return ImageFile(pixels, alpha, exif, profile_for(channels, icc_profile), frames)
 
 
 def orientation(image: Image.Image) -> int:
@@ -317,17 +317,17 @@ def save(path: str | Path, image_u8: np.ndarray) -> None:
 
     Raises OSError where the system refuses: no room, no permission, a file in place of a folder.
     """
-    save_photograph(path, Photograph(image_u8))
+    save_image_file(path, ImageFile(image_u8))
 
 
-def save_photograph(path: str | Path, photograph: Photograph, *, quality: int | None = None) -> None:
+def save_image_file(path: str | Path, image_file: ImageFile, *, quality: int | None = None) -> None:
     """The same with all that belongs to a picture of 8 bits a channel, or of 16 in grey without alpha.
 
     JPEG and AVIF have quality 95 and full colour, WebP is lossless, unless a `quality` of 1 to 100 is given. Formats
     without alpha get it over white. Raises ValueError where the format cannot hold the picture.
     """
     path = Path(path)
-    pixels, alpha, exif, icc_profile, _ = photograph
+    pixels, alpha, exif, icc_profile, _ = image_file
     suffix = path.suffix.lower()
     require_written(path)
     known: dict[str, Any] = dict(_SAVED[suffix])

@@ -17,12 +17,12 @@ from gan_jax.data import pictures
 from gan_jax.data.transforms import Size, height_width
 
 __all__ = [
-    "Exchanged",
+    "OneSide",
     "Pairs",
     "PictureFiles",
     "Pictures",
-    "Side",
-    "Unpaired",
+    "SwappedPairs",
+    "UnpairedDataset",
     "fingerprint",
 ]
 __dir__ = __all__.copy
@@ -136,7 +136,7 @@ class Pictures(PictureFiles):
 
 
 @dataclass(frozen=True)
-class Side:
+class OneSide:
     """One side of pairs as single pictures, under the name `key`: of all pairs, or of those of `indices`."""
 
     pairs: Any
@@ -162,7 +162,7 @@ class Side:
         return getattr(self.pairs, "notes", ())
 
 
-class Unpaired:
+class UnpairedDataset:
     """Sources that know nothing of each other: batches go through each in an order of its own.
 
     The length is that of the longest, so that an epoch has seen all pictures; the others begin anew.
@@ -191,7 +191,7 @@ class Unpaired:
         return tuple(note for part in self.parts for note in getattr(part, "notes", ()))
 
 
-class Exchanged:
+class SwappedPairs:
     """A source's pairs with source and target exchanged: direction BtoA."""
 
     def __init__(self, pairs: Any) -> None:
@@ -205,4 +205,4 @@ class Exchanged:
         return {**pair, "source": pair["target"], "target": pair["source"]}
 
     def __repr__(self) -> str:
-        return f"Exchanged({self.pairs!r})"
+        return f"SwappedPairs({self.pairs!r})"

@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 
 from gan_jax.data import finding, pictures
-from gan_jax.data.demo import photos
+from gan_jax.data.demo import skimage_photos
 from gan_jax.data.layouts import STAND_INS, held_out, left_out
 from gan_jax.data.sources import PictureFiles, fingerprint
 from gan_jax.data.transforms import Item, Size, Transform, height_width
 
 __all__ = [
-    "Enlarged",
-    "Installed",
-    "Photographs",
+    "BicubicUpsampled",
+    "HighResImages",
     "Shrink",
+    "SkimagePhotos",
     "crop",
     "mod_cropped",
     "open_split",
@@ -37,7 +37,7 @@ _DIV2K = {"train": "DIV2K_train", "val": "DIV2K_valid"}
 
 
 @dataclass(frozen=True, repr=False)
-class Photographs(PictureFiles):
+class HighResImages(PictureFiles):
     """Photographs of one folder, and beside each its low resolution where there is a second folder."""
 
     channels: int
@@ -45,7 +45,7 @@ class Photographs(PictureFiles):
 
     def __repr__(self) -> str:
         where = " and ".join(map(str, self.folders))
-        return f"Photographs({len(self)} in {where}, {self.channels} channels)"
+        return f"HighResImages({len(self)} in {where}, {self.channels} channels)"
 
     def __getitem__(self, i: int) -> dict[str, Any]:
         read = (pictures.read(path, self.channels) for path in self.paths(i))
@@ -68,47 +68,47 @@ class Photographs(PictureFiles):
         return None
 
 
-class Installed:
+class SkimagePhotos:
     """The photographs that scikit-image installs, at their own size; decoded once."""
 
     def __init__(self, split: str, limit: int | None = None) -> None:
-        self._split, self._files = split, photos.SPLITS[split][:limit]
-        self._folder = photos.installed()
+        self._split, self._files = split, skimage_photos.SPLITS[split][:limit]
+        self._folder = skimage_photos.installed()
         self._read = functools.cache(lambda file: pictures.read(self._folder / file, 3))
 
     def __len__(self) -> int:
         return len(self._files)
 
     def __repr__(self) -> str:
-        return f"Installed({', '.join(self._files)})"
+        return f"SkimagePhotos({', '.join(self._files)})"
 
     def __getitem__(self, i: int) -> dict[str, Any]:
         return {"name": Path(self._files[i]).stem, "target": self._read(self._files[i])}
 
 
-class Enlarged:
+class BicubicUpsampled:
     """Pairs of equal size for image-to-image networks: each photograph, and its low resolution enlarged again."""
 
-    def __init__(self, photographs: Any, scale: int, blurred: Shrink) -> None:
-        self._photographs, self._scale = photographs, scale
+    def __init__(self, images: Any, scale: int, blurred: Shrink) -> None:
+        self._images, self._scale = images, scale
         self._blurred = functools.lru_cache(maxsize=16)(lambda i: blurred(self._target(i)))
 
     def __len__(self) -> int:
-        return len(self._photographs)
+        return len(self._images)
 
     def __repr__(self) -> str:
-        return f"Enlarged({self._photographs!r}, {self._scale})"
+        return f"BicubicUpsampled({self._images!r}, {self._scale})"
 
     @property
     def fingerprint(self) -> str:
         """Of the photographs and the scale."""
-        return f"{fingerprint(self._photographs)} x{self._scale}"
+        return f"{fingerprint(self._images)} x{self._scale}"
 
     def __getitem__(self, i: int) -> dict[str, Any]:
-        return {"name": self._photographs[i]["name"], "source": self._blurred(i), "target": self._target(i)}
+        return {"name": self._images[i]["name"], "source": self._blurred(i), "target": self._target(i)}
 
     def _target(self, i: int) -> np.ndarray:
-        return mod_cropped(self._photographs[i]["target"], self._scale)
+        return mod_cropped(self._images[i]["target"], self._scale)
 
 
 def open_split(
@@ -119,7 +119,7 @@ def open_split(
     scale: int,
     channels: int,
     limit: int | None = None,
-) -> Photographs | None:
+) -> HighResImages | None:
     """Open train, val or test of a folder of photographs; None where there is no such split.
 
     Split folders are `train`, `val` and `test`, of which the latter two stand in for each other, or DIV2K's own names;
@@ -141,7 +141,7 @@ def open_split(
         layout.append(Path(low_root))
     notes = left_out(root, (folder,), [*layout, *root.glob("DIV2K_*")])
     if low_root is None:
-        return Photographs((folder,), files, channels, scale, notes=notes)
+        return HighResImages((folder,), files, channels, scale, notes=notes)
     low_folder = _split_folder(Path(low_root), split, f"_LR_bicubic/X{scale}")
     if low_folder is None or not low_folder.is_dir():
         raise FileNotFoundError(f"no {split} pictures in {low_root}; wanted the layout of {root} in low resolution.")
@@ -152,7 +152,7 @@ def open_split(
     if alone:
         raise ValueError(f"{low_folder} has no picture {alone[0]} or {alone[0]}x{scale}; {len(alone)} are missing.")
     both = [(file, partner) for (file,), partner in zip(files, partners, strict=True) if partner]
-    return Photographs((folder, low_folder), both, channels, scale, notes=notes)
+    return HighResImages((folder, low_folder), both, channels, scale, notes=notes)
 
 
 def _places(root: Path, split: str, ending: str) -> list[Path]:

@@ -50,7 +50,7 @@ def open_split(config: flags.ImageConfig, split: str, *, guessed: bool = False) 
         size = config.load_size if split == "train" else config.crop_size
         count = min(EMBEDDED_COUNTS[split], config.max_dataset_size or EMBEDDED_COUNTS[split])
         facades = demo_facades.Facades(split, count, size)
-        return facades if config.direction == "AtoB" else sources.Exchanged(facades)
+        return facades if config.direction == "AtoB" else sources.SwappedPairs(facades)
     root = Path(str(config.dataroot))
     if root.name in _ARCHIVED and not root.is_dir():
         raise FileNotFoundError(f"no folder {root}; unpack {_ARCHIVES}/{root.name}.tar.gz there, or give --dataroot.")

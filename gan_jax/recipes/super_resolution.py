@@ -107,7 +107,7 @@ def open_split(config: Config, split: str) -> Source | None:
     if named == PHOTOS:
         if config.dataroot_lq is not None or config.color == "grey":
             raise ValueError(f"--dataroot {PHOTOS} is in RGB and has no low resolution; leave out the other flag.")
-        return super_resolution.Installed(split, config.max_dataset_size)
+        return super_resolution.SkimagePhotos(split, config.max_dataset_size)
     if named is not None:
         if config.dataroot_lq is not None or config.color == "grey":
             raise ValueError("--dataroot tfds: has low resolution of its own, in RGB; leave out the other flag.")

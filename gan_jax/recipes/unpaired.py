@@ -17,14 +17,14 @@ EMBEDDED_COUNTS = {"train": 200, "val": 16, "test": 64}  # pictures of each kind
 KINDS: dict[str, Literal["source", "target"]] = {"A": "source", "B": "target"}  # and what they are of a pair
 
 
-def training(config: translators.Config, mode: str) -> sources.Unpaired:
+def training(config: translators.Config, mode: str) -> sources.UnpairedDataset:
     """The training pictures of both kinds, every header read; pairs, too, are gone through apart.
 
     Raises FileNotFoundError and ValueError for data that cannot be used.
     """
     sides = [_open_kind(config, mode, "train", kind) for kind in KINDS]
     assert all(side is not None for side in sides)  # only val and test may be missing
-    return sources.Unpaired(*sides)
+    return sources.UnpairedDataset(*sides)
 
 
 def tasks(config: translators.Config, mode: str) -> dict[str, translation.Task]:
@@ -78,7 +78,7 @@ def _open_pairs(config: translators.Config, split: str) -> Source | None:
     count = min(EMBEDDED_COUNTS[split], config.max_dataset_size or EMBEDDED_COUNTS[split])
     train = split == "train"
     scenes = day_night.DayNight(split, 2 * count if train else count, config.load_size if train else config.crop_size)
-    return scenes if config.direction == "AtoB" else sources.Exchanged(scenes)
+    return scenes if config.direction == "AtoB" else sources.SwappedPairs(scenes)
 
 
 def _open_kind(config: translators.Config, mode: str, split: str, kind: str) -> Source | None:
@@ -89,7 +89,7 @@ def _open_kind(config: translators.Config, mode: str, split: str, kind: str) -> 
         assert both is not None
         half = len(both) // 2
         indices = (range(half) if kind == "A" else range(half, 2 * half)) if embedded else None
-        return sources.Side(both, KINDS[kind], kind, indices)
+        return sources.OneSide(both, KINDS[kind], kind, indices)
     folder: Literal["A", "B"] = "A" if (kind == "A") == (config.direction == "AtoB") else "B"
     opened = layouts.open_side(
         Path(str(config.dataroot)),

@@ -81,15 +81,15 @@ def test_pad_reflects_to_the_next_multiple():
 def test_a_photograph_keeps_what_belongs_to_it(tmp_path):
     alpha = np.arange(24, dtype=np.uint8).reshape(4, 6, 1)
     profile = bytes(16) + b"RGB " + bytes(108)
-    photograph = pictures.Photograph(colours(), alpha, icc_profile=profile)
+    photograph = pictures.ImageFile(colours(), alpha, icc_profile=profile)
     for name in ("a.png", "a.tif", "a.webp"):
-        pictures.save_photograph(tmp_path / name, photograph)
+        pictures.save_image_file(tmp_path / name, photograph)
     for name in ("a.png", "a.tif"):
-        read = pictures.read_photograph(tmp_path / name, 3)
+        read = pictures.read_image_file(tmp_path / name, 3)
         np.testing.assert_array_equal(read.pixels, colours())
         np.testing.assert_array_equal(read.alpha, alpha)
         assert read.icc_profile == profile
-    pictures.save_photograph(tmp_path / "a.bmp", photograph._replace(icc_profile=None))
+    pictures.save_image_file(tmp_path / "a.bmp", photograph._replace(icc_profile=None))
     over_white = pictures.read(tmp_path / "a.png", 3)
     assert np.abs(pictures.read(tmp_path / "a.bmp", 3).astype(int) - over_white).max() <= 1
 
@@ -154,7 +154,7 @@ def test_outputs_are_as_exact_as_their_format_can(tmp_path, suffix):
     error = np.abs(pictures.read(tmp_path / f"a{suffix}", 3).astype(int) - smooth)
     assert error.mean() < (2.5 if suffix in (".jpg", ".avif") else 1e-9)
     if suffix in pictures.WITH_QUALITY:
-        pictures.save_photograph(tmp_path / f"b{suffix}", pictures.Photograph(smooth), quality=5)
+        pictures.save_image_file(tmp_path / f"b{suffix}", pictures.ImageFile(smooth), quality=5)
         assert (tmp_path / f"b{suffix}").stat().st_size < (tmp_path / f"a{suffix}").stat().st_size
 
 
@@ -195,7 +195,7 @@ def test_frames_are_counted_and_chosen(tmp_path):
         "of files with several frames or pages the first is taken: 0 (3), 1 (3), 2 (3), ... (8 in all).",
     )
     assert pictures.frame_notes({"1.png": 1}) == ()
-    read = pictures.read_photograph(tmp_path / "a.gif", 1, frame=2)
+    read = pictures.read_image_file(tmp_path / "a.gif", 1, frame=2)
     assert (read.pixels == 100).all()
     assert read.frames == 3
 

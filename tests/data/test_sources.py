@@ -146,9 +146,9 @@ def test_limit_takes_the_first_of_the_sorted_split(tmp_path):
 def test_any_source_can_be_exchanged(tmp_path):
     paint_halves(tmp_path / "train" / "1.png")
     forward, backward = open_rgb(tmp_path), open_rgb(tmp_path, direction="BtoA")
-    exchanged = sources.Exchanged(forward)
+    exchanged = sources.SwappedPairs(forward)
     assert len(exchanged) == 1
-    assert repr(exchanged) == f"Exchanged({forward!r})"
+    assert repr(exchanged) == f"SwappedPairs({forward!r})"
     assert values(exchanged[0]) == values(backward[0])
     assert exchanged[0]["name"] == "1"
 
@@ -508,8 +508,8 @@ def test_one_side_of_pairs(tmp_path):
     for i in range(4):
         paint_halves(tmp_path / "train" / f"{i}.png", a=i, b=100 + i)
     found = open_rgb(tmp_path)
-    side = sources.Side(found, "target", "B", range(2, 4))
-    assert (len(side), len(sources.Side(found, "source", "A"))) == (2, 4)
+    side = sources.OneSide(found, "target", "B", range(2, 4))
+    assert (len(side), len(sources.OneSide(found, "source", "A"))) == (2, 4)
     assert (side[1]["name"], int(side[1]["B"][0, 0, 0]), set(side[1])) == ("3", 103, {"name", "B"})
     assert side.fingerprint == f"{found.fingerprint} target range(2, 4)"
 
@@ -518,12 +518,12 @@ def test_unpaired_is_as_long_as_its_longest_part(tmp_path):
     for side, count in (("A", 3), ("B", 2)):
         for i in range(count):
             paint(tmp_path / f"train{side}" / f"{side}{i}.png", i)
-    both = sources.Unpaired(*(open_kind(tmp_path, side) for side in "AB"))
+    both = sources.UnpairedDataset(*(open_kind(tmp_path, side) for side in "AB"))
     assert len(both) == 3
     assert [(int(both[i]["A"][0, 0, 0]), int(both[i]["B"][0, 0, 0])) for i in range(3)] == [(0, 0), (1, 1), (2, 0)]
     before = both.fingerprint
     paint(tmp_path / "trainB" / "B0.png", 5, size=(9, 9))
-    assert sources.Unpaired(*(open_kind(tmp_path, side) for side in "AB")).fingerprint != before
+    assert sources.UnpairedDataset(*(open_kind(tmp_path, side) for side in "AB")).fingerprint != before
 
 
 def test_the_files_of_a_split_are_found_under_any_layout(tmp_path):
@@ -616,7 +616,7 @@ def test_what_is_beside_the_folders_of_splits_is_said(tmp_path):
     single = layouts.open_side(tmp_path, "train", "A", key="A", channels=3)
     assert single.notes == (note,)
     assert layouts.left_out(tmp_path, [tmp_path], []) == ()
-    both = sources.Unpaired(sources.Side(open_rgb(tmp_path), "source", "A"), single)
+    both = sources.UnpairedDataset(sources.OneSide(open_rgb(tmp_path), "source", "A"), single)
     assert both.notes == (note, note)
     kinds = tmp_path / "kinds"
     for side in ("A", "B", "C"):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gan_jax.data import pictures, scan, super_resolution
-from gan_jax.data.demo import photos
+from gan_jax.data.demo import skimage_photos
 
 
 def picture(height, width, seed=0):
@@ -73,9 +73,9 @@ def test_what_cannot_be_used_is_said(tmp_path):
     write(tmp_path / "lr", [(10, 12), (5, 14)])
     with pytest.raises(ValueError, match="30x10; wanted at least 16 on each side"):
         scan.check_headers(
-            super_resolution.Photographs((tmp_path / "hr",), [("0000.png",), ("0001.png",)], 3, 2), smallest=16
+            super_resolution.HighResImages((tmp_path / "hr",), [("0000.png",), ("0001.png",)], 3, 2), smallest=16
         )
-    both = super_resolution.Photographs((tmp_path / "hr", tmp_path / "lr"), [("0001.png", "0001.png")], 3, 2)
+    both = super_resolution.HighResImages((tmp_path / "hr", tmp_path / "lr"), [("0001.png", "0001.png")], 3, 2)
     with pytest.raises(ValueError, match=r"low resolution 14x5; wanted 15x5 at --scale 2"):
         scan.check_headers(both, smallest=4)
     (tmp_path / "lr" / "0000.png").unlink()
@@ -118,11 +118,11 @@ def test_whole_pictures_get_a_low_resolution_where_they_have_none():
 
 
 def test_the_installed_photographs_keep_their_size():
-    assert (photos.installed() / "chelsea.png").is_file()
-    source = super_resolution.Installed("test")
+    assert (skimage_photos.installed() / "chelsea.png").is_file()
+    source = super_resolution.SkimagePhotos("test")
     assert [source[i]["name"] for i in range(len(source))] == ["chelsea", "coffee"]
     assert source[0]["target"].shape == (300, 451, 3)
-    enlarged = super_resolution.Enlarged(source, 2, lambda photo: 255 - photo)
+    enlarged = super_resolution.BicubicUpsampled(source, 2, lambda photo: 255 - photo)
     assert len(enlarged) == 2
     np.testing.assert_array_equal(enlarged[0]["source"], 255 - source[0]["target"][:, :450])
     assert enlarged.fingerprint == f"{source!r} x2"
