@@ -26,8 +26,8 @@ import pytest
 import gan_jax
 from gan_jax import evaluate, generator, image, infer, losses, metrics, report
 from gan_jax.cli import inspection
-from gan_jax.data import labelled, pictures, sources, super_resolution
-from gan_jax.data.demo import photos
+from gan_jax.data import finding, labelled, layouts, pictures, sources, super_resolution
+from gan_jax.data.demo import skimage_photos
 from gan_jax.training import checkpoint
 
 MODULES = [importlib.import_module(module.name) for module in pkgutil.walk_packages(gan_jax.__path__, "gan_jax.")]
@@ -163,21 +163,21 @@ def files(tmp_path_factory, tiny_generator):
 
 RGB = {"source_channels": 3, "target_channels": 3}
 PATHS = {
-    "sources.open_pairs": lambda at: sources.open_pairs(at("pairs"), "train", **RGB)[0],
-    "sources.open_side": lambda at: sources.open_side(at("pairs"), "train", "A", key="A", channels=3)[0],
+    "layouts.open_pairs": lambda at: layouts.open_pairs(at("pairs"), "train", **RGB)[0],
+    "layouts.open_side": lambda at: layouts.open_side(at("pairs"), "train", "A", key="A", channels=3)[0],
     "sources.Pictures": lambda at: sources.Pictures((at("pairs/trainA"),), [("a.png",)], "A", 3)[0],
     "labelled.open_folder": lambda at: labelled.open_folder(at("classes"), "train", channels=3)[0],
     "resolution.open_split": lambda at: super_resolution.open_split(
         at("high"), "train", low_root=at("low"), scale=2, channels=3
     )[0],
-    "resolution.Photographs": lambda at: super_resolution.Photographs(
-        at("high/train"), ("a.png",), 3, 2, at("low/train"), ("ax2.png",)
+    "resolution.HighResImages": lambda at: super_resolution.HighResImages(
+        (at("high/train"), at("low/train")), [("a.png", "ax2.png")], 3, 2
     )[0],
-    "pictures.list_pictures": lambda at: pictures.list_pictures(at("pairs")),
+    "finding.list_pictures": lambda at: finding.list_pictures(at("pairs")),
     "pictures.save": lambda at: (
         pictures.save(at("new/x.png"), np.zeros((2, 2, 1), np.uint8)), pictures.read(at("new/x.png"), 1)
     ),
-    "photos.prepare": lambda at: photos.prepare(at("photos")),
+    "skimage_photos.prepare": lambda at: skimage_photos.prepare(at("photos")),
     "infer.plan": lambda at: infer.plan([at("pairs/trainA")], at("out"), samples=2),
     "infer.plan of one": lambda at: infer.plan(at("pairs/trainA/a.png"), at("out.png")),
     "infer.translate_files": lambda at: infer.translate_files(

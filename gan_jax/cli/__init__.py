@@ -64,7 +64,7 @@ class Translate:
     def run(self) -> int:
         """Returns the exit code."""
         from gan_jax import infer
-        from gan_jax.data import pictures, seams
+        from gan_jax.data import finding, seams
         from gan_jax.data.pictures import WITH_QUALITY
 
         if len(self.paths) < 2:
@@ -106,7 +106,7 @@ class Translate:
         if self.skip_existing:
             jobs = [job for job in jobs if not all(path.exists() for path in infer.outputs(job, samples=self.samples))]
         speaker = _Speaker("translated")
-        speaker.notes(pictures.notes(inputs))
+        speaker.notes(finding.notes(inputs))
         if self.half is None and seams.hold_pairs([job.input for job in jobs]):
             speaker.note(
                 "these look like pairs side by side, and the whole of each is translated; --half left takes the left "
@@ -380,9 +380,9 @@ class Data:
 
     def run(self) -> int:
         """Returns the exit code."""
-        from gan_jax.data.demo import photos
+        from gan_jax.data.demo import skimage_photos
 
-        counts = photos.prepare(self.folder)
+        counts = skimage_photos.prepare(self.folder)
         print(f"{self.folder}: " + ", ".join(f"{count} in {split}" for split, count in counts.items()))
         return 0
 
@@ -401,7 +401,7 @@ class Shrink:
     def run(self) -> int:
         """Returns the exit code."""
         from gan_jax import degrade, infer
-        from gan_jax.data import pictures, super_resolution
+        from gan_jax.data import finding, pictures, super_resolution
 
         if len(self.paths) < 2:
             raise ValueError("give at least one input and, last, an output: gan-jax shrink in/ out/ --scale 4.")
@@ -411,7 +411,8 @@ class Shrink:
         made = degrade.Degradation(self.downscale, self.scale)
         jobs = infer.plan(inputs, output)
         speaker = _Speaker("written")
-        speaker.notes([*pictures.notes(inputs), *pictures.frame_notes(job.input for job in jobs)])
+        frames = pictures.count_all_frames(job.input for job in jobs)
+        speaker.notes([*finding.notes(inputs), *pictures.frame_notes(frames)])
         ends = [(job.input, job.output) for job in jobs]
         failures = super_resolution.shrink_files(ends, self.scale, lambda picture: degrade.picture(made, picture))
         speaker.end(failures)

@@ -13,7 +13,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from gan_jax.data import metadata, pictures
 from gan_jax.files import unfinished
 
-__all__ = ["read", "read_photograph", "save"]
+__all__ = ["read", "read_image_file", "save"]
 __dir__ = __all__.copy
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what matters of its words is said here
@@ -37,7 +37,7 @@ def read(path: str | Path) -> np.ndarray:
     return _over_white(array) if array.shape[2] in (2, 4) else array
 
 
-def read_photograph(path: str | Path, channels: int, *, frame: int = 0) -> pictures.Photograph:
+def read_image_file(path: str | Path, channels: int, *, frame: int = 0) -> pictures.ImageFile:
     """A frame of a picture file in its own depth, with all that belongs to it and 1 or 3 channels.
 
     Raises as `read` does, and ValueError for a frame that is not there.
@@ -45,16 +45,16 @@ def read_photograph(path: str | Path, channels: int, *, frame: int = 0) -> pictu
     path = Path(path)
     what = _header(path, frame)
     if what is None:
-        return pictures.read_photograph(path, channels, frame=frame)
+        return pictures.read_image_file(path, channels, frame=frame)
     array = _decoded(path, what, frame)
     colours = array.shape[2] // 2 * 2 - 1 if array.shape[2] in (2, 4) else array.shape[2]
     alpha = array[..., colours:] if colours < array.shape[2] else None
     pixels = np.ascontiguousarray(pictures.in_channels(array[..., :colours], channels))
     profile = pictures.profile_for(channels, what.icc_profile)
-    return pictures.Photograph(pixels, alpha, what.exif, profile, what.frames)
+    return pictures.ImageFile(pixels, alpha, what.exif, profile, what.frames)
 
 
-def save(path: str | Path, photograph: pictures.Photograph, *, quality: int | None = None) -> None:
+def save(path: str | Path, image_file: pictures.ImageFile, *, quality: int | None = None) -> None:
     """Write a picture in its own depth, whole or not at all: 16 bits as PNG or TIFF; `quality` is that of `pictures`.
 
     A 16-bit TIFF keeps the colour profile and not the EXIF. Raises ValueError for 16 bits in another format,
@@ -62,35 +62,35 @@ def save(path: str | Path, photograph: pictures.Photograph, *, quality: int | No
     `pictures.save` does.
     """
     path = Path(path)
-    if photograph.pixels.dtype == np.uint8:
-        pictures.save_photograph(path, photograph, quality=quality)
+    if image_file.pixels.dtype == np.uint8:
+        pictures.save_image_file(path, image_file, quality=quality)
         return
     suffix = path.suffix.lower()
     if suffix not in (".png", ".tif", ".tiff"):
         raise ValueError("16 bits a channel are written to .png or .tif alone")
-    if photograph.pixels.shape[2] == 1 and photograph.alpha is None:
-        pictures.save_photograph(path, photograph)
+    if image_file.pixels.shape[2] == 1 and image_file.alpha is None:
+        pictures.save_image_file(path, image_file)
         return
-    layers = [photograph.pixels] if photograph.alpha is None else [photograph.pixels, photograph.alpha]
+    layers = [image_file.pixels] if image_file.alpha is None else [image_file.pixels, image_file.alpha]
     array = np.concatenate(layers, axis=2)
     try:
         with unfinished(path) as part:
             if suffix == ".png":
-                part.write_bytes(_png(array, photograph))
+                part.write_bytes(_png(array, image_file))
             else:
-                _write_tiff(part, array, photograph)
+                _write_tiff(part, array, image_file)
     except ImportError:
         raise ImportError("16 bits in colour or with alpha: pip install 'gan_jax[deep]'") from None
 
 
-def _png(array: np.ndarray, photograph: pictures.Photograph) -> bytes:
+def _png(array: np.ndarray, image_file: pictures.ImageFile) -> bytes:
     import imagecodecs
 
     chunks = b""
-    if photograph.icc_profile:
-        chunks += _chunk(b"iCCP", b"icc\0\0" + zlib.compress(photograph.icc_profile))
-    if photograph.exif:
-        chunks += _chunk(b"eXIf", photograph.exif.removeprefix(b"Exif\0\0"))
+    if image_file.icc_profile:
+        chunks += _chunk(b"iCCP", b"icc\0\0" + zlib.compress(image_file.icc_profile))
+    if image_file.exif:
+        chunks += _chunk(b"eXIf", image_file.exif.removeprefix(b"Exif\0\0"))
     content = bytes(imagecodecs.png_encode(array))
     after_header = 8 + 25  # the signature, and the chunk IHDR
     return content[:after_header] + chunks + content[after_header:]
@@ -100,7 +100,7 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def _write_tiff(path: Path, array: np.ndarray, photograph: pictures.Photograph) -> None:
+def _write_tiff(path: Path, array: np.ndarray, image_file: pictures.ImageFile) -> None:
     import tifffile
 
     tifffile.imwrite(
@@ -108,8 +108,8 @@ def _write_tiff(path: Path, array: np.ndarray, photograph: pictures.Photograph) 
         array,
         photometric="rgb" if array.shape[2] >= 3 else "minisblack",
         planarconfig="contig",
-        extrasamples=["unassalpha"] if photograph.alpha is not None else None,
-        iccprofile=photograph.icc_profile,
+        extrasamples=["unassalpha"] if image_file.alpha is not None else None,
+        iccprofile=image_file.icc_profile,
         metadata=None,
     )
 

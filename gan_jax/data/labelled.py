@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
-from gan_jax.data import pictures, sources
+from gan_jax.data import layouts, pictures, sources
 from gan_jax.data.transforms import Item, Transform
 
 __all__ = ["ClassFolders", "Labelled", "fitted", "in_order", "open_folder"]
@@ -77,7 +77,7 @@ def open_folder(root: str | Path, split: str, *, channels: int, limit: int | Non
     if not root.is_dir():
         raise FileNotFoundError(f"no folder {root}; wanted one with a folder of pictures for each class.")
     found, trained = (
-        sources.files_of(part, lambda part: (root / part,), instead=", or in folders train, val and test")
+        layouts.files_of(part, lambda part: (root / part,), instead=", or in folders train, val and test")
         for part in (split, "train")
     )
     if found is None or trained is None:
@@ -96,7 +96,7 @@ def open_folder(root: str | Path, split: str, *, channels: int, limit: int | Non
         for label, name in enumerate(classes)
         if name not in filled and split == "train"
     ]
-    notes += sources.left_out(root, folders, [root / name for name in sources.STAND_INS])
+    notes += layouts.left_out(root, folders, [root / name for name in layouts.STAND_INS])
     if limit is not None and limit < len(files):
         files = [files[k * len(files) // limit] for k in range(limit)]  # of all classes, not of the first ones
     return ClassFolders(

@@ -1,11 +1,10 @@
-"""Picture files: finding, reading and writing them. Arrays are uint8 [H, W, C], C 1 (grey) or 3 (RGB).
+"""Picture files: reading and writing them. Arrays are uint8 [H, W, C], C 1 (grey) or 3 (RGB).
 
-Training and scoring see alpha over white; a `Photograph` keeps it, and all else that a file has beside its colours.
+Training and scoring see alpha over white; a `ImageFile` keeps it, and all else that a file has beside its colours.
 """
 
-import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,39 +14,34 @@ from PIL import ExifTags, Image, features
 from PIL.TiffImagePlugin import TiffImageFile
 from scipy import ndimage
 
+from gan_jax import errors
 from gan_jax.data import metadata
 from gan_jax.files import unfinished
 
 __all__ = [
-    "EXTENSIONS",
-    "KNOWN",
     "MODES",
     "WITH_QUALITY",
     "WRITTEN",
-    "Photograph",
-    "Survey",
+    "ImageFile",
     "as_array",
+    "count_all_frames",
     "count_frames",
     "frame_notes",
     "frames_of",
     "in_channels",
     "is_deep",
     "lasting_exif",
-    "list_pictures",
-    "looks_like_picture",
-    "notes",
     "opened",
     "orientation",
     "pad",
     "profile_for",
     "read",
-    "read_photograph",
+    "read_image_file",
     "read_picture",
     "require_written",
     "save",
-    "save_photograph",
+    "save_image_file",
     "seen_colours",
-    "survey",
     "unmapped",
 ]
 __dir__ = __all__.copy
@@ -55,22 +49,6 @@ __dir__ = __all__.copy
 # Pillow's words on odd files are not for users: what matters of them is said here.
 warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
 
-# All that Pillow decodes to at most 8 bits a channel, of what people keep pictures in.
-EXTENSIONS = (
-    ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".avif", ".avifs", ".bmp", ".dib",
-    ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".gif", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx",
-    ".tga", ".icb", ".vda", ".vst", ".qoi", ".psd", ".pcx", ".dcx", ".dds", ".sgi", ".rgb", ".rgba", ".bw",
-    ".ras", ".xbm", ".xpm", ".im", ".msp", ".pcd", ".pxr", ".ico", ".cur", ".icns",
-)  # fmt: skip
-_SHOWN_EXTENSIONS = ".png .jpg .webp .tif .bmp, or in another of Pillow's formats"
-# Pictures too, which are named where they are left out.
-_UNREAD = (
-    ".heic", ".heif", ".jxl", ".jxr", ".svg", ".svgz", ".eps", ".ai", ".exr", ".hdr", ".pfm", ".fit", ".fits", ".xcf",
-    ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw", ".raw", ".dcm", ".pdf", ".wmf",
-    ".emf", ".bpg",
-)  # fmt: skip
-KNOWN = (*EXTENSIONS, *_UNREAD)
-_SIGNATURES = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*", b"8BPS", b"qoif")
 # What outputs are written in: as exactly as the format can, for nothing that a network restored is to be lost again.
 _JPEG = {"format": "JPEG", "quality": 95, "subsampling": "4:4:4"}
 _SAVED: dict[str, dict[str, Any]] = {
@@ -107,7 +85,7 @@ _TURNS = {
 }
 
 
-class Photograph(NamedTuple):
+class ImageFile(NamedTuple):
     """A picture and what belongs to it."""
 
     pixels: np.ndarray  # uint8 or uint16 [H, W, 1 or 3], colours as stored, whatever alpha says
@@ -115,88 +93,6 @@ class Photograph(NamedTuple):
     exif: bytes = b""  # without the orientation, which the pixels have
     icc_profile: bytes | None = None  # of the pixels' colours
     frames: int = 1  # that the file has
-
-
-class Survey(NamedTuple):
-    """The pictures below a folder, and what looks like pictures there and cannot be read; sorted relative paths."""
-
-    files: list[str]
-    left_out: list[str]
-
-    @property
-    def note(self) -> str | None:
-        """A sentence on what is left out, where anything is."""
-        if not self.left_out:
-            return None
-        named = ", ".join(self.left_out[:3]) + (", ..." if len(self.left_out) > 3 else "")
-        if len(self.left_out) == 1:
-            return f"left out {named}, whose name or format is not read; rename it or convert it to PNG"
-        return (
-            f"left out {len(self.left_out)} whose names or formats are not read: {named}; rename them or "
-            "convert them to PNG"
-        )
-
-
-def survey(folder: str | Path) -> Survey:
-    """What there is below a folder, through links too; hidden files and folders are not looked at."""
-    folder = Path(folder)
-    files: list[str] = []
-    left_out: list[str] = []
-
-    def look(where: Path, below: str, above: frozenset[str]) -> None:
-        real = os.path.realpath(where)
-        if real in above:
-            return  # a link that leads back
-        try:
-            entries = list(os.scandir(where))
-        except OSError:
-            if not below:
-                raise
-            left_out.append(below.removesuffix("/"))
-            return
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            name = f"{below}{entry.name}"
-            leads_nowhere = entry.is_symlink() and not os.path.exists(entry.path)
-            if not leads_nowhere and entry.is_dir():
-                look(where / entry.name, f"{name}/", above | {real})
-            elif entry.name.lower().endswith(EXTENSIONS) and (leads_nowhere or entry.is_file()):
-                files.append(name)  # whose reader says what is wrong with it
-            elif leads_nowhere or (entry.is_file() and looks_like_picture(Path(entry.path))):
-                left_out.append(name)
-
-    if folder.is_dir():
-        look(folder, "", frozenset())
-    return Survey(sorted(files), sorted(left_out))
-
-
-def looks_like_picture(path: str | Path) -> bool:
-    """Whether a file's extension, or its first bytes, are those of a picture, be it one that cannot be read here."""
-    path = Path(path)
-    if path.name.lower().endswith(KNOWN):
-        return True
-    try:
-        with path.open("rb") as file:
-            start = file.read(16)
-    except OSError:
-        return False
-    webp_or_heif = (start[:4] == b"RIFF" and start[8:12] == b"WEBP") or start[4:12] in (b"ftypavif", b"ftypheic")
-    return webp_or_heif or start.startswith(_SIGNATURES)
-
-
-def list_pictures(folder: str | Path, *, instead: str = "") -> list[str]:
-    """Sorted paths of the pictures below a folder, as `survey` finds them; FileNotFoundError if there are none.
-
-    `instead` ends that error's sentence: what else would do.
-    """
-    folder = Path(folder)
-    files, left_out = survey(folder)
-    if not files:
-        got = "no pictures in" if folder.is_dir() else "no folder"
-        beside = f" ({left_out[0]} cannot be read)" if left_out else ""
-        raise FileNotFoundError(f"{got} {folder}{beside}; wanted files there that end in {_SHOWN_EXTENSIONS}{instead}.")
-    return files
 
 
 class _RefusedError(ValueError):
@@ -272,6 +168,11 @@ def count_frames(path: str | Path) -> int:
         return 1
 
 
+def count_all_frames(paths: Iterable[str | Path]) -> dict[str, int]:
+    """The `count_frames` of those files whose format has frames."""
+    return {str(path): count_frames(path) for path in paths if Path(path).suffix.lower() in _WITH_FRAMES}
+
+
 def is_deep(image: Image.Image) -> bool:
     """Whether an opened file, not yet decoded, has 16 bits a channel, which Pillow would cut to 8 in silence."""
     # Of planes that a TIFF stores apart only the tag tells the depth.
@@ -295,7 +196,7 @@ def read_picture(path: str | Path) -> Image.Image:
         return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
-def read_photograph(path: str | Path, channels: int, *, frame: int = 0) -> Photograph:
+def read_image_file(path: str | Path, channels: int, *, frame: int = 0) -> ImageFile:
     """A frame of a picture file of at most 8 bits a channel, with all that belongs to it; raises as `read_picture`."""
     with opened(path, frame=frame) as image:
         exif, icc_profile, frames = lasting_exif(image), image.info.get("icc_profile"), frames_of(image)
@@ -305,7 +206,7 @@ def read_photograph(path: str | Path, channels: int, *, frame: int = 0) -> Photo
             image = _with_alpha(image)
             alpha = np.asarray(image.getchannel("A"))[..., None]
         pixels = as_array(image, channels)
-    return Photograph(pixels, alpha, exif, profile_for(channels, icc_profile), frames)
+    return ImageFile(pixels, alpha, exif, profile_for(channels, icc_profile), frames)
 
 
 def orientation(image: Image.Image) -> int:
@@ -317,16 +218,12 @@ def orientation(image: Image.Image) -> int:
         return 1
 
 
-def notes(roots: Iterable[str | Path]) -> list[str]:
-    """Sentences on what of each folder is left out."""
-    surveys = {str(root): survey(root).note for root in roots if Path(root).is_dir()}
-    return [f"{root}: {note}." for root, note in surveys.items() if note]
-
-
-def frame_notes(paths: Iterable[str | Path]) -> list[str]:
-    """Sentences on the files of which only the first of several frames is used."""
-    counts = {str(path): count_frames(path) for path in paths if Path(path).suffix.lower() in _WITH_FRAMES}
-    return [f"{path} has {count} frames, of which the first is taken." for path, count in counts.items() if count > 1]
+def frame_notes(counts: Mapping[str, int]) -> tuple[str, ...]:
+    """A sentence on those files, of so many frames each by path, of which the first frame alone is used; or none."""
+    several = [f"{path} ({count})" for path, count in counts.items() if count > 1]
+    if not several:
+        return ()
+    return (f"of files with several frames or pages the first is taken: {errors.first_of(several, 3)}.",)
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -420,17 +317,17 @@ def save(path: str | Path, image_u8: np.ndarray) -> None:
 
     Raises OSError where the system refuses: no room, no permission, a file in place of a folder.
     """
-    save_photograph(path, Photograph(image_u8))
+    save_image_file(path, ImageFile(image_u8))
 
 
-def save_photograph(path: str | Path, photograph: Photograph, *, quality: int | None = None) -> None:
+def save_image_file(path: str | Path, image_file: ImageFile, *, quality: int | None = None) -> None:
     """The same with all that belongs to a picture of 8 bits a channel, or of 16 in grey without alpha.
 
     JPEG and AVIF have quality 95 and full colour, WebP is lossless, unless a `quality` of 1 to 100 is given. Formats
     without alpha get it over white. Raises ValueError where the format cannot hold the picture.
     """
     path = Path(path)
-    pixels, alpha, exif, icc_profile, _ = photograph
+    pixels, alpha, exif, icc_profile, _ = image_file
     suffix = path.suffix.lower()
     require_written(path)
     known: dict[str, Any] = dict(_SAVED[suffix])

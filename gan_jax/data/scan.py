@@ -9,9 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gan_jax.data.pictures import frames_of, opened, orientation
+from gan_jax.data.pictures import frame_notes, frames_of, opened, orientation
+from gan_jax.data.sources import PictureFiles
+from gan_jax.data.transforms import Size
 
-__all__ = ["Header", "read_headers"]
+__all__ = ["Header", "check_headers", "read_headers"]
 __dir__ = __all__.copy
 
 
@@ -24,6 +26,36 @@ class Header(NamedTuple):
     height: int
     mode: str
     frames: int
+
+
+def check_headers(source: PictureFiles, *, smallest: Size = 1) -> tuple[str, ...]:
+    """Open every picture's header; ValueError names the first that cannot be used, and counts the others.
+
+    Pictures that are smaller than `smallest`, a side or (height, width) in pixels, cannot be used, nor those of which
+    the source's `misfit` says so. Returns sentences on files of which only a part is.
+    """
+    columns = zip(source.folders, zip(*source.files, strict=True), strict=True)
+    rows = list(zip(*(read_headers(folder, files) for folder, files in columns), strict=True))
+    problems = [problem for i, row in enumerate(rows) for problem in _problems(source, i, row, smallest)]
+    if problems:
+        more = f" {len(problems) - 1} more cannot be used." if len(problems) > 1 else ""
+        raise ValueError(problems[0] + more)
+    files = ((path, header) for i, row in enumerate(rows) for path, header in zip(source.paths(i), row, strict=True))
+    return frame_notes({str(path): header.frames for path, header in files if isinstance(header, Header)})
+
+
+def _problems(source: PictureFiles, i: int, row: Sequence[Header | str], smallest: Size) -> list[str]:
+    unread = [_remedied(path, h) for path, h in zip(source.paths(i), row, strict=True) if isinstance(h, str)]
+    if unread:
+        return unread
+    misfit = source.misfit(i, [(header.width, header.height) for header in row if isinstance(header, Header)], smallest)
+    return [misfit] if misfit else []
+
+
+def _remedied(path: Path, problem: str) -> str:
+    # The system's own message has no remedy.
+    readable = os.access(path, os.R_OK)
+    return problem if readable else f"{path} cannot be read; see that it exists and may be read, or remove it."
 
 
 def read_headers(folder: str | Path, files: Sequence[str]) -> list[Header | str]:

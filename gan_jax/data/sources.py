@@ -1,70 +1,36 @@
-"""Random-access sources of pairs, from folders of pictures.
+"""Random-access sources: the picture files of a split, alone or in pairs, and sources made of others.
 
 A source is any object with `__len__`, a `__repr__` that is the same in every process, and `__getitem__(i)`
-that gives {"name": str, "source": uint8 [H, W, C], "target": uint8 [H, W, C']}. One of photographs gives
-"derive" in place of "source": the function that makes the source picture from the resized target.
+that gives {"name": str, "source": uint8 [H, W, C], "target": uint8 [H, W, C']}. One of single pictures gives one
+array: where it is the target, the transformation makes the source (`transforms.deriver`).
 """
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
-from gan_jax import errors
-from gan_jax.data import pictures, transforms
-from gan_jax.data.scan import Header, read_headers
+from gan_jax.data import pictures
+from gan_jax.data.transforms import Size, height_width
 
 __all__ = [
-    "STAND_INS",
-    "Exchanged",
-    "Layout",
+    "OneSide",
     "Pairs",
-    "Photos",
     "PictureFiles",
     "Pictures",
-    "Side",
-    "Unpaired",
-    "builtin",
-    "check_headers",
-    "files_of",
-    "frame_notes",
-    "held_out",
-    "left_out",
-    "open_pairs",
-    "open_side",
+    "SwappedPairs",
+    "UnpairedDataset",
+    "fingerprint",
 ]
 __dir__ = __all__.copy
 
-_SPLIT_FOLDERS = ", or split folders: train, trainA and trainB, or A/train and B/train"
-STAND_INS = {"train": ("train",), "val": ("val", "test"), "test": ("test", "val")}
 
-
-_BUILTIN = "builtin:"
-
-
-def builtin(dataroot: str, *words: str) -> str | None:
-    """Which of `words` a dataroot means, builtin:WORD or the bare WORD; None where it is a folder's path.
-
-    A word that ends in a colon is how a name begins: "tfds:" of tfds:mnist. Raises ValueError for builtin: and another
-    word, and for a bare word where a file or folder of that name makes it ambiguous.
-    """
-    name = dataroot.removeprefix(_BUILTIN)
-    if not any(name.startswith(word) if word.endswith(":") else name == word for word in words):
-        if name == dataroot:
-            return None
-        known = " and ".join(f"{_BUILTIN}{word}{'NAME' if word.endswith(':') else ''}" for word in words)
-        raise ValueError(f"--dataroot {dataroot}: there is {known}; a folder of that name is ./{dataroot}.")
-    if name == dataroot and os.path.lexists(name):
-        raise ValueError(
-            f"--dataroot {name} may mean what is called so in this folder, or the pictures that the program knows by "
-            f"that word; give --dataroot ./{name} or --dataroot {_BUILTIN}{name}."
-        )
-    return name
+def fingerprint(source: Any) -> str:
+    """What changes when a source's pictures do: its own fingerprint, or how it describes itself."""
+    return getattr(source, "fingerprint", repr(source))
 
 
 @dataclass(frozen=True, repr=False)
@@ -83,11 +49,18 @@ class PictureFiles:
 
     def name(self, i: int) -> str:
         """The first file's path below its folder, without extension."""
-        return _stem(self.files[i][0])
+        return os.path.splitext(self.files[i][0])[0]
 
     def paths(self, i: int) -> list[Path]:
         """The files of element i."""
         return [Path(folder, file) for folder, file in zip(self.folders, self.files[i], strict=True)]
+
+    def misfit(self, i: int, sizes: Sequence[tuple[int, int]], smallest: Size) -> str | None:
+        """Why element i, whose files have those (width, height), cannot be used; None where it can.
+
+        Of pictures smaller than `smallest`, a side or (height, width) in pixels, none can.
+        """
+        return _too_small(self.paths(i)[0], sizes[0], smallest)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -96,6 +69,17 @@ class PictureFiles:
         for i, files in enumerate(self.files):
             digest.update(repr((files, [path.stat().st_size for path in self.paths(i)])).encode())
         return digest.hexdigest()
+
+
+def _too_small(path: Path, size: tuple[int, int], smallest: Size, each: str = "") -> str | None:
+    width, height = size
+    least_height, least_width = height_width(smallest)
+    if height >= least_height and width >= least_width:
+        return None
+    least = f"{least_height} pixels on each side"
+    if least_height != least_width:
+        least = f"{least_width} pixels in width and {least_height} in height"
+    return f"{path} is {width}x{height}{each}; wanted at least {least}: enlarge or remove it."
 
 
 @dataclass(frozen=True, repr=False)
@@ -124,31 +108,17 @@ class Pairs(PictureFiles):
             "target": pictures.as_array(target, self.target_channels),
         }
 
-
-@dataclass(frozen=True, repr=False)
-class Photos(PictureFiles):
-    """Photographs as targets, whose sources are made from them by a function of `transforms.DERIVE`."""
-
-    derive: transforms.Derive
-    source_channels: int
-    target_channels: int
-
-    def __repr__(self) -> str:
-        channels = f"{self.source_channels} to {self.target_channels} channels"
-        return f"Photos({len(self)} in {self.folders[0]}, from {self.derive}, {channels})"
-
-    def __getitem__(self, i: int) -> dict[str, Any]:
-        return {
-            "name": self.name(i),
-            "derive": self._source,
-            "target": pictures.read(self.paths(i)[0], self.target_channels),
-        }
-
-    def _source(self, photo_u8: np.ndarray) -> np.ndarray:
-        source = transforms.DERIVE[self.derive](photo_u8)
-        if self.source_channels == 1:
-            return transforms.grey(source)
-        return np.repeat(source, 3 // source.shape[2], axis=2)
+    def misfit(self, i: int, sizes: Sequence[tuple[int, int]], smallest: Size) -> str | None:
+        """As that of all picture files; A and B have one size, and an even width where they share a file."""
+        paths, (width, height) = self.paths(i), sizes[0]
+        if len(paths) == 1 and width % 2:
+            return f"{paths[0]} is {width}x{height}; A and B side by side need an even width: crop or remove it."
+        if len(paths) == 1:
+            return _too_small(paths[0], (width // 2, height), smallest, " for A and B each")
+        if sizes[0] != sizes[1]:
+            shown = " but ".join(f"{path} is {w}x{h}" for path, (w, h) in zip(paths, sizes, strict=True))
+            return f"{shown}; give both pictures of a pair one size."
+        return super().misfit(i, sizes, smallest)
 
 
 @dataclass(frozen=True, repr=False)
@@ -166,7 +136,7 @@ class Pictures(PictureFiles):
 
 
 @dataclass(frozen=True)
-class Side:
+class OneSide:
     """One side of pairs as single pictures, under the name `key`: of all pairs, or of those of `indices`."""
 
     pairs: Any
@@ -184,7 +154,7 @@ class Side:
     @property
     def fingerprint(self) -> str:
         """That of the pairs, and which pictures of them these are."""
-        return f"{_fingerprint(self.pairs)} {self.side} {self.indices}"
+        return f"{fingerprint(self.pairs)} {self.side} {self.indices}"
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -192,7 +162,7 @@ class Side:
         return getattr(self.pairs, "notes", ())
 
 
-class Unpaired:
+class UnpairedDataset:
     """Sources that know nothing of each other: batches go through each in an order of its own.
 
     The length is that of the longest, so that an epoch has seen all pictures; the others begin anew.
@@ -213,7 +183,7 @@ class Unpaired:
     @property
     def fingerprint(self) -> str:
         """Those of the parts."""
-        return " and ".join(map(_fingerprint, self.parts))
+        return " and ".join(map(fingerprint, self.parts))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -221,11 +191,7 @@ class Unpaired:
         return tuple(note for part in self.parts for note in getattr(part, "notes", ()))
 
 
-def _fingerprint(source: Any) -> str:
-    return getattr(source, "fingerprint", repr(source))
-
-
-class Exchanged:
+class SwappedPairs:
     """A source's pairs with source and target exchanged: direction BtoA."""
 
     def __init__(self, pairs: Any) -> None:
@@ -239,231 +205,4 @@ class Exchanged:
         return {**pair, "source": pair["target"], "target": pair["source"]}
 
     def __repr__(self) -> str:
-        return f"Exchanged({self.pairs!r})"
-
-
-def open_pairs(
-    root: str | Path,
-    split: str,
-    *,
-    direction: Literal["AtoB", "BtoA"] = "AtoB",
-    derive: transforms.Derive | None = None,
-    limit: int | None = None,
-    source_channels: int,
-    target_channels: int,
-) -> Pairs | Photos | None:
-    """Open train, val, test or another split of the folder `root`; its layout shows in its sub-folders' names.
-
-    `trainA` and `trainB`, or `A/train` and `B/train`: files paired by path, extensions apart. `train`: A and
-    B side by side in a file or, with `derive`, photographs. Without any, a tenth is held out as val and test.
-    val and test stand in for each other (see `.folders`), another split for none; None if there is none.
-    Of a split's sorted pairs the first `limit` are opened. FileNotFoundError where there are no pictures;
-    ValueError for names without a partner and for settings that cannot be met.
-    """
-    root, derive = Path(root), transforms.spelled(derive)
-    channels = (source_channels, target_channels)
-    if not set(channels) <= {1, 3}:
-        raise ValueError(
-            f"pictures of {source_channels} and {target_channels} channels are asked for; "
-            "files have 1 (grey) or 3 (RGB)."
-        )
-    if derive and _layout(root, split)("")[-1] != root:
-        raise ValueError(
-            f"derive {derive} makes A of single photographs, and {root} has folders of A and of B; leave it out, or "
-            "give the folder of one of them."
-        )
-    if derive and direction == "BtoA":
-        raise ValueError(f"direction BtoA does not go with derive {derive}, which makes A from B; use direction AtoB.")
-    _require(root, limit)
-    at = _single(root) if derive else _layout(root, split)
-    found = files_of(split, at, instead=_SPLIT_FOLDERS)
-    if found is None:
-        return None
-    folders, files = found[0], found[1][:limit]
-    notes = left_out(root, folders, [folder for name in {*STAND_INS, split} for folder in at(name)])
-    if derive:
-        return Photos(folders, files, derive, *channels, notes=notes)
-    return Pairs(folders, files, direction, *channels, notes=notes)
-
-
-def open_side(
-    root: str | Path, split: str, side: Literal["A", "B"], *, key: str, channels: int, limit: int | None = None
-) -> Pictures | None:
-    """Open the pictures of kind A or B, which know no pairs, of train, val, test or another split of the folder `root`.
-
-    They are in `trainA` and `trainB`, or `A/train` and `B/train`; or in `A` and `B`, of which a tenth is then held out
-    as val and test. val and test stand in for each other, another split for none; None if there is none. Of the sorted
-    pictures the first `limit` are opened. FileNotFoundError where there are none to train on; ValueError for a limit
-    that leaves none.
-    """
-    root = Path(root)
-    _require(root, limit)
-    layouts: list[Callable[[str, str], Path]] = [
-        lambda name, of: root / f"{name}{of}",
-        lambda name, of: root / of / name,
-    ]
-    for at in layouts:
-        if name := next((name for name in _stand_ins(split) if at(name, side).is_dir()), None):
-            folders = (at(name, side),)
-            notes = left_out(root, folders, [at(name, of) for name in {*STAND_INS, split} for of in "AB"])
-            return Pictures(folders, _matched(folders)[:limit], key, channels, notes=notes)
-    undivided = not any((root / side / name).is_dir() for name in STAND_INS)
-    if (root / "A").is_dir() and (root / "B").is_dir() and undivided and split in STAND_INS:
-        files = held_out(_matched((root / side,)), split)[:limit]
-        notes = left_out(root, (root / side,), [root / "A", root / "B"])
-        return Pictures((root / side,), files, key, channels, notes=notes) if files else None
-    if split != "train":
-        return None
-    found = sorted(path.relative_to(root).as_posix() for path in root.glob("*") if path.is_dir())
-    raise FileNotFoundError(
-        f"no folder {root / f'train{side}'}; found {', '.join(found) or 'no folder'} in {root}, wanted trainA and "
-        "trainB, or A/train and B/train, with pictures of each kind (dataset_mode aligned reads pairs)."
-    )
-
-
-def left_out(root: str | Path, folders: Sequence[str | Path], layout: Sequence[str | Path]) -> tuple[str, ...]:
-    """Sentences on what of a data folder is not read, by a run whose pictures are in some `folders` of its `layout`."""
-    root, unreadable = Path(root), tuple(pictures.notes(folders))
-    if root in map(Path, folders):
-        return unreadable
-    known = {Path(folder).relative_to(root).parts[0] for folder in layout}
-    beside = sorted(
-        path.name
-        for path in root.iterdir()
-        if path.name not in known
-        and not path.name.startswith(".")
-        and (path.is_dir() or path.name.lower().endswith(pictures.EXTENSIONS))
-    )
-    if not beside:
-        return unreadable
-    shown = errors.first_of(beside, 3)
-    return (*unreadable, f"{root} has folders of splits; what is beside them is not read: {shown}.")
-
-
-def _require(root: Path, limit: int | None) -> None:
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit is {limit}, which leaves no pictures; use at least 1, or none to read all.")
-    if not root.is_dir():
-        raise FileNotFoundError(f"no folder {root}; wanted one with pictures in it or in split folders.")
-
-
-Layout = Callable[[str], tuple[Path, ...]]  # a split's name to its folders, "" to those above the splits
-
-
-def files_of(split: str, at: Layout, *, instead: str) -> tuple[tuple[Path, ...], list[tuple[str, ...]]] | None:
-    """The folders and the files of a split under a layout; None where it has none, and none that stands in for it.
-
-    Splits stand in for each other and a tenth is held out as `open_pairs` says, and its errors are raised; `instead`
-    ends that for no pictures at all.
-    """
-    present = [name for name in {*STAND_INS, split} if any(folder.is_dir() for folder in at(name))]
-    if not present and split in STAND_INS:
-        folders = at("")
-        files = held_out(_matched(folders, instead=instead), split)
-        return (folders, files) if files else None
-    name = next((name for name in _stand_ins(split) if name in present), None)
-    if name is None and split != "train":
-        return None
-    folders = at(name or split)
-    return folders, _matched(folders)
-
-
-def _stand_ins(split: str) -> tuple[str, ...]:
-    return STAND_INS.get(split, (split,))
-
-
-def _single(root: Path) -> Layout:
-    return lambda split: (root / split,)
-
-
-def _layout(root: Path, split: str) -> Layout:
-    if any((root / f"{name}{side}").is_dir() for name in {*STAND_INS, split} for side in "AB"):
-        return lambda split: (root / f"{split}A", root / f"{split}B")
-    if (root / "A").is_dir() and (root / "B").is_dir():
-        return lambda split: (root / "A" / split, root / "B" / split)
-    return _single(root)
-
-
-def _stem(file: str) -> str:
-    return os.path.splitext(file)[0]
-
-
-def _matched(folders: tuple[Path, ...], *, instead: str = "") -> list[tuple[str, ...]]:
-    listed = [pictures.list_pictures(folder, instead=instead) for folder in folders]
-    by_stems = [{_stem(file): file for file in files} for files in listed]
-    for folder, files, by_stem in zip(folders, listed, by_stems, strict=True):
-        twice = [str(folder / file) for file in files if by_stem[_stem(file)] != file]
-        if twice:
-            raise ValueError(f"{twice[0]} differs from another picture in its extension only; remove one.")
-    if len(listed) == 1:
-        return [(file,) for file in listed[0]]
-    a, b = by_stems
-    alone = [str(folders[0] / a[stem]) for stem in a if stem not in b]
-    alone += [str(folders[1] / b[stem]) for stem in b if stem not in a]
-    if alone:
-        shown = errors.first_of(alone, 3)
-        raise ValueError(f"no partner of the same name for {shown}; add the partners, or remove these pictures.")
-    return [(a[stem], b[stem]) for stem in a]
-
-
-def held_out(files: list[tuple[str, ...]], split: str) -> list[tuple[str, ...]]:
-    """Nine tenths of the files for train, the others for val and test; the same ones on every machine."""
-    # The order of the names' hashes is a shuffle that every machine and every later run agrees on.
-    ranked = sorted(files, key=lambda names: hashlib.sha256(os.fsencode(names[0])).digest())
-    train = len(files) - max(len(files) // 10, min(1, len(files) - 1))
-    return sorted(ranked[:train] if split == "train" else ranked[train:])
-
-
-def check_headers(source: PictureFiles, *, smallest: transforms.Size = 1) -> tuple[str, ...]:
-    """Open every picture's header; ValueError names the first that cannot be used, and counts the others.
-
-    Pictures A and B that are smaller than `smallest`, a side or (height, width) in pixels, cannot be used. Returns
-    sentences on files of which only a part is.
-    """
-    columns = zip(source.folders, zip(*source.files, strict=True), strict=True)
-    headers = list(zip(*(read_headers(folder, files) for folder, files in columns), strict=True))
-    problems = [problem for i, row in enumerate(headers) for problem in _problems(source, i, row, smallest)]
-    if problems:
-        more = f" {len(problems) - 1} more cannot be used." if len(problems) > 1 else ""
-        raise ValueError(problems[0] + more)
-    paths = (path for i in range(len(source)) for path in source.paths(i))
-    return frame_notes(zip(paths, (header for row in headers for header in row), strict=True))
-
-
-def frame_notes(headers: Iterable[tuple[str | Path, Header | str]]) -> tuple[str, ...]:
-    """A sentence on the files of several frames or pages, where there are some."""
-    several = [f"{path} ({h.frames})" for path, h in headers if isinstance(h, Header) and h.frames > 1]
-    if not several:
-        return ()
-    shown = errors.first_of(several, 3)
-    return (f"of files with several frames or pages the first is taken: {shown}.",)
-
-
-def _problems(source: PictureFiles, i: int, row: tuple[Header | str, ...], smallest: transforms.Size) -> list[str]:
-    sizes = [(header.width, header.height) for header in row if isinstance(header, Header)]
-    if len(sizes) < len(row):
-        return [_problem(path, h) for path, h in zip(source.paths(i), row, strict=True) if isinstance(h, str)]
-    width, height = sizes[0]
-    side_by_side = isinstance(source, Pairs) and len(row) == 1
-    if side_by_side and width % 2:
-        return [
-            f"{source.paths(i)[0]} is {width}x{height}; A and B side by side need an even width: crop or remove it."
-        ]
-    if sizes[0] != sizes[-1]:
-        named = [f"{path} is {w}x{h}" for path, (w, h) in zip(source.paths(i), sizes, strict=True)]
-        return [f"{' but '.join(named)}; give both pictures of a pair one size."]
-    least_height, least_width = transforms.height_width(smallest)
-    width //= 2 if side_by_side else 1
-    if height < least_height or width < least_width:
-        least = f"{least_height} pixels on each side"
-        if least_height != least_width:
-            least = f"{least_width} pixels in width and {least_height} in height"
-        each = " for A and B each" if side_by_side else ""
-        return [f"{source.paths(i)[0]} is {width}x{height}{each}; wanted at least {least}: enlarge or remove it."]
-    return []
-
-
-def _problem(path: Path, problem: str) -> str:
-    # The system's own message has no remedy.
-    readable = os.access(path, os.R_OK)
-    return problem if readable else f"{path} cannot be read; see that it exists and may be read, or remove it."
+        return f"SwappedPairs({self.pairs!r})"

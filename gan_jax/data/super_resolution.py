@@ -4,25 +4,24 @@ Elements are {"name": str, "target": uint8 [H, W, C]} and, where low resolution 
 """
 
 import functools
-import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gan_jax.data import pictures
-from gan_jax.data.demo import photos
-from gan_jax.data.scan import Header, read_headers
-from gan_jax.data.sources import STAND_INS, frame_notes, held_out, left_out
-from gan_jax.data.transforms import Item, Transform
+from gan_jax.data import finding, pictures
+from gan_jax.data.demo import skimage_photos
+from gan_jax.data.layouts import STAND_INS, held_out, left_out
+from gan_jax.data.sources import PictureFiles, fingerprint
+from gan_jax.data.transforms import Item, Size, Transform, height_width
 
 __all__ = [
-    "Enlarged",
-    "Installed",
-    "Photographs",
+    "BicubicUpsampled",
+    "HighResImages",
     "Shrink",
+    "SkimagePhotos",
     "crop",
     "mod_cropped",
     "open_split",
@@ -38,116 +37,78 @@ _DIV2K = {"train": "DIV2K_train", "val": "DIV2K_valid"}
 
 
 @dataclass(frozen=True, repr=False)
-class Photographs:
-    """Photographs of one folder, and beside each its low resolution where `low` names them."""
+class HighResImages(PictureFiles):
+    """Photographs of one folder, and beside each its low resolution where there is a second folder."""
 
-    folder: str | Path
-    files: tuple[str, ...]
     channels: int
     scale: int
-    low_folder: str | Path | None = None
-    low_files: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()  # sentences about the folders, which a run says
-
-    def __len__(self) -> int:
-        return len(self.files)
 
     def __repr__(self) -> str:
-        beside = f" and {self.low_folder}" if self.low_folder else ""
-        return f"Photographs({len(self)} in {self.folder}{beside}, {self.channels} channels)"
-
-    @functools.cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 in hex over the files' names and sizes in bytes: it changes when the data does."""
-        digest = hashlib.sha256()
-        for path in self._paths():
-            digest.update(repr((path.name, path.stat().st_size)).encode())
-        return digest.hexdigest()
+        where = " and ".join(map(str, self.folders))
+        return f"HighResImages({len(self)} in {where}, {self.channels} channels)"
 
     def __getitem__(self, i: int) -> dict[str, Any]:
-        item = {
-            "name": Path(self.files[i]).with_suffix("").as_posix(),
-            "target": pictures.read(Path(self.folder, self.files[i]), self.channels),
-        }
-        if self.low_folder is not None:
-            item["source"] = pictures.read(Path(self.low_folder, self.low_files[i]), self.channels)
-        return item
+        read = (pictures.read(path, self.channels) for path in self.paths(i))
+        return {"name": self.name(i), **dict(zip(("target", "source"), read, strict=False))}
 
-    def check(self, smallest: int) -> tuple[str, ...]:
-        """Raises ValueError for pictures that cannot be read, are smaller than that, or not in the scale's ratio.
-
-        Returns sentences on files of which only a part is read.
-        """
-        high = read_headers(self.folder, self.files)
-        low = read_headers(self.low_folder, self.low_files) if self.low_folder is not None else [None] * len(high)
-        for i, (large, small) in enumerate(zip(high, low, strict=True)):
-            path = Path(self.folder, self.files[i])
-            broken = next((header for header in (large, small) if isinstance(header, str)), None)
-            if broken:
-                raise ValueError(broken)
-            assert isinstance(large, Header)
-            if min(large.width, large.height) < smallest:
-                raise ValueError(
-                    f"{path} is {large.width}x{large.height}; wanted at least {smallest} on each side: "
-                    "remove it, or take a smaller --gt_size."
-                )
-            if not isinstance(small, Header):
-                continue
-            wanted = (large.width // self.scale, large.height // self.scale)
-            if (small.width, small.height) != wanted:
-                raise ValueError(
-                    f"{path} is {large.width}x{large.height} and its low resolution {small.width}x{small.height}; "
-                    f"wanted {wanted[0]}x{wanted[1]} at --scale {self.scale}."
-                )
-        found = [*high, *low] if self.low_folder is not None else high
-        return frame_notes(zip(self._paths(), found, strict=True))
-
-    def _paths(self) -> list[Path]:
-        low = [] if self.low_folder is None else [Path(self.low_folder, file) for file in self.low_files]
-        return [*(Path(self.folder, file) for file in self.files), *low]
+    def misfit(self, i: int, sizes: Sequence[tuple[int, int]], smallest: Size) -> str | None:
+        """As that of all picture files; high and low resolution are in the scale's ratio."""
+        path, (width, height), least = self.paths(i)[0], sizes[0], min(height_width(smallest))
+        if min(width, height) < least:
+            return (
+                f"{path} is {width}x{height}; wanted at least {least} on each side: "
+                "remove it, or take a smaller --gt_size."
+            )
+        wanted = (width // self.scale, height // self.scale)
+        if sizes[1:] and sizes[1] != wanted:
+            return (
+                f"{path} is {width}x{height} and its low resolution {sizes[1][0]}x{sizes[1][1]}; "
+                f"wanted {wanted[0]}x{wanted[1]} at --scale {self.scale}."
+            )
+        return None
 
 
-class Installed:
+class SkimagePhotos:
     """The photographs that scikit-image installs, at their own size; decoded once."""
 
     def __init__(self, split: str, limit: int | None = None) -> None:
-        self._split, self._files = split, photos.SPLITS[split][:limit]
-        self._folder = photos.installed()
+        self._split, self._files = split, skimage_photos.SPLITS[split][:limit]
+        self._folder = skimage_photos.installed()
         self._read = functools.cache(lambda file: pictures.read(self._folder / file, 3))
 
     def __len__(self) -> int:
         return len(self._files)
 
     def __repr__(self) -> str:
-        return f"Installed({', '.join(self._files)})"
+        return f"SkimagePhotos({', '.join(self._files)})"
 
     def __getitem__(self, i: int) -> dict[str, Any]:
         return {"name": Path(self._files[i]).stem, "target": self._read(self._files[i])}
 
 
-class Enlarged:
+class BicubicUpsampled:
     """Pairs of equal size for image-to-image networks: each photograph, and its low resolution enlarged again."""
 
-    def __init__(self, photographs: Any, scale: int, blurred: Shrink) -> None:
-        self._photographs, self._scale = photographs, scale
+    def __init__(self, images: Any, scale: int, blurred: Shrink) -> None:
+        self._images, self._scale = images, scale
         self._blurred = functools.lru_cache(maxsize=16)(lambda i: blurred(self._target(i)))
 
     def __len__(self) -> int:
-        return len(self._photographs)
+        return len(self._images)
 
     def __repr__(self) -> str:
-        return f"Enlarged({self._photographs!r}, {self._scale})"
+        return f"BicubicUpsampled({self._images!r}, {self._scale})"
 
     @property
     def fingerprint(self) -> str:
         """Of the photographs and the scale."""
-        return f"{getattr(self._photographs, 'fingerprint', repr(self._photographs))} x{self._scale}"
+        return f"{fingerprint(self._images)} x{self._scale}"
 
     def __getitem__(self, i: int) -> dict[str, Any]:
-        return {"name": self._photographs[i]["name"], "source": self._blurred(i), "target": self._target(i)}
+        return {"name": self._images[i]["name"], "source": self._blurred(i), "target": self._target(i)}
 
     def _target(self, i: int) -> np.ndarray:
-        return mod_cropped(self._photographs[i]["target"], self._scale)
+        return mod_cropped(self._images[i]["target"], self._scale)
 
 
 def open_split(
@@ -158,7 +119,7 @@ def open_split(
     scale: int,
     channels: int,
     limit: int | None = None,
-) -> Photographs | None:
+) -> HighResImages | None:
     """Open train, val or test of a folder of photographs; None where there is no such split.
 
     Split folders are `train`, `val` and `test`, of which the latter two stand in for each other, or DIV2K's own names;
@@ -171,26 +132,27 @@ def open_split(
     folder = _split_folder(root, split, "_HR")
     if folder is None:
         return None
-    files: list[tuple[str, ...]] = [(file,) for file in pictures.list_pictures(folder)]
-    chosen = tuple(names[0] for names in (held_out(files, split) if folder == root else files)[:limit])
-    if not chosen:
+    files: list[tuple[str, ...]] = [(file,) for file in finding.list_pictures(folder)]
+    files = (held_out(files, split) if folder == root else files)[:limit]
+    if not files:
         return None
     layout = [place for name in STAND_INS for place in _places(root, name, "_HR")]
     if low_root is not None and root in Path(low_root).parents:
         layout.append(Path(low_root))
     notes = left_out(root, (folder,), [*layout, *root.glob("DIV2K_*")])
     if low_root is None:
-        return Photographs(folder, chosen, channels, scale, notes=notes)
+        return HighResImages((folder,), files, channels, scale, notes=notes)
     low_folder = _split_folder(Path(low_root), split, f"_LR_bicubic/X{scale}")
     if low_folder is None or not low_folder.is_dir():
         raise FileNotFoundError(f"no {split} pictures in {low_root}; wanted the layout of {root} in low resolution.")
-    by_stem = {Path(file).with_suffix("").as_posix(): file for file in pictures.list_pictures(low_folder)}
-    stems = [Path(file).with_suffix("").as_posix() for file in chosen]
+    by_stem = {Path(file).with_suffix("").as_posix(): file for file in finding.list_pictures(low_folder)}
+    stems = [Path(file).with_suffix("").as_posix() for (file,) in files]
     partners = [by_stem.get(stem) or by_stem.get(f"{stem}x{scale}") for stem in stems]
     alone = [stem for stem, partner in zip(stems, partners, strict=True) if partner is None]
     if alone:
         raise ValueError(f"{low_folder} has no picture {alone[0]} or {alone[0]}x{scale}; {len(alone)} are missing.")
-    return Photographs(folder, chosen, channels, scale, low_folder, tuple(file for file in partners if file), notes)
+    both = [(file, partner) for (file,), partner in zip(files, partners, strict=True) if partner]
+    return HighResImages((folder, low_folder), both, channels, scale, notes=notes)
 
 
 def _places(root: Path, split: str, ending: str) -> list[Path]:

@@ -2,7 +2,7 @@
 
 An item holds a pair, or one picture: uint8 [H, W, C] arrays, by name, beside its own `name`. A preprocess, made from
 the flags, makes a `Geometry` from an item's (height, width) and a `Draw`, all that is random as plain data: what
-happens to all its pictures. `apply` does it.
+happens to all its pictures. `apply` does it, and between resizing and cropping makes a source of a lone target.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,6 +18,7 @@ __all__ = [
     "DERIVE",
     "PREPROCESS",
     "Derive",
+    "Deriver",
     "Draw",
     "Geometry",
     "Item",
@@ -28,6 +29,7 @@ __all__ = [
     "blur",
     "centre",
     "crop",
+    "deriver",
     "draw",
     "edges",
     "grey",
@@ -47,6 +49,7 @@ __dir__ = __all__.copy
 
 Item = Mapping[str, Any]
 Transform = Callable[[Item, np.random.Generator], dict[str, np.ndarray]]
+Deriver = Callable[[np.ndarray], np.ndarray]  # a target uint8 [H, W, C] -> a source uint8 [H, W, C']
 Size = int | tuple[int, int]  # the side of a square, or (height, width)
 
 
@@ -185,15 +188,24 @@ _ROUNDING = 4  # the multiple that pytorch-CycleGAN-and-pix2pix resizes whole pi
 _UNCROPPED = {"crop": "none", "scale_width_and_crop": "scale_width"}
 
 
-def jitter(preprocess: str, *, load_size: Size, crop_size: Size, flip: bool = True, multiple: int = 1) -> Transform:
+def jitter(
+    preprocess: str,
+    *,
+    load_size: Size,
+    crop_size: Size,
+    flip: bool = True,
+    multiple: int = 1,
+    derive: Deriver | None = None,
+) -> Transform:
     """The training transform named in PREPROCESS: one random crop and mirror for all pictures of an item.
 
-    Sides that are no `multiple` are padded by reflection, as a generator pads what it translates. Raises ValueError
-    for sizes that exclude each other and, when it is called, for a picture that is too small.
+    `derive` makes the source of an item that has a target alone. Sides that are no `multiple` are padded by reflection,
+    as a generator pads what it translates. Raises ValueError for sizes that exclude each other and, when it is called,
+    for a picture that is too small.
     """
     rounding = _ROUNDING if multiple % _ROUNDING == 0 else 1
     plan = PREPROCESS[preprocess](load_size=load_size, crop_size=crop_size, multiple=rounding)
-    transform = _transform(plan, lambda rng: draw(rng, flip=flip))
+    transform = _transform(plan, lambda rng: draw(rng, flip=flip), derive)
 
     def padded(item: Item, rng: np.random.Generator) -> dict[str, np.ndarray]:
         return {name: pictures.pad(picture, multiple) for name, picture in transform(item, rng).items()}
@@ -201,48 +213,53 @@ def jitter(preprocess: str, *, load_size: Size, crop_size: Size, flip: bool = Tr
     return padded
 
 
-def centre(preprocess: str, *, load_size: Size, crop_size: Size) -> Transform:
+def centre(preprocess: str, *, load_size: Size, crop_size: Size, derive: Deriver | None = None) -> Transform:
     """The validation transform: as `jitter` with the crop in the middle; resize_and_crop squeezes to crop_size."""
     load_size = crop_size if preprocess == "resize_and_crop" else load_size
-    return _transform(PREPROCESS[preprocess](load_size=load_size, crop_size=crop_size), lambda rng: CENTRE)
+    plan = PREPROCESS[preprocess](load_size=load_size, crop_size=crop_size)
+    return _transform(plan, lambda rng: CENTRE, derive)
 
 
-def whole(preprocess: str, *, load_size: Size, crop_size: Size) -> Transform:
+def whole(preprocess: str, *, load_size: Size, crop_size: Size, derive: Deriver | None = None) -> Transform:
     """The transform of scored pictures: as `centre`, but nothing is cropped and no side is rounded."""
-    return centre(_UNCROPPED.get(preprocess, preprocess), load_size=load_size, crop_size=crop_size)
+    preprocess = _UNCROPPED.get(preprocess, preprocess)
+    return centre(preprocess, load_size=load_size, crop_size=crop_size, derive=derive)
 
 
-def _transform(plan: Preprocess, place: Callable[[np.random.Generator], Draw]) -> Transform:
+def _transform(plan: Preprocess, place: Callable[[np.random.Generator], Draw], derive: Deriver | None) -> Transform:
     def transform(item: Item, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        *_, last = _pictures(item).values()
+        pictures_u8 = {key: picture for key, picture in item.items() if key != "name"}
         try:
-            return apply(item, plan(last.shape[:2], place(rng)))
+            return apply(pictures_u8, plan(_size_of(pictures_u8), place(rng)), derive)
         except ValueError as error:
             raise ValueError(f"{item['name']}: {error}") from None
 
     return transform
 
 
-def _pictures(item: Item) -> dict[str, np.ndarray]:
-    return {name: value for name, value in item.items() if name not in ("name", "derive")}
+def _size_of(pictures_u8: Mapping[str, np.ndarray]) -> tuple[int, int]:
+    """The (height, width) that all pictures have."""
+    (first, size), *others = ((key, picture.shape[:2]) for key, picture in pictures_u8.items())
+    for other, (height, width) in others:
+        if (height, width) != size:
+            raise ValueError(f"{first} is {size[1]}x{size[0]} and {other} is {width}x{height}; give both one size.")
+    return size
 
 
-def apply(item: Item, geometry: Geometry) -> dict[str, np.ndarray]:
-    """Resize, crop and mirror the pictures of an item alike; ValueError if they have two sizes.
+def apply(
+    pictures_u8: Mapping[str, np.ndarray], geometry: Geometry, derive: Deriver | None = None
+) -> dict[str, np.ndarray]:
+    """Resize, crop and mirror pictures uint8 [H, W, C] of one size alike.
 
-    A pair may hold `derive` in place of `source`. It is called between resizing and cropping: its lines then
-    have the final resolution, and the border of the crop is not one of them.
+    `derive` makes the source where there is none. It is called between resizing and cropping: its lines then have the
+    final resolution, and the border of the crop is not one of them.
     """
-    found = _pictures(item)
-    (first, (h, w)), *_, (last, (last_h, last_w)) = 2 * [(name, image.shape[:2]) for name, image in found.items()]
-    if (h, w) != (last_h, last_w):
-        raise ValueError(f"{first} is {w}x{h} and {last} is {last_w}x{last_h}; give both one size.")
-    shown = {name: resize(image, *geometry.size) for name, image in found.items()}
-    if "derive" in item:
-        shown = {"source": item["derive"](shown["target"]), **shown}
+    resized = {key: resize(picture, *geometry.size) for key, picture in pictures_u8.items()}
+    if derive and "source" not in resized:
+        resized = {"source": derive(resized["target"]), **resized}
     top, left, height, width = geometry.crop
     step = -1 if geometry.mirror else 1
-    return {name: image[top : top + height, left : left + width][:, ::step] for name, image in shown.items()}
+    return {key: picture[top : top + height, left : left + width][:, ::step] for key, picture in resized.items()}
 
 
 def resize(image_u8: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -304,6 +321,21 @@ DERIVE: Mapping[Derive, Callable[[np.ndarray], np.ndarray]] = {
     "blur": blur,
     "mosaic": mosaic,
 }
+
+
+def deriver(word: Derive | None, channels: int) -> Deriver | None:
+    """What makes a source [H, W, channels], 1 or 3, from a target [H, W, 1 or 3], by a word; None for no word."""
+    if word is None:
+        return None
+    make = DERIVE[spelled(word)]
+    if channels == 1:
+        return lambda target_u8: grey(make(target_u8))
+
+    def derive(target_u8: np.ndarray) -> np.ndarray:
+        source_u8 = make(target_u8)
+        return np.repeat(source_u8, 3 // source_u8.shape[2], axis=2)
+
+    return derive
 
 
 def spelled(word: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gan_jax import image, metrics, perceptual
-from gan_jax.data import high_bit_depth, pictures
+from gan_jax.data import finding, high_bit_depth, pictures
 from gan_jax.files import shown
 
 __all__ = [
@@ -274,7 +274,7 @@ def evaluate(
         depths = " and ".join(f"{len(names)} of {bits} bits ({names[0]})" for bits, names in names_by_bits.items())
         failures.append(f"there are pictures {depths}; score each depth alone.")
     read = [path for paths in partners.values() for path in paths]
-    notes = [*pictures.notes(dict.fromkeys(sides)), *pictures.frame_notes(read)]
+    notes = [*finding.notes(dict.fromkeys(sides)), *pictures.frame_notes(pictures.count_all_frames(read))]
     if failures:
         return Evaluation(protocol, [], failures, notes)
     sets = list(zip(*scored, strict=True))
@@ -298,7 +298,7 @@ def by_stem(path: str | Path, names: str = ANY_NAME) -> dict[str, Path]:
     if not path.is_dir():
         raise FileNotFoundError(f"{path} does not exist; name a picture or a folder of pictures.")
     files: dict[str, Path] = {}
-    for name in pictures.list_pictures(path):
+    for name in finding.list_pictures(path):
         found = pattern.fullmatch(name)
         if found is None:
             continue
@@ -315,7 +315,7 @@ def _pattern(names: str) -> re.Pattern[str]:
     """A path below a folder whose file is called as `names` says, of any extension unless that has one."""
     if names.count("{}") != 1 or "/" in names:
         raise ValueError(f'{names!r} is no pattern of names; write {{}} once for what two have in common: "{{}}_out".')
-    stem, extension = os.path.splitext(names) if names.lower().endswith(pictures.EXTENSIONS) else (names, "")
+    stem, extension = os.path.splitext(names) if names.lower().endswith(finding.EXTENSIONS) else (names, "")
     before, after = map(re.escape, stem.split("{}"))
     ending = f"(?i:{re.escape(extension)})" if extension else r"\.[^./]+"
     return re.compile(f"(?P<folder>(?:.*/)?){before}(?P<name>[^/]+?){after}{ending}", re.DOTALL)

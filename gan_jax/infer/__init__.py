@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 from gan_jax import errors, files
-from gan_jax.data import high_bit_depth, pictures
+from gan_jax.data import finding, high_bit_depth, pictures
 from gan_jax.generator import Generator
 from gan_jax.infer import engine
 
@@ -168,7 +168,7 @@ def _jobs(
     for root in inputs:
         if not root.exists():
             raise FileNotFoundError(f"{root} does not exist; name a picture or a folder of pictures.")
-        names = [root.name] if root.is_file() else pictures.list_pictures(root)
+        names = [root.name] if root.is_file() else finding.list_pictures(root)
         whole_root, whole_output = root.resolve(), output.resolve()
         for name in names:
             source = root if root.is_file() else root / name
@@ -193,7 +193,7 @@ def names_a_file(inputs: Sequence[str | Path], output: str | Path) -> bool:
     if output.is_dir():
         return False
     one = len(inputs) == 1 and Path(inputs[0]).is_file()
-    return output.name.lower().endswith(pictures.KNOWN) or (one and bool(_EXTENSION.fullmatch(output.suffix)))
+    return output.name.lower().endswith(finding.KNOWN) or (one and bool(_EXTENSION.fullmatch(output.suffix)))
 
 
 def _missing(inputs: Sequence[Path]) -> Path:
@@ -239,7 +239,7 @@ def translate_files(
     Pictures are turned upright and brought to the generator's channels, 1 or 3, as training does; 16 bits stay 16.
     Alpha is kept: a generator that enlarges enlarges it too, as a grey picture, and colours that it hides are replaced
     by the nearest seen ones. So are the colour profile and what EXIF says of the picture. `half` takes that half of
-    each picture, of pairs side by side; `quality` is that of `pictures.save_photograph`. At most `batch_size` pictures
+    each picture, of pairs side by side; `quality` is that of `pictures.save_image_file`. At most `batch_size` pictures
     of one padded size are computed together; `tile`, `outscale` and `self_ensemble` are those of `translate`. `say` is
     told, in a sentence, what is not a failure and yet worth knowing, `progress` how many jobs of how many are done.
 
@@ -256,7 +256,7 @@ def translate_files(
     generator = on_device(generator)
     options = engine.Options(tile, outscale, self_ensemble)
     failures: dict[Job, str] = {}
-    buckets: dict[tuple, list[tuple[Job, pictures.Photograph]]] = {}
+    buckets: dict[tuple, list[tuple[Job, pictures.ImageFile]]] = {}
     writing: deque[tuple[Job, Path, Future]] = deque()
     waiting_bytes: deque[int] = deque()
     done = 0
@@ -277,7 +277,7 @@ def translate_files(
                 advice = f"; {errors.remedy(error)}" if isinstance(error, OSError) else ""
                 failures.setdefault(job, f"{path} cannot be written ({cause}){advice}.")
 
-    def compute(bucket: list[tuple[Job, pictures.Photograph]], batch_size: int) -> None:
+    def compute(bucket: list[tuple[Job, pictures.ImageFile]], batch_size: int) -> None:
         # A short batch is filled up, so that every batch of a size runs the same program.
         photographs = [photograph for _, photograph in bucket]
         images = [photograph.pixels for photograph in photographs + photographs[:1] * (batch_size - len(bucket))]
@@ -346,9 +346,9 @@ def _ahead(
     yield from reading
 
 
-def _read(job: Job, channels: int, half: Literal["left", "right"] | None) -> pictures.Photograph:
+def _read(job: Job, channels: int, half: Literal["left", "right"] | None) -> pictures.ImageFile:
     """A job's picture as the generator is to see it."""
-    photograph = high_bit_depth.read_photograph(job.input, channels, frame=job.frame or 0)
+    photograph = high_bit_depth.read_image_file(job.input, channels, frame=job.frame or 0)
     if half is not None:
         width = photograph.pixels.shape[1]
         if width < 2:
@@ -361,7 +361,7 @@ def _read(job: Job, channels: int, half: Literal["left", "right"] | None) -> pic
     return photograph._replace(pixels=pictures.seen_colours(photograph.pixels, photograph.alpha))
 
 
-def _alpha(generator: Generator, photograph: pictures.Photograph, options: engine.Options) -> np.ndarray | None:
+def _alpha(generator: Generator, photograph: pictures.ImageFile, options: engine.Options) -> np.ndarray | None:
     """The alpha of the output: the picture's own, enlarged by the generator where that enlarges."""
     alpha, spec = photograph.alpha, generator.spec
     if alpha is None:

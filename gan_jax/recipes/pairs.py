@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from gan_jax import metrics
-from gan_jax.data import seams, sources, transforms
+from gan_jax.data import layouts, scan, seams, sources, transforms
+from gan_jax.data.demo import facade_scores
 from gan_jax.data.demo import facades as demo_facades
 from gan_jax.data.pipeline import Source
 from gan_jax.recipes import flags
@@ -23,7 +24,7 @@ _ARCHIVED = ("facades", "maps", "edges2shoes", "edges2handbags", "night2day")
 def is_embedded(config: flags.ImageConfig) -> bool:
     """Whether the pictures are those that the program draws. Raises ValueError for an ambiguous --dataroot."""
     assert config.dataroot is not None
-    return sources.builtin(config.dataroot, "embedded") is not None
+    return layouts.builtin(config.dataroot, "embedded") is not None
 
 
 def input_channels(config: flags.ImageConfig) -> int:
@@ -49,11 +50,11 @@ def open_split(config: flags.ImageConfig, split: str, *, guessed: bool = False) 
         size = config.load_size if split == "train" else config.crop_size
         count = min(EMBEDDED_COUNTS[split], config.max_dataset_size or EMBEDDED_COUNTS[split])
         facades = demo_facades.Facades(split, count, size)
-        return facades if config.direction == "AtoB" else sources.Exchanged(facades)
+        return facades if config.direction == "AtoB" else sources.SwappedPairs(facades)
     root = Path(str(config.dataroot))
     if root.name in _ARCHIVED and not root.is_dir():
         raise FileNotFoundError(f"no folder {root}; unpack {_ARCHIVES}/{root.name}.tar.gz there, or give --dataroot.")
-    pairs = sources.open_pairs(
+    pairs = layouts.open_pairs(
         root,
         split,
         direction=config.direction,
@@ -67,11 +68,11 @@ def open_split(config: flags.ImageConfig, split: str, *, guessed: bool = False) 
     if pairs is not None:
         # Below the crop a picture cannot be cut, below 11 pixels SSIM is not defined.
         crop = config.crop_size if config.preprocess == "crop" and split != "test" else 11
-        pairs = dataclasses.replace(pairs, notes=(*pairs.notes, *sources.check_headers(pairs, smallest=crop)))
+        pairs = dataclasses.replace(pairs, notes=(*pairs.notes, *scan.check_headers(pairs, smallest=crop)))
     return pairs
 
 
-def _require_likeness(opened: sources.Pairs | sources.Photos, derive: str | None) -> None:
+def _require_likeness(opened: sources.PictureFiles, derive: str | None) -> None:
     """Raises ValueError for single photographs that would be cut in halves, and for pairs that would be one picture."""
     alike = seams.look_like_pairs(seams.sample([opened.paths(i)[0] for i in range(len(opened))]))
     if alike is False and derive is None:
@@ -88,15 +89,21 @@ def _require_likeness(opened: sources.Pairs | sources.Photos, derive: str | None
         )
 
 
+def transform_options(config: flags.ImageConfig) -> dict[str, Any]:
+    """What all transformations of the pairs are told: the sizes, and what makes sources of targets."""
+    derive = transforms.deriver(config.derive, input_channels(config))
+    return {"load_size": config.load_size, "crop_size": config.crop_size, "derive": derive}
+
+
 def task(config: flags.ImageConfig, train: Source, val: Source | None, test: Source | None) -> translation.Task:
     """What the generator translates, what scores it and whom it competes with."""
-    sizes: dict[str, Any] = {"load_size": config.load_size, "crop_size": config.crop_size}
+    options = transform_options(config)
     labels = label_scores(config, train)
     return translation.Task(
         val=val,
         test=test,
-        still=transforms.centre(config.preprocess, **sizes),
-        whole=transforms.whole(config.preprocess, **sizes),
+        still=transforms.centre(config.preprocess, **options),
+        whole=transforms.whole(config.preprocess, **options),
         score=functools.partial(translation.score, label_scores=labels),
         rivals=baselines(config, train),
         scores_truth=labels is not None,
@@ -109,8 +116,8 @@ def baselines(config: flags.ImageConfig, train: Source) -> dict[str, Callable[[n
         return {f"{config.derive} input": lambda source: _with_channels(source, config.output_nc)}
     if not _is_drawn(train) or config.direction == "BtoA":
         return {}
-    lookup = functools.cache(lambda: demo_facades.mean_colour_lookup(train[i] for i in range(len(train))))
-    return {"mean colour of each class": lambda source: demo_facades.paint(source, lookup())}
+    lookup = functools.cache(lambda: facade_scores.mean_colour_lookup(train[i] for i in range(len(train))))
+    return {"mean colour of each class": lambda source: facade_scores.paint(source, lookup())}
 
 
 def _is_drawn(train: Source) -> bool:
@@ -131,8 +138,8 @@ def label_scores(config: flags.ImageConfig, train: Source) -> translation.LabelS
 
     def scores(outputs: np.ndarray, targets: np.ndarray, sources: np.ndarray) -> dict[str, float]:
         to_photos = config.direction == "AtoB"
-        found = (demo_facades.decode_labels if to_photos else demo_facades.colours_to_labels)(outputs)
-        wanted = demo_facades.colours_to_labels(sources if to_photos else targets)
+        found = (facade_scores.decode_labels if to_photos else facade_scores.colours_to_labels)(outputs)
+        wanted = facade_scores.colours_to_labels(sources if to_photos else targets)
         return {k: float(v) for k, v in metrics.label_map_scores(found, wanted, len(demo_facades.CLASSES)).items()}
 
     return scores

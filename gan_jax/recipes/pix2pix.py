@@ -150,7 +150,7 @@ def experiment(config: Config, open_split: Callable[[Config, str], Source | None
     if config.gan_mode != "none":
         judged = config.output_nc + (0 if config.unconditional else pairs.input_channels(config))
         specs["critic"] = translators.critic_spec(critic, judged, method="pix2pix")
-    sizes: dict[str, Any] = {"load_size": config.load_size, "crop_size": config.crop_size}
+    options = pairs.transform_options(config) | {"flip": not config.no_flip, "multiple": painter.size_multiple}
     return Experiment(
         method_name="pix2pix",
         method=method,
@@ -160,7 +160,7 @@ def experiment(config: Config, open_split: Callable[[Config, str], Source | None
         },
         specs=specs,
         train=train,
-        jitter=transforms.jitter(config.preprocess, **sizes, flip=not config.no_flip, multiple=painter.size_multiple),
+        jitter=transforms.jitter(config.preprocess, **options),
         exam=translation.Translations({"generator": pairs.task(config, train, val, test)}),
         needs_whole_batch=["--gan_mode relativistic"] if config.gan_mode == "relativistic" else [],
     )

@@ -56,7 +56,7 @@ def opener(config: super_resolution.Config) -> Callable[[Any, str], Source | Non
 
     def open_split(_: Any, split: str) -> Source | None:
         photographs = super_resolution.open_split(config, split)
-        return None if photographs is None else data.Enlarged(photographs, config.scale, blurred(config))
+        return None if photographs is None else data.BicubicUpsampled(photographs, config.scale, blurred(config))
 
     return open_split
 

@@ -20,7 +20,7 @@ from urllib.parse import quote
 import numpy as np
 
 from gan_jax import errors, evaluate, files, folders, generator, infer
-from gan_jax.data import pictures, sources, transforms
+from gan_jax.data import layouts, pictures, scan, sources, transforms
 from gan_jax.generator import Generator
 from gan_jax.recipes import flags, pytorch_compat
 from gan_jax.terminal import commandline
@@ -126,12 +126,12 @@ def _test(config: Config) -> int:
     jobs = _jobs(config, recipe, run_folder, folder / "images")
     # A recipe without the flag, super-resolution's, takes pictures as they are.
     preprocess = config.preprocess or recipe.get("preprocess", "none" if recipe else "resize_and_crop")
-    whole = transforms.whole(
-        preprocess, load_size=_size(config, recipe, "load_size"), crop_size=_size(config, recipe, "crop_size")
-    )
+    sizes: dict[str, Any] = {name: _size(config, recipe, name) for name in ("load_size", "crop_size")}
 
     results, failures, summaries = [], [], []
     for job in jobs:
+        derive = transforms.deriver(recipe.get("derive"), job.model.spec.in_channels)
+        whole = transforms.whole(preprocess, **sizes, derive=derive)
         print(f"{config.phase}: {job.pictures}")
         made: list[Result] = []
         for i in range(len(job.pictures)):
@@ -205,7 +205,7 @@ def _described(run_folder: Path) -> dict[str, Any]:
 
 
 def _jobs(config: Config, recipe: dict[str, Any], run_folder: Path, images: Path) -> list[Job]:
-    """What is translated by which generator. Raises as `sources.open_pairs` and `sources.open_side` do."""
+    """What is translated by which generator. Raises as `layouts.open_pairs` and `layouts.open_side` do."""
     trained = recipe.get("direction", "AtoB")
     direction = config.direction or trained
     if config.model == "test":
@@ -230,15 +230,15 @@ def _jobs(config: Config, recipe: dict[str, Any], run_folder: Path, images: Path
             jobs.append(Job(model, opened, kinds))
     jobs = [job for job in jobs if job.pictures is not None]
     if not jobs:
-        wanted = "pictures to test on" if config.phase in sources.STAND_INS else f"pictures of --phase {config.phase}"
+        wanted = "pictures to test on" if config.phase in layouts.STAND_INS else f"pictures of --phase {config.phase}"
         raise FileNotFoundError(f"{config.dataroot} holds no {wanted}; --phase train takes those that it has.")
     return jobs
 
 
 def _open_pairs(
     config: Config, recipe: dict[str, Any], direction: Literal["AtoB", "BtoA"], model: Generator
-) -> sources.Pairs | sources.Photos | None:
-    pairs = sources.open_pairs(
+) -> sources.Pairs | sources.Pictures | None:
+    pairs = layouts.open_pairs(
         config.dataroot,
         config.phase,
         direction=direction,
@@ -248,16 +248,16 @@ def _open_pairs(
         target_channels=model.spec.out_channels,
     )
     if pairs is not None:
-        sources.check_headers(pairs, smallest=11)  # below 11 pixels SSIM is not defined
+        scan.check_headers(pairs, smallest=11)  # below 11 pixels SSIM is not defined
     return pairs
 
 
 def _open_side(config: Config, side: Any, model: Generator) -> sources.Pictures | None:
-    found = sources.open_side(
+    found = layouts.open_side(
         config.dataroot, config.phase, side, key="source", channels=model.spec.in_channels, limit=config.num_test
     )
     if found is not None:
-        sources.check_headers(found)
+        scan.check_headers(found)
     return found
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gan_jax import networks
-from gan_jax.data import labelled, seams, sources, tfds_source
+from gan_jax.data import labelled, layouts, scan, seams, tfds_source
 from gan_jax.data.demo.shapes import Shapes
 from gan_jax.data.labelled import Labelled
 from gan_jax.generator import GeneratorSpec
@@ -72,7 +72,7 @@ def open_split(config: Config, split: str) -> Labelled | None:
     root = config.dataroot
     if root is None:
         raise ValueError("no training pictures: give --dataroot FOLDER, or a preset.")
-    named = sources.builtin(root, "embedded", "tfds:")
+    named = layouts.builtin(root, "embedded", "tfds:")
     if named == "embedded":
         count = min(EMBEDDED_COUNTS[split], config.max_dataset_size or EMBEDDED_COUNTS[split])
         return Shapes(split, count, config.size)
@@ -82,7 +82,7 @@ def open_split(config: Config, split: str) -> Labelled | None:
     found = labelled.open_folder(Path(root), split, channels=config.output_nc, limit=config.max_dataset_size)
     if found is not None:
         paths = [found.paths(i)[0] for i in range(len(found))] if split == "train" else []
-        notes = (*found.notes, *sources.check_headers(found), *seams.notes(found.folders[0], paths))
+        notes = (*found.notes, *scan.check_headers(found), *seams.notes(found.folders[0], paths))
         found = dataclasses.replace(found, notes=notes)
     return found
 

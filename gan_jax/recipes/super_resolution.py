@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from gan_jax import degrade, evaluate, image, perceptual
-from gan_jax.data import seams, sources, super_resolution, tfds_source, transforms
+from gan_jax.data import layouts, scan, seams, super_resolution, tfds_source, transforms
 from gan_jax.data.pipeline import Source
 from gan_jax.recipes import flags
 from gan_jax.terminal import commandline
@@ -91,7 +91,7 @@ def makes_low(config: Config) -> bool:
 
 def _builtin(config: Config) -> str | None:
     """What the dataroot names that is no folder."""
-    return None if config.dataroot is None else sources.builtin(config.dataroot, PHOTOS, PREPARED)
+    return None if config.dataroot is None else layouts.builtin(config.dataroot, PHOTOS, PREPARED)
 
 
 def open_split(config: Config, split: str) -> Source | None:
@@ -107,7 +107,7 @@ def open_split(config: Config, split: str) -> Source | None:
     if named == PHOTOS:
         if config.dataroot_lq is not None or config.color == "grey":
             raise ValueError(f"--dataroot {PHOTOS} is in RGB and has no low resolution; leave out the other flag.")
-        return super_resolution.Installed(split, config.max_dataset_size)
+        return super_resolution.SkimagePhotos(split, config.max_dataset_size)
     if named is not None:
         if config.dataroot_lq is not None or config.color == "grey":
             raise ValueError("--dataroot tfds: has low resolution of its own, in RGB; leave out the other flag.")
@@ -131,9 +131,10 @@ def open_split(config: Config, split: str) -> Source | None:
     if photographs is not None:
         # SSIM's window or what LPIPS needs, beside the border that the protocol leaves out.
         scored = evaluate.SMALLEST["lpips" if _lpips() is not None and config.channels == 3 else "ssim"]
-        said = photographs.check(config.gt_size if split == "train" else scored + 2 * config.scale)
-        paths = [Path(photographs.folder, file) for file in photographs.files] if split == "train" else []
-        notes = (*photographs.notes, *said, *seams.notes(photographs.folder, paths))
+        smallest = config.gt_size if split == "train" else scored + 2 * config.scale
+        said = scan.check_headers(photographs, smallest=smallest)
+        paths = [photographs.paths(i)[0] for i in range(len(photographs))] if split == "train" else []
+        notes = (*photographs.notes, *said, *seams.notes(photographs.folders[0], paths))
         photographs = dataclasses.replace(photographs, notes=notes)
     return photographs
 

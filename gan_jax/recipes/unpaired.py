@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gan_jax.data import seams, sources, transforms
+from gan_jax.data import layouts, scan, seams, sources, transforms
 from gan_jax.data.demo import day_night
 from gan_jax.data.pipeline import Source
 from gan_jax.recipes import pairs, translators
@@ -17,14 +17,14 @@ EMBEDDED_COUNTS = {"train": 200, "val": 16, "test": 64}  # pictures of each kind
 KINDS: dict[str, Literal["source", "target"]] = {"A": "source", "B": "target"}  # and what they are of a pair
 
 
-def training(config: translators.Config, mode: str) -> sources.Unpaired:
+def training(config: translators.Config, mode: str) -> sources.UnpairedDataset:
     """The training pictures of both kinds, every header read; pairs, too, are gone through apart.
 
     Raises FileNotFoundError and ValueError for data that cannot be used.
     """
     sides = [_open_kind(config, mode, "train", kind) for kind in KINDS]
     assert all(side is not None for side in sides)  # only val and test may be missing
-    return sources.Unpaired(*sides)
+    return sources.UnpairedDataset(*sides)
 
 
 def tasks(config: translators.Config, mode: str) -> dict[str, translation.Task]:
@@ -78,7 +78,7 @@ def _open_pairs(config: translators.Config, split: str) -> Source | None:
     count = min(EMBEDDED_COUNTS[split], config.max_dataset_size or EMBEDDED_COUNTS[split])
     train = split == "train"
     scenes = day_night.DayNight(split, 2 * count if train else count, config.load_size if train else config.crop_size)
-    return scenes if config.direction == "AtoB" else sources.Exchanged(scenes)
+    return scenes if config.direction == "AtoB" else sources.SwappedPairs(scenes)
 
 
 def _open_kind(config: translators.Config, mode: str, split: str, kind: str) -> Source | None:
@@ -89,9 +89,9 @@ def _open_kind(config: translators.Config, mode: str, split: str, kind: str) -> 
         assert both is not None
         half = len(both) // 2
         indices = (range(half) if kind == "A" else range(half, 2 * half)) if embedded else None
-        return sources.Side(both, KINDS[kind], kind, indices)
+        return sources.OneSide(both, KINDS[kind], kind, indices)
     folder: Literal["A", "B"] = "A" if (kind == "A") == (config.direction == "AtoB") else "B"
-    opened = sources.open_side(
+    opened = layouts.open_side(
         Path(str(config.dataroot)),
         split,
         folder,
@@ -100,7 +100,7 @@ def _open_kind(config: translators.Config, mode: str, split: str, kind: str) -> 
         limit=config.max_dataset_size,
     )
     if opened is not None:
-        said = sources.check_headers(opened, smallest=config.crop_size if config.preprocess == "crop" else 1)
+        said = scan.check_headers(opened, smallest=config.crop_size if config.preprocess == "crop" else 1)
         paths = [opened.paths(i)[0] for i in range(len(opened))] if split == "train" else []
         notes = (*opened.notes, *said, *seams.notes(opened.folders[0], paths))
         opened = dataclasses.replace(opened, notes=notes)

@@ -12,8 +12,8 @@ import optax
 
 from gan_jax import generator, image, networks
 from gan_jax.data import pipeline
+from gan_jax.data.sources import fingerprint
 from gan_jax.generator import Generator, GeneratorSpec
-from gan_jax.training.experiment import fingerprint
 
 __all__ = ["fit", "judge", "kept", "share_of"]
 __dir__ = __all__.copy

@@ -11,7 +11,7 @@ from gan_jax.data.transforms import Transform
 from gan_jax.generator import Generator, GeneratorSpec
 from gan_jax.method import Method
 
-__all__ = ["Exam", "Experiment", "fingerprint"]
+__all__ = ["Exam", "Experiment"]
 __dir__ = __all__.copy
 
 
@@ -62,8 +62,3 @@ class Experiment(NamedTuple):
     jitter: Transform  # of training pictures
     exam: Exam
     needs_whole_batch: Sequence[str] = ()  # what replicas with a share of the batch each cannot compute, in words
-
-
-def fingerprint(source: Source | None) -> str:
-    """What changes when a source's pictures do: its own fingerprint, or how it describes itself."""
-    return getattr(source, "fingerprint", repr(source))

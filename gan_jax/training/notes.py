@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from gan_jax.data.pipeline import Source
-from gan_jax.training.experiment import Exam, fingerprint
+from gan_jax.data.sources import fingerprint
+from gan_jax.training.experiment import Exam
 
 __all__ = ["of_scores", "of_waiting"]
 __dir__ = __all__.copy

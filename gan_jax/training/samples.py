@@ -13,10 +13,10 @@ import numpy as np
 from gan_jax import image, latents, losses, metrics, networks
 from gan_jax.data import pictures, pipeline
 from gan_jax.data.labelled import Labelled
+from gan_jax.data.sources import fingerprint
 from gan_jax.data.transforms import Transform
 from gan_jax.generator import Generator
 from gan_jax.training import classifier, translation
-from gan_jax.training.experiment import fingerprint
 
 __all__ = [
     "Samples",

@@ -13,10 +13,10 @@ import numpy as np
 from gan_jax import evaluate, files, infer, metrics
 from gan_jax.data import pictures, pipeline
 from gan_jax.data.pipeline import Source
+from gan_jax.data.sources import fingerprint
 from gan_jax.data.transforms import Transform
 from gan_jax.generator import Generator
 from gan_jax.training import diagnostics
-from gan_jax.training.experiment import fingerprint
 
 __all__ = ["Images", "LabelScores", "Task", "Translations", "read_scores", "score", "score_table", "write_json"]
 __dir__ = __all__.copy

@@ -145,12 +145,12 @@ def test_pictures_of_any_channels_are_brought_to_the_generators(folder, capsys):
     model = generator.load(folder / "g.safetensors")
     for name in ("grey.png", "alpha.png", "print.jpg", "palette.png"):
         stored, made = (
-            pictures.read_photograph(path, 3)
+            pictures.read_image_file(path, 3)
             for path in (folder / "modes" / name, (folder / "out" / name).with_suffix(".png"))
         )
         np.testing.assert_array_equal(made.pixels, infer.translate(model, stored.pixels))
         assert (made.alpha is None) == (name != "alpha.png")
-    np.testing.assert_array_equal(pictures.read_photograph(folder / "out" / "alpha.png", 3).alpha, 128)
+    np.testing.assert_array_equal(pictures.read_image_file(folder / "out" / "alpha.png", 3).alpha, 128)
 
 
 def test_a_folder_that_cannot_be_written_to_is_named_for_every_picture(folder, capsys):

@@ -85,9 +85,9 @@ def test_16_bit_colour_of_png_is_read_with_the_extra(tmp_path):
     exif = Image.Exif()
     exif[ExifTags.Base.Make] = "Camera"
     for alpha in (None, RGB[..., :1]):
-        photograph = pictures.Photograph(RGB, alpha, exif.tobytes(), bytes(16) + b"RGB " + bytes(108))
+        photograph = pictures.ImageFile(RGB, alpha, exif.tobytes(), bytes(16) + b"RGB " + bytes(108))
         high_bit_depth.save(tmp_path / "y.png", photograph)
-        read = high_bit_depth.read_photograph(tmp_path / "y.png", 3)
+        read = high_bit_depth.read_image_file(tmp_path / "y.png", 3)
         np.testing.assert_array_equal(read.pixels, RGB)
         assert (read.alpha is None) if alpha is None else (read.alpha == alpha).all()
         assert read.icc_profile == photograph.icc_profile
@@ -164,18 +164,18 @@ def test_what_belongs_to_a_16_bit_picture_is_written_with_it(tmp_path, monkeypat
     exif = Image.Exif()
     exif[ExifTags.Base.Make] = "Camera"
     profile = bytes(16) + b"RGB " + bytes(108)
-    photograph = pictures.Photograph(RGB, RGB[..., :1], exif.tobytes(), profile)
+    photograph = pictures.ImageFile(RGB, RGB[..., :1], exif.tobytes(), profile)
     for name in ("x.png", "x.tif"):
         high_bit_depth.save(tmp_path / name, photograph)
         with Image.open(tmp_path / name) as written:
             assert written.size == (14, 12)
             assert written.info["icc_profile"] == profile
             assert name == "x.tif" or written.getexif()[ExifTags.Base.Make] == "Camera"
-    read = high_bit_depth.read_photograph(tmp_path / "x.tif", 3)
+    read = high_bit_depth.read_image_file(tmp_path / "x.tif", 3)
     np.testing.assert_array_equal(read.pixels, RGB)
     np.testing.assert_array_equal(read.alpha, RGB[..., :1])
     assert read.icc_profile == profile
-    grey = high_bit_depth.read_photograph(tmp_path / "x.tif", 1)
+    grey = high_bit_depth.read_image_file(tmp_path / "x.tif", 1)
     luma = RGB @ np.array([0.299, 0.587, 0.114])
     assert np.abs(grey.pixels[..., 0] - luma).max() <= 1.5
     assert grey.icc_profile is None, "it speaks of red, green and blue"
@@ -183,9 +183,9 @@ def test_what_belongs_to_a_16_bit_picture_is_written_with_it(tmp_path, monkeypat
 
 def test_16_bits_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"16 bits a channel are written to .png or .tif alone"):
-        high_bit_depth.save(tmp_path / "x.jpg", pictures.Photograph(RGB))
+        high_bit_depth.save(tmp_path / "x.jpg", pictures.ImageFile(RGB))
     monkeypatch.setitem(sys.modules, "imagecodecs", None)
     with pytest.raises(ImportError, match=r"16 bits in colour or with alpha: pip install 'gan_jax\[deep\]'"):
-        high_bit_depth.save(tmp_path / "x.png", pictures.Photograph(RGB))
-    high_bit_depth.save(tmp_path / "grey.png", pictures.Photograph(RGB[..., :1]))
+        high_bit_depth.save(tmp_path / "x.png", pictures.ImageFile(RGB))
+    high_bit_depth.save(tmp_path / "grey.png", pictures.ImageFile(RGB[..., :1]))
     assert [path.name for path in tmp_path.iterdir()] == ["grey.png"]

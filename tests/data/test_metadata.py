@@ -70,7 +70,7 @@ def test_what_is_wrong_beside_the_pixels_of_a_png_is_left_out(tmp_path, fault, l
     path = tmp_path / "x.png"
     path.write_bytes(png_with(*FAULTS[fault], late=late))
     np.testing.assert_array_equal(pictures.read(path, 3), PIXELS)
-    np.testing.assert_array_equal(pictures.read_photograph(path, 3).pixels, PIXELS)
+    np.testing.assert_array_equal(pictures.read_image_file(path, 3).pixels, PIXELS)
     assert isinstance(scan._read_header(str(path), None), scan.Header)
     assert pictures.count_frames(path) == 1
 
@@ -95,7 +95,7 @@ def test_what_is_wrong_beside_the_pixels_of_a_jpeg_is_left_out(tmp_path, fault):
     (tmp_path / "x.jpg").write_bytes(jpeg_with(*SEGMENTS[fault]))
     expected = pictures.read(tmp_path / "sound.jpg", 3)
     np.testing.assert_array_equal(pictures.read(tmp_path / "x.jpg", 3), expected)
-    np.testing.assert_array_equal(pictures.read_photograph(tmp_path / "x.jpg", 3).pixels, expected)
+    np.testing.assert_array_equal(pictures.read_image_file(tmp_path / "x.jpg", 3).pixels, expected)
     assert isinstance(scan._read_header(str(tmp_path / "x.jpg"), None), scan.Header)
 
 
@@ -122,7 +122,7 @@ def test_exif_that_is_none_turns_nothing(tmp_path, kind, options):
 def test_a_large_profile_is_kept(tmp_path):
     profile = bytes(16) + b"RGB " + np.random.default_rng(0).integers(0, 256, 2**21, dtype=np.uint8).tobytes()
     (tmp_path / "x.png").write_bytes(png_with(chunk(b"iCCP", b"p\0\0" + zlib.compress(profile))))
-    assert pictures.read_photograph(tmp_path / "x.png", 3).icc_profile == profile
+    assert pictures.read_image_file(tmp_path / "x.png", 3).icc_profile == profile
 
 
 @pytest.mark.parametrize("content", [png_with(), png_with(chunk(b"tEXt", b"k\0v")), encoded("JPEG"), b"", b"\x89PNG"])

@@ -1,11 +1,9 @@
-import os
-
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
 from gan_jax import files
-from gan_jax.data import pictures
+from gan_jax.data import finding, pictures
 
 
 def colours(height=4, width=6):
@@ -83,15 +81,15 @@ def test_pad_reflects_to_the_next_multiple():
 def test_a_photograph_keeps_what_belongs_to_it(tmp_path):
     alpha = np.arange(24, dtype=np.uint8).reshape(4, 6, 1)
     profile = bytes(16) + b"RGB " + bytes(108)
-    photograph = pictures.Photograph(colours(), alpha, icc_profile=profile)
+    photograph = pictures.ImageFile(colours(), alpha, icc_profile=profile)
     for name in ("a.png", "a.tif", "a.webp"):
-        pictures.save_photograph(tmp_path / name, photograph)
+        pictures.save_image_file(tmp_path / name, photograph)
     for name in ("a.png", "a.tif"):
-        read = pictures.read_photograph(tmp_path / name, 3)
+        read = pictures.read_image_file(tmp_path / name, 3)
         np.testing.assert_array_equal(read.pixels, colours())
         np.testing.assert_array_equal(read.alpha, alpha)
         assert read.icc_profile == profile
-    pictures.save_photograph(tmp_path / "a.bmp", photograph._replace(icc_profile=None))
+    pictures.save_image_file(tmp_path / "a.bmp", photograph._replace(icc_profile=None))
     over_white = pictures.read(tmp_path / "a.png", 3)
     assert np.abs(pictures.read(tmp_path / "a.bmp", 3).astype(int) - over_white).max() <= 1
 
@@ -124,7 +122,7 @@ def test_channels_are_brought_to_what_is_wanted():
 def test_every_extension_that_is_listed_is_read(tmp_path):
     """Those that Pillow writes, that is; what it reads alone has no file to try."""
     plain, written = Image.fromarray(colours(8, 8)), 0
-    for suffix in pictures.EXTENSIONS:
+    for suffix in finding.EXTENSIONS:
         path = tmp_path / f"a{suffix}"
         try:
             (plain if suffix not in (".xbm", ".msp") else plain.convert("1")).save(path)
@@ -134,75 +132,8 @@ def test_every_extension_that_is_listed_is_read(tmp_path):
         written += 1
         assert pictures.read(path, 3).shape[2] == 3, suffix
     assert written > 30
-    assert len(pictures.list_pictures(tmp_path)) == written
-    assert pictures.survey(tmp_path).note is None
-
-
-def test_what_looks_like_a_picture_and_is_left_out_is_named(tmp_path):
-    pictures.save(tmp_path / "a.png", colours())
-    pictures.save(tmp_path / "b.jpg", colours())
-    (tmp_path / "b.jpg").rename(tmp_path / "without extension")
-    pictures.save(tmp_path / "sub" / "c.webp", colours())
-    (tmp_path / "sub" / "c.webp").rename(tmp_path / "sub" / "c.webp_")
-    (tmp_path / "phone.HEIC").write_bytes(bytes(32))
-    for name in ("notes.txt", "list.csv", ".hidden.png"):
-        (tmp_path / name).write_text("no picture")
-    found = pictures.survey(tmp_path)
-    assert found == (["a.png"], ["phone.HEIC", "sub/c.webp_", "without extension"])
-    assert found.note == (
-        "left out 3 whose names or formats are not read: phone.HEIC, sub/c.webp_, without extension; rename them or "
-        "convert them to PNG"
-    )
-    assert pictures.notes([tmp_path, tmp_path / "a.png"]) == [f"{tmp_path}: {found.note}."]
-
-
-def test_a_pipe_is_no_picture(tmp_path):
-    for name in ("pipe", "pipe.png"):
-        os.mkfifo(tmp_path / name)
-    assert pictures.survey(tmp_path) == ([], [])
-    (tmp_path / "x").write_bytes(b"GIF89a")
-    assert pictures.looks_like_picture(tmp_path / "x")
-    assert not pictures.looks_like_picture(tmp_path / "nowhere")
-
-
-def test_links_are_followed_and_do_not_go_round(tmp_path):
-    pictures.save(tmp_path / "there" / "a.png", colours())
-    (tmp_path / "here").mkdir()
-    (tmp_path / "here" / "linked").symlink_to(tmp_path / "there")
-    (tmp_path / "here" / "b.png").symlink_to(tmp_path / "there" / "a.png")
-    (tmp_path / "there" / "back").symlink_to(tmp_path / "here")
-    assert pictures.list_pictures(tmp_path / "here") == ["b.png", "linked/a.png"]
-
-
-def test_links_to_nowhere_and_to_themselves_stop_nothing_and_are_named(tmp_path):
-    pictures.save(tmp_path / "a.png", colours())
-    (tmp_path / "loop").symlink_to("loop")
-    (tmp_path / "nowhere").symlink_to("not here")
-    (tmp_path / "b.png").symlink_to("not here either")
-    assert pictures.survey(tmp_path) == (["a.png", "b.png"], ["loop", "nowhere"]), "b.png is named by its reader"
-
-
-def test_a_folder_inside_that_may_not_be_looked_into_is_left_out_and_named(tmp_path, monkeypatch):
-    pictures.save(tmp_path / "a.png", colours())
-    (tmp_path / "closed").mkdir()
-    scandir = os.scandir
-
-    def refused(path):
-        if path.name == "closed":
-            raise PermissionError(13, "Permission denied", str(path))
-        return scandir(path)
-
-    monkeypatch.setattr(pictures.os, "scandir", refused)
-    assert pictures.survey(tmp_path) == (["a.png"], ["closed"])
-
-
-def test_a_folder_that_may_not_be_looked_into_is_said(tmp_path, monkeypatch):
-    def refused(path):
-        raise PermissionError(13, "Permission denied", str(path))
-
-    monkeypatch.setattr(pictures.os, "scandir", refused)
-    with pytest.raises(PermissionError):
-        pictures.list_pictures(tmp_path)
+    assert len(finding.list_pictures(tmp_path)) == written
+    assert finding.survey(tmp_path).note is None
 
 
 def test_a_limit_is_called_a_limit(tmp_path, monkeypatch):
@@ -223,7 +154,7 @@ def test_outputs_are_as_exact_as_their_format_can(tmp_path, suffix):
     error = np.abs(pictures.read(tmp_path / f"a{suffix}", 3).astype(int) - smooth)
     assert error.mean() < (2.5 if suffix in (".jpg", ".avif") else 1e-9)
     if suffix in pictures.WITH_QUALITY:
-        pictures.save_photograph(tmp_path / f"b{suffix}", pictures.Photograph(smooth), quality=5)
+        pictures.save_image_file(tmp_path / f"b{suffix}", pictures.ImageFile(smooth), quality=5)
         assert (tmp_path / f"b{suffix}").stat().st_size < (tmp_path / f"a{suffix}").stat().st_size
 
 
@@ -255,10 +186,16 @@ def test_frames_are_counted_and_chosen(tmp_path):
     (tmp_path / "b.gif").write_bytes(b"no picture")
     counts = [pictures.count_frames(tmp_path / name) for name in ("a.gif", "a.mpo", "a.png", "b.gif")]
     assert counts == [3, 1, 1, 1], "the views of a camera's file are one picture"
-    assert pictures.frame_notes(tmp_path.iterdir()) == [
-        f"{tmp_path / 'a.gif'} has 3 frames, of which the first is taken."
-    ]
-    read = pictures.read_photograph(tmp_path / "a.gif", 1, frame=2)
+    files = sorted(tmp_path.iterdir())
+    assert [*pictures.count_all_frames(files).values()] == [3, 1, 1], "an .mpo has no frames"
+    assert pictures.frame_notes(pictures.count_all_frames(files)) == (
+        f"of files with several frames or pages the first is taken: {tmp_path / 'a.gif'} (3).",
+    )
+    assert pictures.frame_notes({str(i): 3 for i in range(8)}) == (
+        "of files with several frames or pages the first is taken: 0 (3), 1 (3), 2 (3), ... (8 in all).",
+    )
+    assert pictures.frame_notes({"1.png": 1}) == ()
+    read = pictures.read_image_file(tmp_path / "a.gif", 1, frame=2)
     assert (read.pixels == 100).all()
     assert read.frames == 3
 

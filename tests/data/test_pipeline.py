@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from gan_jax.data import pictures, pipeline, sources, transforms
+from gan_jax.data import layouts, pictures, pipeline, scan, sources, transforms
 
 
 class Numbers:
@@ -128,8 +128,8 @@ def test_picture_cut_off_behind_its_header_is_named_by_the_threads(tmp_path, mon
     file = tmp_path / "train" / name
     pictures.save(file, noise)
     file.write_bytes(file.read_bytes()[:3000])
-    source = sources.open_pairs(tmp_path, "train", derive="blur", source_channels=3, target_channels=3)
-    sources.check_headers(source)
+    source = layouts.open_pairs(tmp_path, "train", derive="blur", source_channels=3, target_channels=3)
+    scan.check_headers(source)
     transform = transforms.jitter("crop", load_size=32, crop_size=32)
     with pytest.raises(ValueError, match="damaged") as caught:
         next(pipeline.batches(source, batch_size=2, seed=0, transform=transform))
@@ -224,7 +224,7 @@ def drawn(item, rng):
 
 
 def take_unpaired(count, lengths=(7, 4), **options):
-    both = sources.Unpaired(*(Kind(length, key) for length, key in zip(lengths, "AB", strict=True)))
+    both = sources.UnpairedDataset(*(Kind(length, key) for length, key in zip(lengths, "AB", strict=True)))
     iterator = pipeline.batches(both, **{"batch_size": 2, "seed": 7, "transform": drawn} | options)
     taken = [next(iterator) for _ in range(count)]
     iterator.close()
@@ -255,6 +255,6 @@ def test_unpaired_in_the_sources_own_order_and_chosen():
     taken = take_unpaired(4, shuffle=False)
     assert taken["A"][:, 0].tolist() == [0, 1, 2, 3, 4, 5, 6, 0]
     assert taken["B"][:, 0].tolist() == [0, 1, 2, 3, 0, 1, 2, 3]
-    both = sources.Unpaired(Kind(7, "A"), Kind(4, "B"))
+    both = sources.UnpairedDataset(Kind(7, "A"), Kind(4, "B"))
     picked = pipeline.chosen(both, 3, drawn)
     assert [int(item[key][0, 0, 0]) for item in picked for key in "AB"] == [0, 0, 2, 1, 4, 2]

@@ -8,7 +8,7 @@ from PIL import Image
 
 from gan_jax.data import pictures, seams, transforms
 from gan_jax.data.demo import facades as demo_facades
-from gan_jax.data.demo import photos
+from gan_jax.data.demo import skimage_photos
 
 ASPECTS = {"3:4": 3 / 4, "1:1": 1, "4:3": 4 / 3, "3:2": 3 / 2, "16:9": 16 / 9, "2:1": 2}
 
@@ -16,9 +16,9 @@ ASPECTS = {"3:4": 3 / 4, "1:1": 1, "4:3": 4 / 3, "3:2": 3 / 2, "16:9": 16 / 9, "
 @pytest.fixture(scope="module")
 def photographs():
     pytest.importorskip("skimage", reason="the photos extra")
-    files = [file for files in photos.SPLITS.values() for file in files]
+    files = [file for files in skimage_photos.SPLITS.values() for file in files]
     more = ("brick.png", "camera.png", "coins.png", "grass.png", "gravel.png", "moon.png")
-    folder = photos.installed()
+    folder = skimage_photos.installed()
     return [pictures.read(folder / file, 3) for file in (*files, *more) if (folder / file).exists()]
 
 

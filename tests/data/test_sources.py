@@ -4,13 +4,12 @@ import json
 import os
 import struct
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax.data import pictures, scan, sources, transforms
+from gan_jax.data import finding, layouts, pictures, scan, sources, transforms
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +33,7 @@ def paint_halves(path, a=10, b=200):
 
 
 def open_rgb(root, split="train", **options):
-    return sources.open_pairs(root, split, **{"source_channels": 3, "target_channels": 3} | options)
+    return layouts.open_pairs(root, split, **{"source_channels": 3, "target_channels": 3} | options)
 
 
 def values(pair):
@@ -56,7 +55,7 @@ def test_two_folders_are_paired_by_path_without_extension(tmp_path, layout):
     assert [values(source[i]) for i in range(2)] == [(11, 201), (10, 200)]
     assert values(open_rgb(tmp_path, direction="BtoA")[1]) == (200, 10)
     assert len(open_rgb(tmp_path, "test")) == 2
-    sources.check_headers(source)
+    scan.check_headers(source)
 
 
 def test_side_by_side_pictures_are_cut_in_the_middle(tmp_path):
@@ -79,7 +78,8 @@ def test_derived_source_is_made_from_the_photograph(tmp_path, derive, channels):
     source = open_rgb(tmp_path, derive=derive, source_channels=channels[0], target_channels=channels[1])
     target = photo if channels[1] == 3 else transforms.grey(photo)
     np.testing.assert_array_equal(source[0]["target"], target)
-    centre = transforms.centre("crop", load_size=20, crop_size=20)
+    derived = transforms.deriver(derive, channels[0])
+    centre = transforms.centre("crop", load_size=20, crop_size=20, derive=derived)
     made = centre(source[0], np.random.default_rng(0))["source"]
     expected = transforms.DERIVE[derive](target)[:, 5:25]
     assert made.shape == (20, 20, channels[0])
@@ -90,7 +90,7 @@ def test_sources_print_alike_everywhere(tmp_path):
     paint_halves(tmp_path / "train" / "1.png")
     assert repr(open_rgb(tmp_path)) == f"Pairs(1 in {tmp_path}/train, AtoB, 3 to 3 channels)"
     photos = open_rgb(tmp_path, derive="grey", source_channels=1)
-    assert repr(photos) == f"Photos(1 in {tmp_path}/train, from grey, 1 to 3 channels)"
+    assert repr(photos) == f"Pictures(1 in {tmp_path}/train, target, 3 channels)"
 
 
 def test_hidden_files_and_other_files_are_ignored_and_links_followed(tmp_path):
@@ -99,7 +99,7 @@ def test_hidden_files_and_other_files_are_ignored_and_links_followed(tmp_path):
         paint_halves(tmp_path / "data" / "train" / name)
     (tmp_path / "data" / "train" / "notes.txt").write_text("no picture")
     (tmp_path / "data" / "train" / "c.png").symlink_to(tmp_path / "elsewhere.png")
-    assert pictures.list_pictures(tmp_path / "data" / "train") == ["a.png", "b.PNG", "c.png"]
+    assert finding.list_pictures(tmp_path / "data" / "train") == ["a.png", "b.PNG", "c.png"]
     assert len(open_rgb(tmp_path / "data")) == 3
 
 
@@ -124,7 +124,7 @@ def test_without_split_folders_a_tenth_is_held_out(tmp_path, count, held):
     names = {split: source.files if source else [] for split, source in splits.items()}
     assert names["val"] == names["test"]
     assert len(names["val"]) == held
-    assert sorted([*names["train"], *names["val"]]) == [(file,) for file in pictures.list_pictures(tmp_path)]
+    assert sorted([*names["train"], *names["val"]]) == [(file,) for file in finding.list_pictures(tmp_path)]
     if count == 40:
         assert names["val"] != sorted([*names["train"], *names["val"]])[-4:]
 
@@ -146,9 +146,9 @@ def test_limit_takes_the_first_of_the_sorted_split(tmp_path):
 def test_any_source_can_be_exchanged(tmp_path):
     paint_halves(tmp_path / "train" / "1.png")
     forward, backward = open_rgb(tmp_path), open_rgb(tmp_path, direction="BtoA")
-    exchanged = sources.Exchanged(forward)
+    exchanged = sources.SwappedPairs(forward)
     assert len(exchanged) == 1
-    assert repr(exchanged) == f"Exchanged({forward!r})"
+    assert repr(exchanged) == f"SwappedPairs({forward!r})"
     assert values(exchanged[0]) == values(backward[0])
     assert exchanged[0]["name"] == "1"
 
@@ -213,7 +213,7 @@ def png16(colour_type, channels):
 
 def decoded(path, channels=3):
     source = open_rgb(path.parent, derive="grey", target_channels=channels)
-    sources.check_headers(source)
+    scan.check_headers(source)
     return source[0]["target"]
 
 
@@ -284,7 +284,7 @@ def test_truncated_picture_is_named_when_it_is_decoded(tmp_path):
         Image.fromarray(noise).save(folder / name)
         damage(folder / name, 3000)
         source = open_rgb(folder)
-        sources.check_headers(source)
+        scan.check_headers(source)
         with pytest.raises(ValueError, match=f"{folder / name} is damaged or not a picture; replace or remove it"):
             source[0]
 
@@ -297,7 +297,7 @@ def test_files_that_are_no_pictures_are_named_and_counted(tmp_path, content):
     source = open_rgb(tmp_path, derive="grey", split="train")
     bad = sum(file[0] != "a.png" for file in source.files)
     with pytest.raises(ValueError, match=rf"\w\.png is damaged or not a picture.* {bad - 1} more cannot be used"):
-        sources.check_headers(source)
+        scan.check_headers(source)
 
 
 @pytest.mark.parametrize(
@@ -313,7 +313,7 @@ def test_files_that_are_no_pictures_are_named_and_counted(tmp_path, content):
 def test_deep_pictures_are_refused_before_and_while_decoding(tmp_path, name, content, reason):
     (tmp_path / name).write_bytes(content)
     source = open_rgb(tmp_path)
-    for use in (sources.check_headers, lambda source: source[0]):
+    for use in (scan.check_headers, lambda source: source[0]):
         with pytest.raises(ValueError, match=f"{name} has {reason}"):
             use(source)
 
@@ -321,7 +321,7 @@ def test_deep_pictures_are_refused_before_and_while_decoding(tmp_path, name, con
 def test_float_pictures_are_refused_by_mode(tmp_path):
     Image.new("F", (4, 4)).save(tmp_path / "a.tif")
     with pytest.raises(ValueError, match=r"a\.tif has mode F; convert it to 8 bits"):
-        sources.check_headers(open_rgb(tmp_path))
+        scan.check_headers(open_rgb(tmp_path))
 
 
 @pytest.mark.parametrize("limit", [30, 45])  # Pillow raises above twice its limit and only warns above it
@@ -329,21 +329,21 @@ def test_huge_pictures_are_refused_by_their_header(tmp_path, monkeypatch, limit)
     paint_halves(tmp_path / "a.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
     with pytest.raises(ValueError, match=rf"a\.png has more than {2 * limit} pixels.*scale it down"):
-        sources.check_headers(open_rgb(tmp_path))
+        scan.check_headers(open_rgb(tmp_path))
 
 
 def test_pairs_of_two_sizes_are_refused_with_both(tmp_path):
     paint(tmp_path / "trainA" / "a.png", size=(8, 6))
     paint(tmp_path / "trainB" / "a.png", size=(8, 7))
     with pytest.raises(ValueError, match=r"A/a\.png is 8x6 but \S*B/a\.png is 8x7"):
-        sources.check_headers(open_rgb(tmp_path))
+        scan.check_headers(open_rgb(tmp_path))
 
 
 def test_odd_width_is_refused_side_by_side_only(tmp_path):
     paint(tmp_path / "train" / "a.png", size=(7, 6))
     with pytest.raises(ValueError, match=r"a\.png is 7x6; A and B side by side need an even width"):
-        sources.check_headers(open_rgb(tmp_path))
-    sources.check_headers(open_rgb(tmp_path, derive="grey"))
+        scan.check_headers(open_rgb(tmp_path))
+    scan.check_headers(open_rgb(tmp_path, derive="grey"))
 
 
 @pytest.mark.parametrize(
@@ -361,12 +361,12 @@ def test_pictures_smaller_than_wanted_are_named(tmp_path, smallest, wanted):
     paint(tmp_path / "halves" / "a.png", size=(16, 16))
     photos, halves = open_rgb(tmp_path / "photos", derive="grey"), open_rgb(tmp_path / "halves")
     if wanted is None:
-        sources.check_headers(photos, smallest=smallest)
-        sources.check_headers(halves, smallest=smallest)
+        scan.check_headers(photos, smallest=smallest)
+        scan.check_headers(halves, smallest=smallest)
         return
     for source, message in ((photos, wanted), (halves, wanted.replace("8x16", "8x16 for A and B each"))):
         with pytest.raises(ValueError, match=rf"a\.png {message}\.$"):
-            sources.check_headers(source, smallest=smallest)
+            scan.check_headers(source, smallest=smallest)
 
 
 def test_unreadable_picture_is_named_with_a_remedy(tmp_path, monkeypatch):
@@ -380,7 +380,7 @@ def test_unreadable_picture_is_named_with_a_remedy(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "open", refuse)
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(ValueError, match=r"a\.png cannot be read; see that it exists and may be read, or remove it\.$"):
-        sources.check_headers(source)
+        scan.check_headers(source)
     with pytest.raises(PermissionError, match=r"a\.png cannot be read; see that it exists"):
         source[0]
 
@@ -388,26 +388,26 @@ def test_unreadable_picture_is_named_with_a_remedy(tmp_path, monkeypatch):
 def test_link_to_nowhere_is_named_with_a_remedy(tmp_path):
     (tmp_path / "a.png").symlink_to(tmp_path / "none")
     with pytest.raises(ValueError, match=r"a\.png cannot be read; see that it exists"):
-        sources.check_headers(open_rgb(tmp_path))
+        scan.check_headers(open_rgb(tmp_path))
 
 
 def test_headers_are_cached_until_the_file_changes(tmp_path, cache, monkeypatch):
     paint_halves(tmp_path / "a.png")
-    sources.check_headers(open_rgb(tmp_path))
+    scan.check_headers(open_rgb(tmp_path))
     assert len(list((cache / "gan_jax").iterdir())) == 1
     with monkeypatch.context() as without_pillow:
         without_pillow.setattr(Image, "open", None)
-        sources.check_headers(open_rgb(tmp_path))
+        scan.check_headers(open_rgb(tmp_path))
     paint(tmp_path / "a.png", size=(7, 6))
     with pytest.raises(ValueError, match="7x6"):
-        sources.check_headers(open_rgb(tmp_path))
+        scan.check_headers(open_rgb(tmp_path))
 
 
 def test_cache_keeps_the_pictures_of_the_other_split(tmp_path, cache):
     for i in range(10):
         paint_halves(tmp_path / f"{i}.png")
     for split in ("train", "val"):
-        sources.check_headers(open_rgb(tmp_path, split))
+        scan.check_headers(open_rgb(tmp_path, split))
     (file,) = (cache / "gan_jax").iterdir()
     assert len(json.loads(file.read_text())) == 10
 
@@ -415,11 +415,11 @@ def test_cache_keeps_the_pictures_of_the_other_split(tmp_path, cache):
 @pytest.mark.parametrize("content", [b"", b'{"a.png": [1', b"[1]", b'{"a.png": 3}', b"\xff\xfe"])
 def test_damaged_cache_is_replaced(tmp_path, cache, content):
     paint_halves(tmp_path / "a.png")
-    sources.check_headers(open_rgb(tmp_path))
+    scan.check_headers(open_rgb(tmp_path))
     (file,) = (cache / "gan_jax").iterdir()
     good = file.read_bytes()
     file.write_bytes(content)
-    sources.check_headers(open_rgb(tmp_path))
+    scan.check_headers(open_rgb(tmp_path))
     assert file.read_bytes() == good
 
 
@@ -427,7 +427,7 @@ def test_cache_that_cannot_be_written_is_not_used(tmp_path, cache, monkeypatch):
     paint_halves(tmp_path / "a.png")
     (cache / "file").write_text("in the way")
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache / "file"))
-    sources.check_headers(open_rgb(tmp_path))
+    scan.check_headers(open_rgb(tmp_path))
 
 
 def test_fingerprint_sees_names_and_sizes_but_not_the_place(tmp_path):
@@ -451,14 +451,14 @@ def test_vanished_file_is_no_damaged_one(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"a\.png"):
         source[0]
     with pytest.raises(ValueError, match=r"a\.png"):
-        sources.check_headers(source)
+        scan.check_headers(source)
 
 
 # Two kinds of pictures
 
 
 def open_kind(root, side, split="train", **options):
-    return sources.open_side(root, split, side, **{"key": side, "channels": 3} | options)
+    return layouts.open_side(root, split, side, **{"key": side, "channels": 3} | options)
 
 
 @pytest.mark.parametrize("layout", ["{split}{side}", "{side}/{split}"])
@@ -470,7 +470,7 @@ def test_kinds_are_opened_apart_and_need_no_partners(tmp_path, layout):
     assert (len(a), len(b)) == (3, 2)
     assert {name: value for name, value in a[2].items() if name != "A"} == {"name": "A2"}
     assert a[2]["A"].shape == (6, 10, 3)
-    sources.check_headers(a)
+    scan.check_headers(a)
     # val and test stand in for each other.
     assert open_kind(tmp_path, "A", "val").folders == (tmp_path / layout.format(split="test", side="A"),)
     assert open_kind(tmp_path, "B", "test").folders == (tmp_path / layout.format(split="val", side="B"),)
@@ -508,8 +508,8 @@ def test_one_side_of_pairs(tmp_path):
     for i in range(4):
         paint_halves(tmp_path / "train" / f"{i}.png", a=i, b=100 + i)
     found = open_rgb(tmp_path)
-    side = sources.Side(found, "target", "B", range(2, 4))
-    assert (len(side), len(sources.Side(found, "source", "A"))) == (2, 4)
+    side = sources.OneSide(found, "target", "B", range(2, 4))
+    assert (len(side), len(sources.OneSide(found, "source", "A"))) == (2, 4)
     assert (side[1]["name"], int(side[1]["B"][0, 0, 0]), set(side[1])) == ("3", 103, {"name", "B"})
     assert side.fingerprint == f"{found.fingerprint} target range(2, 4)"
 
@@ -518,29 +518,29 @@ def test_unpaired_is_as_long_as_its_longest_part(tmp_path):
     for side, count in (("A", 3), ("B", 2)):
         for i in range(count):
             paint(tmp_path / f"train{side}" / f"{side}{i}.png", i)
-    both = sources.Unpaired(*(open_kind(tmp_path, side) for side in "AB"))
+    both = sources.UnpairedDataset(*(open_kind(tmp_path, side) for side in "AB"))
     assert len(both) == 3
     assert [(int(both[i]["A"][0, 0, 0]), int(both[i]["B"][0, 0, 0])) for i in range(3)] == [(0, 0), (1, 1), (2, 0)]
     before = both.fingerprint
     paint(tmp_path / "trainB" / "B0.png", 5, size=(9, 9))
-    assert sources.Unpaired(*(open_kind(tmp_path, side) for side in "AB")).fingerprint != before
+    assert sources.UnpairedDataset(*(open_kind(tmp_path, side) for side in "AB")).fingerprint != before
 
 
 def test_the_files_of_a_split_are_found_under_any_layout(tmp_path):
     for name in ("train/b.png", "train/a.png", "val/c.png"):
         pictures.save(tmp_path / name, np.zeros((4, 4, 3), np.uint8))
-    folders, files = sources.files_of("test", lambda split: (tmp_path / split,), instead="")
+    folders, files = layouts.files_of("test", lambda split: (tmp_path / split,), instead="")
     assert (folders, files) == ((tmp_path / "val",), [("c.png",)])
-    assert sources.files_of("train", lambda split: (tmp_path / split,), instead="")[1] == [("a.png",), ("b.png",)]
+    assert layouts.files_of("train", lambda split: (tmp_path / split,), instead="")[1] == [("a.png",), ("b.png",)]
 
 
 def test_a_tenth_is_held_out_and_never_all():
     files = [(f"{i}.png",) for i in range(20)]
-    train, val = (sources.held_out(files, split) for split in ("train", "val"))
+    train, val = (layouts.held_out(files, split) for split in ("train", "val"))
     assert (len(train), len(val)) == (18, 2)
     assert sorted(train + val) == sorted(files)
-    assert sources.held_out(files[:1], "train") == files[:1]
-    assert sources.held_out(files[:1], "test") == []
+    assert layouts.held_out(files[:1], "train") == files[:1]
+    assert layouts.held_out(files[:1], "test") == []
 
 
 # What is said of a folder
@@ -549,29 +549,29 @@ def test_a_tenth_is_held_out_and_never_all():
 def test_a_word_of_the_programs_own_and_a_folder_of_its_name_are_never_confused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = ("photos", "tfds:")
-    assert [sources.builtin(word, *words) for word in ("photos", "builtin:photos")] == ["photos"] * 2
-    assert [sources.builtin(word, *words) for word in ("tfds:mnist", "builtin:tfds:mnist")] == ["tfds:mnist"] * 2
+    assert [layouts.builtin(word, *words) for word in ("photos", "builtin:photos")] == ["photos"] * 2
+    assert [layouts.builtin(word, *words) for word in ("tfds:mnist", "builtin:tfds:mnist")] == ["tfds:mnist"] * 2
     for path in ("photographs", "photos/", "./photos", "embedded", "data/photos", "~/photos", "."):
-        assert sources.builtin(path, *words) is None
+        assert layouts.builtin(path, *words) is None
     with pytest.raises(
         ValueError, match=r"there is builtin:photos and builtin:tfds:NAME; a folder of that name is \./b"
     ):
-        sources.builtin("builtin:embedded", *words)
+        layouts.builtin("builtin:embedded", *words)
     paint(tmp_path / "photos" / "a.png")
     (tmp_path / "tfds:mnist").write_text("a file")
     for word in ("photos", "tfds:mnist"):
         with pytest.raises(ValueError, match=f"give --dataroot ./{word} or --dataroot builtin:{word}"):
-            sources.builtin(word, *words)
-        assert sources.builtin(f"builtin:{word}", *words) == word
-        assert sources.builtin(f"./{word}", *words) is None
+            layouts.builtin(word, *words)
+        assert layouts.builtin(f"builtin:{word}", *words) == word
+        assert layouts.builtin(f"./{word}", *words) is None
     (tmp_path / "embedded").symlink_to("nowhere")
     with pytest.raises(ValueError, match="--dataroot embedded may mean"):
-        sources.builtin("embedded", "embedded")
+        layouts.builtin("embedded", "embedded")
 
 
 def test_gray_is_grey(tmp_path):
     paint(tmp_path / "train" / "1.png")
-    photos = sources.open_pairs(str(tmp_path), "train", derive="gray", source_channels=1, target_channels=3)
+    photos = layouts.open_pairs(str(tmp_path), "train", derive="gray", source_channels=1, target_channels=3)
     grey = open_rgb(tmp_path, derive="grey", source_channels=1)
     assert (photos, repr(photos), photos.fingerprint) == (grey, repr(grey), grey.fingerprint)
 
@@ -593,16 +593,11 @@ def test_what_of_files_is_not_read_is_said(tmp_path):
     pairs = open_rgb(tmp_path)
     (note,) = pairs.notes
     assert note.startswith(f"{tmp_path / 'train'}: left out 3.heic, whose name or format is not")
-    assert sources.check_headers(pairs) == ()
+    assert scan.check_headers(pairs) == ()
     frames = [Image.new("L", (16, 6), value) for value in (0, 100, 200)]
     frames[0].save(tmp_path / "train" / "4.gif", save_all=True, append_images=frames[1:])
     said = f"of files with several frames or pages the first is taken: {tmp_path / 'train' / '4.gif'} (3)."
-    assert sources.check_headers(open_rgb(tmp_path)) == (said,)
-    found = scan.read_headers(tmp_path / "train", ["4.gif", "1.png"])
-    assert sources.frame_notes(zip([Path(str(i)) for i in range(8)], [found[0]] * 8, strict=True)) == (
-        "of files with several frames or pages the first is taken: 0 (3), 1 (3), 2 (3), ... (8 in all).",
-    )
-    assert sources.frame_notes([(Path("1.png"), found[1]), (Path("2.png"), "is damaged")]) == ()
+    assert scan.check_headers(open_rgb(tmp_path)) == (said,)
 
 
 def test_what_is_beside_the_folders_of_splits_is_said(tmp_path):
@@ -618,14 +613,14 @@ def test_what_is_beside_the_folders_of_splits_is_said(tmp_path):
         paint(tmp_path / f"train{side}" / "1.png")
     (note,) = open_rgb(tmp_path).notes
     assert note.endswith("not read: 3.png, more, train.")
-    single = sources.open_side(tmp_path, "train", "A", key="A", channels=3)
+    single = layouts.open_side(tmp_path, "train", "A", key="A", channels=3)
     assert single.notes == (note,)
-    assert sources.left_out(tmp_path, [tmp_path], []) == ()
-    both = sources.Unpaired(sources.Side(open_rgb(tmp_path), "source", "A"), single)
+    assert layouts.left_out(tmp_path, [tmp_path], []) == ()
+    both = sources.UnpairedDataset(sources.OneSide(open_rgb(tmp_path), "source", "A"), single)
     assert both.notes == (note, note)
     kinds = tmp_path / "kinds"
     for side in ("A", "B", "C"):
         paint(kinds / side / "1.png")
-    assert [*sources.open_side(kinds, "train", "A", key="A", channels=3).notes] == [
+    assert [*layouts.open_side(kinds, "train", "A", key="A", channels=3).notes] == [
         f"{kinds} has folders of splits; what is beside them is not read: C."
     ]

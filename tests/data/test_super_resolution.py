@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from gan_jax.data import pictures, super_resolution
-from gan_jax.data.demo import photos
+from gan_jax.data import pictures, scan, super_resolution
+from gan_jax.data.demo import skimage_photos
 
 
 def picture(height, width, seed=0):
@@ -27,7 +27,7 @@ def test_split_folders_stand_in_for_each_other(tmp_path):
         split: super_resolution.open_split(tmp_path, split, scale=2, channels=3) for split in ("train", "val", "test")
     }
     assert {split: len(source) for split, source in opened.items()} == {"train": 3, "val": 1, "test": 1}
-    assert opened["val"].folder == tmp_path / "test"
+    assert opened["val"].folders == (tmp_path / "test",)
     item = opened["train"][2]
     assert item["name"] == "0002"
     np.testing.assert_array_equal(item["target"], picture(20, 24, 2))
@@ -48,8 +48,8 @@ def test_div2k_as_it_is_unpacked(tmp_path):
         write(tmp_path / f"DIV2K_{split}_HR", [(25, 22)] * 2)
         write(tmp_path / f"DIV2K_{split}_LR_bicubic" / "X4", [(6, 5)] * 2, "x4")
     source = super_resolution.open_split(tmp_path, "val", low_root=tmp_path, scale=4, channels=3)
-    assert source.check(11) == source.notes == ()
-    assert source.low_files == ("0000x4.png", "0001x4.png")
+    assert scan.check_headers(source, smallest=11) == source.notes == ()
+    assert [low for _, low in source.files] == ["0000x4.png", "0001x4.png"]
     assert source[1]["source"].shape == (6, 5, 3)
     assert str(tmp_path / "DIV2K_valid_LR_bicubic" / "X4") in repr(source)
 
@@ -72,10 +72,12 @@ def test_what_cannot_be_used_is_said(tmp_path):
     write(tmp_path / "hr", [(20, 24), (10, 30)])
     write(tmp_path / "lr", [(10, 12), (5, 14)])
     with pytest.raises(ValueError, match="30x10; wanted at least 16 on each side"):
-        super_resolution.Photographs(tmp_path / "hr", ("0000.png", "0001.png"), 3, 2).check(16)
-    both = super_resolution.Photographs(tmp_path / "hr", ("0001.png",), 3, 2, tmp_path / "lr", ("0001.png",))
+        scan.check_headers(
+            super_resolution.HighResImages((tmp_path / "hr",), [("0000.png",), ("0001.png",)], 3, 2), smallest=16
+        )
+    both = super_resolution.HighResImages((tmp_path / "hr", tmp_path / "lr"), [("0001.png", "0001.png")], 3, 2)
     with pytest.raises(ValueError, match=r"low resolution 14x5; wanted 15x5 at --scale 2"):
-        both.check(4)
+        scan.check_headers(both, smallest=4)
     (tmp_path / "lr" / "0000.png").unlink()
     (tmp_path / "lr" / "0001.png").unlink()
     write(tmp_path / "lr", [(5, 5)], "x9")
@@ -116,11 +118,11 @@ def test_whole_pictures_get_a_low_resolution_where_they_have_none():
 
 
 def test_the_installed_photographs_keep_their_size():
-    assert (photos.installed() / "chelsea.png").is_file()
-    source = super_resolution.Installed("test")
+    assert (skimage_photos.installed() / "chelsea.png").is_file()
+    source = super_resolution.SkimagePhotos("test")
     assert [source[i]["name"] for i in range(len(source))] == ["chelsea", "coffee"]
     assert source[0]["target"].shape == (300, 451, 3)
-    enlarged = super_resolution.Enlarged(source, 2, lambda photo: 255 - photo)
+    enlarged = super_resolution.BicubicUpsampled(source, 2, lambda photo: 255 - photo)
     assert len(enlarged) == 2
     np.testing.assert_array_equal(enlarged[0]["source"], 255 - source[0]["target"][:, :450])
     assert enlarged.fingerprint == f"{source!r} x2"

@@ -182,8 +182,9 @@ def test_source_is_derived_between_resizing_and_cropping():
         sizes.append(photo.shape)
         return photo[..., :1]
 
-    photo = {"name": "a", "derive": derive, "target": ramp(80, 90)}
-    out = transforms.jitter("resize_and_crop", load_size=40, crop_size=32)(photo, np.random.default_rng(0))
+    photo = {"name": "a", "target": ramp(80, 90)}
+    jitter = transforms.jitter("resize_and_crop", load_size=40, crop_size=32, derive=derive)
+    out = jitter(photo, np.random.default_rng(0))
     assert sizes == [(40, 40, 3)]
     np.testing.assert_array_equal(out["source"], out["target"][..., :1])
 
@@ -308,6 +309,22 @@ def test_an_item_of_one_picture_is_jittered_as_a_pair_is():
     both = jitter({"name": "a", "source": photo, "target": photo}, np.random.default_rng(3))
     assert set(one) == {"B"}
     np.testing.assert_array_equal(one["B"], both["target"])
+
+
+def test_a_source_that_is_there_is_not_derived():
+    jitter = transforms.jitter("crop", load_size=32, crop_size=32, derive=transforms.deriver("blur", 3))
+    plain = transforms.jitter("crop", load_size=32, crop_size=32)
+    made, wanted = (transform(pair(), np.random.default_rng(0)) for transform in (jitter, plain))
+    assert made.keys() == wanted.keys()
+    np.testing.assert_array_equal(made["source"], wanted["source"])
+
+
+def test_a_word_makes_sources_of_the_channels_that_are_asked_for():
+    photo = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    assert transforms.deriver(None, 3) is None
+    for word in transforms.DERIVE:
+        assert [transforms.deriver(word, channels)(photo).shape for channels in (1, 3)] == [(20, 30, 1), (20, 30, 3)]
+    np.testing.assert_array_equal(transforms.deriver("gray", 1)(photo), transforms.grey(photo))
 
 
 def test_there_is_one_spelling_of_grey():

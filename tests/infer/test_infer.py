@@ -505,20 +505,20 @@ def test_few_large_pictures_wait_in_memory(folder, enhancer, monkeypatch):
     """Where one picture has more bytes than may wait, one is read ahead and one is being written."""
     monkeypatch.setattr(infer, "_WAITING_BYTES", 1)
     reading, most = 0, 0
-    read_photograph, each = high_bit_depth.read_photograph, engine.each
+    read_image_file, each = high_bit_depth.read_image_file, engine.each
 
     def read(*arguments, **options):
         nonlocal reading, most
         reading += 1
         most = max(most, reading)
-        return read_photograph(*arguments, **options)
+        return read_image_file(*arguments, **options)
 
     def compute(*arguments, **options):
         nonlocal reading
         reading -= 1
         return each(*arguments, **options)
 
-    monkeypatch.setattr(high_bit_depth, "read_photograph", read)
+    monkeypatch.setattr(high_bit_depth, "read_image_file", read)
     monkeypatch.setattr(engine, "each", compute)
     assert infer.translate_files(enhancer, infer.plan([folder / "in"], folder / "out")) == []
     assert most <= 2
@@ -571,7 +571,7 @@ def test_hidden_colours_reach_nothing_that_is_seen(tmp_path, bilinear, tiny_gene
 
 
 def test_hidden_colours_of_16_bits_stay_hidden(tmp_path, bilinear):
-    photograph = pictures_io.Photograph(*np.split(disc(dtype=np.uint16), [3], axis=2))
+    photograph = pictures_io.ImageFile(*np.split(disc(dtype=np.uint16), [3], axis=2))
     hidden = pictures_io.seen_colours(photograph.pixels, photograph.alpha)
     assert (hidden == (65535, 0, 0)).all()
     assert over_white(np.concatenate([infer.translate(bilinear, hidden)[::4, ::4], photograph.alpha], 2)).dtype == float

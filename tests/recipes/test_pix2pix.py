@@ -247,9 +247,9 @@ def test_photographs_are_not_cut_in_halves_unless_it_is_said(tmp_path, capsys):
         (folder / f"{i}.png").unlink()  # odd widths
     assert opened(*where, "--dataset_mode", "aligned")[1] == "Pairs"
     gray, source = opened(*where, "--derive", "gray")
-    assert (gray, source) == (opened(*where, "--derive", "grey")[0], "Photos")
+    assert (gray, source) == (opened(*where, "--derive", "grey")[0], "Pictures")
     assert gray.derive == "grey"
-    assert opened(*where, "--derive", "grey", "--dataset_mode", "single")[1] == "Photos"
+    assert opened(*where, "--derive", "grey", "--dataset_mode", "single")[1] == "Pictures"
     # Class folders, too, hold single pictures.
     photographs(tmp_path / "classes" / "cat")
     assert start("--dataroot", tmp_path / "classes", *SIZES) == 2
@@ -259,7 +259,7 @@ def test_pairs_are_not_taken_for_photographs_unless_it_is_said(facades_folder, c
     where = ["--dataroot", facades_folder, *SIZES, "--derive", "edges"]
     assert start(*where) == 2
     assert "train look like A and B side by side, and --derive edges makes the input of" in capsys.readouterr().err
-    assert opened(*where, "--dataset_mode", "single")[1] == "Photos"
+    assert opened(*where, "--dataset_mode", "single")[1] == "Pictures"
     assert start(*where, "--dataset_mode", "aligned") == 2
     assert "--dataset_mode aligned reads pairs, and --derive edges makes" in capsys.readouterr().err
     assert start("--dataroot", facades_folder, *SIZES, "--dataset_mode", "single") == 2

@@ -72,7 +72,7 @@ def test_no_pictures_at_all_are_said():
 )  # fmt: skip
 def test_waiting_is_said_with_numbers_and_what_they_ask_for(side, threads, words, monkeypatch):
     monkeypatch.setattr(notes.os, "cpu_count", lambda: 8)
-    item = {"name": "a", "derive": abs, "source": np.zeros((9, 9, 1), np.uint8), "target": np.zeros((side, side, 3))}
+    item = {"name": "a", "source": np.zeros((9, 9, 1), np.uint8), "target": np.zeros((side, side, 3))}
     example = {"source": np.zeros((2, 16, 16, 3)), "target": np.zeros((2, 32, 64, 3)), "label": np.zeros(2)}
     sentence = notes.of_waiting(threads, [item] * 3, example, 0.754)
     assert sentence.startswith("75% of the time is waiting for data: pictures have ")

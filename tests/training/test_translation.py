@@ -9,8 +9,8 @@ import numpy as np
 from gan_jax import infer
 from gan_jax.data import pictures
 from gan_jax.data.demo.facades import Facades
+from gan_jax.data.sources import fingerprint
 from gan_jax.training import translation
-from gan_jax.training.experiment import fingerprint
 
 
 def images(n=3, seed=0):

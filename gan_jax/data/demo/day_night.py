@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from gan_jax.data.demo import facades
+from gan_jax.data.demo import facade_scores, facades
 
 __all__ = ["DayNight", "at_night"]
 __dir__ = __all__.copy
@@ -19,7 +19,7 @@ def at_night(photo_u8: np.ndarray, label_map_u8: np.ndarray) -> np.ndarray:
 
     Nothing of the scene is lost, so that the day can be told from the night as well as the night from the day.
     """
-    lit = np.isin(facades.colours_to_labels(label_map_u8), _LIT)[..., None]
+    lit = np.isin(facade_scores.colours_to_labels(label_map_u8), _LIT)[..., None]
     lamps = (0.55 + 0.45 * photo_u8.mean(axis=-1, keepdims=True) / 255.0) * _LAMP
     return np.rint(np.where(lit, lamps, photo_u8 * _MOON)).astype(np.uint8)
 

@@ -5,7 +5,7 @@ size. Both images come from those boxes: the label map paints them flat, the pho
 each class. Light comes from the upper left.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -33,10 +33,7 @@ __all__ = [
     "STONE",
     "WINDOW",
     "Facades",
-    "colours_to_labels",
-    "decode_labels",
-    "mean_colour_lookup",
-    "paint",
+    "to_uint8",
 ]
 __dir__ = __all__.copy
 
@@ -312,7 +309,7 @@ def _draw(
     shadows = np.where(classes == BACKGROUND, 1, _shadows(boxes, edges, *size))  # none falls on the sky
     light = shadows * (1 + stains) * (1 + 0.05 * brightness)
     grain = 8 * (draw(*size, 1) + draw(*size, 1)) + 4 * draw(*size, 3)
-    return PALETTE[classes], _to_uint8(photo * light[:, :, None] + grain)
+    return PALETTE[classes], to_uint8(photo * light[:, :, None] + grain)
 
 
 def _pixels(box: _Box, height: int, width: int) -> tuple[int, int, int, int]:
@@ -366,7 +363,8 @@ def _enlarge(grid: np.ndarray, height: int, width: int) -> np.ndarray:
     return grid
 
 
-def _to_uint8(colours: np.ndarray) -> np.ndarray:
+def to_uint8(colours: np.ndarray) -> np.ndarray:
+    """Levels of any size, cut to 0 to 255 and rounded, halves up."""
     return np.clip(np.floor(colours + 0.5), 0, 255).astype(np.uint8)
 
 
@@ -408,64 +406,3 @@ class Facades:
 
     def __repr__(self) -> str:
         return f"Facades({self.split!r}, count={self.count}, size={self.size}, seed={self.seed})"
-
-
-# Scores
-
-
-def colours_to_labels(label_maps: np.ndarray) -> np.ndarray:
-    """Class indices, uint8 [..., H, W], of label maps, uint8 [..., H, W, 3]: the nearest palette colour's."""
-    label_maps = np.asarray(label_maps)
-    nearest = _distances(label_maps.reshape(-1, 3), PALETTE).argmin(0)
-    return nearest.reshape(label_maps.shape[:-1]).astype(np.uint8)
-
-
-def decode_labels(photos: np.ndarray) -> np.ndarray:
-    """Class indices, uint8 [..., H, W], of photos, uint8 [..., H, W, 3]: the nearest paint's.
-
-    A pixel counts as much as the mean around it: noise does not decide, and a thin sill is not lost.
-    """
-    photos = np.asarray(photos)
-    groups = [
-        np.array(paints) if label == BACKGROUND else np.concatenate([paints, np.multiply(paints, 0.75)])
-        for label, paints in enumerate(PAINTS)  # in the light and, but for the sky, in the shade
-    ]
-    starts = np.cumsum([0, *map(len, groups[:-1])])
-    signatures = np.concatenate(groups)
-    images = photos.reshape(-1, *photos.shape[-3:])
-    labels = np.empty(images.shape[:-1], np.uint8)
-    for image, found in zip(images, labels, strict=True):
-        distances = np.minimum.reduceat(_distances(image.reshape(-1, 3), signatures), starts)
-        cost = np.minimum(distances, 60**2).reshape(-1, *found.shape)  # one outlier is not worth a neighbourhood
-        found[...] = (cost + _local_mean(cost, max(1, round(min(found.shape) / 128)))).argmin(0)
-    return labels.reshape(photos.shape[:-1])
-
-
-def _distances(colours: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """Squared distances [references, colours]."""
-    a, b = colours.astype(np.float32), references.astype(np.float32)
-    return (b**2).sum(-1)[:, None] - 2 * b @ a.T + (a**2).sum(-1)
-
-
-def _local_mean(planes: np.ndarray, radius: int) -> np.ndarray:
-    """Each value of [N, H, W] replaced by the mean of the square of this radius around it."""
-    _, height, width = planes.shape
-    side = range(2 * radius + 1)
-    padded = np.pad(planes, ((0, 0), (radius, radius), (radius, radius)), mode="edge")
-    rows = np.sum([padded[:, k : k + height] for k in side], axis=0)
-    return np.sum([rows[:, :, k : k + width] for k in side], axis=0) / len(side) ** 2
-
-
-def mean_colour_lookup(pairs: Iterable[Mapping[str, Any]]) -> np.ndarray:
-    """The mean photo colour of each class, float [12, 3], black for a class that no pair has."""
-    totals, counts = np.zeros((12, 3)), np.zeros((12, 1))
-    for pair in pairs:
-        members = np.eye(12)[colours_to_labels(pair["source"]).ravel()]
-        totals += members.T @ pair["target"].reshape(-1, 3)
-        counts += members.sum(0)[:, None]
-    return totals / np.maximum(counts, 1)
-
-
-def paint(label_maps: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    """Label maps, uint8 [..., H, W, 3], with each class in its own of `colours` [12, 3], rounded to uint8."""
-    return _to_uint8(colours)[colours_to_labels(label_maps)]
