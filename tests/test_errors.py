@@ -1469,7 +1469,7 @@ CASES: dict[str, list[Case]] = {
         Case(
             "report on a run with a damaged log",
             "gan-jax report runs/tiny",
-            "runs/tiny/log.jsonl, line 1 is b'x', wanted a JSON object with a kind and a step; remove the line.",
+            "line 1 of runs/tiny/log.jsonl is damaged; remove that line.",
             text("runs/tiny/log.jsonl", "x\n" * 2),
         ),
         Case(

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from PIL import Image
 
+from gan_jax.log import read_log
+
 __all__ = ["Curves", "Picture", "RunFiles", "Series", "Shown", "fields", "number", "read_run"]
 __dir__ = __all__.copy
 
@@ -74,7 +76,7 @@ def read_run(run: str | Path) -> RunFiles:
     run = Path(run)
     if not (run / "config.json").is_file():
         raise FileNotFoundError(f"{run} is not a run's folder (it has no config.json); name that of one run.")
-    config, rows = _read_object(run / "config.json"), _read_log(run / "log.jsonl")
+    config, rows = _read_object(run / "config.json"), read_log(run / "log.jsonl")
     scores = run / "results" / "scores.json"
     captions = {group: fields(named) for group, named in fields(config.get("pictures")).items()}
     groups, samples = _test_groups(run / "results", captions), _samples(run / "samples")
@@ -83,7 +85,7 @@ def read_run(run: str | Path) -> RunFiles:
         config=config,
         captions=captions,
         curves=_curves(rows),
-        warnings=[row for row in rows if row.get("kind") == "warning"],
+        warnings=[row for row in rows if row["kind"] == "warning"],
         scores=_read_object(scores) if scores.is_file() else {},
         groups={group: [[shown[item] for item in line] for line in lines] for group, lines in groups.items()},
         samples=[shown[item] for item in samples],
@@ -112,30 +114,13 @@ def _read_object(path: Path) -> dict[str, Any]:
     return found
 
 
-def _read_log(path: Path) -> list[dict[str, Any]]:
-    """The rows; a last one that a kill cut short is left out."""
-    lines = path.read_bytes().splitlines() if path.is_file() else []
-    rows = []
-    for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line)
-            rows.append({**row, "step": int(row["step"])})
-        except (ValueError, TypeError, KeyError, OverflowError) as error:
-            if number == len(lines):
-                break
-            raise ValueError(
-                f"{path}, line {number} is {line[:60]!r}, wanted a JSON object with a kind and a step; remove the line."
-            ) from error
-    return rows
-
-
 def _curves(rows: Sequence[Mapping[str, Any]]) -> Curves:
     curves: dict[tuple[str, str], Series] = {}
     for row in rows:
         values = {key: number(value) for key, value in row.items() if key not in ("step", "epoch")}
         for key, value in values.items():
             if value is not None:
-                curves.setdefault((str(row.get("kind")), key), {})[row["step"]] = value
+                curves.setdefault((row["kind"], key), {})[row["step"]] = value
     return curves
 
 

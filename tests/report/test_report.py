@@ -193,7 +193,7 @@ def test_a_last_line_cut_short_is_ignored(empty: pathlib.Path, torn: str) -> Non
 def test_a_broken_line_in_the_middle_is_named(empty: pathlib.Path, broken: str) -> None:
     good = json.dumps(_train(100))
     (empty / "log.jsonl").write_text(f"{good}\n{broken}\n{good}\n")
-    with pytest.raises(ValueError, match=r"log\.jsonl, line 2 is .*wanted"):
+    with pytest.raises(ValueError, match=r"line 2 of .*log\.jsonl is damaged; remove that line"):
         report.write(empty)
     assert not (empty / "report.html").exists()
 
