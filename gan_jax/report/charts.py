@@ -29,11 +29,11 @@ def draw(curves: Curves, last_step: int) -> str:
 
 def _placed(kind: str, key: str) -> tuple[str, str]:
     """The chart that a logged value belongs to, and the name of its line there; both escaped."""
-    family, _, rest = (escape(part.replace("_", " ")) for part in key.partition("/"))
     if kind == "validation":
-        metric, of_labels = scores.metric(key), scores.ScoreKey.parse(key)[1:] == ("label", "")
-        title = "Validation label scores ↑" if of_labels else f"Validation {escape(metric.heading)}"
-        return title, escape(metric.title)
+        metric, parsed = scores.metric(key), scores.ScoreKey.parse(key)
+        together = parsed.family == "label" and not parsed.generator
+        return f"Validation {'label scores ↑' if together else escape(metric.heading)}", escape(metric.title)
+    family, _, rest = (escape(part.replace("_", " ")) for part in key.partition("/"))
     if family == "loss" and rest:
         stem = rest.split()[0]
         # A generator's whole loss is far larger than its adversarial part: together they would hide the game.

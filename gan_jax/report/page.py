@@ -61,6 +61,38 @@ def _resource(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text("utf-8")
 
 
+def _headline(run: RunFiles) -> str:
+    config, curves, step, total = run.config, run.curves, run.last_step, run.config.get("steps")
+    if step is None and config and total is None:
+        facts = []  # nothing that counts steps
+    elif step is None:
+        facts = [("State", "not started", "no step logged yet")]
+    elif isinstance(total, int):
+        facts = [("State", "finished" if step >= total else "unfinished", f"at step {step:,} of {total:,}")]
+    else:
+        facts = [("State", f"step {step:,}", "the last one logged")]
+    if seconds := [value for (_, key), series in curves.items() if key == "seconds" for value in series.values()]:
+        facts.append(("Time", console.clock(max(seconds)), "of training, with its validations"))
+    facts += _best_scores(curves)
+    tiles = "".join(f"<div><dt>{a}</dt><dd>{b}<small>{c}</small></dd></div>" for a, b, c in facts)
+    name, method = _text(config.get("name", "run")), _text(config.get("method", ""))
+    return f'<header>\n<p>{method}</p>\n<h1>{name}</h1>\n<dl class="facts">{tiles}</dl>\n</header>'
+
+
+def _best_scores(curves: Curves) -> list[tuple[str, str, str]]:
+    """What the validations' best scores are called, their values, and when they were; the first few metrics'."""
+    validated = {key: scores.ScoreKey.parse(key) for kind, key in curves if kind == "validation"}
+    found = []
+    for key in (key for known in scores.METRICS for key, parsed in validated.items() if parsed.metric == known):
+        metric, series = scores.metric(key), curves["validation", key]
+        finite = [at for at, value in series.items() if math.isfinite(value)]
+        if finite and metric.better and validated[key].family != "health":
+            best = max(finite, key=lambda at: scores.goodness(series[at], metric.better))
+            value = f"{_rounded(series[best], metric.decimals)} {metric.unit}"
+            found.append((f"Best validation {escape(metric.title)}", value, f"at step {best:,}"))
+    return found[:_HEADLINE_SCORES]
+
+
 def _warnings(rows: Sequence[Mapping[str, Any]]) -> str:
     # Of those that differ in their numbers only, the last.
     kinds = {re.sub(r"\d+", "", str(row.get("text", ""))): row for row in rows}
@@ -68,32 +100,48 @@ def _warnings(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(_note(f"Step {row['step']:,}: {_text(row.get('text', ''))}") for row in shown)
 
 
-def _curves(run: RunFiles) -> str:
-    drawn = charts.draw(run.curves, run.last_step or 0)
-    legend = "Faint: as logged; strong: smoothed. The number ends the line. Scales leave out the outermost 1%."
-    return drawn and _note(legend) + f'\n<div class="charts">\n{drawn}\n</div>'
+def _scores(table: Mapping[str, Any], notes: object, finished: bool) -> str:
+    rows = [row for row in table.get("rows") or () if isinstance(row, dict)]
+    if rows:
+        html = _score_table(table, rows)
+    elif "unscored" in table:
+        html = _note(f"No test scores: {_text(table['unscored'])}.")
+    else:
+        html = _missing("No test scores", finished)
+    said = [_note(f"Note: {_text(note)}") for note in notes] if isinstance(notes, list) else []
+    return "\n".join(part for part in (html, *said) if part)
 
 
-# --- pictures ---
+def _score_table(table: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
+    keys = list(dict.fromkeys(key for row in rows for key in row if key != "name"))
+    rivals = [row for row in rows if row.get("name") != _REFERENCE_ROW]
+    best = {key: _best(key, rivals) for key in keys}
+    lines = []
+    for row in rows:
+        words = {key: _score(key, row) for key in keys}
+        leads = {key for key in keys if row in rivals and words[key] == best[key]}
+        cells = "".join(f"<td>{f'<strong>{words[key]}</strong>' if key in leads else words[key]}</td>" for key in keys)
+        kind = "" if row in rivals else ' class="reference"'
+        lines.append(f'<tr{kind}><th scope="row">{_text(row.get("name", ""))}</th>{cells}</tr>')
+    parts = (("split", "{} split"), ("count", "{} images"), ("protocol", "{}"))
+    about = "; ".join(form.format(_text(table[key])) for key, form in parts if key in table)
+    legend = "↑ higher is better, ↓ lower is better, → 1 nearer to 1 is better. Bold: best of its column."
+    headings = (escape(scores.metric(key).heading) for key in keys)
+    return _table(["", *headings], lines) + f"\n{_note(about)}\n{_note(legend)}"
 
 
-def _figures(pictures: Iterable[tuple[str, Picture | None]]) -> list[str]:
-    """Captions and pictures side by side at one size: those that are smaller in their file are said to be."""
-    pictures = list(pictures)
-    widest = max((picture.width for _, picture in pictures if picture), default=0)
-    return [_figure(caption, picture, widest) for caption, picture in pictures]
+def _score(key: str, row: Mapping[str, Any]) -> str:
+    value = number(row.get(key))
+    return "–" if value is None else _rounded(value, scores.metric(key).decimals)
 
 
-def _figure(caption: str, picture: Picture | None, widest: int) -> str:
-    if picture is None:
-        return _note(f"{caption}: this picture cannot be read.")
-    width, height = picture.width, picture.height
-    kind = "pixelated" if height <= _PIXELATED_SIDE else "large" if width > _LARGE_SIDE else ""
-    caption += f", enlarged from {width}x{height}" if width < widest else ""
-    return (
-        f'<figure class="{kind}"><figcaption>{caption}</figcaption><img src="{picture.uri}" alt="{caption}" '
-        f'width="{width}" height="{height}" style="--aspect:{width / height:.3f}"></figure>'
-    )
+def _best(key: str, rows: Sequence[Mapping[str, Any]]) -> str | None:
+    """The best score of a column, as it is shown; None where there is nothing to choose from."""
+    better = scores.metric(key).better
+    finite = [row for row in rows if (value := number(row.get(key))) is not None and math.isfinite(value)]
+    if not better or len(finite) < 2:
+        return None
+    return _score(key, max(finite, key=lambda row: scores.goodness(float(row[key]), better)))
 
 
 def _groups(run: RunFiles) -> str:
@@ -132,7 +180,65 @@ def _samples(run: RunFiles) -> str:
     )
 
 
-# --- words and tables ---
+def _figures(pictures: Iterable[tuple[str, Picture | None]]) -> list[str]:
+    """Captions and pictures side by side at one size: those that are smaller in their file are said to be."""
+    pictures = list(pictures)
+    widest = max((picture.width for _, picture in pictures if picture), default=0)
+    return [_figure(caption, picture, widest) for caption, picture in pictures]
+
+
+def _figure(caption: str, picture: Picture | None, widest: int) -> str:
+    if picture is None:
+        return _note(f"{caption}: this picture cannot be read.")
+    width, height = picture.width, picture.height
+    kind = "pixelated" if height <= _PIXELATED_SIDE else "large" if width > _LARGE_SIDE else ""
+    caption += f", enlarged from {width}x{height}" if width < widest else ""
+    return (
+        f'<figure class="{kind}"><figcaption>{caption}</figcaption><img src="{picture.uri}" alt="{caption}" '
+        f'width="{width}" height="{height}" style="--aspect:{width / height:.3f}"></figure>'
+    )
+
+
+def _curves(run: RunFiles) -> str:
+    drawn = charts.draw(run.curves, run.last_step or 0)
+    legend = "Faint: as logged; strong: smoothed. The number ends the line. Scales leave out the outermost 1%."
+    return drawn and _note(legend) + f'\n<div class="charts">\n{drawn}\n</div>'
+
+
+def _networks(networks: Mapping[str, Any]) -> str:
+    lines = []
+    for role, described in networks.items():
+        network = fields(described)
+        count = network.get("parameters")
+        parameters = f"{count:,}" if isinstance(count, int) else "–"
+        rest = {key: value for key, value in network.items() if key not in ("name", "parameters")}
+        words = ", ".join(f"{_text(key)} {_text(value)}" for key, value in rest.items())
+        lines.append(
+            f'<tr><th scope="row">{": ".join(_text(name) for name in (role, network.get("name")) if name)}</th>'
+            f'<td>{parameters}</td><td class="words">{words}</td></tr>'
+        )
+    return _table(["", "parameters", ""], lines) if lines else ""
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    rows = (f"<div><dt>{_text(key)}</dt><dd>{_text(value)}</dd></div>" for key, value in values.items())
+    pairs = "\n".join(rows)
+    return f'<dl class="pairs">\n{pairs}\n</dl>' if pairs else ""
+
+
+def _table(head: Sequence[str], rows: Iterable[str]) -> str:
+    cells = "".join(f'<th scope="col">{words}</th>' for words in head)
+    body = "\n".join(rows)
+    return f'<div class="scroll"><table><thead><tr>{cells}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
+
+
+def _note(words: str) -> str:
+    return f'<p class="note">{words}</p>'
+
+
+def _missing(words: str, finished: bool) -> str:
+    """What a run under way lacks; a finished one has no such part."""
+    return "" if finished else _note(f"{words} yet.")
 
 
 def _text(value: object) -> str:
@@ -155,118 +261,3 @@ def _rounded(value: float, decimals: int) -> str:
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("∞" if value > 0 else "−∞")
     return f"{value:,.{decimals}f}" if abs(value) < 1e7 else f"{value:.3g}"
-
-
-def _note(words: str) -> str:
-    return f'<p class="note">{words}</p>'
-
-
-def _missing(words: str, finished: bool) -> str:
-    """What a run under way lacks; a finished one has no such part."""
-    return "" if finished else _note(f"{words} yet.")
-
-
-def _table(head: Sequence[str], rows: Iterable[str]) -> str:
-    cells = "".join(f'<th scope="col">{words}</th>' for words in head)
-    body = "\n".join(rows)
-    return f'<div class="scroll"><table><thead><tr>{cells}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
-
-
-def _pairs(values: Mapping[str, Any]) -> str:
-    rows = (f"<div><dt>{_text(key)}</dt><dd>{_text(value)}</dd></div>" for key, value in values.items())
-    pairs = "\n".join(rows)
-    return f'<dl class="pairs">\n{pairs}\n</dl>' if pairs else ""
-
-
-def _headline(run: RunFiles) -> str:
-    config, curves, step, total = run.config, run.curves, run.last_step, run.config.get("steps")
-    if step is None and config and total is None:
-        facts = []  # nothing that counts steps
-    elif step is None:
-        facts = [("State", "not started", "no step logged yet")]
-    elif isinstance(total, int):
-        facts = [("State", "finished" if step >= total else "unfinished", f"at step {step:,} of {total:,}")]
-    else:
-        facts = [("State", f"step {step:,}", "the last one logged")]
-    if seconds := [value for (_, key), series in curves.items() if key == "seconds" for value in series.values()]:
-        facts.append(("Time", console.clock(max(seconds)), "of training, with its validations"))
-    tiles = "".join(
-        f"<div><dt>{a}</dt><dd>{b}<small>{c}</small></dd></div>" for a, b, c in [*facts, *_best_scores(curves)]
-    )
-    name, method = _text(config.get("name", "run")), _text(config.get("method", ""))
-    return f'<header>\n<p>{method}</p>\n<h1>{name}</h1>\n<dl class="facts">{tiles}</dl>\n</header>'
-
-
-def _best_scores(curves: Curves) -> list[tuple[str, str, str]]:
-    """What the validations' best scores are called, their values, and when they were; the first few metrics'."""
-    validated = {key: scores.ScoreKey.parse(key) for kind, key in curves if kind == "validation"}
-    found = []
-    for key in (key for known in scores.METRICS for key, parsed in validated.items() if parsed.metric == known):
-        metric, series = scores.metric(key), curves["validation", key]
-        finite = [at for at, value in series.items() if math.isfinite(value)]
-        if finite and metric.better and validated[key].family != "health":
-            best = max(finite, key=lambda at: scores.goodness(series[at], metric.better))
-            value = f"{_rounded(series[best], metric.decimals)} {metric.unit}"
-            found.append((f"Best validation {metric.title}", value, f"at step {best:,}"))
-    return found[:_HEADLINE_SCORES]
-
-
-def _scores(table: Mapping[str, Any], notes: object, finished: bool) -> str:
-    rows = [row for row in table.get("rows") or () if isinstance(row, dict)]
-    if rows:
-        html = _score_table(table, rows)
-    elif "unscored" in table:
-        html = _note(f"No test scores: {_text(table['unscored'])}.")
-    else:
-        html = _missing("No test scores", finished)
-    said = [_note(f"Note: {_text(note)}") for note in notes] if isinstance(notes, list) else []
-    return "\n".join(part for part in (html, *said) if part)
-
-
-def _score_table(table: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
-    keys = list(dict.fromkeys(key for row in rows for key in row if key != "name"))
-    rivals = [row for row in rows if row.get("name") != _REFERENCE_ROW]
-    best = {key: _best(key, rivals) for key in keys}
-    lines = []
-    for row in rows:
-        words = {key: _score(key, row) for key in keys}
-        leads = {key for key in keys if row in rivals and words[key] == best[key]}
-        cells = "".join(f"<td>{f'<strong>{words[key]}</strong>' if key in leads else words[key]}</td>" for key in keys)
-        kind = "" if row in rivals else ' class="reference"'
-        lines.append(f'<tr{kind}><th scope="row">{_text(row.get("name", ""))}</th>{cells}</tr>')
-    parts = (("split", "{} split"), ("count", "{} images"), ("protocol", "{}"))
-    about = "; ".join(form.format(_text(table[key])) for key, form in parts if key in table)
-    legend = "↑ higher is better, ↓ lower is better, → 1 nearer to 1 is better. Bold: best of its column."
-    return (
-        _table(["", *(escape(scores.metric(key).heading) for key in keys)], lines)
-        + f"\n{_note(about)}\n{_note(legend)}"
-    )
-
-
-def _score(key: str, row: Mapping[str, Any]) -> str:
-    value = number(row.get(key))
-    return "–" if value is None else _rounded(value, scores.metric(key).decimals)
-
-
-def _best(key: str, rows: Sequence[Mapping[str, Any]]) -> str | None:
-    """The best score of a column, as it is shown; None where there is nothing to choose from."""
-    better = scores.metric(key).better
-    finite = [row for row in rows if (value := number(row.get(key))) is not None and math.isfinite(value)]
-    if not better or len(finite) < 2:
-        return None
-    return _score(key, max(finite, key=lambda row: scores.goodness(float(row[key]), better)))
-
-
-def _networks(networks: Mapping[str, Any]) -> str:
-    lines = []
-    for role, described in networks.items():
-        network = fields(described)
-        count = network.get("parameters")
-        parameters = f"{count:,}" if isinstance(count, int) else "–"
-        rest = {key: value for key, value in network.items() if key not in ("name", "parameters")}
-        words = ", ".join(f"{_text(key)} {_text(value)}" for key, value in rest.items())
-        lines.append(
-            f'<tr><th scope="row">{": ".join(_text(name) for name in (role, network.get("name")) if name)}</th>'
-            f'<td>{parameters}</td><td class="words">{words}</td></tr>'
-        )
-    return _table(["", "parameters", ""], lines) if lines else ""

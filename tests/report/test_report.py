@@ -214,7 +214,7 @@ def test_hostile_names_are_escaped(empty: pathlib.Path) -> None:
     config = {"name": bad, "method": bad, "recipe": {bad: bad}, "data": {bad: {bad: bad}}, "steps": bad}
     config |= {"networks": {bad: network}, "versions": {bad: bad}, "device": bad}
     (empty / "config.json").write_text(json.dumps(config))
-    _log(empty, _train(1, **{bad: 1, f"loss/{bad}": 1}), _validation(1, **{bad: 1}))
+    _log(empty, _train(1, **{bad: 1, f"loss/{bad}": 1}), _validation(1, **{bad: 1, "<i>/psnr": 1}))
     scores = {
         "split": bad,
         "count": bad,
@@ -226,6 +226,8 @@ def test_hostile_names_are_escaped(empty: pathlib.Path) -> None:
     page = _page(empty)
     assert page.count("script") == 1
     assert page.text.count("<script>") >= 12
+    assert page.count("i") == 0
+    assert "Best validation <i> PSNR" in page.text
     assert not any("onerror" in attributes for _, attributes in page.tags)
 
 
