@@ -584,7 +584,7 @@ def test_one_image_a_step_runs_on_one_of_many_devices(tiny_flags, tmp_path, caps
 
 
 def test_warnings_are_on_the_terminal_in_the_log_and_in_the_report(tiny_flags, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(run.results.health, "measures", lambda *_: {"health/agreement": -0.9})
+    monkeypatch.setattr("gan_jax.training.diagnostics.measures", lambda *_: {"health/agreement": -0.9})
     assert start(tiny_flags(tmp_path)) == 0
     warning = "light and dark are the reverse of what they should be (correlation -0.90)"
     assert f"step 2 warning: {warning}" in capsys.readouterr().out
