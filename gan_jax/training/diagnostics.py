@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 
 from gan_jax.data import transforms
+from gan_jax.scores import ScoreKey
 
 __all__ = ["measures", "warnings"]
 __dir__ = __all__.copy
 
+_FAMILY = "health"
 _SIDE = 16  # large structures decide, and pictures of any sizes compare
 _INVERTED, _FLAT = -0.3, 4.0
 # Of variety, between what runs that collapsed had and what the others had after so many steps: docs/cyclegan.md.
@@ -39,7 +41,7 @@ def measures(
     spread, wanted = (images.std(axis=0).mean() for images in (outputs, real))
     if wanted and len(outputs) > 1:
         found["variety"] = float(spread / wanted)
-    return {f"health/{name}": value for name, value in found.items()}
+    return {str(ScoreKey(name, _FAMILY)): value for name, value in found.items()}
 
 
 def warnings(scores: Mapping[str, float], *, earlier: Mapping[str, Any] | None = None) -> list[str]:
@@ -52,9 +54,9 @@ def warnings(scores: Mapping[str, float], *, earlier: Mapping[str, Any] | None =
     settled = earlier is None or earlier.get("step", 0) >= _SETTLED
     found = []
     for key, value in scores.items():
-        *name, family, measure = ["", *key.split("/")][-3:]
-        which = f"{name[0]}: " if name and name[0] else ""
-        if family != "health":
+        measure, family, generator = ScoreKey.parse(key)
+        which = f"{generator}: " if generator else ""
+        if family != _FAMILY:
             continue
         if measure == "agreement" and value < _INVERTED:
             found.append(

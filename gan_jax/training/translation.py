@@ -16,6 +16,7 @@ from gan_jax.data.pipeline import Source
 from gan_jax.data.sources import fingerprint
 from gan_jax.data.transforms import Transform
 from gan_jax.generator import Generator
+from gan_jax.scores import ScoreKey
 from gan_jax.training import diagnostics
 
 __all__ = ["Images", "LabelScores", "Task", "Translations", "read_scores", "score", "score_table", "write_json"]
@@ -24,6 +25,7 @@ __dir__ = __all__.copy
 _SHOWN, _VALIDATION_IMAGES = 8, 32
 _SHOWN_SIDE = 512  # of a larger picture the middle is shown
 _UNSCORED = "nothing says what these pictures should be"
+_RGB = evaluate.PROTOCOLS["rgb"]
 
 Images = Sequence[np.ndarray]  # uint8 [H, W, C] each
 LabelScores = Callable[[np.ndarray, np.ndarray, np.ndarray], dict[str, float]]  # outputs, targets, sources [N, H, W, C]
@@ -34,8 +36,9 @@ def score(
 ) -> dict[str, float]:
     """Scores of images [H, W, C] of any sizes: mean PSNR and SSIM, sharpness, and label scores where there are some.
 
-    Sharpness is the outputs' mean Laplacian energy over the targets': 1 where equally sharp. For RGB the shares of
-    the colour histograms in common with the targets', in L, a and b, are among them.
+    PSNR and SSIM are those of `evaluate.score` under the protocol "rgb". Sharpness is the outputs' mean Laplacian
+    energy over the targets': 1 where equally sharp. For RGB the shares of the colour histograms in common with the
+    targets', in L, a and b, are among them.
     """
     each = [_score_one(output, target) for output, target in zip(outputs_u8, targets_u8, strict=True)]
     psnr, ssim, energy, target_energy = np.array(each, np.float64).mean(axis=0).tolist()
@@ -43,10 +46,10 @@ def score(
     if targets_u8[0].shape[-1] == 3:
         found, wanted = (_histograms(images) for images in (outputs_u8, targets_u8))
         common = np.minimum(found, wanted).sum(axis=1) / wanted.sum(axis=1)
-        scores |= {f"histogram/{name}": float(value) for name, value in zip("Lab", common, strict=True)}
+        scores |= {str(ScoreKey(name, "histogram")): float(value) for name, value in zip("Lab", common, strict=True)}
     if label_scores is not None:
         stacks = (np.stack(list(images)) for images in (outputs_u8, targets_u8, sources_u8))
-        scores |= {f"label/{name}": value for name, value in label_scores(*stacks).items()}
+        scores |= {str(ScoreKey(name, "label")): value for name, value in label_scores(*stacks).items()}
     return scores
 
 
@@ -56,11 +59,9 @@ def _histograms(images_u8: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def _score_one(output_u8: np.ndarray, target_u8: np.ndarray) -> tuple[float, float, float, float]:
-    output, target = output_u8[None], target_u8[None]
-    values = (metrics.psnr(output, target), metrics.ssim(output, target))
-    energies = (metrics.laplacian_energy(output), metrics.laplacian_energy(target))
-    psnr, ssim, energy, target_energy = (float(value[0]) for value in (*values, *energies))
-    return psnr, ssim, energy, target_energy
+    scored = evaluate.score("", output_u8, target_u8, _RGB)
+    energy, target_energy = (float(metrics.laplacian_energy(picture)) for picture in (output_u8, target_u8))
+    return scored.psnr, scored.ssim, energy, target_energy
 
 
 class _Made(Sequence):
@@ -108,7 +109,7 @@ class Translations:
     """The `Exam` of generators from image to image, each with its task."""
 
     tasks: Mapping[str, Task]  # by the generators' names
-    protocol: str = f"{evaluate.PROTOCOLS['rgb'].name}: {evaluate.PROTOCOLS['rgb'].description}"
+    protocol: str = f"{_RGB.name}: {_RGB.description}"
     best: Literal["psnr", "lpips"] = "psnr"  # the score that tells which generator is the best
 
     @property
@@ -156,12 +157,13 @@ class Translations:
             targets = [item[task.target] for item in task.batch] if task.target else []
             found = task.score(outputs, targets, sources) if targets else {}
             found |= diagnostics.measures(outputs, targets or sources, targets or self._alike(task))
-            scores |= {"/".join([*self._prefix(name), key]): value for key, value in found.items()}
+            prefix = "".join(self._prefix(name))
+            scores |= {str(ScoreKey.parse(key)._replace(generator=prefix)): value for key, value in found.items()}
         return scores, _rows(made)
 
     def loss(self, scores: Mapping[str, float]) -> float | None:
         """LPIPS, or the root mean square error that the PSNR means, in units of the range; the generators' mean."""
-        found = [value for name, value in scores.items() if name.split("/")[-1] == self.best]
+        found = [value for key, value in scores.items() if ScoreKey.parse(key).metric == self.best]
         errors = [10.0 ** (-value / 20.0) for value in found] if self.best == "psnr" else found
         return float(np.mean(errors)) if errors else None
 
@@ -294,7 +296,7 @@ def score_table(scores: Mapping[str, Any]) -> str:
     columns = list(dict.fromkeys(name for row in scores["rows"] for name in row if name != "name"))
     width = max(len(row["name"]) for row in scores["rows"])
     lines = [f"{scores['count']} pictures of the {scores['split']} split; {scores['protocol']}"]
-    shown = [f"{name.removeprefix('label/'):>12}" for name in columns]
+    shown = [f"{key.name if key.family == 'label' else str(key):>12}" for key in map(ScoreKey.parse, columns)]
     lines.append("  ".join([" " * width, *shown]))
     for row in scores["rows"]:
         found = [row.get(name, "") for name in columns]

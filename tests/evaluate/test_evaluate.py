@@ -12,6 +12,8 @@ from PIL import Image
 
 from gan_jax import cli, evaluate, image, metrics, perceptual
 from gan_jax.data import high_bit_depth, pictures
+from gan_jax.evaluate import folders as folder_scores
+from gan_jax.evaluate import host, scoring
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "metrics"
 EXPECTED = json.loads((GOLDEN / "expected.json").read_text())["pairs"]
@@ -69,6 +71,27 @@ def test_ms_ssim_is_that_of_the_metrics():
     output, reference = golden("levels")
     score = evaluate.score("levels", output, reference, metric_names=("ms_ssim",))
     np.testing.assert_allclose(score.values["ms_ssim"], metrics.ms_ssim(output[None], reference[None])[0], atol=1e-6)
+
+
+def test_the_hosts_formulas_are_those_of_the_metrics():
+    output, reference = golden("levels")
+    pairs = {"psnr": 1e-5, "ssim": 1e-6, "ms_ssim": 1e-6}  # of PSNR's float32 decibels, and of SSIM's float32 maps
+    ours = {"psnr": host.psnr, "ssim": host.ssim, "ms_ssim": host.ms_ssim}
+    for name, atol in pairs.items():
+        wanted = getattr(metrics, name)(output, reference)
+        np.testing.assert_allclose(ours[name](output, reference, 255.0), wanted, atol=atol, err_msg=name)
+    luma = host.luma(output, rounded=False)
+    np.testing.assert_allclose(luma, image.luma(output), atol=1e-4)
+    np.testing.assert_array_equal(host.luma(output, rounded=True), np.floor(luma + 0.5))
+    np.testing.assert_array_equal(host.luma(output[..., :1], rounded=True), output[..., :1])
+
+
+def test_the_border_is_cropped_of_both_and_what_is_left_must_do():
+    pair = np.zeros((2, 20, 30, 3), np.uint8)
+    for side in scoring.cropped(*pair, evaluate.PROTOCOLS["srgan"], ["ssim"]):
+        assert side.shape == (12, 22, 3)
+    with pytest.raises(ValueError, match="ssim with a border of 4 wants sides of 19 or more"):
+        scoring.cropped(*pair[:, :18], evaluate.PROTOCOLS["srgan"], ["psnr", "ssim"])
 
 
 def test_matlab_y_rounds_luma_and_halves_upwards():
@@ -165,7 +188,7 @@ def test_everything_unusable_is_listed_and_nothing_is_scored(folders, monkeypatc
     (references / "same.png").write_bytes((references / "same.png").read_bytes()[:200])
     for side in folders:
         Image.new("RGB", (30, 8)).save(side / "flat.png")
-    monkeypatch.setattr(evaluate, "score", lambda *_, **__: pytest.fail("scored although a partner is missing"))
+    monkeypatch.setattr(folder_scores, "score", lambda *_, **__: pytest.fail("scored although a partner is missing"))
     result = evaluate.evaluate(outputs, references, RGB)
     assert result.scores == []
     assert list(result.failures) == [
@@ -320,7 +343,7 @@ def test_pictures_are_forgotten_once_scored(tmp_path, monkeypatch):
         alive.append(len(alive) + 1 - len(forgotten))
         return array
 
-    monkeypatch.setattr(evaluate.deep, "read", read)
+    monkeypatch.setattr(folder_scores.high_bit_depth, "read", read)
     result = evaluate.evaluate(
         tmp_path / "out", tmp_path / "ref", RGB, progress=lambda done, total: ticks.append((done, total))
     )

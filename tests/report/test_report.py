@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from gan_jax import report
+from gan_jax.report import charts, page, read
 
 _VOID = {"meta", "link", "img", "input"}
 
@@ -192,7 +193,7 @@ def test_a_last_line_cut_short_is_ignored(empty: pathlib.Path, torn: str) -> Non
 def test_a_broken_line_in_the_middle_is_named(empty: pathlib.Path, broken: str) -> None:
     good = json.dumps(_train(100))
     (empty / "log.jsonl").write_text(f"{good}\n{broken}\n{good}\n")
-    with pytest.raises(ValueError, match=r"log\.jsonl, line 2 is .*wanted"):
+    with pytest.raises(ValueError, match=r"line 2 of .*log\.jsonl is damaged; remove that line"):
         report.write(empty)
     assert not (empty / "report.html").exists()
 
@@ -213,7 +214,7 @@ def test_hostile_names_are_escaped(empty: pathlib.Path) -> None:
     config = {"name": bad, "method": bad, "recipe": {bad: bad}, "data": {bad: {bad: bad}}, "steps": bad}
     config |= {"networks": {bad: network}, "versions": {bad: bad}, "device": bad}
     (empty / "config.json").write_text(json.dumps(config))
-    _log(empty, _train(1, **{bad: 1, f"loss/{bad}": 1}), _validation(1, **{bad: 1}))
+    _log(empty, _train(1, **{bad: 1, f"loss/{bad}": 1}), _validation(1, **{bad: 1, "<i>/psnr": 1}))
     scores = {
         "split": bad,
         "count": bad,
@@ -225,6 +226,8 @@ def test_hostile_names_are_escaped(empty: pathlib.Path) -> None:
     page = _page(empty)
     assert page.count("script") == 1
     assert page.text.count("<script>") >= 12
+    assert page.count("i") == 0
+    assert "Best validation <i> PSNR" in page.text
     assert not any("onerror" in attributes for _, attributes in page.tags)
 
 
@@ -279,7 +282,7 @@ def test_small_pictures_are_embedded_as_they_are(full: pathlib.Path) -> None:
 def test_heavy_runs_get_jpeg_for_photos_and_keep_label_maps(
     full: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report, "_PICTURE_BUDGET", 1000)
+    monkeypatch.setattr(read, "_PICTURE_BUDGET", 1000)
     _picture(full / "samples" / "target.png", 64, 256)
     labels = Image.fromarray(np.zeros((64, 256), np.uint8)).convert("P")
     labels.save(full / "samples" / "input.png")
@@ -413,3 +416,24 @@ def test_of_warnings_that_differ_in_numbers_the_last_is_shown(empty: pathlib.Pat
     _log(empty, {"kind": "warning", "step": 1, "text": "75% of the time is waiting"}, *flat)
     section = _page(empty).text.split("Warnings")[1].split("Scores")[0]
     assert section.split("\n")[1:3] == ["Step 1: 75% of the time is waiting", "Step 11: flat (5.5 of 255)"]
+
+
+def test_the_page_is_that_of_what_was_read(full: pathlib.Path) -> None:
+    run = read.read_run(full)
+    assert (run.last_step, run.is_finished, len(run.groups[""]), len(run.samples)) == (500, True, 12, 4)
+    assert page.render(run) == report.write(full).read_text("utf-8")
+    assert run.curves["validation", "psnr"] == {250: 19.456, 500: 18.2}
+    assert charts.draw(run.curves, 500) in page.render(run)
+    assert charts.draw({}, 0) == ""
+
+
+def test_styles_and_script_are_whole(empty: pathlib.Path) -> None:
+    text = report.write(empty).read_text("utf-8")
+    assert "<style>\n:root {" in text
+    assert "}\n</script>" in text
+
+
+def test_what_of_json_is_a_number_and_what_an_object() -> None:
+    assert [read.number(value) for value in (1, 2.5, "inf", "-Infinity")] == [1.0, 2.5, np.inf, -np.inf]
+    assert [read.number(value) for value in (True, None, "1", [1])] == [None] * 4
+    assert [read.fields(value) for value in ({"a": 1}, None, [1])] == [{"a": 1}, {}, {}]

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from gan_jax import infer
+from gan_jax import evaluate, infer
 from gan_jax.data import pictures
 from gan_jax.data.demo.facades import Facades
 from gan_jax.data.sources import fingerprint
@@ -22,6 +22,17 @@ def test_scores_of_the_truth():
     assert (scores["psnr"], scores["sharpness"]) == (np.inf, 1.0)
     assert [scores[f"histogram/{name}"] for name in "Lab"] == [1.0, 1.0, 1.0]
     np.testing.assert_allclose(scores["ssim"], 1.0, atol=1e-6)
+
+
+def test_scores_are_those_of_the_protocol_that_is_named():
+    targets = [*images(), np.full((16, 40, 3), 9, np.uint8)]
+    outputs = [*images(seed=1), np.full((16, 40, 3), 12, np.uint8)]
+    protocol = evaluate.PROTOCOLS["rgb"]
+    each = [evaluate.score("", *pair, protocol) for pair in zip(outputs, targets, strict=True)]
+    ours = translation.score(outputs, targets, outputs)
+    for name in ("psnr", "ssim"):
+        np.testing.assert_allclose(ours[name], np.mean([score.values[name] for score in each]), rtol=1e-12)
+    assert translation.Translations({}).protocol == f"rgb: {protocol.description}"
 
 
 def test_sharpness_is_a_ratio_of_means_so_that_one_flat_picture_does_no_harm():

@@ -1,0 +1,64 @@
+"""What of two pictures is compared: named protocols, and the words that say what each is."""
+
+from typing import NamedTuple
+
+__all__ = ["PROTOCOLS", "Protocol", "with_options"]
+__dir__ = __all__.copy
+
+
+class Protocol(NamedTuple):
+    """What is compared; `description` says it in words that stand beside every number."""
+
+    name: str
+    y_channel: bool = False
+    round_y: bool = False
+    crop_border: int | None = 0  # None: the scale
+    scale: int = 1
+    bits: int = 8
+
+    @property
+    def border(self) -> int:
+        """Pixels cropped from each side."""
+        if self.crop_border is not None:
+            return self.crop_border
+        return self.scale if self.scale > 1 else 0
+
+    @property
+    def description(self) -> str:
+        """The definition."""
+        channels = "RGB (grey where both are grey)"
+        if self.y_channel:
+            rounding = "rounded" if self.round_y else "not rounded"
+            channels = f"Y of BT.601 in studio range, {rounding} (grey as it is where both are grey)"
+        border = f"{self.border} pixels cropped from each border" if self.border else "no border cropped"
+        if self.crop_border is None and self.scale == 1:
+            border += " (--scale N crops the papers' N)"
+        sides = f"sides first cropped to multiples of {self.scale}, " if self.scale > 1 else ""
+        return f"{self.bits}-bit {channels}, {sides}{border}, mean of the images' values"
+
+
+PROTOCOLS = {
+    protocol.name: protocol
+    for protocol in (
+        Protocol("rgb"),
+        Protocol("basicsr-rgb", crop_border=None),
+        Protocol("basicsr-y", y_channel=True, crop_border=None),
+        Protocol("srgan", y_channel=True, crop_border=4),
+        Protocol("matlab-y", y_channel=True, round_y=True, crop_border=None),
+    )
+}
+
+
+def with_options(
+    protocol: Protocol, *, y_channel: bool = False, crop_border: int | None = None, scale: int | None = None
+) -> Protocol:
+    """A protocol with what is given changed. Raises ValueError for a negative border or a scale under 1."""
+    if crop_border is not None and crop_border < 0:
+        raise ValueError(f"--crop_border is {crop_border}; wanted 0 or more pixels.")
+    if scale is not None and scale < 1:
+        raise ValueError(f"--scale is {scale}; wanted 1 or more.")
+    return protocol._replace(
+        y_channel=protocol.y_channel or y_channel,
+        crop_border=protocol.crop_border if crop_border is None else crop_border,
+        scale=scale or protocol.scale,
+    )
