@@ -4,6 +4,7 @@ Runs are equal on one machine with one installation: processors, and versions of
 """
 
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,24 +27,23 @@ _SINCE = {"degradation": 2, "latent": 2, "classes": 3}
 BESIDE = ("_best", "_critic", "_critic_A", "_critic_B")
 Direction = Literal["AtoB", "BtoA"]  # ends of the names of CycleGAN's two
 _KEY = "gan_jax"
+# What a file says for its readers, and the network itself decides.
+_TOLD = ("out_channels", "scale", "size_multiple")
 
 
 @dataclasses.dataclass(frozen=True)
 class GeneratorSpec:
-    """What a generator is and how it wants to be used; all that a file says beside its arrays.
+    """What a generator is and how it wants to be used; what a file says beside its arrays.
 
     A critic's too: its in_channels are what it sees, input and output together where it judges both, and it has one
-    output channel, logits.
+    output channel, logits. What follows from the architecture is told by its module.
     """
 
     architecture: Mapping[str, Any]  # as networks.describe writes it
     in_channels: int  # of the picture that goes in, or of the latent
-    out_channels: int
     method: str
     norm: Literal["image", "running"]  # test-time statistics: each image's own, or the running ones
     dropout: bool  # whether dropout, the generator's noise, stays on at test time
-    size_multiple: int = 1  # images are padded to sides that are multiples of it
-    scale: int = 1  # output side over input side
     input_range: tuple[float, float] = (-1.0, 1.0)
     output_range: tuple[float, float] = (-1.0, 1.0)
     step: int = 0  # training steps behind it
@@ -51,6 +51,27 @@ class GeneratorSpec:
     degradation: Mapping[str, Any] | None = None  # what made its training inputs, as degrade.describe writes it
     latent: Literal["normal", "uniform"] | None = None  # what the latents of a generator of pictures are drawn from
     classes: tuple[str, ...] | None = None  # the names of its labels 0, 1, ..., where they have names
+
+    @functools.cached_property
+    def module(self) -> networks.Architecture:
+        """The module that the architecture describes, for any batch size: `statistics_batch` is training's."""
+        return networks.build(_for_use(self.architecture))
+
+    @property
+    def size_multiple(self) -> int:
+        """Images are padded to sides that are multiples of it."""
+        return self.module.size_multiple
+
+    @property
+    def scale(self) -> int:
+        """Output side over input side."""
+        return self.module.scale
+
+    @property
+    def out_channels(self) -> int:
+        """Of the picture that comes out, of the logits or, where there are several maps, of the last."""
+        _, output = networks.shapes(self.module, self.in_channels)
+        return int(jax.tree.leaves(output)[-1].shape[-1])
 
     @property
     def classes_in_words(self) -> str:
@@ -66,8 +87,8 @@ class Generator(NamedTuple):
 
     @property
     def module(self) -> Any:
-        """The Linen module that the spec describes, for any batch size: `statistics_batch` is training's."""
-        return networks.build(_for_use(self.spec.architecture))
+        """The Linen module that the spec describes."""
+        return self.spec.module
 
     @property
     def parameter_count(self) -> int:
@@ -81,7 +102,7 @@ def save(path: str | Path, generator: Generator) -> None:
     Which images shared statistics in training, the architecture's `statistics_batch`, is not kept.
     """
     spec = dataclasses.replace(generator.spec, architecture=_for_use(generator.spec.architecture))
-    fields = dataclasses.asdict(spec)
+    fields = {**dataclasses.asdict(spec), **{name: getattr(spec, name) for name in _TOLD}}
     metadata = {name: value for name, value in fields.items() if name not in _SINCE or value is not None}
     metadata["format"] = max((_SINCE[name] for name in _SINCE if name in metadata), default=1)
     arrays = {
@@ -98,7 +119,7 @@ def load(path: str | Path, *, step: int | None = None, direction: Direction | No
     program, or whose arrays are not those of the network that it describes.
     """
     path = find(path, step=step, direction=direction)
-    spec = _read_spec(path)
+    spec, told = _read_spec(path)
     with safetensors.safe_open(path, framework="numpy") as file:
         arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
     variables: dict[str, Any] = {"params": {}, "stats": {}}
@@ -109,7 +130,7 @@ def load(path: str | Path, *, step: int | None = None, direction: Direction | No
             node = node.setdefault(parent, {})
         node[leaf] = array
     generator = Generator(spec, variables)
-    if reason := _contradiction(generator):
+    if reason := _contradiction(generator, told):
         raise ValueError(f"{path} contradicts itself: {reason}; write it anew, or name another.")
     return generator
 
@@ -172,8 +193,8 @@ def _for_use(architecture: Mapping[str, Any]) -> dict[str, Any]:
     return {**architecture, "statistics_batch": None} if "statistics_batch" in architecture else dict(architecture)
 
 
-def _read_spec(path: Path) -> GeneratorSpec:
-    """What a file says of itself, without reading its arrays. Raises ValueError as `load` does."""
+def _read_spec(path: Path) -> tuple[GeneratorSpec, dict[str, Any]]:
+    """What a file says of itself, and what its network decides of that; no array is read. Raises as `load` does."""
     text = None
     try:
         if not _is_archive(path):
@@ -207,26 +228,26 @@ def _read_spec(path: Path) -> GeneratorSpec:
     try:
         # With the fields that a file of an older program lacks.
         architecture = networks.describe(networks.build(architecture))
-        return GeneratorSpec(**{**fields, **ranges, "architecture": architecture})
+        told = {name: fields.pop(name) for name in _TOLD if name in fields}
+        return GeneratorSpec(**{**fields, **ranges, "architecture": architecture}), told
     except (ValueError, TypeError) as error:
         reason = str(error).rstrip(".")
         raise ValueError(f"{path} is beyond this gan_jax ({reason}); a newer gan_jax may be needed.") from None
 
 
-def _contradiction(generator: Generator) -> str | None:
+def _contradiction(generator: Generator, told: Mapping[str, Any]) -> str | None:
     """What of a file's arrays, or of what it says twice, does not fit; None where all does. Nothing is computed."""
-    spec, module = generator.spec, generator.module
-    for name in ("out_channels", "scale"):
-        said, meant = getattr(spec, name), getattr(module, name, getattr(spec, name))
-        if said != meant:
-            return f"its {name} is {said}, and its network's {meant}"
-    known = getattr(module, "classes", 0)
-    if spec.classes is not None and len(spec.classes) != known:
-        return f"it names {len(spec.classes)} classes, and its network tells {known} apart"
-    init = networks.from_linen(module).init
+    spec = generator.spec
     try:
-        inputs = networks.example(module, spec.in_channels)
-        wanted = jax.eval_shape(lambda *inputs: init(jax.random.key(0), *inputs), *inputs)
+        wanted, _ = networks.shapes(spec.module, spec.in_channels)
+        for name, said in told.items():
+            if said != getattr(spec, name):
+                return f"its {name} is {said}, and its network's {getattr(spec, name)}"
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         return f"no network can be built as it describes ({str(error).splitlines()[0].rstrip('.')})"
-    return networks.difference((generator.variables["params"], generator.variables["stats"]), wanted)
+    known = getattr(spec.module, "classes", 0)
+    if spec.classes is not None and len(spec.classes) != known:
+        return f"it names {len(spec.classes)} classes, and its network tells {known} apart"
+    return networks.difference(
+        (generator.variables["params"], generator.variables["stats"]), (wanted["params"], wanted["stats"])
+    )

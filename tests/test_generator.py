@@ -46,10 +46,10 @@ def test_a_degradation_is_kept_and_only_files_with_one_need_a_program_that_knows
 
 def test_names_of_classes_are_kept_and_only_files_with_some_need_a_program_that_knows_them(tmp_path):
     module = networks.DCGANGenerator(size=8, width=1, classes=2)
-    inputs = [np.zeros(example.shape, example.dtype) for example in networks.example(module, 4)]
+    inputs = [np.zeros(example.shape, example.dtype) for example in module.input_spec(4)]
     params, stats = networks.from_linen(module).init(jax.random.key(0), *inputs)
     spec = generator.GeneratorSpec(
-        networks.describe(module), 4, 3, "dcgan", norm="running", dropout=False, latent="normal"
+        networks.describe(module), 4, "dcgan", norm="running", dropout=False, latent="normal"
     )
     formats = []
     for classes in (None, ("cat", "\udc83\u00e9")):  # a folder's name need be no text
@@ -130,7 +130,7 @@ def test_critics_have_files_too_and_are_not_a_runs_generator(tmp_path, tiny_gene
     module = networks.PatchGAN(layers=1, width=2)
     params, stats = networks.from_linen(module).init(jax.random.key(0), np.zeros((1, 8, 8, 6), np.float32))
     architecture = networks.describe(module)
-    spec = dataclasses.replace(model.spec, kind="critic", architecture=architecture, in_channels=6, out_channels=1)
+    spec = dataclasses.replace(model.spec, kind="critic", architecture=architecture, in_channels=6)
     generator.save(tmp_path / "run_critic.safetensors", generator.Generator(spec, {"params": params, "stats": stats}))
     with pytest.raises(FileNotFoundError, match="holds no generator"):
         generator.load(tmp_path)
@@ -211,6 +211,8 @@ def test_a_file_that_contradicts_itself_is_refused(tmp_path, tiny_generator):
         ({"in_channels": 1}, r"params/down1/kernel has shape \(4, 4, 3, 4\), wanted \(4, 4, 1, 4\)"),
         ({"architecture": {**described, "norm": "none"}}, r"params/down1/bias has shape None, wanted \(4,\)"),
         ({"out_channels": 1}, "its out_channels is 1, and its network's 3"),
+        ({"scale": 2}, "its scale is 2, and its network's 1"),
+        ({"size_multiple": 4}, "its size_multiple is 4, and its network's 8"),
         ({"architecture": {**described, "depth": "deep"}}, "no network can be built as it describes"),
     ):
         with pytest.raises(ValueError, match=f"contradicts itself: {reason}.*; write it anew, or name another"):
@@ -236,17 +238,15 @@ def test_a_file_that_contradicts_itself_is_refused(tmp_path, tiny_generator):
     ids=lambda module: type(module).__name__,
 )
 def test_every_architecture_has_files(tmp_path, module):
-    params, stats = jax.eval_shape(networks.from_linen(module).init, jax.random.key(0), *networks.example(module, 3))
+    params, stats = jax.eval_shape(networks.from_linen(module).init, jax.random.key(0), *module.input_spec(3))
     variables = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), {"params": params, "stats": stats})
     assert networks.difference((params, stats), (variables["params"], variables["stats"])) is None
     spec = generator.GeneratorSpec(
         architecture=networks.describe(module),
         in_channels=3,
-        out_channels=getattr(module, "out_channels", 1),
         method="none",
         norm="running",
         dropout=False,
-        scale=getattr(module, "scale", 1),
     )
     generator.save(tmp_path / "g", generator.Generator(spec, variables))
     assert generator.load(tmp_path / "g").module == module

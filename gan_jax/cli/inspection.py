@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gan_jax import folders, generator
+from gan_jax import folders, generator, networks
 from gan_jax.interop import convert
-from gan_jax.networks import ChainerDCGANGenerator, DCGANGenerator
 from gan_jax.training import checkpoint
 
 __all__ = ["describe"]
@@ -53,9 +52,10 @@ def _generator(path: Path) -> str:
     if spec.kind != "generator":
         output = "logits" if spec.kind == "critic" else "maps"
         return "\n".join([*lines, f"  {spec.in_channels} channels in {list(spec.input_range)} -> {output}"])
-    if isinstance(model.module, DCGANGenerator | ChainerDCGANGenerator):
-        size = model.module.size
-        picture = f"{size}x{size} pixels of {spec.out_channels} channels in {list(spec.output_range)}"
+    inputs, output = model.module.input_spec(spec.in_channels), networks.shapes(model.module, spec.in_channels)[1]
+    if len(inputs[0].shape) == 2:
+        _, height, width, _ = output.shape
+        picture = f"{width}x{height} pixels of {spec.out_channels} channels in {list(spec.output_range)}"
         drawn = f"{spec.latent} latents" if spec.latent else "latents"
         classes = [f"  classes: {spec.classes_in_words}"] if spec.classes else []
         return "\n".join([*lines, f"  {drawn} of {spec.in_channels} numbers -> {picture}", *classes])

@@ -101,12 +101,9 @@ def read(
     spec = GeneratorSpec(
         architecture=networks.describe(module),
         in_channels=network.in_channels,
-        out_channels=network.out_channels,
         method=use.method,
         norm=norm or (use.norm if has_statistics else "image"),
         dropout=use.norm == "image" and has_dropout if dropout is None else dropout,
-        size_multiple=getattr(module, "size_multiple", 1),
-        scale=getattr(module, "scale", 1),
         input_range=input_range or use.input_range,
         output_range=output_range or use.output_range,
         kind=use.kind,

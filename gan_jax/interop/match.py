@@ -32,7 +32,6 @@ class Match(NamedTuple):
     module: Any
     variables: dict[str, Any]
     in_channels: int
-    out_channels: int
     notes: list[str]  # what the file does not show
     lost: list[str]  # arrays that have no use here
     problems: list[str]  # why it is not this network
@@ -189,10 +188,10 @@ def _fit(layout: Layout, module: Any, state: State, shown: Fields, wanted: Mappi
         first = state[f"{next(iter(names.values()))}.weight"]
         shapes = {key: array.shape for key, array in state.items()}
         in_channels = layout.in_channels(shapes) if layout.in_channels else first.shape[1]
-        tree, out_channels = transpose.shapes(module, in_channels)
+        tree, _ = networks.shapes(module, in_channels)
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         reason = f"{error}".split("\n")[0].rstrip(".")
-        return Match(layout, module, {}, 0, 0, [], [], [f"it cannot be built: {reason}"])
+        return Match(layout, module, {}, 0, [], [], [f"it cannot be built: {reason}"])
 
     used: set[str] = set()
     problems: list[str] = []
@@ -285,7 +284,7 @@ def _fit(layout: Layout, module: Any, state: State, shown: Fields, wanted: Mappi
     if lower:
         notes.append(f"{', '.join(lower)} in the file, float32 here")
     problems += [f"{key} has no place" for key in rest if key not in unused]
-    return Match(layout, module, variables, in_channels, out_channels, notes, lost, problems)
+    return Match(layout, module, variables, in_channels, notes, lost, problems)
 
 
 def _norm_is_bare(key: str, state: State) -> bool:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.nn.initializers import ones, variance_scaling
 
+from gan_jax.networks.architecture import Architecture
 from gan_jax.networks.layers import (
     BatchNorm,
     Conv,
@@ -50,7 +51,7 @@ class _BatchNormBlock(nn.Module):
         return x + BatchNorm(self.statistics_batch, ones, name="norm2")(y, train=train)
 
 
-class SRResNet(nn.Module):
+class SRResNet(Architecture):
     """A 9x9 convolution, `blocks` residual blocks under a long skip, sub-pixel upsampling, a linear 9x9 convolution.
 
     The slopes of PReLU are one number a layer ("shared") or one a channel. `upsample` replaces the pixel shuffle,
@@ -68,11 +69,6 @@ class SRResNet(nn.Module):
     icnr: bool = False
     output: Literal["linear", "tanh", "unit_tanh"] = "linear"
     dtype: DTypeName = "float32"
-
-    @property
-    def size_multiple(self) -> int:
-        """What the sides of an input must be a multiple of."""
-        return 1
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -113,7 +109,7 @@ class _PlainBlock(nn.Module):
         return x + Conv(x.shape[-1], 3, 1, 1, True, kernel_init=_small, name="conv2")(y)
 
 
-class MSRResNet(nn.Module):
+class MSRResNet(Architecture):
     """A 3x3 convolution, `blocks` residual blocks without norm, sub-pixel upsampling, two 3x3 convolutions, and the
     bilinearly enlarged input added to the result. Leaky ReLU 0.1 outside the blocks. `upsample` and `icnr` as in
     `SRResNet`.
@@ -125,11 +121,6 @@ class MSRResNet(nn.Module):
     upsample: EnlargementName = "pixel_shuffle"
     icnr: bool = False
     dtype: DTypeName = "float32"
-
-    @property
-    def size_multiple(self) -> int:
-        """What the sides of an input must be a multiple of."""
-        return 1
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:

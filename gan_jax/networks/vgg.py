@@ -9,6 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax.networks.architecture import Architecture
 from gan_jax.networks.layers import Conv, DTypeName, as_float32, computed_in, torch_default
 
 __all__ = ["VGG", "AlexNet"]
@@ -46,7 +47,7 @@ def _maps(
     return maps
 
 
-class VGG(nn.Module):
+class VGG(Architecture):
     """VGG16 or VGG19 up to the deepest of `layers`: "conv5_4" is before its ReLU, "relu5_4" after, "pool5" pooled.
 
     `range_norm`: images are in [-1, 1], as everywhere in this package; without it they are in [0, 1].
@@ -77,7 +78,7 @@ class VGG(nn.Module):
         return _maps(steps, self.layers, computed_in(_normalised(x, self.range_norm), self.dtype))
 
 
-class AlexNet(nn.Module):
+class AlexNet(Architecture):
     """AlexNet's convolutions up to the deepest of `layers`: "conv1" to "conv5", "relu1" to "relu5", "pool1", 2, 5.
 
     `range_norm`: images are in [-1, 1], as everywhere in this package; without it they are in [0, 1].
