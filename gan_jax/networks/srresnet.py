@@ -23,14 +23,14 @@ from gan_jax.networks.layers import (
     torch_default,
 )
 
-__all__ = ["MSRResNet", "SRResNet"]
+__all__ = ["MSRResNet", "SRResNet", "factors"]
 __dir__ = __all__.copy
 
 _FACTORS = {2: (2,), 3: (3,), 4: (2, 2), 8: (2, 2, 2)}
 
 
-def _factors(scale: int) -> tuple[int, ...]:
-    """The factors of the upsampling layers, one after the other."""
+def factors(scale: int) -> tuple[int, ...]:
+    """The factors of the upsampling layers, one after the other. Raises ValueError for a scale that has none."""
     if scale not in _FACTORS:
         raise ValueError(f"the scale is {scale}; wanted one of {', '.join(map(str, _FACTORS))}.")
     return _FACTORS[scale]
@@ -85,7 +85,7 @@ class SRResNet(Architecture):
         # No bias in front of batch norm, which has its own: it would have no gradient.
         x = Conv(self.width, 3, 1, 1, False, kernel_init=torch_default, name="merge")(x)
         x = skip + BatchNorm(self.statistics_batch, ones, name="merge_norm")(x, train=train)
-        for step, factor in enumerate(_factors(self.scale), 1):
+        for step, factor in enumerate(factors(self.scale), 1):
             up = Upsample(
                 self.width, self.upsample, True, factor, icnr=self.icnr, kernel_init=torch_default, name=f"up{step}"
             )
@@ -134,7 +134,7 @@ class MSRResNet(Architecture):
         x = leaky_relu(Conv(self.width, 3, 1, 1, True, kernel_init=_small, name="head")(x), 0.1)
         for index in range(self.blocks):
             x = _PlainBlock(name=f"block{index + 1}")(x)
-        for step, factor in enumerate(_factors(self.scale), 1):
+        for step, factor in enumerate(factors(self.scale), 1):
             up = Upsample(self.width, self.upsample, True, factor, icnr=self.icnr, kernel_init=_small, name=f"up{step}")
             x = leaky_relu(up(x), 0.1)
         x = leaky_relu(Conv(self.width, 3, 1, 1, True, kernel_init=_small, name="full")(x), 0.1)

@@ -25,6 +25,7 @@ from gan_jax.networks import (
     VGGStyleCritic,
     architecture,
     from_linen,
+    srresnet,
 )
 from gan_jax.networks.layers import Dropout
 
@@ -424,6 +425,12 @@ def test_only_resnet_and_unet_want_multiples():
     multiples = {cls: cls().size_multiple for cls in (MSRResNet, ResNet, SRResNet, UNet, PatchGAN)}
     assert multiples == {MSRResNet: 1, ResNet: 4, SRResNet: 1, UNet: 256, PatchGAN: 1}
     assert [module.scale for module in (MSRResNet(scale=3), SRResNet(), UNet())] == [3, 4, 1]
+
+
+def test_factors_of_a_scale():
+    assert [srresnet.factors(scale) for scale in (2, 3, 4, 8)] == [(2,), (3,), (2, 2), (2, 2, 2)]
+    with pytest.raises(ValueError, match="the scale is 5; wanted one of 2, 3, 4, 8"):
+        srresnet.factors(5)
 
 
 def test_networks_tell_what_they_take_and_give():
