@@ -20,9 +20,10 @@ from gan_jax import errors, files, folders, networks
 __all__ = ["BESIDE", "FORMAT_VERSION", "Direction", "Generator", "GeneratorSpec", "find", "is_foreign", "load", "save"]
 __dir__ = __all__.copy
 
-FORMAT_VERSION = 3
-# The format that a file with these fields says; one without them says 1, which older programs can read.
-_SINCE = {"degradation": 2, "latent": 2, "classes": 3}
+# Every file says all fields of its spec, null where there is nothing to say. Files of formats 1 to 3, from before the
+# first release, are read as they are: they leave out `degradation`, `latent` and `classes` where these are null, as all
+# three are in format 1, and `classes` is in format 2.
+FORMAT_VERSION = 4
 # Ends of the names of a run's files that are not its last generator.
 BESIDE = ("_best", "_critic", "_critic_A", "_critic_B")
 Direction = Literal["AtoB", "BtoA"]  # ends of the names of CycleGAN's two
@@ -102,9 +103,8 @@ def save(path: str | Path, generator: Generator) -> None:
     Which images shared statistics in training, the architecture's `statistics_batch`, is not kept.
     """
     spec = dataclasses.replace(generator.spec, architecture=_for_use(generator.spec.architecture))
-    fields = {**dataclasses.asdict(spec), **{name: getattr(spec, name) for name in _TOLD}}
-    metadata = {name: value for name, value in fields.items() if name not in _SINCE or value is not None}
-    metadata["format"] = max((_SINCE[name] for name in _SINCE if name in metadata), default=1)
+    told = {name: getattr(spec, name) for name in _TOLD}
+    metadata = {"format": FORMAT_VERSION, **dataclasses.asdict(spec), **told}
     arrays = {
         jax.tree_util.keystr(place, simple=True, separator="/"): np.ascontiguousarray(leaf)
         for place, leaf in jax.tree_util.tree_leaves_with_path(generator.variables)
@@ -212,27 +212,34 @@ def _read_spec(path: Path) -> tuple[GeneratorSpec, dict[str, Any]]:
     try:
         fields = json.loads(text)
         version = int(fields.pop("format"))
-        architecture = dict(fields["architecture"]) if version <= FORMAT_VERSION else {}
-        ranges = {name: tuple(fields[name]) for name in ("input_range", "output_range") if version <= FORMAT_VERSION}
-        if version <= FORMAT_VERSION and fields.get("degradation") is not None:
-            fields["degradation"]["name"]  # raises where it is none
-        if version <= FORMAT_VERSION and fields.get("classes") is not None:
-            fields["classes"] = tuple(name + "" for name in fields["classes"])  # raises where they are no names
+        if version <= FORMAT_VERSION:  # a newer one may have anything
+            fields = _with_types(fields)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} says nothing that this gan_jax understands ({error}); write it anew.") from None
-    # A newer format may have anything: it is told apart before more is read.
     if version > FORMAT_VERSION:
         raise ValueError(
             f"{path} has format {version} and this gan_jax reads up to {FORMAT_VERSION}; install a newer gan_jax."
         )
     try:
         # With the fields that a file of an older program lacks.
-        architecture = networks.describe(networks.build(architecture))
+        fields["architecture"] = networks.describe(networks.build(fields["architecture"]))
         told = {name: fields.pop(name) for name in _TOLD if name in fields}
-        return GeneratorSpec(**{**fields, **ranges, "architecture": architecture}), told
+        return GeneratorSpec(**fields), told
     except (ValueError, TypeError) as error:
         reason = str(error).rstrip(".")
         raise ValueError(f"{path} is beyond this gan_jax ({reason}); a newer gan_jax may be needed.") from None
+
+
+def _with_types(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A file's fields with tuples for lists of JSON. Raises LookupError or TypeError where they are no spec's."""
+    typed = {**fields, "architecture": dict(fields["architecture"])}
+    for name in ("input_range", "output_range"):
+        typed[name] = tuple(fields[name])
+    if fields.get("degradation") is not None:
+        fields["degradation"]["name"]  # raises where it is none
+    if fields.get("classes") is not None:
+        typed["classes"] = tuple(name + "" for name in fields["classes"])  # raises where they are no names
+    return typed
 
 
 def _contradiction(generator: Generator, told: Mapping[str, Any]) -> str | None:

@@ -29,42 +29,82 @@ def test_equal_generators_give_equal_bytes_and_no_other_metadata(tmp_path, tiny_
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
-def test_a_degradation_is_kept_and_only_files_with_one_need_a_program_that_knows_it(tmp_path, tiny_generator):
+def said(path):
+    """What a file says of itself."""
+    with safetensors.safe_open(path, framework="numpy") as file:
+        return json.loads(file.metadata()["gan_jax"])
+
+
+def test_a_file_says_everything_in_one_format(tmp_path, tiny_generator):
+    model = tiny_generator()
+    generator.save(tmp_path / "g", model)
+    fields = said(tmp_path / "g")
+    told = {"out_channels": 3, "scale": 1, "size_multiple": 8}
+    nothing = {"degradation": None, "latent": None, "classes": None}
+    assert fields == json.loads(json.dumps({"format": 4, **dataclasses.asdict(model.spec), **told}))
+    assert nothing.items() <= fields.items()
+    assert list(fields) == sorted(fields)
+
+
+def test_a_degradation_is_kept(tmp_path, tiny_generator):
     plain = tiny_generator()
     degradation = degrade.describe(degrade.Degradation("blur", 3, 7, 1.6, noise=(0.0, 5.0), jpeg=90))
-    degraded = plain._replace(spec=dataclasses.replace(plain.spec, degradation=degradation))
-    formats = []
-    for name, model in (("plain", plain), ("degraded", degraded)):
-        generator.save(tmp_path / name, model)
-        assert generator.load(tmp_path / name).spec == model.spec
-        with safetensors.safe_open(tmp_path / name, framework="numpy") as file:
-            fields = json.loads(file.metadata()["gan_jax"])
-        formats.append((fields["format"], "degradation" in fields))
-    assert formats == [(1, False), (2, True)]
-    assert degrade.build(generator.load(tmp_path / "degraded").spec.degradation).noise == (0.0, 5.0)
+    model = plain._replace(spec=dataclasses.replace(plain.spec, degradation=degradation))
+    generator.save(tmp_path / "g", model)
+    loaded = generator.load(tmp_path / "g")
+    assert loaded.spec == model.spec
+    assert degrade.build(loaded.spec.degradation).noise == (0.0, 5.0)
 
 
-def test_names_of_classes_are_kept_and_only_files_with_some_need_a_program_that_knows_them(tmp_path):
+@pytest.fixture
+def sampler():
+    """An untrained generator of pictures of two classes."""
     module = networks.DCGANGenerator(size=8, width=1, classes=2)
     inputs = [np.zeros(example.shape, example.dtype) for example in module.input_spec(4)]
     params, stats = networks.from_linen(module).init(jax.random.key(0), *inputs)
     spec = generator.GeneratorSpec(
-        networks.describe(module), 4, "dcgan", norm="running", dropout=False, latent="normal"
+        networks.describe(module), 4, "dcgan", norm="running", dropout=False, latent="normal", classes=("cat", "dog")
     )
-    formats = []
+    return generator.Generator(spec, {"params": params, "stats": stats})
+
+
+def test_names_of_classes_are_kept(tmp_path, sampler):
     for classes in (None, ("cat", "\udc83\u00e9")):  # a folder's name need be no text
-        model = generator.Generator(dataclasses.replace(spec, classes=classes), {"params": params, "stats": stats})
+        model = sampler._replace(spec=dataclasses.replace(sampler.spec, classes=classes))
         generator.save(tmp_path / "g", model)
         assert generator.load(tmp_path / "g").spec == model.spec
-        with safetensors.safe_open(tmp_path / "g", framework="numpy") as file:
-            fields = json.loads(file.metadata()["gan_jax"])
-        formats.append((fields["format"], "classes" in fields))
-    assert formats == [(2, False), (3, True)]
     with pytest.raises(ValueError, match="contradicts itself: it names 1 classes, and its network tells 2 apart"):
         generator.load(rewritten(tmp_path / "g", model, classes=["cat"]))
     for wrong in ([1, 2], 3):
         with pytest.raises(ValueError, match="says nothing that this gan_jax understands"):
             generator.load(rewritten(tmp_path / "g", model, classes=wrong))
+
+
+def of_format(number, path, model):
+    """The model's file as the programs before the first release wrote it."""
+    generator.save(path, model)
+    fields = said(path)
+    newest = {1: ("degradation", "latent", "classes"), 2: ("classes",), 3: ()}[number]
+    assert all(fields[name] is None for name in newest)
+    optional = ("degradation", "latent", "classes")
+    old = {name: value for name, value in fields.items() if name not in optional or value is not None}
+    text = json.dumps({**old, "format": number}, sort_keys=True)
+    path.write_bytes(safetensors.numpy.save(safetensors.numpy.load_file(path), {"gan_jax": text}))
+    return path
+
+
+def test_files_of_the_formats_before_the_first_release_are_read(tmp_path, tiny_generator, sampler):
+    plain = tiny_generator()
+    degraded = plain._replace(spec=dataclasses.replace(plain.spec, degradation={"name": "bicubic", "scale": 4}))
+    nameless = sampler._replace(spec=dataclasses.replace(sampler.spec, classes=None))
+    for number, model in ((1, plain), (2, degraded), (2, nameless), (3, sampler)):
+        path = of_format(number, tmp_path / "g", model)
+        assert said(path)["format"] == number
+        loaded = generator.load(path)
+        assert loaded.spec == model.spec
+        jax.tree.map(np.testing.assert_array_equal, loaded.variables, jax.device_get(model.variables))
+        generator.save(tmp_path / "anew", loaded)
+        assert said(tmp_path / "anew")["format"] == generator.FORMAT_VERSION
 
 
 def test_a_runs_folder_means_its_last_generator(tmp_path, tiny_generator):
@@ -163,7 +203,7 @@ def test_files_of_others_and_of_newer_programs_are_refused(tmp_path, tiny_genera
         generator.load(foreign)
     metadata = {"format": generator.FORMAT_VERSION + 1}
     foreign.write_bytes(safetensors.numpy.save({"x": np.zeros(2, np.float32)}, {"gan_jax": json.dumps(metadata)}))
-    with pytest.raises(ValueError, match="has format 4 and this gan_jax reads up to 3; install a newer"):
+    with pytest.raises(ValueError, match="has format 5 and this gan_jax reads up to 4; install a newer"):
         generator.load(foreign)
     odd = {"format": 2, **dataclasses.asdict(tiny_generator().spec), "degradation": {"scale": 4}}
     for text in ("not json", "{}", "3", "[]", json.dumps({"format": 1, "colour": 3}), json.dumps(odd)):
