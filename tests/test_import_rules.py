@@ -26,11 +26,12 @@ ALLOWED = {
         "gan_jax.image", "gan_jax.latents", "gan_jax.losses", "gan_jax.method", "gan_jax.networks.network",
     },
     "gan_jax/folders.py": {"gan_jax.errors"},
-    "gan_jax/generator.py": {
+    "gan_jax/generator.py": {"gan_jax.model"},
+    "gan_jax/model.py": {
         "jax", "numpy", "safetensors", "gan_jax.errors", "gan_jax.files", "gan_jax.folders", "gan_jax.networks",
     },
     "gan_jax/interop/": {
-        "jax", "numpy", "safetensors", "ml_dtypes", "gan_jax.files", "gan_jax.generator", "gan_jax.networks",
+        "jax", "numpy", "safetensors", "ml_dtypes", "gan_jax.files", "gan_jax.model", "gan_jax.networks",
     },
     "gan_jax/perceptual.py": {
         "jax", "numpy", "gan_jax.image", "gan_jax.interop", "gan_jax.metrics", "gan_jax.networks",

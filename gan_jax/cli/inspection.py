@@ -1,4 +1,4 @@
-"""What a generator file, a run's folder or a checkpoint is, in words."""
+"""What a model's file, a run's folder or a checkpoint is, in words."""
 
 import json
 import shlex
@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gan_jax import folders, generator, networks
+from gan_jax import folders, networks
+from gan_jax import model as models
 from gan_jax.interop import convert
 from gan_jax.training import checkpoint
 
@@ -24,13 +25,13 @@ def describe(path: str | Path, *, every_flag: bool = False) -> str:
     """
     path = Path(path)
     if path.is_file():
-        return convert.describe(path) if generator.is_foreign(path) else _generator(path)
+        return convert.describe(path) if models.is_foreign(path) else _model(path)
     if folders.is_run(path):
         return _run(path, every_flag)
     if checkpoint.is_checkpoint(path):
         return _checkpoint(path)
     if path.parent.name == folders.KEPT and path.is_dir():
-        return "\n".join(_generator(file) for file in sorted(path.glob("*.safetensors")))
+        return "\n".join(_model(file) for file in sorted(path.glob("*.safetensors")))
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist.")
     raise ValueError(
@@ -39,8 +40,8 @@ def describe(path: str | Path, *, every_flag: bool = False) -> str:
     )
 
 
-def _generator(path: Path) -> str:
-    model = generator.load(path)
+def _model(path: Path) -> str:
+    model = models.load(path)
     spec = model.spec
     architecture = dict(spec.architecture)
     name = architecture.pop("name")

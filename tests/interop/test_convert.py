@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from gan_jax import generator as generators
 from gan_jax import infer, networks
+from gan_jax import model as models
 from gan_jax.interop import convert, torch_file
 from gan_jax.networks import (
     VGG,
@@ -540,8 +540,8 @@ def test_a_file_brings_its_use(tmp_path, case, options, spec):
     assumed = {name for note in converted.notes for name in ("dropout_layers", "padding") if note.startswith(name)}
     wanted = {"unet": {"dropout_layers"}, "resn": {"padding"}}
     assert assumed == wanted.get(case[:4], set())
-    generators.save(tmp_path / "ours.safetensors", converted.generator)
-    again = generators.load(tmp_path / "ours.safetensors")
+    models.save(tmp_path / "ours.safetensors", converted.generator)
+    again = models.load(tmp_path / "ours.safetensors")
     assert again.spec == got
     assert_equal_trees(again.variables, converted.generator.variables)
 
