@@ -29,11 +29,9 @@ def write_generator(path: Path) -> None:
     spec = generator.GeneratorSpec(
         architecture=networks.describe(module),
         in_channels=3,
-        out_channels=3,
         method="none",
         norm="running",
         dropout=False,
-        scale=SCALE,
         input_range=(0.0, 1.0),
         output_range=(0.0, 1.0),
     )

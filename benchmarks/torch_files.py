@@ -44,7 +44,7 @@ def ours_in_torch(folder: Path) -> None:
     x = np.random.default_rng(0).uniform(-1, 1, (2, 64, 96, 6)).astype(np.float32)
     params, stats = network.init(jax.random.key(0), x)
     _, stats = network.apply(params, stats, x, train=True)  # running statistics away from 0 and 1
-    spec = GeneratorSpec(describe(module), 6, 1, "pix2pix", "image", False, kind="critic")
+    spec = GeneratorSpec(describe(module), 6, "pix2pix", "image", False, kind="critic")
     convert.write_torch(folder / "critic.safetensors", Generator(spec, {"params": params, "stats": stats}))
     theirs = TorchPatchGAN()
     print("PatchGAN, safetensors.torch.load_file and load_state_dict(strict=True):", end=" ")

@@ -22,6 +22,7 @@ __all__ = [
     "grid",
     "imresize",
     "luma",
+    "mix_channels",
     "mod_crop",
     "peak",
     "pixel_shuffle",
@@ -115,7 +116,7 @@ def full_range_luma(rgb: ArrayLike) -> jax.Array:
     images = _as_float(rgb)
     if _is_grey(images):
         return images
-    return _mix(images, [LUMA_WEIGHTS])
+    return mix_channels(images, [LUMA_WEIGHTS])
 
 
 def luma(rgb: ArrayLike, *, max_value: float | None = None) -> jax.Array:
@@ -131,7 +132,7 @@ def luma(rgb: ArrayLike, *, max_value: float | None = None) -> jax.Array:
     images, white = _as_float(rgb), peak(rgb, max_value=max_value)
     if _is_grey(images):
         return images
-    return (_mix(images, _YCBCR_WEIGHTS[:1]) + _YCBCR_OFFSETS[0] * white) / 255.0
+    return (mix_channels(images, _YCBCR_WEIGHTS[:1]) + _YCBCR_OFFSETS[0] * white) / 255.0
 
 
 def rgb_to_ycbcr(rgb: ArrayLike, *, max_value: float | None = None) -> jax.Array:
@@ -147,7 +148,7 @@ def rgb_to_ycbcr(rgb: ArrayLike, *, max_value: float | None = None) -> jax.Array
     images, white = _as_float(rgb), peak(rgb, max_value=max_value)
     _require_colours(images)
     offsets = jnp.asarray(_YCBCR_OFFSETS, images.dtype)
-    return (_mix(images, _YCBCR_WEIGHTS) + offsets * white) / 255.0
+    return (mix_channels(images, _YCBCR_WEIGHTS) + offsets * white) / 255.0
 
 
 def ycbcr_to_rgb(ycbcr: ArrayLike, *, max_value: float | None = None) -> jax.Array:
@@ -163,7 +164,7 @@ def ycbcr_to_rgb(ycbcr: ArrayLike, *, max_value: float | None = None) -> jax.Arr
     images, white = _as_float(ycbcr), peak(ycbcr, max_value=max_value)
     _require_colours(images)
     offsets = jnp.asarray(_YCBCR_OFFSETS, images.dtype)
-    return _mix(images * 255.0 - offsets * white, np.linalg.inv(_YCBCR_WEIGHTS))
+    return mix_channels(images * 255.0 - offsets * white, np.linalg.inv(_YCBCR_WEIGHTS))
 
 
 def rgb_to_lab(rgb: ArrayLike, *, max_value: float | None = None) -> jax.Array:
@@ -179,12 +180,27 @@ def rgb_to_lab(rgb: ArrayLike, *, max_value: float | None = None) -> jax.Array:
     _require_colours(encoded)
     linear = jnp.where(encoded > 0.04045, ((jnp.maximum(encoded, 0.04045) + 0.055) / 1.055) ** 2.4, encoded / 12.92)
     # Each row over its sum: X, Y and Z relative to those of white.
-    xyz = _mix(linear, [[weight / sum(row) for weight in row] for row in _RGB_TO_XYZ])
+    xyz = mix_channels(linear, [[weight / sum(row) for weight in row] for row in _RGB_TO_XYZ])
     # The maximum keeps the gradient of the root finite where the line is taken.
     bend = (6 / 29) ** 3
     f = jnp.where(xyz > bend, jnp.cbrt(jnp.maximum(xyz, bend)), xyz * (29 / 6) ** 2 / 3 + 4 / 29)
     x, y, z = f[..., 0], f[..., 1], f[..., 2]
     return jnp.stack([116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)], axis=-1)
+
+
+def mix_channels(images: ArrayLike, weights: Sequence[Sequence[float]] | np.ndarray) -> jax.Array:
+    """Weighted sums [..., K] of the channels of images [..., C], by weights [K, C].
+
+    Floats keep their dtype, integers become float32. Raises ValueError where the weights are for other channel counts.
+
+    >>> image.mix_channels(jnp.array([[[1.0, 2.0, 3.0]]]), [[1.0, 0.0, -1.0], [0.0, 1.0, 0.0]]).tolist()
+    [[[-2.0, 2.0]]]
+    """
+    array = _as_float(images)
+    matrix = jnp.asarray(weights, array.dtype)
+    if array.shape[-1:] != matrix.shape[1:]:
+        raise ValueError(f"images have shape {array.shape} and weights {matrix.shape}; wanted [..., C] and [K, C].")
+    return jnp.einsum("...c,kc->...k", array, matrix, precision=_HIGHEST)
 
 
 def crop_border(images: ArrayLike, border: int) -> jax.Array:
@@ -382,11 +398,6 @@ def _lanczos(x: np.ndarray) -> np.ndarray:
 
 _SMOOTH = {"bicubic": (_cubic, 4.0), "bilinear": (_triangle, 2.0), "lanczos": (_lanczos, 6.0)}
 _METHODS = (*_SMOOTH, "area", "nearest")
-
-
-def _mix(images: jax.Array, weights: Sequence[Sequence[float]] | np.ndarray) -> jax.Array:
-    """Channels [..., k] as weighted sums of the channels [..., c], by weights [k, c]."""
-    return jnp.einsum("...c,kc->...k", images, jnp.asarray(weights, images.dtype), precision=_HIGHEST)
 
 
 def _as_float(images: ArrayLike) -> jax.Array:

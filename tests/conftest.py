@@ -76,11 +76,9 @@ def tiny_generator():
         spec = GeneratorSpec(
             architecture=networks.describe(module),
             in_channels=in_channels,
-            out_channels=out_channels,
             method="pix2pix",
             norm=norm,
             dropout=dropout,
-            size_multiple=8,
         )
         return Generator(spec, {"params": params, "stats": stats})
 

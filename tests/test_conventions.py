@@ -281,6 +281,7 @@ CASES = {
     "image.rgb_to_ycbcr": Case(functools.partial(image.rgb_to_ycbcr, max_value=1.0), (SMALL,)),
     "image.ycbcr_to_rgb": Case(functools.partial(image.ycbcr_to_rgb, max_value=1.0), (SMALL,)),
     "image.rgb_to_lab": Case(functools.partial(image.rgb_to_lab, max_value=1.0), (SMALL,)),
+    "image.mix_channels": Case(lambda x: image.mix_channels(x, [[1.0, 2.0, 3.0], [0.0, 1.0, 0.0]]), (SMALL,)),
     "image.crop_border": Case(lambda x: image.crop_border(x, 1), (SMALL,)),
     "image.mod_crop": Case(lambda x: image.mod_crop(x, 4), (SMALL,)),
     "image.pixel_shuffle": Case(lambda x: image.pixel_shuffle(x, 2), (floats(2, 3, 3, 8),)),

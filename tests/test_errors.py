@@ -180,7 +180,7 @@ def of_channels(path: str, in_channels: int) -> Prepare:
 
     def prepare(patch: Patch) -> None:
         model = generator.load("runs/tiny")
-        init, inputs = networks.from_linen(model.module).init, networks.example(model.module, in_channels)
+        init, inputs = networks.from_linen(model.module).init, model.module.input_spec(in_channels)
         params, stats = jax.eval_shape(init, jax.random.key(0), *inputs)
         variables = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), {"params": params, "stats": stats})
         spec = dataclasses.replace(model.spec, in_channels=in_channels)
@@ -194,12 +194,12 @@ def of_latents(path: str, classes: int, names: tuple[str, ...] | None = None) ->
 
     def prepare(patch: Patch) -> None:
         module = networks.DCGANGenerator(size=8, width=1, classes=classes)
-        inputs = networks.example(module, 4)
+        inputs = module.input_spec(4)
         params, stats = jax.eval_shape(networks.from_linen(module).init, jax.random.key(0), *inputs)
         variables = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), {"params": params, "stats": stats})
         described = networks.describe(module)
         drawn = {"latent": "normal", "classes": names}
-        spec = generator.GeneratorSpec(described, 4, 3, "dcgan", norm="running", dropout=False, **drawn)
+        spec = generator.GeneratorSpec(described, 4, "dcgan", norm="running", dropout=False, **drawn)
         generator.save(Path(path), generator.Generator(spec, variables))
 
     return prepare

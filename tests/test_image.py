@@ -52,6 +52,15 @@ def test_luma_weighs_green_most_and_keeps_grey():
         image.full_range_luma(np.zeros((1, 2, 2, 2), np.float32))
 
 
+def test_channels_are_mixed_by_weights():
+    pixels, weights = np.arange(12.0, dtype=np.float32).reshape(2, 2, 3), np.array([[1.0, 0.0, -1.0], [0.5, 0.5, 0.0]])
+    np.testing.assert_allclose(image.mix_channels(pixels, weights), pixels @ weights.T, rtol=1e-6)
+    assert image.mix_channels(np.uint8(pixels), weights).dtype == jnp.float32
+    for wrong in (weights[:, :1], weights[:, :2], weights[0]):  # one channel is not spread over three
+        with pytest.raises(ValueError, match=r"images have shape \(2, 2, 3\) and weights .*; wanted \[\.\.\., C\]"):
+            image.mix_channels(pixels, wrong)
+
+
 def test_ycbcr_equals_matlabs_formula_and_comes_back():
     golden = np.load(GOLDEN / "rgb2ycbcr.npz")
     rgb_u8, rgb = golden["rgb_u8"], golden["rgb_f32"]

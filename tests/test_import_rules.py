@@ -15,7 +15,8 @@ ALLOWED = {
     "gan_jax/image.py": {"jax", "numpy"},
     "gan_jax/losses.py": {"jax"},
     "gan_jax/metrics.py": {"jax", "numpy", "gan_jax.image"},
-    "gan_jax/degrade.py": {"jax", "numpy", "gan_jax.image"},
+    "gan_jax/degrade.py": {"jax", "numpy", "gan_jax.image", "gan_jax.jpeg"},
+    "gan_jax/jpeg.py": {"jax", "numpy", "gan_jax.image"},
     "gan_jax/latents.py": {"jax", "numpy"},
     "gan_jax/schedules.py": {"jax", "numpy"},
     "gan_jax/networks/": {"jax", "numpy", "flax", "gan_jax.image"},
@@ -26,11 +27,12 @@ ALLOWED = {
     },
     "gan_jax/folders.py": {"gan_jax.errors"},
     "gan_jax/log.py": {"gan_jax.files"},
-    "gan_jax/generator.py": {
+    "gan_jax/generator.py": {"gan_jax.model"},
+    "gan_jax/model.py": {
         "jax", "numpy", "safetensors", "gan_jax.errors", "gan_jax.files", "gan_jax.folders", "gan_jax.networks",
     },
     "gan_jax/interop/": {
-        "jax", "numpy", "safetensors", "ml_dtypes", "gan_jax.files", "gan_jax.generator", "gan_jax.networks",
+        "jax", "numpy", "safetensors", "ml_dtypes", "gan_jax.files", "gan_jax.model", "gan_jax.networks",
     },
     "gan_jax/perceptual.py": {
         "jax", "numpy", "gan_jax.image", "gan_jax.interop", "gan_jax.metrics", "gan_jax.networks",

@@ -1,4 +1,4 @@
-"""What a generator file, a run's folder or a checkpoint is, in words."""
+"""What a model's file, a run's folder or a checkpoint is, in words."""
 
 import json
 import shlex
@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gan_jax import folders, generator
+from gan_jax import folders, networks
+from gan_jax import model as models
 from gan_jax.interop import convert
-from gan_jax.networks import ChainerDCGANGenerator, DCGANGenerator
 from gan_jax.training import checkpoint
 
 __all__ = ["describe"]
@@ -25,13 +25,13 @@ def describe(path: str | Path, *, every_flag: bool = False) -> str:
     """
     path = Path(path)
     if path.is_file():
-        return convert.describe(path) if generator.is_foreign(path) else _generator(path)
+        return convert.describe(path) if models.is_foreign(path) else _model(path)
     if folders.is_run(path):
         return _run(path, every_flag)
     if checkpoint.is_checkpoint(path):
         return _checkpoint(path)
     if path.parent.name == folders.KEPT and path.is_dir():
-        return "\n".join(_generator(file) for file in sorted(path.glob("*.safetensors")))
+        return "\n".join(_model(file) for file in sorted(path.glob("*.safetensors")))
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist.")
     raise ValueError(
@@ -40,8 +40,8 @@ def describe(path: str | Path, *, every_flag: bool = False) -> str:
     )
 
 
-def _generator(path: Path) -> str:
-    model = generator.load(path)
+def _model(path: Path) -> str:
+    model = models.load(path)
     spec = model.spec
     architecture = dict(spec.architecture)
     name = architecture.pop("name")
@@ -53,9 +53,10 @@ def _generator(path: Path) -> str:
     if spec.kind != "generator":
         output = "logits" if spec.kind == "critic" else "maps"
         return "\n".join([*lines, f"  {spec.in_channels} channels in {list(spec.input_range)} -> {output}"])
-    if isinstance(model.module, DCGANGenerator | ChainerDCGANGenerator):
-        size = model.module.size
-        picture = f"{size}x{size} pixels of {spec.out_channels} channels in {list(spec.output_range)}"
+    inputs, output = model.module.input_spec(spec.in_channels), networks.shapes(model.module, spec.in_channels)[1]
+    if len(inputs[0].shape) == 2:
+        _, height, width, _ = output.shape
+        picture = f"{width}x{height} pixels of {spec.out_channels} channels in {list(spec.output_range)}"
         drawn = f"{spec.latent} latents" if spec.latent else "latents"
         classes = [f"  classes: {spec.classes_in_words}"] if spec.classes else []
         return "\n".join([*lines, f"  {drawn} of {spec.in_channels} numbers -> {picture}", *classes])

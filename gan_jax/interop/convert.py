@@ -14,11 +14,11 @@ import numpy as np
 import safetensors.numpy
 
 from gan_jax import files, networks
-from gan_jax.generator import Generator, GeneratorSpec
 from gan_jax.interop import chainer_file, state_dicts, torch_file
 from gan_jax.interop.match import Match, apart, candidates, in_words, is_same, match, shown_by, written
 from gan_jax.interop.naming import LAYOUTS
 from gan_jax.interop.naming.layout import Layout
+from gan_jax.model import Model, ModelSpec
 
 __all__ = ["Converted", "describe", "fields", "from_torch", "generator", "read", "to_torch", "write_torch"]
 __dir__ = __all__.copy
@@ -27,7 +27,7 @@ __dir__ = __all__.copy
 class Converted(NamedTuple):
     """A converted network: `generator` is ready to be saved, `notes` say what the file did not show or lost."""
 
-    generator: Generator
+    generator: Model
     layout: Layout
     notes: tuple[str, ...]
 
@@ -98,15 +98,12 @@ def read(
         raise ValueError(f'{path}: norm cannot be "running": this network has no running statistics.')
     if dropout and not has_dropout:
         raise ValueError(f"{path}: dropout cannot be on: this network has no dropout layers.")
-    spec = GeneratorSpec(
+    spec = ModelSpec(
         architecture=networks.describe(module),
         in_channels=network.in_channels,
-        out_channels=network.out_channels,
         method=use.method,
         norm=norm or (use.norm if has_statistics else "image"),
         dropout=use.norm == "image" and has_dropout if dropout is None else dropout,
-        size_multiple=getattr(module, "size_multiple", 1),
-        scale=getattr(module, "scale", 1),
         input_range=input_range or use.input_range,
         output_range=output_range or use.output_range,
         kind=use.kind,
@@ -124,10 +121,10 @@ def read(
             notes.append(
                 f"dropout {'on' if spec.dropout else 'off'} at test time, as in {use.why or layout.project} (--dropout)"
             )
-    return Converted(Generator(spec, network.variables), layout, tuple(notes))
+    return Converted(Model(spec, network.variables), layout, tuple(notes))
 
 
-def generator(path: str | Path, **options: Any) -> Generator:
+def generator(path: str | Path, **options: Any) -> Model:
     """What is in a file of another program, ready for `infer.translate`; options and errors are those of `read`."""
     return read(path, **options).generator
 
@@ -154,12 +151,12 @@ def describe(path: str | Path) -> str:
     return "\n".join(lines)
 
 
-def write_torch(path: str | Path, generator: Generator, project: str | None = None) -> None:
-    """Writes a generator or critic as .safetensors in a project's names, for `load_state_dict(load_file(path))`.
+def write_torch(path: str | Path, model: Model, project: str | None = None) -> None:
+    """Writes a model as .safetensors in a project's names, for `load_state_dict(load_file(path))`.
 
     Raises ValueError as `to_torch` does.
     """
-    content = safetensors.numpy.save(to_torch(generator.module, generator.variables, project))
+    content = safetensors.numpy.save(to_torch(model.module, model.variables, project))
     files.write(path, content)
 
 

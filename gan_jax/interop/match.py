@@ -1,7 +1,7 @@
 """Which network a state_dict is: all layouts are tried, and names and shapes decide."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -32,7 +32,6 @@ class Match(NamedTuple):
     module: Any
     variables: dict[str, Any]
     in_channels: int
-    out_channels: int
     notes: list[str]  # what the file does not show
     lost: list[str]  # arrays that have no use here
     problems: list[str]  # why it is not this network
@@ -182,6 +181,82 @@ def shown_by(layout: Layout, shapes: Shapes) -> Fields | None:
     return shown
 
 
+class _Leaf(NamedTuple):
+    """One of our arrays, and what the file has of it."""
+
+    array: np.ndarray
+    used: tuple[str, ...]  # names of the arrays in the file that it is made of
+    problem: str | None = None  # why it is not the network's
+    constant: str | None = None  # its own name, where the layout says its value
+    zeros: str | None = None  # the name of a bias that the file lacks
+    divisors: tuple[float, float] | None = None  # of a kernel under spectral norm, theirs and ours
+
+
+class _Named(NamedTuple):
+    """A state_dict in a layout's names, to be read as a module."""
+
+    layout: Layout
+    module: Any
+    state: State
+    names: Mapping[str, str]  # our layer -> theirs
+    folded: Mapping[str, str]  # our norm -> their layer in front of it, whose bias is in the mean
+
+    def leaf(self, place: tuple[str, str, bool], shape: tuple[int, ...]) -> _Leaf:
+        """The array of a place in our tree, which is of this shape."""
+        layer, leaf, _ = place
+        key = f"{self.names[layer]}.{_LEAVES[leaf]}"
+        if key not in self.state:
+            return self._absent(layer, leaf, key, shape)
+        read = _Leaf(transpose.from_theirs(self.module, layer, self.state[key]), (key,))
+        if leaf == "kernel" and f"{key}_u" in self.state:
+            read = read._replace(used=(key, f"{key}_u", f"{key}_v"))
+            if read.array.shape == shape:
+                return self._normed(layer, key, read)
+        if self.state[key].dtype.hasobject:
+            return read._replace(problem=f"{key} is no tensor of plain numbers")
+        if read.array.shape != shape:
+            return read._replace(problem=self._misfit(key))
+        if leaf == "mean" and (bias := f"{self.folded.get(layer)}.bias") in self.state:
+            return self._without_bias(bias, read)
+        if leaf == "var":
+            return read._replace(array=read.array.astype(np.float32) + np.float32(self.layout.eps - NORM_EPS))
+        return read
+
+    def _misfit(self, key: str) -> str:
+        return f"{key} has the shape {self.state[key].shape}, which does not fit"
+
+    def _absent(self, layer: str, leaf: str, key: str, shape: tuple[int, ...]) -> _Leaf:
+        if leaf in self.layout.constants:
+            value = np.float32(self.layout.constants[leaf])
+            return _Leaf(np.broadcast_to(value, shape), (), constant=leaf)
+        zeros = _Leaf(np.broadcast_to(np.float32(0), shape), ())
+        biasless = self.layout.biasless or getattr(self.module, "norm", "") == "none"
+        if leaf == "bias" and biasless and f"{self.names[layer]}.weight" in self.state:
+            return zeros._replace(zeros=key)
+        return zeros._replace(problem=f"{key} is missing")
+
+    def _normed(self, layer: str, key: str, read: _Leaf) -> _Leaf:
+        """A kernel under spectral norm: as it is, or, where ours has none, divided by what the file's divides by."""
+        kernel, u, v = self.state[key], self.state[f"{key}_u"], self.state.get(f"{key}_v")
+        divisors = transpose.singular(self.module, layer, kernel, u, v)
+        if divisors is None or not divisors[0]:
+            return read._replace(problem=f"{key}_u and {key}_v are no vectors of spectral norm")
+        array = read.array if self.is_normed else read.array / np.float32(divisors[0])
+        return read._replace(array=array, divisors=divisors)
+
+    def _without_bias(self, bias: str, read: _Leaf) -> _Leaf:
+        """A running mean, from which the bias in front of its norm is taken."""
+        read = read._replace(used=(*read.used, bias))
+        if self.state[bias].shape != read.array.shape:
+            return read._replace(problem=self._misfit(bias))
+        return read._replace(array=read.array.astype(np.float32) - self.state[bias].astype(np.float32))
+
+    @property
+    def is_normed(self) -> bool:
+        """Whether our module has spectral norm."""
+        return getattr(self.module, "spectral_norm", False)
+
+
 def _fit(layout: Layout, module: Any, state: State, shown: Fields, wanted: Mapping[str, Any]) -> Match:
     """The arrays in our tree; `problems` tells what is missing, left over or of another shape."""
     try:
@@ -189,61 +264,31 @@ def _fit(layout: Layout, module: Any, state: State, shown: Fields, wanted: Mappi
         first = state[f"{next(iter(names.values()))}.weight"]
         shapes = {key: array.shape for key, array in state.items()}
         in_channels = layout.in_channels(shapes) if layout.in_channels else first.shape[1]
-        tree, out_channels = transpose.shapes(module, in_channels)
+        tree, _ = networks.shapes(module, in_channels)
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         reason = f"{error}".split("\n")[0].rstrip(".")
-        return Match(layout, module, {}, 0, 0, [], [], [f"it cannot be built: {reason}"])
+        return Match(layout, module, {}, 0, [], [], [f"it cannot be built: {reason}"])
 
-    used: set[str] = set()
-    problems: list[str] = []
-    zeros: list[str] = []
-    constant: set[str] = set()
-    singular: dict[str, tuple[float, float]] = {}
-    is_normed = getattr(module, "spectral_norm", False)
-    leaves = dict(transpose.leaves(tree))
-    with_bias = {layer for layer, leaf, _ in leaves if leaf == "bias"}
-    folded = _folded(names, with_bias)
+    wanted_leaves = dict(transpose.leaves(tree))
+    folded = _folded(names, {layer for layer, leaf, _ in wanted_leaves if leaf == "bias"})
+    named = _Named(layout, module, state, names, folded)
+    leaves = {place: named.leaf(place, leaf.shape) for place, leaf in wanted_leaves.items()}
+    variables = jax.tree_util.tree_map_with_path(lambda path, leaf: leaves[transpose.place(path)].array, tree)
+    lost, homeless = _left_over(named, {key for leaf in leaves.values() for key in leaf.used})
+    problems = [leaf.problem for leaf in leaves.values() if leaf.problem]
+    return Match(
+        layout,
+        module,
+        variables,
+        in_channels,
+        _assumptions(layout, module, shown, wanted) + _notes(named, list(leaves.values())),
+        lost,
+        [*problems, *(f"{key} has no place" for key in homeless)],
+    )
 
-    def load(place: tuple[str, str, bool], wanted_shape: tuple[int, ...]) -> np.ndarray:
-        layer, leaf, _ = place
-        key = f"{names[layer]}.{_LEAVES[leaf]}"
-        used.add(key)
-        if key not in state:
-            biasless = layout.biasless or getattr(module, "norm", "") == "none"
-            if leaf in layout.constants:
-                constant.add(leaf)
-                return np.broadcast_to(np.float32(layout.constants[leaf]), wanted_shape)
-            if leaf == "bias" and biasless and f"{names[layer]}.weight" in state:
-                zeros.append(key)
-            else:
-                problems.append(f"{key} is missing")
-            return np.broadcast_to(np.float32(0), wanted_shape)
-        array = transpose.from_theirs(module, layer, state[key])
-        if leaf == "kernel" and f"{key}_u" in state:
-            used.update((f"{key}_u", f"{key}_v"))
-            if array.shape == wanted_shape:
-                divisors = transpose.singular(module, layer, state[key], state[f"{key}_u"], state.get(f"{key}_v"))
-                if divisors is None or not divisors[0]:
-                    problems.append(f"{key}_u and {key}_v are no vectors of spectral norm")
-                    return array
-                singular[key] = divisors
-                return array if is_normed else array / np.float32(divisors[0])
-        if state[key].dtype.hasobject:
-            problems.append(f"{key} is no tensor of plain numbers")
-        elif array.shape != wanted_shape:
-            problems.append(f"{key} has the shape {state[key].shape}, which does not fit")
-        elif leaf == "mean" and (bias := f"{folded.get(layer)}.bias") in state:
-            used.add(bias)
-            if state[bias].shape == wanted_shape:
-                return array.astype(np.float32) - state[bias].astype(np.float32)
-            problems.append(f"{bias} has the shape {state[bias].shape}, which does not fit")
-        elif leaf == "var":
-            return array.astype(np.float32) + np.float32(layout.eps - NORM_EPS)
-        return array
 
-    arrays = {place: load(place, leaf.shape) for place, leaf in leaves.items()}
-    variables = jax.tree_util.tree_map_with_path(lambda path, leaf: arrays[transpose.place(path)], tree)
-
+def _assumptions(layout: Layout, module: Any, shown: Fields, wanted: Mapping[str, Any]) -> list[str]:
+    """What is taken from the project, because neither the file shows it nor the user says it."""
     notes = [
         f"{field} {value}, as in {layout.project}: no file shows it (--set {field}=VALUE)"
         for field, value in layout.assumed.items()
@@ -251,24 +296,41 @@ def _fit(layout: Layout, module: Any, state: State, shown: Fields, wanted: Mappi
     ]
     if getattr(module, "norm", "") == "instance" and "norm" not in wanted:
         notes.append("norm instance: biases and no arrays of a norm (--set norm=none if there is none)")
-    notes += [f"no {leaf} in the file, {layout.constants[leaf]} here" for leaf in sorted(constant)]
-    if layout.eps != NORM_EPS and variables["stats"]:
+    return notes
+
+
+def _notes(named: _Named, leaves: Sequence[_Leaf]) -> list[str]:
+    """What is to be told of the arrays."""
+    layout, state = named.layout, named.state
+    used = {key for leaf in leaves for key in leaf.used}
+    constants = sorted({leaf.constant for leaf in leaves if leaf.constant})
+    notes = [f"no {leaf} in the file, {layout.constants[leaf]} here" for leaf in constants]
+    if layout.eps != NORM_EPS and any(key.endswith("running_var") for key in used):
         notes.append(
             f"batch norm adds {layout.eps} to a variance there and {NORM_EPS} here: the difference is in the running "
             "variances, and remains where statistics are an image's or a batch's own"
         )
     if layout.note:
         notes.append(layout.note)
-    if singular and not is_normed:
-        notes.append(f"spectral norm is in the kernels, by its vectors in the file: {listed(singular, 3)}")
-    unsettled = max((1 - theirs / ours for theirs, ours in singular.values()), default=0.0) if is_normed else 0.0
-    if unsettled > _SETTLED:
+    divisors = {leaf.used[0]: leaf.divisors for leaf in leaves if leaf.divisors}
+    if divisors and not named.is_normed:
+        notes.append(f"spectral norm is in the kernels, by its vectors in the file: {listed(divisors, 3)}")
+    unsettled = max((1 - theirs / ours for theirs, ours in divisors.values()), default=0.0)
+    if named.is_normed and unsettled > _SETTLED:
         notes.append(
             f"spectral norm's vectors have not settled: in evaluation kernels are up to {unsettled:.1%} smaller here, "
             "where v is found anew; in training nothing differs"
         )
-    if zeros:
+    if zeros := [leaf.zeros for leaf in leaves if leaf.zeros]:
         notes.append(f"no biases in the file, zeros here: {listed(zeros, 3)}")
+    if lower := {str(array.dtype) for key, array in state.items() if key in used} - {"float32"}:
+        notes.append(f"{', '.join(sorted(lower))} in the file, float32 here")
+    return notes
+
+
+def _left_over(named: _Named, used: Collection[str]) -> tuple[list[str], list[str]]:
+    """What is told of arrays that are left out, and the names of those that have no place at all."""
+    layout, module, state = named.layout, named.module, named.state
     lost = []
     rest = [key for key in state if key not in used and not key.endswith(COUNTS)]
     running = [key for key in rest if re.search(r"\.running_(mean|var)$", key) and _norm_is_bare(key, state)]
@@ -278,14 +340,9 @@ def _fit(layout: Layout, module: Any, state: State, shown: Fields, wanted: Mappi
             + listed(running, 3)
         )
         rest = [key for key in rest if key not in running]
-    unused = [key for key in rest if re.match(layout.unused, key)]
-    if unused:
+    if unused := [key for key in rest if re.match(layout.unused, key)]:
         lost.append(f"not part of {in_words(module)} and left out: {listed(unused, 3)}")
-    lower = sorted({str(array.dtype) for key, array in state.items() if key in used} - {"float32"})
-    if lower:
-        notes.append(f"{', '.join(lower)} in the file, float32 here")
-    problems += [f"{key} has no place" for key in rest if key not in unused]
-    return Match(layout, module, variables, in_channels, out_channels, notes, lost, problems)
+    return lost, [key for key in rest if key not in unused]
 
 
 def _norm_is_bare(key: str, state: State) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gan_jax.interop import chainer_file, torch_file
+from gan_jax.interop import chainer_file, safe_pickle, torch_file
 from gan_jax.interop.naming.layout import State
 
 __all__ = ["COUNTS", "Found", "as_torch_spells", "choose", "find", "listed", "load", "parts", "readings", "weights"]
@@ -95,9 +95,9 @@ def _found(content: Any, entry: str, seen: set[int]) -> dict[str, State]:
         return {}
     seen.add(id(content))  # a file may name one dict many times over
     arrays = {
-        str(key): np.asarray(value, object if isinstance(value, torch_file.Unknown) else None)
+        str(key): np.asarray(value, object if isinstance(value, safe_pickle.Unknown) else None)
         for key, value in content.items()
-        if hasattr(value, "__array__") or isinstance(value, torch_file.Unknown)
+        if hasattr(value, "__array__") or isinstance(value, safe_pickle.Unknown)
     }
     if any(
         "." in name and not array.dtype.hasobject and not _is_no_weight(name, array) for name, array in arrays.items()

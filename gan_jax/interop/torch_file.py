@@ -1,14 +1,10 @@
 """PyTorch's files as numpy arrays: .pth and .pt, zip and legacy format, and .safetensors. No torch, and nothing is run.
 
-A .pth file is a pickle, a program for a small stack machine that may call any Python function. The machine here knows
-the opcodes that build data and a table of names that PyTorch's own files use; it calls nothing else. Any other name,
-and whatever would be made with it, is `Unknown`.
+A .pth file is a pickle, which `safe_pickle` reads with the table of names that PyTorch's own files use.
 """
 
-import dataclasses
 import io
 import math
-import pickletools
 import struct
 import warnings
 import zipfile
@@ -21,7 +17,10 @@ import ml_dtypes
 import numpy as np
 import safetensors
 
-__all__ = ["TorchFileError", "Unknown", "load", "unknown_in_words", "unknown_names"]
+from gan_jax.interop import safe_pickle
+from gan_jax.interop.safe_pickle import Called, Unknown, call, shortened
+
+__all__ = ["TorchFileError", "load", "unknown_in_words", "unknown_names"]
 __dir__ = __all__.copy
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -62,13 +61,6 @@ class TorchFileError(ValueError):
     """A file that cannot be read as PyTorch's, or that is refused; the message is one sentence."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Unknown:
-    """Stands for an object of a class that is not known, and for all that would be made of it: nothing was run."""
-
-    name: str  # of the class or function that the file asks for
-
-
 class _Storage(NamedTuple):
     """A flat run of elements; None before a legacy file's second reading, which knows its bytes."""
 
@@ -87,16 +79,6 @@ class _Word(str):
     """A dtype, layout or device of torch that tells us nothing, kept as its name."""
 
 
-class _Called(NamedTuple):
-    """A name of the table that may be called; `function` is ours, never the one it stands for.
-
-    Called with an unknown first argument it gives that argument, unless it takes anything.
-    """
-
-    function: Callable[..., Any]
-    takes_anything: bool = False
-
-
 def load(path: str | Path) -> Any:
     """The content of a .pth, .pt or .safetensors file: nested dicts and lists with numpy arrays for tensors.
 
@@ -113,7 +95,7 @@ def load(path: str | Path) -> Any:
             unknown: dict[str, None] = {}
             if not _count_arrays(content, set(), 0, set(), unknown):
                 raise TorchFileError(unknown_in_words(unknown) if unknown else "it holds no tensor")
-        except TorchFileError as error:
+        except (TorchFileError, safe_pickle.PickleError) as error:
             raise TorchFileError(f"{path} cannot be read: {error}.") from None
         except _DAMAGE as error:
             what = f"{error}".splitlines()[0].rstrip(".") if f"{error}" else type(error).__name__
@@ -123,7 +105,7 @@ def load(path: str | Path) -> Any:
 
 def unknown_in_words(names: Iterable[str]) -> str:
     """The end of a sentence on a file whose arrays, if any, are inside of unknown objects."""
-    asked = " and ".join(_short(name) for name in list(names)[:3])
+    asked = " and ".join(shortened(name) for name in list(names)[:3])
     return (
         f"it asks for {asked}, which a file of arrays does not need, and nothing of it was run; if it holds a whole "
         "model, save model.state_dict() instead"
@@ -153,7 +135,7 @@ def _read_safetensors(content: bytes) -> dict[str, np.ndarray]:
     arrays = {}
     for name, entry in safetensors.deserialize(content):
         if entry["dtype"] not in _SAFETENSORS_DTYPES:
-            raise TorchFileError(f"{_short(name)} has the dtype {entry['dtype']}, which this program does not read")
+            raise TorchFileError(f"{shortened(name)} has the dtype {entry['dtype']}, which this program does not read")
         array = np.frombuffer(entry["data"], _SAFETENSORS_DTYPES[entry["dtype"]]).reshape(entry["shape"])
         array.flags.writeable = False
         arrays[name] = array
@@ -246,12 +228,12 @@ def _tensor(storage: _Storage, offset: int, size: Any, stride: Any, *_rest: Any)
     size, stride = tuple(size), tuple(stride)
     numbers = (offset, *size, *stride)
     if len(size) != len(stride) or len(size) > _MAX_AXES or not all(type(n) is int and n >= 0 for n in numbers):
-        raise TorchFileError(f"a tensor has the impossible shape {_short(size)} and strides {_short(stride)}")
+        raise TorchFileError(f"a tensor has the impossible shape {shortened(size)} and strides {shortened(stride)}")
     count = math.prod(size)
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     # A stride of 0 repeats elements: a few bytes could ask for all memory there is.
     if count > elements or (count and last >= elements):
-        raise TorchFileError(f"a tensor of shape {_short(size)} reaches outside its storage of {elements} elements")
+        raise TorchFileError(f"a tensor of shape {shortened(size)} reaches outside its storage of {elements} elements")
     if data is None or not count:
         # A legacy file's first reading: nothing but the shape is known, and nothing is taken.
         return np.broadcast_to(np.zeros((), dtype), size if count else (0,) if data is None else size)
@@ -273,7 +255,7 @@ def _numpy_dtype(name: Any, *_rest: Any) -> np.dtype | Unknown:
 
 def _of_type(function: Any, _type: Any, arguments: Any, *_state: Any) -> Any:
     """torch._tensor._rebuild_from_type_v2: a tensor of a subclass, or with attributes, which are left out."""
-    return _made(function, arguments)
+    return call(function, arguments)
 
 
 def _as_dict(items: Any = ()) -> dict[Any, Any]:
@@ -281,23 +263,23 @@ def _as_dict(items: Any = ()) -> dict[Any, Any]:
 
 
 # The names that PyTorch's files of arrays use, and what stands for them here.
-_KNOWN: dict[tuple[str, str], Any] = {
-    ("collections", "OrderedDict"): _Called(_as_dict),
-    ("collections", "defaultdict"): _Called(lambda factory=None: {}, takes_anything=True),
-    ("builtins", "dict"): _Called(_as_dict),
-    ("builtins", "set"): _Called(lambda items=(): list(items)),
-    ("builtins", "frozenset"): _Called(lambda items=(): tuple(items)),
-    ("torch", "Size"): _Called(lambda size=(): tuple(size)),
-    ("torch", "device"): _Called(lambda *name: _Word(":".join(map(str, name)))),
-    ("torch._utils", "_rebuild_tensor"): _Called(_tensor),
-    ("torch._utils", "_rebuild_tensor_v2"): _Called(_tensor),
-    ("torch._utils", "_rebuild_parameter"): _Called(lambda data, *_rest: data),
-    ("torch._utils", "_rebuild_parameter_with_state"): _Called(lambda data, *_rest: data),
-    ("torch._tensor", "_rebuild_from_type_v2"): _Called(_of_type),
-    ("torch.serialization", "_get_layout"): _Called(lambda name: _Word(name)),
-    ("_codecs", "encode"): _Called(lambda text, encoding: text.encode("latin-1")),
-    ("numpy", "dtype"): _Called(_numpy_dtype),
-    **{(f"numpy.{core}.multiarray", "scalar"): _Called(_numpy_scalar) for core in ("core", "_core")},
+_NAMES: dict[tuple[str, str], Any] = {
+    ("collections", "OrderedDict"): Called(_as_dict),
+    ("collections", "defaultdict"): Called(lambda factory=None: {}, takes_anything=True),
+    ("builtins", "dict"): Called(_as_dict),
+    ("builtins", "set"): Called(lambda items=(): list(items)),
+    ("builtins", "frozenset"): Called(lambda items=(): tuple(items)),
+    ("torch", "Size"): Called(lambda size=(): tuple(size)),
+    ("torch", "device"): Called(lambda *name: _Word(":".join(map(str, name)))),
+    ("torch._utils", "_rebuild_tensor"): Called(_tensor),
+    ("torch._utils", "_rebuild_tensor_v2"): Called(_tensor),
+    ("torch._utils", "_rebuild_parameter"): Called(lambda data, *_rest: data),
+    ("torch._utils", "_rebuild_parameter_with_state"): Called(lambda data, *_rest: data),
+    ("torch._tensor", "_rebuild_from_type_v2"): Called(_of_type),
+    ("torch.serialization", "_get_layout"): Called(lambda name: _Word(name)),
+    ("_codecs", "encode"): Called(lambda text, encoding: text.encode("latin-1")),
+    ("numpy", "dtype"): Called(_numpy_dtype),
+    **{(f"numpy.{core}.multiarray", "scalar"): Called(_numpy_scalar) for core in ("core", "_core")},
     **{
         (module, f"{name}Storage"): _StorageType(dtype)
         for name, dtype in _DTYPES.items()
@@ -306,157 +288,18 @@ _KNOWN: dict[tuple[str, str], Any] = {
     **{("torch", f"{name}Storage"): _StorageType(np.dtype(f"V{size}")) for name, size in _OTHER_SIZES.items()},
     **{("torch", name): _Word(f"torch.{name}") for name in _TORCH_DTYPES},
 }
-_KNOWN |= {("__builtin__", name): _KNOWN["builtins", name] for name in ("dict", "set", "frozenset")}
-
-
-def _global(module: Any, name: Any) -> Any:
-    return _KNOWN[module, name] if (module, name) in _KNOWN else Unknown(f"{_short(module)}.{_short(name)}")
-
-
-def _made(called: Any, arguments: Any) -> Any:
-    """What a name of the table makes of arguments; anything else is not called."""
-    if isinstance(called, Unknown):
-        # copyreg's functions make an object of the class that they are given first.
-        of_class = called.name.startswith("copy") and isinstance(arguments, tuple) and arguments
-        return arguments[0] if of_class and isinstance(arguments[0], Unknown) else called
-    if not isinstance(called, _Called) or not isinstance(arguments, tuple):
-        raise TorchFileError(f"it calls {_short(called)}, which is no function of a file of arrays")
-    if arguments and isinstance(arguments[0], Unknown) and not called.takes_anything:
-        return arguments[0]
-    return called.function(*arguments)
-
-
-class _Mark:
-    """Where a tuple, list or dict on the stack begins."""
-
-
-# Opcodes whose argument is the value itself.
-_CONSTANTS = frozenset(
-    [
-        "INT",
-        "BININT",
-        "BININT1",
-        "BININT2",
-        "LONG",
-        "LONG1",
-        "LONG4",
-        "FLOAT",
-        "BINFLOAT",
-        "STRING",
-        "BINSTRING",
-        "SHORT_BINSTRING",
-        "UNICODE",
-        "SHORT_BINUNICODE",
-        "BINUNICODE",
-        "BINUNICODE8",
-        "BINBYTES",
-        "SHORT_BINBYTES",
-        "BINBYTES8",
-        "BYTEARRAY8",
-    ]
-)
-_VALUES: dict[str, Callable[[], Any]] = {
-    "NONE": lambda: None,
-    "NEWTRUE": lambda: True,
-    "NEWFALSE": lambda: False,
-    "EMPTY_LIST": list,
-    "EMPTY_TUPLE": tuple,
-    "EMPTY_DICT": dict,
-    "EMPTY_SET": list,
-    "MARK": _Mark,
-}
-_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+_NAMES |= {("__builtin__", name): _NAMES["builtins", name] for name in ("dict", "set", "frozenset")}
 
 
 def _run(file: IO[bytes], storage: Callable[[np.dtype, str, int], _Storage]) -> Any:
     """The value that the pickle at the file's place builds; the place is then behind it."""
-    stack: list[Any] = []
-    memo: dict[int, Any] = {}
 
-    def top(*kinds: type) -> Any:
-        if not isinstance(stack[-1], kinds):
+    def build(value: Any, state: Any) -> None:
+        del state  # a state_dict's _metadata: versions of modules
+        if not isinstance(value, dict | np.dtype):
             raise TorchFileError("its pickle makes no sense; copy or download it again")
-        return stack[-1]
 
-    def above_mark() -> list[Any]:
-        place = next(index for index in range(len(stack) - 1, -1, -1) if isinstance(stack[index], _Mark))
-        values = stack[place + 1 :]
-        del stack[place:]
-        return values
-
-    def pop(count: int) -> list[Any]:
-        values = stack[len(stack) - count :]
-        if len(values) != count or any(isinstance(value, _Mark) for value in values):
-            raise TorchFileError("its pickle makes no sense; copy or download it again")
-        del stack[len(stack) - count :]
-        return values
-
-    argument: Any
-    for opcode, argument, _ in pickletools.genops(file):
-        name = opcode.name
-        if name in ("PROTO", "FRAME"):
-            continue
-        if name == "STOP":
-            (value,) = pop(1)
-            return value
-        if name in _CONSTANTS:
-            stack.append(argument)
-        elif name in _VALUES:
-            stack.append(_VALUES[name]())
-        elif name in _TUPLES:
-            stack.append(tuple(pop(_TUPLES[name])))
-        elif name == "TUPLE":
-            stack.append(tuple(above_mark()))
-        elif name == "LIST":
-            stack.append(above_mark())
-        elif name == "FROZENSET":
-            stack.append(tuple(above_mark()))
-        elif name in ("APPEND", "APPENDS", "ADDITEMS"):
-            values = pop(1) if name == "APPEND" else above_mark()
-            if isinstance(filled := top(list, Unknown), list):
-                filled.extend(values)
-        elif name == "DICT":
-            stack.append(_pairs(above_mark()))
-        elif name in ("SETITEM", "SETITEMS"):
-            values = pop(2) if name == "SETITEM" else above_mark()
-            if isinstance(filled := top(dict, Unknown), dict):
-                filled.update(_pairs(values))
-        elif name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
-            memo[len(memo) if name == "MEMOIZE" else argument] = top(object)
-        elif name in ("GET", "BINGET", "LONG_BINGET"):
-            stack.append(memo[argument])
-        elif name == "GLOBAL":
-            stack.append(_global(*argument.split(" ", 1)))
-        elif name == "STACK_GLOBAL":
-            stack.append(_global(*pop(2)))
-        elif name in ("REDUCE", "NEWOBJ"):
-            stack.append(_made(*pop(2)))
-        elif name == "NEWOBJ_EX":
-            called, arguments, _ = pop(3)
-            stack.append(_made(called, arguments))
-        elif name == "INST":
-            stack.append(_made(_global(*argument.split(" ", 1)), tuple(above_mark())))
-        elif name == "OBJ":
-            called, *arguments = above_mark()
-            stack.append(_made(called, tuple(arguments)))
-        elif name in ("EXT1", "EXT2", "EXT4"):
-            stack.append(Unknown(f"extension {argument} of copyreg"))
-        elif name == "BUILD":
-            pop(1)  # a state_dict's _metadata: versions of modules
-            top(dict, np.dtype, Unknown)
-        elif name == "BINPERSID":
-            stack.append(_storage_of(pop(1)[0], storage))
-        elif name == "PERSID":
-            stack.append(Unknown(f"object {_short(argument)} of another file"))
-        elif name == "POP":
-            stack.pop()
-        elif name == "POP_MARK":
-            above_mark()
-        elif name == "DUP":
-            stack.append(stack[-1])
-        else:
-            raise TorchFileError(f"its pickle uses {name}, which a file of arrays does not need; nothing of it was run")
-    raise EOFError("the pickle has no end")
+    return safe_pickle.load(file, _NAMES, persistent=lambda identity: _storage_of(identity, storage), build=build)
 
 
 def _storage_of(identity: Any, storage: Callable[[np.dtype, str, int], _Storage]) -> _Storage | Unknown:
@@ -467,25 +310,15 @@ def _storage_of(identity: Any, storage: Callable[[np.dtype, str, int], _Storage]
     if isinstance(identity, tuple) and identity[:1] == ("module",) and isinstance(identity[1], Unknown):
         return identity[1]
     if not isinstance(identity, tuple) or len(identity) not in (5, 6) or identity[0] != "storage":
-        raise TorchFileError(f"it refers to {_short(identity)}, which is no tensor's storage")
+        raise TorchFileError(f"it refers to {shortened(identity)}, which is no tensor's storage")
     _, kind, key, _, elements, *view = identity
     if isinstance(kind, Unknown):
         return kind
     if not isinstance(kind, _StorageType) or type(elements) is not int or elements < 0 or view not in ([], [None]):
-        raise TorchFileError(f"storage {_short(key)} is of a kind that this program does not read")
+        raise TorchFileError(f"storage {shortened(key)} is of a kind that this program does not read")
     if not isinstance(key, str) or not key.isalnum():
-        raise TorchFileError(f"a storage has the impossible name {_short(key)}")
+        raise TorchFileError(f"a storage has the impossible name {shortened(key)}")
     return storage(kind.dtype, key, elements)
-
-
-def _pairs(values: list[Any]) -> dict[Any, Any]:
-    return dict(zip(values[::2], values[1::2], strict=True))
-
-
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else type(value).__name__ if isinstance(value, list | dict) else repr(value)
-    text = " ".join(text.split())
-    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 def _count_arrays(value: Any, around: set[int], depth: int, seen: set[int], unknown: dict[str, None]) -> int:
@@ -497,7 +330,7 @@ def _count_arrays(value: Any, around: set[int], depth: int, seen: set[int], unkn
         return 1
     if isinstance(value, Unknown):
         unknown[value.name] = None
-    if not isinstance(value, dict | list | tuple) or isinstance(value, _Storage | _StorageType | _Called):
+    if not isinstance(value, dict | list | tuple) or isinstance(value, _Storage | _StorageType | Called):
         return 0
     if id(value) in around:
         raise TorchFileError("it contains itself")

@@ -1,30 +1,14 @@
 """Single arrays: PyTorch's kernels as ours and ours as PyTorch's, and the places of ours in their tree."""
 
-import functools
-import math
 from typing import Any
 
 import jax
 import numpy as np
 
 from gan_jax.interop.naming.layout import Layout
-from gan_jax.networks import (
-    ChainerDCGANCritic,
-    ChainerDCGANGenerator,
-    ChainerPatchGAN,
-    ChainerUNet,
-    DCGANGenerator,
-    PatchGAN,
-    ResNet,
-    SRGANCritic,
-    UNet,
-    VGGStyleCritic,
-)
 
-__all__ = ["from_theirs", "leaves", "place", "right_vector", "shapes", "singular", "to_theirs"]
+__all__ = ["from_theirs", "leaves", "place", "right_vector", "singular", "to_theirs"]
 __dir__ = __all__.copy
-
-_TRANSPOSED = (UNet, ResNet, DCGANGenerator, ChainerUNet, ChainerDCGANGenerator)  # whose upsampling layers are
 
 
 def from_theirs(module: Any, layer: str, array: np.ndarray) -> np.ndarray:
@@ -80,37 +64,13 @@ def _matrix(module: Any, layer: str, kernel: np.ndarray) -> np.ndarray:
 
 
 def _is_transposed(module: Any, layer: str) -> bool:
-    upsample = getattr(module, "upsample", "transposed")
-    return layer.startswith("up") and isinstance(module, _TRANSPOSED) and upsample == "transposed"
+    return layer.startswith("up") and getattr(module, "upsample", "transposed") == "transposed"
 
 
 def _flattened(module: Any, layer: str, inputs: int) -> tuple[int, int]:
     """Channels and side of the map that a dense layer reads: torch flattens (C, H, W), we (H, W, C)."""
-    if layer == "dense0" and isinstance(module, VGGStyleCritic):
-        return inputs // 16, 4
-    if layer == "dense0" and isinstance(module, ChainerDCGANCritic):
-        return inputs * 64 // module.size**2, module.size // 8
-    if layer == "dense0" and isinstance(module, SRGANCritic):
-        return 8 * module.width, math.isqrt(inputs // (8 * module.width))
-    return inputs, 1
-
-
-@functools.lru_cache(maxsize=64)
-def shapes(module: Any, in_channels: int) -> tuple[dict[str, Any], int]:
-    """The tree of the module's variables, arrays without values, and its output channels."""
-    if isinstance(module, DCGANGenerator | ChainerDCGANGenerator):
-        shape: tuple[int, ...] = (1, in_channels)
-    else:
-        patch = 3 * 2**module.layers if isinstance(module, PatchGAN | ChainerPatchGAN) else 64
-        side = getattr(module, "size", None) or max(patch, getattr(module, "size_multiple", 1))
-        shape = (1, side, side, in_channels)
-
-    def both(x: jax.Array) -> Any:
-        output, stats = module.init_with_output(jax.random.key(0), x, train=False)
-        return {"params": stats.pop("params"), "stats": stats}, output
-
-    tree, output = jax.eval_shape(both, jax.ShapeDtypeStruct(shape, np.float32))
-    return tree, jax.tree.leaves(output)[-1].shape[-1]
+    side = module.flattened_side if layer == "dense0" else 1
+    return inputs // side**2, side
 
 
 def place(path: tuple[Any, ...]) -> tuple[str, str, bool]:

@@ -5,13 +5,12 @@ docs/adding_a_network.md says how to add one.
 """
 
 import dataclasses
-import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
-import jax
-import jax.numpy as jnp
 
+from gan_jax.networks.architecture import Architecture, shapes
 from gan_jax.networks.chainer_dcgan import ChainerDCGANCritic, ChainerDCGANGenerator
 from gan_jax.networks.chainer_patchgan import ChainerPatchGAN
 from gan_jax.networks.chainer_unet import ChainerUNet
@@ -33,6 +32,7 @@ __all__ = [
     "MLP",
     "VGG",
     "AlexNet",
+    "Architecture",
     "ChainerDCGANCritic",
     "ChainerDCGANGenerator",
     "ChainerPatchGAN",
@@ -54,23 +54,20 @@ __all__ = [
     "catalogue",
     "describe",
     "difference",
-    "example",
     "from_linen",
     "initialised",
     "receptive_field",
     "require_known_values",
+    "shapes",
     "starting_from",
 ]
 __dir__ = __all__.copy
 
 
-def catalogue() -> dict[str, type[nn.Module]]:
-    """Every architecture by the name that generator files use."""
-    generators = (DCGANGenerator, MSRResNet, ResNet, SRResNet, UNet)
-    critics = (DCGANCritic, PatchGAN, PixelGAN, SRGANCritic, VGGStyleCritic)
-    chainers = (ChainerDCGANCritic, ChainerDCGANGenerator, ChainerPatchGAN, ChainerUNet)
-    features = (AlexNet, Classifier, VGG)
-    return {cls.__name__: cls for cls in (*generators, *critics, *chainers, *features, MLP)}
+def catalogue() -> dict[str, type[Architecture]]:
+    """Every architecture that is imported above, by its name, which is the one that generator files use."""
+    imported = {name: value for name, value in globals().items() if isinstance(value, type)}
+    return {name: cls for name, cls in imported.items() if issubclass(cls, Architecture) and cls is not Architecture}
 
 
 def describe(module: nn.Module) -> dict[str, Any]:
@@ -83,33 +80,20 @@ def describe(module: nn.Module) -> dict[str, Any]:
     return {"name": type(module).__name__, **fields}
 
 
-def build(description: dict[str, Any]) -> nn.Module:
+def build(description: Mapping[str, Any]) -> Architecture:
     """The module that `describe` wrote down. Raises ValueError for a name, a field or a value that is not known."""
     # JSON knows lists only; a module with one would not be hashable.
     fields = {key: tuple(value) if isinstance(value, list) else value for key, value in description.items()}
     name = fields.pop("name", None)
     if name not in catalogue():
         raise ValueError(f"no architecture is called {name!r}; there are {', '.join(sorted(catalogue()))}.")
-    cls = catalogue()[name]
+    cls: type[Any] = catalogue()[name]
     known = describe(cls()).keys() - {"name"}
     if unknown := fields.keys() - known:
         raise ValueError(f"{name} has no field {min(unknown)!r}; it has {', '.join(sorted(known))}.")
-    module = cls(**fields)
+    module: Architecture = cls(**fields)
     require_known_values(module)
     return module
-
-
-def example(module: nn.Module, in_channels: int) -> tuple[jax.ShapeDtypeStruct, ...]:
-    """Shapes of small inputs that fit a module of the catalogue: one image or latent, and a label if it takes one."""
-    if isinstance(module, MLP | DCGANGenerator | ChainerDCGANGenerator):
-        shape: tuple[int, ...] = (1, in_channels)
-    else:
-        multiple = getattr(module, "size_multiple", 1)
-        side = getattr(module, "size", None) or max(getattr(module, "smallest", 64), -(-64 // multiple) * multiple)
-        shape = (1, side, side, in_channels)
-    conditional = getattr(module, "classes", 0) and "labels" in inspect.signature(module).parameters
-    labels = [jax.ShapeDtypeStruct((1,), jnp.int32)] if conditional else []
-    return jax.ShapeDtypeStruct(shape, jnp.float32), *labels
 
 
 def receptive_field(critic: nn.Module) -> int:

@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 from jax.nn.initializers import normal, ones
 
+from gan_jax.networks.architecture import Architecture, image_spec, vector_spec
 from gan_jax.networks.layers import (
     BatchNorm,
     Conv,
@@ -25,7 +26,7 @@ __dir__ = __all__.copy
 _kernel_init = normal(0.02)
 
 
-class ChainerDCGANGenerator(nn.Module):
+class ChainerDCGANGenerator(Architecture):
     """A dense layer to a map of an eighth of `size`, three 4x4 transposed convolutions of stride 2, a 3x3 one; sigmoid.
 
     Widths halve from 8 `width` to `width`; batch norm and ReLU in all layers but the last. That of the dense layer
@@ -37,6 +38,11 @@ class ChainerDCGANGenerator(nn.Module):
     width: int = 64
     statistics_batch: int | None = None
     dtype: DTypeName = "float32"
+
+    @nn.nowrap
+    def input_spec(self, in_channels: int) -> tuple[jax.ShapeDtypeStruct, ...]:
+        """One latent."""
+        return (vector_spec(in_channels),)
 
     @nn.compact
     def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
@@ -52,7 +58,7 @@ class ChainerDCGANGenerator(nn.Module):
         return nn.sigmoid(as_float32(ConvTranspose(self.out_channels, 3, 1, 1, True, name="up4")(x)))
 
 
-class ChainerDCGANCritic(nn.Module):
+class ChainerDCGANCritic(Architecture):
     """3x3 convolutions and 4x4 ones of stride 2 in turns, three of them, and a dense layer; leaky ReLU 0.2.
 
     Widths double from `width` to 8 `width`. Batch norm in all convolutions but the first, there without a scale; here
@@ -63,6 +69,16 @@ class ChainerDCGANCritic(nn.Module):
     width: int = 64
     statistics_batch: int | None = None
     dtype: DTypeName = "float32"
+
+    @property
+    def flattened_side(self) -> int:
+        """The side of the map whose pixels the layer "dense0" reads."""
+        return self.size // 8
+
+    @nn.nowrap
+    def input_spec(self, in_channels: int) -> tuple[jax.ShapeDtypeStruct, ...]:
+        """One image of the size that it wants."""
+        return (image_spec(self.size, in_channels),)
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:

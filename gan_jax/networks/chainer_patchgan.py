@@ -5,13 +5,14 @@ import jax
 import jax.numpy as jnp
 from jax.nn.initializers import ones
 
+from gan_jax.networks.architecture import Architecture, image_spec
 from gan_jax.networks.layers import BatchNorm, Conv, DTypeName, as_float32, computed_in, leaky_relu
 
 __all__ = ["ChainerPatchGAN"]
 __dir__ = __all__.copy
 
 
-class ChainerPatchGAN(nn.Module):
+class ChainerPatchGAN(Architecture):
     """Two 4x4 convolutions of stride 2 side by side, `layers` more on both maps, and a 3x3 one; leaky ReLU 0.2.
 
     The first `condition_channels` of an image go through the one, the others through the other, of width / 2 maps
@@ -23,6 +24,11 @@ class ChainerPatchGAN(nn.Module):
     width: int = 64
     statistics_batch: int | None = None
     dtype: DTypeName = "float32"
+
+    @nn.nowrap
+    def input_spec(self, in_channels: int) -> tuple[jax.ShapeDtypeStruct, ...]:
+        """One image that leaves a logit."""
+        return (image_spec(max(64, 2 ** (self.layers + 1)), in_channels),)
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:

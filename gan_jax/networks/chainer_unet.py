@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jax.nn.initializers import ones
 
+from gan_jax.networks.architecture import Architecture
 from gan_jax.networks.layers import (
     BatchNorm,
     Conv,
@@ -22,7 +23,7 @@ __dir__ = __all__.copy
 _DROPPED = 3  # the first layers of the decoder
 
 
-class ChainerUNet(nn.Module):
+class ChainerUNet(Architecture):
     """A 3x3 convolution, `depth` 4x4 ones of stride 2, as many transposed ones joined by skips, a linear 3x3 one.
 
     Sides must be multiples of 2**depth; widths double from `width` to 8 `width`. All layers but the first and the

@@ -3,13 +3,14 @@
 import flax.linen as nn
 import jax
 
+from gan_jax.networks.architecture import Architecture
 from gan_jax.networks.layers import Conv, Dense, DTypeName, Norm, as_float32, computed_in, torch_default
 
 __all__ = ["Classifier"]
 __dir__ = __all__.copy
 
 
-class Classifier(nn.Module):
+class Classifier(Architecture):
     """4x4 convolutions of stride 2 with batch norm and ReLU, the mean over the map, and two fully connected layers."""
 
     classes: int = 10

@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax.networks.architecture import Architecture, image_spec, label_specs, vector_spec
 from gan_jax.networks.layers import (
     Conv,
     ConvTranspose,
@@ -47,7 +48,7 @@ def _beside_labels(x: jax.Array, labels: jax.Array | None, classes: int) -> jax.
     return jnp.concatenate([x, jnp.broadcast_to(planes, (*x.shape[:3], classes))], axis=-1)
 
 
-class DCGANGenerator(nn.Module):
+class DCGANGenerator(Architecture):
     """A latent to a 4x4 map, then 4x4 transposed convolutions of stride 2 up to `size`; ReLU, tanh output.
 
     `upsample` names other layers than those behind the 4x4 map. `size` is a power of two; widths halve with every
@@ -62,6 +63,11 @@ class DCGANGenerator(nn.Module):
     statistics_batch: int | None = None
     upsample: UpsampleName = "transposed"
     dtype: DTypeName = "float32"
+
+    @nn.nowrap
+    def input_spec(self, in_channels: int) -> tuple[jax.ShapeDtypeStruct, ...]:
+        """One latent, and its label where there are classes."""
+        return vector_spec(in_channels), *label_specs(self.classes)
 
     @nn.compact
     def __call__(self, z: jax.Array, labels: jax.Array | None = None, *, train: bool) -> jax.Array:
@@ -82,7 +88,7 @@ class DCGANGenerator(nn.Module):
         return jnp.tanh(as_float32(x))
 
 
-class DCGANCritic(nn.Module):
+class DCGANCritic(Architecture):
     """4x4 convolutions of stride 2 down to a 4x4 map, and one over all of it; leaky ReLU 0.2.
 
     `size` is a power of two; widths double from `width` with every layer. Norm in all layers but the first and the
@@ -96,6 +102,11 @@ class DCGANCritic(nn.Module):
     statistics_batch: int | None = None
     spectral_norm: bool = False
     dtype: DTypeName = "float32"
+
+    @nn.nowrap
+    def input_spec(self, in_channels: int) -> tuple[jax.ShapeDtypeStruct, ...]:
+        """One image of the size that it wants, and its label where there are classes."""
+        return image_spec(self.size, in_channels), *label_specs(self.classes)
 
     @nn.compact
     def __call__(self, x: jax.Array, labels: jax.Array | None = None, *, train: bool) -> jax.Array:

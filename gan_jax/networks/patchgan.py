@@ -3,13 +3,14 @@
 import flax.linen as nn
 import jax
 
+from gan_jax.networks.architecture import Architecture, image_spec
 from gan_jax.networks.layers import Conv, DTypeName, Norm, NormName, as_float32, computed_in, leaky_relu
 
 __all__ = ["PatchGAN"]
 __dir__ = __all__.copy
 
 
-class PatchGAN(nn.Module):
+class PatchGAN(Architecture):
     """4x4 convolutions, `layers` of them of stride 2 and two of stride 1, to one logit a patch (70x70 for 3 layers).
 
     No norm in the first and the last layer; leaky ReLU 0.2; widths double from `width` to 8 `width`.
@@ -31,6 +32,11 @@ class PatchGAN(nn.Module):
     def smallest(self) -> int:
         """The smallest side of an input."""
         return 3 * 2**self.layers
+
+    @nn.nowrap
+    def input_spec(self, in_channels: int) -> tuple[jax.ShapeDtypeStruct, ...]:
+        """One image of the smallest side or more."""
+        return (image_spec(max(64, self.smallest), in_channels),)
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:

@@ -5,13 +5,14 @@ import functools
 import flax.linen as nn
 import jax
 
+from gan_jax.networks.architecture import Architecture
 from gan_jax.networks.layers import Conv, DTypeName, Norm, NormName, as_float32, computed_in, leaky_relu
 
 __all__ = ["PixelGAN"]
 __dir__ = __all__.copy
 
 
-class PixelGAN(nn.Module):
+class PixelGAN(Architecture):
     """Three 1x1 convolutions: every pixel is judged alone. Leaky ReLU 0.2; norm in the second layer."""
 
     width: int = 64

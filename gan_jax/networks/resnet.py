@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax.networks.architecture import Architecture
 from gan_jax.networks.layers import (
     Conv,
     Dropout,
@@ -42,7 +43,7 @@ class _Block(nn.Module):
         return x + Norm(self.norm, self.statistics_batch, name="norm2")(y, train=train)
 
 
-class ResNet(nn.Module):
+class ResNet(Architecture):
     """A 7x7 convolution, two of stride 2, `blocks` residual blocks, two `upsample` layers and a 7x7; tanh output.
 
     The paper takes 6 blocks for 128x128 images and 9 for 256x256 and larger. Sides must be multiples of 4. The 7x7

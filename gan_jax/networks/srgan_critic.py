@@ -9,6 +9,7 @@ import flax.linen as nn
 import jax
 from jax.nn.initializers import ones
 
+from gan_jax.networks.architecture import Architecture, image_spec
 from gan_jax.networks.layers import (
     BatchNorm,
     Conv,
@@ -26,7 +27,7 @@ __all__ = ["SRGANCritic"]
 __dir__ = __all__.copy
 
 
-class SRGANCritic(nn.Module):
+class SRGANCritic(Architecture):
     """Eight 3x3 convolutions, every second of stride 2, widths from `width` to 8 `width`, and two dense layers.
 
     Norm in all convolutions but the first; leaky ReLU 0.2. The paper's "dense" head reads the whole map and with it
@@ -42,6 +43,16 @@ class SRGANCritic(nn.Module):
     norm: NormName = "batch"
     spectral_norm: bool = False
     dtype: DTypeName = "float32"
+
+    @property
+    def flattened_side(self) -> int:
+        """The side of the map whose pixels the layer "dense0" reads."""
+        return 1 if self.head == "pool" else -(-self.size // 16)
+
+    @nn.nowrap
+    def input_spec(self, in_channels: int) -> tuple[jax.ShapeDtypeStruct, ...]:
+        """One image of the size that it wants."""
+        return (image_spec(self.size, in_channels),)
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.nn.initializers import ones, variance_scaling
 
+from gan_jax.networks.architecture import Architecture
 from gan_jax.networks.layers import (
     BatchNorm,
     Conv,
@@ -22,14 +23,14 @@ from gan_jax.networks.layers import (
     torch_default,
 )
 
-__all__ = ["MSRResNet", "SRResNet"]
+__all__ = ["MSRResNet", "SRResNet", "factors"]
 __dir__ = __all__.copy
 
 _FACTORS = {2: (2,), 3: (3,), 4: (2, 2), 8: (2, 2, 2)}
 
 
-def _factors(scale: int) -> tuple[int, ...]:
-    """The factors of the upsampling layers, one after the other."""
+def factors(scale: int) -> tuple[int, ...]:
+    """The factors of the upsampling layers, one after the other. Raises ValueError for a scale that has none."""
     if scale not in _FACTORS:
         raise ValueError(f"the scale is {scale}; wanted one of {', '.join(map(str, _FACTORS))}.")
     return _FACTORS[scale]
@@ -50,7 +51,7 @@ class _BatchNormBlock(nn.Module):
         return x + BatchNorm(self.statistics_batch, ones, name="norm2")(y, train=train)
 
 
-class SRResNet(nn.Module):
+class SRResNet(Architecture):
     """A 9x9 convolution, `blocks` residual blocks under a long skip, sub-pixel upsampling, a linear 9x9 convolution.
 
     The slopes of PReLU are one number a layer ("shared") or one a channel. `upsample` replaces the pixel shuffle,
@@ -69,11 +70,6 @@ class SRResNet(nn.Module):
     output: Literal["linear", "tanh", "unit_tanh"] = "linear"
     dtype: DTypeName = "float32"
 
-    @property
-    def size_multiple(self) -> int:
-        """What the sides of an input must be a multiple of."""
-        return 1
-
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """[N, H, W, C] in [0, 1] -> [N, scale H, scale W, out_channels], trained towards [-1, 1] and, "linear", not
@@ -89,7 +85,7 @@ class SRResNet(nn.Module):
         # No bias in front of batch norm, which has its own: it would have no gradient.
         x = Conv(self.width, 3, 1, 1, False, kernel_init=torch_default, name="merge")(x)
         x = skip + BatchNorm(self.statistics_batch, ones, name="merge_norm")(x, train=train)
-        for step, factor in enumerate(_factors(self.scale), 1):
+        for step, factor in enumerate(factors(self.scale), 1):
             up = Upsample(
                 self.width, self.upsample, True, factor, icnr=self.icnr, kernel_init=torch_default, name=f"up{step}"
             )
@@ -113,7 +109,7 @@ class _PlainBlock(nn.Module):
         return x + Conv(x.shape[-1], 3, 1, 1, True, kernel_init=_small, name="conv2")(y)
 
 
-class MSRResNet(nn.Module):
+class MSRResNet(Architecture):
     """A 3x3 convolution, `blocks` residual blocks without norm, sub-pixel upsampling, two 3x3 convolutions, and the
     bilinearly enlarged input added to the result. Leaky ReLU 0.1 outside the blocks. `upsample` and `icnr` as in
     `SRResNet`.
@@ -125,11 +121,6 @@ class MSRResNet(nn.Module):
     upsample: EnlargementName = "pixel_shuffle"
     icnr: bool = False
     dtype: DTypeName = "float32"
-
-    @property
-    def size_multiple(self) -> int:
-        """What the sides of an input must be a multiple of."""
-        return 1
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -143,7 +134,7 @@ class MSRResNet(nn.Module):
         x = leaky_relu(Conv(self.width, 3, 1, 1, True, kernel_init=_small, name="head")(x), 0.1)
         for index in range(self.blocks):
             x = _PlainBlock(name=f"block{index + 1}")(x)
-        for step, factor in enumerate(_factors(self.scale), 1):
+        for step, factor in enumerate(factors(self.scale), 1):
             up = Upsample(self.width, self.upsample, True, factor, icnr=self.icnr, kernel_init=_small, name=f"up{step}")
             x = leaky_relu(up(x), 0.1)
         x = leaky_relu(Conv(self.width, 3, 1, 1, True, kernel_init=_small, name="full")(x), 0.1)

@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax.networks.architecture import Architecture
 from gan_jax.networks.layers import (
     Conv,
     Dropout,
@@ -23,7 +24,7 @@ __all__ = ["UNet"]
 __dir__ = __all__.copy
 
 
-class UNet(nn.Module):
+class UNet(Architecture):
     """Encoder and decoder of `depth` 4x4 stride-2 convolutions each, mirrored layers joined by skips; tanh output.
 
     Sides must be multiples of 2**depth; widths double from `width` to 8 `width`. Without `skips` it is the paper's

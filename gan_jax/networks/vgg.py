@@ -9,9 +9,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gan_jax.networks.architecture import Architecture
 from gan_jax.networks.layers import Conv, DTypeName, as_float32, computed_in, torch_default
 
-__all__ = ["VGG", "AlexNet"]
+__all__ = ["VGG", "VGG_BLOCKS", "AlexNet"]
 __dir__ = __all__.copy
 
 # Of ImageNet's training images in [0, 1], red, green, blue, as torchvision's weights expect them.
@@ -19,7 +20,7 @@ _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
 
 # Convolutions in each block, by the number of layers with weights (three dense layers, left out here, included).
-_VGG_BLOCKS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+VGG_BLOCKS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 
 
 def _normalised(x: jax.Array, range_norm: bool) -> jax.Array:
@@ -46,7 +47,7 @@ def _maps(
     return maps
 
 
-class VGG(nn.Module):
+class VGG(Architecture):
     """VGG16 or VGG19 up to the deepest of `layers`: "conv5_4" is before its ReLU, "relu5_4" after, "pool5" pooled.
 
     `range_norm`: images are in [-1, 1], as everywhere in this package; without it they are in [0, 1].
@@ -64,10 +65,10 @@ class VGG(nn.Module):
 
         Raises ValueError for other depths, unknown layers, and images that are not of 3 channels.
         """
-        if self.depth not in _VGG_BLOCKS:
+        if self.depth not in VGG_BLOCKS:
             raise ValueError(f"the depth is {self.depth}; wanted 16 or 19.")
         steps: dict[str, Callable[[jax.Array], jax.Array]] = {}
-        for block, convolutions in enumerate(_VGG_BLOCKS[self.depth], 1):
+        for block, convolutions in enumerate(VGG_BLOCKS[self.depth], 1):
             features = self.width * min(2 ** (block - 1), 8)
             for index in range(1, convolutions + 1):
                 name = f"conv{block}_{index}"
@@ -77,7 +78,7 @@ class VGG(nn.Module):
         return _maps(steps, self.layers, computed_in(_normalised(x, self.range_norm), self.dtype))
 
 
-class AlexNet(nn.Module):
+class AlexNet(Architecture):
     """AlexNet's convolutions up to the deepest of `layers`: "conv1" to "conv5", "relu1" to "relu5", "pool1", 2, 5.
 
     `range_norm`: images are in [-1, 1], as everywhere in this package; without it they are in [0, 1].

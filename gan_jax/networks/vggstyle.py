@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 from jax.nn.initializers import ones
 
+from gan_jax.networks.architecture import Architecture, image_spec
 from gan_jax.networks.layers import (
     BatchNorm,
     Conv,
@@ -21,7 +22,7 @@ __all__ = ["VGGStyleCritic"]
 __dir__ = __all__.copy
 
 
-class VGGStyleCritic(nn.Module):
+class VGGStyleCritic(Architecture):
     """Pairs of a 3x3 convolution and a 4x4 one of stride 2 down to a 4x4 map, then two dense layers.
 
     Widths double from `width` to 8 `width`; batch norm in all convolutions but the first; leaky ReLU 0.2. `size` is
@@ -33,6 +34,16 @@ class VGGStyleCritic(nn.Module):
     statistics_batch: int | None = None
     spectral_norm: bool = False
     dtype: DTypeName = "float32"
+
+    @property
+    def flattened_side(self) -> int:
+        """The side of the map whose pixels the layer "dense0" reads."""
+        return 4
+
+    @nn.nowrap
+    def input_spec(self, in_channels: int) -> tuple[jax.ShapeDtypeStruct, ...]:
+        """One image of the size that it wants."""
+        return (image_spec(self.size, in_channels),)
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:

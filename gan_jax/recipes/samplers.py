@@ -118,12 +118,11 @@ def specs(
         "generator": GeneratorSpec(
             networks.describe(generator),
             config.nz,
-            config.output_nc,
             **common,
             latent=config.latent,
             classes=known or None,
         ),
-        "critic": GeneratorSpec(networks.describe(critic), config.output_nc, 1, **common, kind="critic"),
+        "critic": GeneratorSpec(networks.describe(critic), config.output_nc, **common, kind="critic"),
     }
 
 

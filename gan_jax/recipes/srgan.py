@@ -267,12 +267,9 @@ def experiment(config: Config) -> Experiment:
     spec = GeneratorSpec(
         architecture=networks.describe(painter),
         in_channels=config.channels,
-        out_channels=config.channels,
         method=config.stage,
         norm="running",
         dropout=False,
-        size_multiple=painter.size_multiple,
-        scale=config.scale,
         degradation=degrade.describe(made) if super_resolution.makes_low(config) else None,
         **ranges,
     )

@@ -215,11 +215,9 @@ def generator_spec(module: Any, channels: int, *, method: str) -> GeneratorSpec:
     return GeneratorSpec(
         architecture=networks.describe(module),
         in_channels=channels,
-        out_channels=module.out_channels,
         method=method,
         norm="image",
         dropout=module.dropout > 0,
-        size_multiple=module.size_multiple,
     )
 
 
@@ -228,7 +226,6 @@ def critic_spec(module: Any, channels: int, *, method: str) -> GeneratorSpec:
     return GeneratorSpec(
         architecture=networks.describe(module),
         in_channels=channels,
-        out_channels=1,
         method=method,
         norm="image",
         dropout=False,

@@ -53,7 +53,6 @@ def fit(
     spec = GeneratorSpec(
         architecture=networks.describe(module),
         in_channels=first["image"].shape[-1],
-        out_channels=classes,
         method="classifier",
         norm="running",
         dropout=False,

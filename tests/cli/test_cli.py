@@ -34,7 +34,7 @@ def folder(tmp_path, tiny_generator):
 def untrained(module, spec):
     """The module's arrays, all zeros, and the spec with its description."""
     params, stats = jax.eval_shape(
-        networks.from_linen(module).init, jax.random.key(0), *networks.example(module, spec.in_channels)
+        networks.from_linen(module).init, jax.random.key(0), *module.input_spec(spec.in_channels)
     )
     variables = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), {"params": params, "stats": stats})
     return generator.Generator(dataclasses.replace(spec, architecture=networks.describe(module)), variables)
@@ -44,7 +44,7 @@ def untrained(module, spec):
 def odd_files(folder):
     """The folder, and beside it files that are no generator, or not one of this program, and an empty folder."""
     model = generator.load(folder / "g.safetensors")
-    critic = dataclasses.replace(model.spec, kind="critic", in_channels=6, out_channels=1)
+    critic = dataclasses.replace(model.spec, kind="critic", in_channels=6)
     generator.save(folder / "g_critic.safetensors", untrained(networks.PatchGAN(layers=2, width=4), critic))
     features = dataclasses.replace(model.spec, kind="features")
     (folder / "other").mkdir()

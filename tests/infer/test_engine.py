@@ -14,7 +14,7 @@ from gan_jax.networks import windowed
 KEY = jax.random.key(3)
 
 
-def generator_of(module, *, norm="running", scale=1, dropout=False):
+def generator_of(module, *, norm="running", dropout=False):
     """Random weights, and running statistics and biases that are not the neutral ones."""
     init = jax.jit(networks.from_linen(module).init)
     params, stats = init(jax.random.key(0), np.zeros((1, 16, 16, 3), np.float32))
@@ -27,12 +27,9 @@ def generator_of(module, *, norm="running", scale=1, dropout=False):
     spec = GeneratorSpec(
         architecture=networks.describe(module),
         in_channels=3,
-        out_channels=3,
         method="test",
         norm=norm,
         dropout=dropout,
-        size_multiple=module.size_multiple,
-        scale=scale,
     )
     return Generator(spec, {"params": params, "stats": stats})
 
@@ -52,8 +49,8 @@ def made(generator, images, tile, dtype=np.float32, said=None):
 SMALL_ENHANCER = networks.MSRResNet(scale=2, blocks=1, width=4)
 LAYER_NORMED = networks.UNet(depth=3, width=4, norm="layer", dropout=0.0, upsample="bilinear")
 NETWORKS = {
-    "srresnet": (networks.SRResNet(scale=2, blocks=1, width=4), {"scale": 2}, (61, 47), (5,)),
-    "msrresnet": (SMALL_ENHANCER, {"scale": 2}, (43, 58), (3, 16)),
+    "srresnet": (networks.SRResNet(scale=2, blocks=1, width=4), {}, (61, 47), (5,)),
+    "msrresnet": (SMALL_ENHANCER, {}, (43, 58), (3, 16)),
     "resnet, running": (networks.ResNet(blocks=1, width=4, norm="batch"), {}, (66, 90), (4,)),
     "resnet, instance": (networks.ResNet(blocks=1, width=4), {"norm": "image"}, (66, 90), (24,)),
     "resnet, zeros": (networks.ResNet(blocks=2, width=4, norm="batch", padding="zero"), {}, (66, 90), (4,)),
@@ -180,7 +177,7 @@ def test_another_error_of_the_device_is_not_taken_for_one_of_memory(monkeypatch)
         raise jax.errors.JaxRuntimeError("INTERNAL: something else")
 
     monkeypatch.setattr(compiled, "of_whole", fail)
-    generator = generator_of(SMALL_ENHANCER, scale=2)
+    generator = generator_of(SMALL_ENHANCER)
     for count in (1, 2):
         with pytest.raises(jax.errors.JaxRuntimeError, match="something else"):
             made(generator, [picture(9, 9)] * count, None)
@@ -308,7 +305,7 @@ def test_an_output_that_is_not_finite_is_computed_again_in_float32(monkeypatch, 
 
 
 def test_in_float32_there_is_nothing_more_exact():
-    generator = generator_of(SMALL_ENHANCER, scale=2)
+    generator = generator_of(SMALL_ENHANCER)
     assert engine.in_float32(generator) is None
     for dtype, wanted in (("float32", None), ("bfloat16", "float32")):
         spec = dataclasses.replace(generator.spec, architecture={**generator.spec.architecture, "dtype": dtype})
@@ -327,6 +324,6 @@ def test_16_bits_in_are_16_bits_out():
 
 
 def test_programs_know_what_a_spec_wants():
-    spec = generator_of(SMALL_ENHANCER, scale=2, dropout=True).spec
+    spec = generator_of(SMALL_ENHANCER, dropout=True).spec
     assert compiled.traits(spec, "uint8", sides=(3, 4)).sides == (3, 4)
     assert compiled.traits(dataclasses.replace(spec, dropout=False), "uint8", sides=(3, 4)).sides is None

@@ -262,8 +262,9 @@ def test_outputs_that_cannot_be_written_are_named(folder, tiny_generator):
 def test_generators_of_other_channels_than_pictures_have_are_refused(folder, tiny_generator):
     jobs = infer.plan([folder / "in"], folder / "out")
     model = tiny_generator()
-    for channels in ({"in_channels": 2}, {"out_channels": 4}):
-        other = model._replace(spec=dataclasses.replace(model.spec, **channels))
+    four = {**model.spec.architecture, "out_channels": 4}
+    for changes in ({"in_channels": 2}, {"architecture": four}):
+        other = model._replace(spec=dataclasses.replace(model.spec, **changes))
         with pytest.raises(ValueError, match="and picture files have 1 or 3"):
             infer.translate_files(other, jobs)
 
@@ -343,11 +344,9 @@ def generator_spec(module):
     return GeneratorSpec(
         architecture=networks.describe(module),
         in_channels=3,
-        out_channels=3,
         method="srresnet",
         norm="running",
         dropout=False,
-        scale=2,
         input_range=(0.0, 1.0),
         output_range=(0.0, 1.0),
     )
@@ -482,7 +481,7 @@ def test_16_bit_pictures_stay_16_bit(tmp_path, enhancer, name):
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 8
     Image.fromarray(stored).save(tmp_path / name, exif=exif)
-    spec = dataclasses.replace(enhancer.spec, in_channels=1, out_channels=1)
+    spec = dataclasses.replace(enhancer.spec, in_channels=1)
     init = jax.jit(networks.from_linen(enhancer.module).init)
     params, stats = init(jax.random.key(0), np.zeros((1, 8, 8, 1), np.float32))
     grey = infer.Generator(spec, {"params": params, "stats": stats})
@@ -545,9 +544,9 @@ def over_white(rgba):
 def bilinear():
     """A generator that enlarges four times by bilinear interpolation and nothing else."""
     module = networks.MSRResNet(scale=4, blocks=1, width=4)
-    shapes = jax.eval_shape(networks.from_linen(module).init, jax.random.key(0), *networks.example(module, 3))
+    shapes = jax.eval_shape(networks.from_linen(module).init, jax.random.key(0), *module.input_spec(3))
     params, stats = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
-    spec = GeneratorSpec(networks.describe(module), 3, 3, "srresnet", "running", False, scale=4)
+    spec = GeneratorSpec(networks.describe(module), 3, "srresnet", "running", False)
     unit = dataclasses.replace(spec, input_range=(0.0, 1.0), output_range=(0.0, 1.0))
     return infer.Generator(unit, {"params": params, "stats": stats})
 

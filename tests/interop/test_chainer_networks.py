@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import generator as generators
+from gan_jax import model as models
 from gan_jax import networks
 from gan_jax.interop import convert
 from gan_jax.networks import ChainerDCGANCritic, ChainerDCGANGenerator, ChainerPatchGAN, ChainerUNet
@@ -184,8 +184,8 @@ def assert_same_function(model, x, wanted, tolerance=1e-5, train=False):
 
 def assert_there_and_back(model, path, tmp_path):
     """Our file gives the same bits; the way back and here again moves no variance by more than a last bit."""
-    generators.save(tmp_path / "ours.safetensors", model)
-    again = generators.load(tmp_path / "ours.safetensors")
+    models.save(tmp_path / "ours.safetensors", model)
+    again = models.load(tmp_path / "ours.safetensors")
     assert again.spec == model.spec
     jax.tree.map(np.testing.assert_array_equal, again.variables, model.variables)
     module, back = convert.from_torch(convert.to_torch(model.module, model.variables))

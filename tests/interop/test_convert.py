@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from gan_jax import generator as generators
 from gan_jax import infer, networks
-from gan_jax.interop import convert, torch_file, transpose
+from gan_jax import model as models
+from gan_jax.interop import convert, torch_file
 from gan_jax.networks import (
     VGG,
     AlexNet,
@@ -476,7 +476,7 @@ def test_pytorch_gans_critic_says_why_and_a_resnet_with_a_gap_is_not_taken_for_i
 @pytest.mark.parametrize("case", ["unet_64_instance", "patchgan_n1_batch", "vggstyle_discriminator_128"])
 def test_a_process_of_float64_reads_the_same(case):
     wanted = convert.from_torch(golden(case))
-    transpose.shapes.cache_clear()  # as in a process that has JAX_ENABLE_X64=1 from its start
+    networks.shapes.cache_clear()  # as in a process that has JAX_ENABLE_X64=1 from its start
     with jax.enable_x64(True):
         got = convert.from_torch(golden(case))
     assert_same_network(got, wanted)
@@ -540,8 +540,8 @@ def test_a_file_brings_its_use(tmp_path, case, options, spec):
     assumed = {name for note in converted.notes for name in ("dropout_layers", "padding") if note.startswith(name)}
     wanted = {"unet": {"dropout_layers"}, "resn": {"padding"}}
     assert assumed == wanted.get(case[:4], set())
-    generators.save(tmp_path / "ours.safetensors", converted.generator)
-    again = generators.load(tmp_path / "ours.safetensors")
+    models.save(tmp_path / "ours.safetensors", converted.generator)
+    again = models.load(tmp_path / "ours.safetensors")
     assert again.spec == got
     assert_equal_trees(again.variables, converted.generator.variables)
 

@@ -16,7 +16,7 @@ def test_what_is_written_is_matched():
     module = PixelGAN(3)
     state = match.written(PIXEL, module, filled(module, 6))
     network = match.match(state, None)
-    assert (network.module, network.in_channels, network.out_channels) == (module, 6, 1)
+    assert (network.module, network.in_channels) == (module, 6)
     assert (network.notes, network.lost, network.problems) == ([], [], [])
     shapes = {name: array.shape for name, array in state.items()}
     assert match.shown_by(PIXEL, shapes) == {"width": 3, "norm": "batch"}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gan_jax.interop import state_dicts, torch_file
+from gan_jax.interop import safe_pickle, state_dicts
 
 A, B = np.zeros(2), np.ones(3)
 
@@ -28,11 +28,11 @@ def test_every_state_dict_is_found_at_its_place():
 
 
 def test_where_only_unknown_objects_are_it_is_said_what_they_are():
-    content = {"net": torch_file.Unknown("models.Net"), "optimizer": {"state": {0: {"exp_avg": A}}}}
+    content = {"net": safe_pickle.Unknown("models.Net"), "optimizer": {"state": {0: {"exp_avg": A}}}}
     with pytest.raises(ValueError, match=r"it asks for models\.Net, .* save model\.state_dict\(\) instead\.$"):
         state_dicts.find(content)
     with pytest.raises(ValueError, match=r"it asks for my\.Tensor"):
-        state_dicts.find({"a.weight": torch_file.Unknown("my.Tensor")})
+        state_dicts.find({"a.weight": safe_pickle.Unknown("my.Tensor")})
 
 
 def test_names_are_read_as_they_are_and_then_without_what_is_around_them():

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+from gan_jax import networks
 from gan_jax.interop import transpose
 from gan_jax.interop.naming import LAYOUTS
 from gan_jax.networks import PatchGAN, SRGANCritic, UNet, VGGStyleCritic
@@ -39,8 +40,8 @@ def test_a_dense_layer_reads_the_same_pixels():
 
 
 def test_places_of_the_leaves():
-    tree, channels = transpose.shapes(PatchGAN(1, 4), 6)
-    assert channels == 1
+    tree, output = networks.shapes(PatchGAN(1, 4), 6)
+    assert output.shape == (1, 30, 30, 1)
     shapes = {place: leaf.shape for place, leaf in transpose.leaves(tree)}
     assert shapes["conv0", "kernel", False] == (4, 4, 6, 4)
     assert shapes["conv1_norm", "var", True] == (8,)

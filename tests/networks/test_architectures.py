@@ -23,7 +23,9 @@ from gan_jax.networks import (
     SRResNet,
     UNet,
     VGGStyleCritic,
+    architecture,
     from_linen,
+    srresnet,
 )
 from gan_jax.networks.layers import Dropout
 
@@ -420,8 +422,49 @@ def test_features_that_do_not_exist_and_grey_images_are_refused():
 
 
 def test_only_resnet_and_unet_want_multiples():
-    multiples = {cls: cls().size_multiple for cls in (MSRResNet, ResNet, SRResNet, UNet)}
-    assert multiples == {MSRResNet: 1, ResNet: 4, SRResNet: 1, UNet: 256}
+    multiples = {cls: cls().size_multiple for cls in (MSRResNet, ResNet, SRResNet, UNet, PatchGAN)}
+    assert multiples == {MSRResNet: 1, ResNet: 4, SRResNet: 1, UNet: 256, PatchGAN: 1}
+    assert [module.scale for module in (MSRResNet(scale=3), SRResNet(), UNet())] == [3, 4, 1]
+
+
+def test_factors_of_a_scale():
+    assert [srresnet.factors(scale) for scale in (2, 3, 4, 8)] == [(2,), (3,), (2, 2), (2, 2, 2)]
+    with pytest.raises(ValueError, match="the scale is 5; wanted one of 2, 3, 4, 8"):
+        srresnet.factors(5)
+
+
+def test_networks_tell_what_they_take_and_give():
+    for module, inputs in (
+        (UNet(), (architecture.image_spec(256, 5),)),
+        (ResNet(), (architecture.image_spec(64, 5),)),
+        (PatchGAN(layers=6), (architecture.image_spec(192, 5),)),
+        (SRGANCritic(size=32), (architecture.image_spec(32, 5),)),
+        (DCGANGenerator(), (architecture.vector_spec(5),)),
+        (DCGANCritic(32, classes=3), (architecture.image_spec(32, 5), *architecture.label_specs(3))),
+    ):
+        assert module.input_spec(5) == inputs
+    assert [spec.shape for spec in DCGANGenerator(classes=3).input_spec(5)] == [(1, 5), (1,)]
+    assert architecture.label_specs(0) == ()
+    variables, output = networks.shapes(MSRResNet(scale=2, blocks=1, width=4), 5)
+    assert variables["params"]["head"]["kernel"].shape == (3, 3, 5, 4)
+    assert (variables["stats"], output.shape) == ({}, (1, 128, 128, 5))
+    _, maps = networks.shapes(VGG(16, ("relu2_1", "relu1_1"), width=2), 3)
+    assert {layer: leaf.shape for layer, leaf in maps.items()} == {"relu1_1": (1, 64, 64, 2), "relu2_1": (1, 32, 32, 4)}
+
+
+@pytest.mark.parametrize("name", networks.catalogue())
+def test_networks_tell_which_map_their_first_dense_layer_reads(name):
+    module = networks.catalogue()[name]()
+    params, _ = networks.shapes(module, 3)[0].values()
+    if "dense0" in params:
+        pixels = module.flattened_side**2
+        assert params["dense0"]["kernel"].shape[0] % pixels == 0
+        smaller = module.clone(width=module.width // 2)
+        narrow, _ = networks.shapes(smaller, 3)[0].values()
+        of_a_map = narrow["dense0"]["kernel"].shape[0] != params["dense0"]["kernel"].shape[0]
+        assert of_a_map == (pixels > 1)
+    else:
+        assert module.flattened_side == 1
 
 
 def test_train_and_dropout_are_independent():
@@ -492,11 +535,11 @@ def test_starting_from_returns_the_given_weights_and_refuses_others():
 @pytest.mark.parametrize("name", networks.catalogue())
 def test_examples_fit_their_networks(name):
     """What generator files are checked with: every module takes its example, with classes too."""
-    architecture = networks.catalogue()[name]
-    modules = [architecture()]
-    if "classes" in architecture.__dataclass_fields__:
-        modules.append(architecture(classes=3))
+    cls = networks.catalogue()[name]
+    modules = [cls()]
+    if "classes" in cls.__dataclass_fields__:
+        modules.append(cls(classes=3))
     for module in modules:
-        inputs = networks.example(module, 3)
+        inputs = module.input_spec(3)
         params, _ = jax.eval_shape(networks.from_linen(module).init, jax.random.key(0), *inputs)
         assert jax.tree.leaves(params)

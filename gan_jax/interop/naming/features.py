@@ -5,17 +5,16 @@ from typing import Any
 
 from gan_jax.interop.naming.layout import Fields, Layout, Shapes, Use
 from gan_jax.networks import VGG, AlexNet
+from gan_jax.networks.vgg import VGG_BLOCKS
 
 __all__ = ["LAYOUTS"]
 __dir__ = __all__.copy
 
-# Convolutions of a block; torchvision counts convolutions, ReLUs and pools alike.
-_VGG_BLOCKS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
-
 
 def _vgg_places(depth: int) -> dict[str, int]:
+    """torchvision counts convolutions, ReLUs and pools alike."""
     places, place = {}, 0
-    for block, convolutions in enumerate(_VGG_BLOCKS[depth], 1):
+    for block, convolutions in enumerate(VGG_BLOCKS[depth], 1):
         for index in range(1, convolutions + 1):
             places[f"conv{block}_{index}"] = place
             place += 2
@@ -31,7 +30,7 @@ def _vgg(name: Callable[[str, int], str]) -> dict[str, Any]:
 
     def fields(shapes: Shapes) -> Fields | None:
         kernels = {key.removesuffix(".weight") for key, shape in shapes.items() if shape[2:] == (3, 3)}
-        for depth in _VGG_BLOCKS:
+        for depth in VGG_BLOCKS:
             ours = list(_vgg_places(depth))[: len(kernels)]
             if ours and kernels == {name(layer, _vgg_places(depth)[layer]) for layer in ours}:
                 deepest = ours[-1].replace("conv", "relu")

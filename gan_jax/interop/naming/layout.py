@@ -21,7 +21,7 @@ UNIT: Any = {"input_range": (0.0, 1.0), "output_range": (0.0, 1.0)}
 
 @dataclasses.dataclass(frozen=True)
 class Use:
-    """How a project uses a network: what a GeneratorSpec says beside the architecture."""
+    """How a project uses a network: what a ModelSpec says beside the architecture."""
 
     kind: Literal["generator", "critic", "features"]
     method: str

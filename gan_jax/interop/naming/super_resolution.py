@@ -9,6 +9,7 @@ import numpy as np
 
 from gan_jax.interop.naming.layout import CHAINER_EPS, NORM_EPS, UNIT, Fields, Layout, Shapes, State, Use, count
 from gan_jax.networks import MSRResNet, SRGANCritic, SRResNet, VGGStyleCritic
+from gan_jax.networks.srresnet import factors
 
 __all__ = ["LAYOUTS"]
 __dir__ = __all__.copy
@@ -35,7 +36,7 @@ class _SRResNetNames(NamedTuple):
 
     def names(self, module: Any) -> dict[str, str]:
         """Our layers and theirs."""
-        ups = {2: 1, 3: 1, 4: 2, 8: 3}[module.scale]
+        ups = len(factors(module.scale))
         names = {"head": self.head, "head_prelu": self.head_prelu, "tail": self.tail.format(ups)}
         names |= {"merge": self.merge, "merge_norm": self.merge_norm}
         for block in range(module.blocks):
@@ -148,7 +149,7 @@ def _hi_king_fields(shapes: Shapes) -> Fields | None:
 def _msrresnet(block: str, up: str, full: str = "conv_hr") -> dict[str, Any]:
     def names(module: Any) -> dict[str, str]:
         ours = {"head": "conv_first", "full": full, "tail": "conv_last"}
-        ours |= {f"up{step}": up.format(step) for step in range(1, {2: 1, 3: 1, 4: 2, 8: 3}[module.scale] + 1)}
+        ours |= {f"up{step}": up.format(step) for step in range(1, len(factors(module.scale)) + 1)}
         for index in range(module.blocks):
             ours |= {f"block{index + 1}/{conv}": f"{block}.{index}.{conv}" for conv in ("conv1", "conv2")}
         return ours
