@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from gan_jax import image, losses
-from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables, require_lone_samples
+from gan_jax.method import Batch, Key, Method, Metrics, NetState, require_lone_samples
 from gan_jax.methods import pool
 from gan_jax.methods.pool import Pool
 from gan_jax.networks.network import Network, Params, Stats
@@ -30,7 +30,6 @@ class State:
     critic_B: NetState  # noqa: N815
     pool_A: Pool | None  # noqa: N815 - of what BtoA made, if wanted
     pool_B: Pool | None  # noqa: N815
-    ema: dict[str, Params] | None  # moving averages of the generators' parameters, if wanted
 
 
 class Draws(NamedTuple):
@@ -69,13 +68,13 @@ def cyclegan(
     `penalty_weight` is that of WGAN-GP's gradient penalty; `init` then raises ValueError for critics with batch norm.
     `ema_decay` is the decay of exponential moving averages of the generators.
     """
-    networks = {"AtoB": a_to_b, "BtoA": b_to_a}
+    painters, averages = {"AtoB": a_to_b, "BtoA": b_to_a}, ema_decay is not None
 
     def init(key: Key, batch: Batch) -> State:
         a, b = image.to_float(batch["A"]), image.to_float(batch["B"])
         key, *keys = jax.random.split(key, 5)
-        to_b = NetState.create(a_to_b, generator_tx, keys[0], a)
-        to_a = NetState.create(b_to_a, generator_tx, keys[1], b)
+        to_b = NetState.create(a_to_b, generator_tx, keys[0], a, ema=averages)
+        to_a = NetState.create(b_to_a, generator_tx, keys[1], b, ema=averages)
 
         def empty_pool(network: Network, net: NetState, images: jax.Array) -> Pool | None:
             made, _ = jax.eval_shape(lambda x: network.apply(net.params, net.stats, x, train=False), images[0][None])
@@ -94,8 +93,6 @@ def cyclegan(
             critic_B=judges[1],
             pool_A=empty_pool(b_to_a, to_a, b),
             pool_B=empty_pool(a_to_b, to_b, a),
-            # A copy: a donated state must not hold one buffer twice.
-            ema=None if ema_decay is None else jax.tree.map(jnp.copy, {"AtoB": to_b.params, "BtoA": to_a.params}),
         )
 
     def draw(key: Key, batch: Batch) -> Draws:
@@ -125,7 +122,7 @@ def cyclegan(
             keys = iter(jax.random.split(draws.dropout, 6))
 
             def translate(name: str, images: jax.Array) -> jax.Array:
-                apply, key = networks[name].apply, next(keys)
+                apply, key = painters[name].apply, next(keys)
                 made, stats[name] = apply(params[name], stats[name], images, train=True, key=key)
                 return made
 
@@ -176,12 +173,9 @@ def cyclegan(
         params = {"AtoB": state.AtoB.params, "BtoA": state.BtoA.params}
         gradient = jax.value_and_grad(generators_loss, has_aux=True)
         (loss, (stats, critic_stats, fake_a, fake_b, metrics)), grads = gradient(params)
-        to_b = state.AtoB.descend(generator_tx, grads["AtoB"], stats["AtoB"])
-        to_a = state.BtoA.descend(generator_tx, grads["BtoA"], stats["BtoA"])
+        to_b = state.AtoB.descend(generator_tx, grads["AtoB"], stats["AtoB"], ema_decay=ema_decay)
+        to_a = state.BtoA.descend(generator_tx, grads["BtoA"], stats["BtoA"], ema_decay=ema_decay)
         new_state = dataclasses.replace(state, step=state.step + 1, AtoB=to_b, BtoA=to_a)
-        if ema_decay is not None:
-            params = {"AtoB": to_b.params, "BtoA": to_a.params}
-            new_state = dataclasses.replace(new_state, ema=optax.incremental_update(params, state.ema, 1.0 - ema_decay))
         if adversarial is not None:
             pool_a, shown_a = _exchange(state.pool_A, fake_a, draws.pool_A)
             pool_b, shown_b = _exchange(state.pool_B, fake_b, draws.pool_B)
@@ -192,11 +186,10 @@ def cyclegan(
             metrics |= {"loss/critic_A": critic_a_loss, "loss/critic_B": critic_b_loss}
         return new_state, {**metrics, "loss/generators": loss}
 
-    def generators(state: State) -> dict[str, Variables]:
-        params = state.ema or {"AtoB": state.AtoB.params, "BtoA": state.BtoA.params}
-        return {name: {"params": params[name], "stats": getattr(state, name).stats} for name in params}
+    def networks(state: State) -> dict[str, NetState]:
+        return {"AtoB": state.AtoB, "BtoA": state.BtoA, "critic_A": state.critic_A, "critic_B": state.critic_B}
 
-    return Method(init, draw, update, generators)
+    return Method(init, draw, update, networks)
 
 
 def _exchange(old: Pool | None, fakes: jax.Array, draws: pool.Draws | None) -> tuple[Pool | None, jax.Array]:

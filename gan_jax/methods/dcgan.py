@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from gan_jax import image, latents, losses
-from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables
+from gan_jax.method import Batch, Key, Method, Metrics, NetState
 from gan_jax.networks.network import Network, Params, Stats
 
 __all__ = ["Draws", "State", "dcgan"]
@@ -26,7 +26,6 @@ class State:
     key: Key  # constant: each step folds its number in
     generator: NetState
     critic: NetState
-    ema: Variables | None  # moving average of the generator's parameters and running statistics, if wanted
 
 
 class Draws(NamedTuple):
@@ -61,14 +60,11 @@ def dcgan(
         real, labels = image.to_float(batch["image"]), conditions(batch)
         key, generator_key, critic_key = jax.random.split(key, 3)
         z = jnp.zeros((real.shape[0], latent_size))
-        generator_state = NetState.create(generator, generator_tx, generator_key, z, *labels)
         return State(
             step=jnp.zeros((), jnp.int32),
             key=key,
-            generator=generator_state,
+            generator=NetState.create(generator, generator_tx, generator_key, z, *labels, ema=ema_decay is not None),
             critic=NetState.create(critic, critic_tx, critic_key, real, *labels),
-            # A copy: a donated state must not hold one buffer twice.
-            ema=None if ema_decay is None else jax.tree.map(jnp.copy, generator_state.variables),
         )
 
     def draw(key: Key, batch: Batch) -> Draws:
@@ -101,20 +97,13 @@ def dcgan(
 
         gradient = jax.value_and_grad(generator_loss, has_aux=True)
         (loss, (stats, critic_stats)), grads = gradient(state.generator.params, new_critic)
-        new_generator = state.generator.descend(generator_tx, grads, stats)
-        new_state = State(
-            step=state.step + 1,
-            key=state.key,
-            generator=new_generator,
-            # The generator's pass through the critic moves its running statistics too, as in the example.
-            critic=dataclasses.replace(new_critic, stats=critic_stats),
-            ema=None
-            if ema_decay is None
-            else optax.incremental_update(new_generator.variables, state.ema, 1.0 - ema_decay),
-        )
+        new_generator = state.generator.descend(generator_tx, grads, stats, ema_decay=ema_decay)
+        # The generator's pass through the critic moves its running statistics too, as in the example.
+        new_critic = dataclasses.replace(new_critic, stats=critic_stats)
+        new_state = State(step=state.step + 1, key=state.key, generator=new_generator, critic=new_critic)
         return new_state, {"loss/critic": loss_of_critic, "loss/generator": loss}
 
-    def generators(state: State) -> dict[str, Variables]:
-        return {"generator": state.generator.variables if state.ema is None else state.ema}
+    def networks(state: State) -> dict[str, NetState]:
+        return {"generator": state.generator, "critic": state.critic}
 
-    return Method(init, draw, update, generators)
+    return Method(init, draw, update, networks)

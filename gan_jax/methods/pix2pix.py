@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from gan_jax import image, losses
-from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables, require_lone_samples
+from gan_jax.method import Batch, Key, Method, Metrics, NetState, require_lone_samples
 from gan_jax.networks.network import Network, Params, Stats
 
 __all__ = ["Draws", "State", "pix2pix"]
@@ -24,7 +24,6 @@ class State:
     key: Key  # constant: each step folds its number in
     generator: NetState
     critic: NetState
-    ema: Params | None  # moving average of the generator's parameters, if wanted
 
 
 class Draws(NamedTuple):
@@ -63,17 +62,14 @@ def pix2pix(
     def init(key: Key, batch: Batch) -> State:
         source, target = image.to_float(batch["source"]), image.to_float(batch["target"])
         key, generator_key, critic_key = jax.random.split(key, 3)
-        generator_state = NetState.create(generator, generator_tx, generator_key, source)
         critic_state = NetState.create(critic, critic_tx, critic_key, seen(source, target))
         if penalty_weight:
             require_lone_samples(critic_state)
         return State(
             step=jnp.zeros((), jnp.int32),
             key=key,
-            generator=generator_state,
+            generator=NetState.create(generator, generator_tx, generator_key, source, ema=ema_decay is not None),
             critic=critic_state,
-            # A copy: a donated state must not hold one buffer twice.
-            ema=None if ema_decay is None else jax.tree.map(jnp.copy, generator_state.params),
         )
 
     def draw(key: Key, batch: Batch) -> Draws:
@@ -127,22 +123,14 @@ def pix2pix(
 
         gradient = jax.value_and_grad(generator_loss, has_aux=True)
         (loss, (stats, critic_stats, terms)), grads = gradient(state.generator.params, new_critic)
-        new_generator = state.generator.descend(generator_tx, grads, stats)
-        new_state = State(
-            step=state.step + 1,
-            key=state.key,
-            generator=new_generator,
-            # The generator's pass through the critic moves the critic's running statistics too, as in the paper's
-            # and the PyTorch port's code.
-            critic=dataclasses.replace(new_critic, stats=critic_stats),
-            ema=None
-            if ema_decay is None
-            else optax.incremental_update(new_generator.params, state.ema, 1.0 - ema_decay),
-        )
+        new_generator = state.generator.descend(generator_tx, grads, stats, ema_decay=ema_decay)
+        # The generator's pass through the critic moves the critic's running statistics too, as in the paper's and the
+        # PyTorch port's code.
+        new_critic = dataclasses.replace(new_critic, stats=critic_stats)
+        new_state = State(step=state.step + 1, key=state.key, generator=new_generator, critic=new_critic)
         return new_state, {**metrics, "loss/generator": loss, **terms}
 
-    def generators(state: State) -> dict[str, Variables]:
-        params = state.generator.params if state.ema is None else state.ema
-        return {"generator": {"params": params, "stats": state.generator.stats}}
+    def networks(state: State) -> dict[str, NetState]:
+        return {"generator": state.generator, "critic": state.critic}
 
-    return Method(init, draw, update, generators)
+    return Method(init, draw, update, networks)

@@ -4,6 +4,7 @@ With a relativistic game it is the training of Wang et al. 2018, "ESRGAN: Enhanc
 Adversarial Networks".
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
@@ -33,7 +34,6 @@ class State:
     key: Key  # constant: each step folds its number in
     generator: NetState
     critic: NetState
-    ema: Params | None  # moving average of the generator's parameters, if wanted
     frozen: Variables | None  # of the content network: only read, and left out of checkpoints
 
 
@@ -89,7 +89,6 @@ def srgan(
     def init(key: Key, batch: Batch) -> State:
         key, generator_key, critic_key, degradation_key, content_key = jax.random.split(key, 5)
         source, target = pairs(batch, degradation_key, degrade, input_range, output_range)
-        generator_state = NetState.create(generator, generator_tx, generator_key, source)
         critic_state = NetState.create(critic, critic_tx, critic_key, target)
         if penalty_weight:
             require_lone_samples(critic_state)
@@ -100,10 +99,8 @@ def srgan(
         return State(
             step=jnp.zeros((), jnp.int32),
             key=key,
-            generator=generator_state,
+            generator=NetState.create(generator, generator_tx, generator_key, source, ema=ema_decay is not None),
             critic=critic_state,
-            # A copy: a donated state must not hold one buffer twice.
-            ema=None if ema_decay is None else jax.tree.map(jnp.copy, generator_state.params),
             frozen=frozen,
         )
 
@@ -159,7 +156,7 @@ def srgan(
 
         gradient = jax.value_and_grad(generator_loss, has_aux=True)
         (loss, (stats, critic_stats, metrics)), grads = gradient(state.generator.params)
-        new_generator = state.generator.descend(generator_tx, grads, stats)
+        new_generator = state.generator.descend(generator_tx, grads, stats, ema_decay=ema_decay)
         metrics = {"loss/generator": loss, **metrics}
 
         new_critic = state.critic
@@ -170,20 +167,9 @@ def srgan(
             new_critic = state.critic.descend(critic_tx, grads, critic_stats)
             metrics = {"loss/critic": loss, **metrics, **means}
 
-        new_state = State(
-            step=state.step + 1,
-            key=state.key,
-            generator=new_generator,
-            critic=new_critic,
-            ema=None
-            if ema_decay is None
-            else optax.incremental_update(new_generator.params, state.ema, 1.0 - ema_decay),
-            frozen=state.frozen,
-        )
-        return new_state, metrics
+        return dataclasses.replace(state, step=state.step + 1, generator=new_generator, critic=new_critic), metrics
 
-    def generators(state: State) -> dict[str, Variables]:
-        params = state.generator.params if state.ema is None else state.ema
-        return {"generator": {"params": params, "stats": state.generator.stats}}
+    def networks(state: State) -> dict[str, NetState]:
+        return {"generator": state.generator, "critic": state.critic}
 
-    return Method(init, draw, update, generators)
+    return Method(init, draw, update, networks)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from gan_jax import image, latents, losses
-from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables, require_lone_samples
+from gan_jax.method import Batch, Key, Method, Metrics, NetState, require_lone_samples
 from gan_jax.networks.network import Network, Params, Stats
 
 __all__ = ["Draws", "State", "wgan"]
@@ -25,7 +25,6 @@ class State:
     key: Key  # constant: each step folds its number in
     generator: NetState
     critic: NetState
-    ema: Variables | None  # moving average of the generator's parameters and running statistics, if wanted
 
 
 class Draws(NamedTuple):
@@ -80,17 +79,14 @@ def wgan(
         key, generator_key, critic_key = jax.random.split(key, 3)
         first = tuple(label[0] for label in labels)
         z = jnp.zeros((real.shape[1], latent_size))
-        generator_state = NetState.create(generator, generator_tx, generator_key, z, *first)
         critic_state = NetState.create(critic, critic_tx, critic_key, real[0], *first)
         if penalty_weight:
             require_lone_samples(critic_state)
         return State(
             step=jnp.zeros((), jnp.int32),
             key=key,
-            generator=generator_state,
+            generator=NetState.create(generator, generator_tx, generator_key, z, *first, ema=ema_decay is not None),
             critic=critic_state,
-            # A copy: a donated state must not hold one buffer twice.
-            ema=None if ema_decay is None else jax.tree.map(jnp.copy, generator_state.variables),
         )
 
     def draw(key: Key, batch: Batch) -> Draws:
@@ -142,19 +138,11 @@ def wgan(
             return game.generator(fake_logits, fake_logits), stats
 
         (loss, stats), grads = jax.value_and_grad(generator_loss, has_aux=True)(state.generator.params)
-        new_generator = state.generator.descend(generator_tx, grads, stats)
-        new_state = State(
-            step=state.step + 1,
-            key=state.key,
-            generator=new_generator,
-            critic=new_critic,
-            ema=None
-            if ema_decay is None
-            else optax.incremental_update(new_generator.variables, state.ema, 1.0 - ema_decay),
-        )
+        new_generator = state.generator.descend(generator_tx, grads, stats, ema_decay=ema_decay)
+        new_state = State(step=state.step + 1, key=state.key, generator=new_generator, critic=new_critic)
         return new_state, {**{name: values.mean() for name, values in metrics.items()}, "loss/generator": loss}
 
-    def generators(state: State) -> dict[str, Variables]:
-        return {"generator": state.generator.variables if state.ema is None else state.ema}
+    def networks(state: State) -> dict[str, NetState]:
+        return {"generator": state.generator, "critic": state.critic}
 
-    return Method(init, draw, update, generators)
+    return Method(init, draw, update, networks)

@@ -75,8 +75,9 @@ def test_the_step_is_that_of_the_pytorch_example(conditional):
 def test_the_moving_average_takes_the_running_statistics_along(conditional):
     method, before, update = conditional
     after, _ = update(before, batch_of(), method.draw(jax.random.key(1), batch_of()))
-    wanted = jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, before.generator.variables, after.generator.variables)
-    exported = method.generators(after)["generator"]
+    old, new = ({"params": net.params, "stats": net.stats} for net in (before.generator, after.generator))
+    wanted = jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, old, new)
+    exported = method.networks(after)["generator"].variables
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), exported, wanted)
 
 

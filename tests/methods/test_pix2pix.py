@@ -155,8 +155,9 @@ def test_moving_average_starts_at_the_parameters_and_is_what_is_exported():
     method, batch = small_method(ema_decay=0.9), small_batch()
     before = initial(method)
     after, _ = jax.jit(lambda state: train_step(method, state, batch))(before)
-    wanted = jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, before.generator.params, after.generator.params)
-    exported = method.generators(after)["generator"]["params"]
+    old, new = ({"params": net.params, "stats": net.stats} for net in (before.generator, after.generator))
+    wanted = jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, old, new)
+    exported = method.networks(after)["generator"].variables
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7), exported, wanted)
 
 
