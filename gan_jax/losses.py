@@ -70,7 +70,8 @@ class AdversarialLoss(NamedTuple):
     losses of the hinge game. The two logits may differ in shape, as where the batches differ. The generator's half
     receives the real logits too because relativistic losses compare with them; under `jit` a half that ignores them
     does not compute them. Values and gradients are finite at logits of +-1e4. All but the relativistic ones are sums
-    of means over samples, so that averaging over shares of a batch gives the loss of the batch.
+    of means over samples, so that averaging over shares of a batch gives the loss of the batch; those, in which real
+    and fake are compared over the `whole_batch`, say so.
 
     >>> real_logits, fake_logits = jnp.array([2.0, 0.5]), jnp.array([-1.0])
     >>> float(losses.hinge.critic(real_logits, fake_logits)), float(losses.hinge.generator(real_logits, fake_logits))
@@ -79,6 +80,7 @@ class AdversarialLoss(NamedTuple):
 
     critic: Callable[[ArrayLike, ArrayLike], jax.Array]
     generator: Callable[[ArrayLike, ArrayLike], jax.Array]
+    whole_batch: bool = False
 
 
 _Formula = Callable[[jax.Array], jax.Array]  # of each logit by itself
@@ -124,7 +126,9 @@ def _relativistic_average(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax
 
 # Jolicoeur-Martineau 2018, "The relativistic discriminator"; Wang et al. 2018, "ESRGAN", eq. 1 and 2. Gradients flow
 # through both means, as the papers write it.
-relativistic_average = AdversarialLoss(_relativistic_average, lambda real, fake: _relativistic_average(fake, real))
+relativistic_average = AdversarialLoss(
+    _relativistic_average, lambda real, fake: _relativistic_average(fake, real), whole_batch=True
+)
 
 
 def _relativistic_critic_basicsr(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
@@ -135,7 +139,7 @@ def _relativistic_critic_basicsr(real_logits: ArrayLike, fake_logits: ArrayLike)
 
 # What BasicSR's ESRGANModel.optimize_parameters computes: the sums halved, and the means constant in the critic's half.
 relativistic_average_basicsr = AdversarialLoss(
-    _relativistic_critic_basicsr, lambda real, fake: 0.5 * _relativistic_average(fake, real)
+    _relativistic_critic_basicsr, lambda real, fake: 0.5 * _relativistic_average(fake, real), whole_batch=True
 )
 
 

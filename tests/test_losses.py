@@ -90,9 +90,18 @@ def test_each_player_descends_its_own_way(name):
 @pytest.mark.parametrize(("real", "fake"), [(1e4, 1e4), (-1e4, -1e4), (1e4, -1e4), (-1e4, 1e4)])
 def test_far_logits_give_finite_values_and_gradients(name, real, fake):
     shape = (2, 3, 3, 1)
-    for half in GAMES[name]:
+    for half in (GAMES[name].critic, GAMES[name].generator):
         value, grads = jax.value_and_grad(half, argnums=(0, 1))(jnp.full(shape, real), jnp.full(shape, fake))
         assert all(np.isfinite(x).all() for x in (value, *grads))
+
+
+@pytest.mark.parametrize("name", GAMES)
+def test_a_game_says_whether_it_compares_over_the_whole_batch(name):
+    """If not, the mean of the losses of two halves is that of the batch, for both players."""
+    game, halves = GAMES[name], (slice(0, len(R) // 2), slice(len(R) // 2, None))
+    for loss in (game.critic, game.generator):
+        of_shares = np.mean([loss(R[half], F[half]) for half in halves])
+        assert np.allclose(of_shares, loss(R, F), rtol=1e-5) != game.whole_batch
 
 
 def test_basicsrs_relativistic_critic_holds_the_means_constant_and_its_generator_does_not():
@@ -117,7 +126,7 @@ def test_minimax_stops_pulling_where_non_saturating_pulls_hardest():
 @pytest.mark.parametrize("name", GAMES)
 def test_games_take_logits_of_any_shape_and_work_under_jit_and_vmap(name):
     real, fake = jnp.asarray(R), jnp.asarray(F)
-    for half in GAMES[name]:
+    for half in (GAMES[name].critic, GAMES[name].generator):
         value = half(real, fake)
         # The same terms summed in another order.
         np.testing.assert_allclose(jax.jit(half)(real.ravel(), fake.reshape(6, 12)), value, rtol=FLOAT32)
