@@ -22,7 +22,6 @@ __all__ = [
     "State",
     "Variables",
     "clipped",
-    "require_lone_samples",
     "scale_rates",
     "train_step",
 ]
@@ -89,13 +88,9 @@ def clipped(tx: optax.GradientTransformation, limit: float) -> optax.GradientTra
     return optax.GradientTransformation(tx.init, update)
 
 
-def require_lone_samples(critic: NetState) -> None:
-    """Raises ValueError for a critic with batch norm, through which samples touch each other's logits."""
-    if set(critic.stats) - {"spectral_norm"}:
-        raise ValueError(
-            "a gradient penalty holds for each sample alone, and the critic's batch norm mixes them; give the critic "
-            "another norm, or none."
-        )
+def _networks(state: State) -> dict[str, NetState]:
+    fields = {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
+    return {name: net for name, net in fields.items() if isinstance(net, NetState)}
 
 
 class Method(NamedTuple):
@@ -104,13 +99,13 @@ class Method(NamedTuple):
     init: (key, batch) -> state.
     draw: (key, batch) -> draws; all randomness of a step comes from here.
     update: (state, batch, draws) -> (state, metrics); one step for the global batch, deterministic.
-    networks: state -> {name: NetState}; every network that it trains, generators and critics.
+    networks: state -> {name: NetState}; every network that it trains, generators and critics, by its field's name.
     """
 
     init: Callable[[Key, Batch], State]
     draw: Callable[[Key, Batch], Draws]
     update: Callable[[State, Batch, Draws], tuple[State, Metrics]]
-    networks: Callable[[State], Mapping[str, NetState]]
+    networks: Callable[[State], Mapping[str, NetState]] = _networks
 
 
 def train_step(method: Method, state: State, batch: Batch) -> tuple[State, Metrics]:
@@ -121,8 +116,6 @@ def train_step(method: Method, state: State, batch: Batch) -> tuple[State, Metri
 
 def scale_rates(state: State, factor: float) -> State:
     """The state with every network's learning rate times `factor`, on top of the schedule."""
-
-    def scaled(node: Any) -> Any:
-        return dataclasses.replace(node, lr_scale=factor * node.lr_scale) if isinstance(node, NetState) else node
-
-    return jax.tree.map(scaled, state, is_leaf=lambda node: isinstance(node, NetState))
+    nets = _networks(state)
+    scaled = {name: dataclasses.replace(net, lr_scale=factor * net.lr_scale) for name, net in nets.items()}
+    return dataclasses.replace(state, **scaled)

@@ -1,6 +1,7 @@
 """CycleGAN: Zhu et al. 2017, "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks"."""
 
 import dataclasses
+from functools import partial
 from typing import NamedTuple
 
 import flax.struct
@@ -9,8 +10,8 @@ import jax.numpy as jnp
 import optax
 
 from gan_jax import image, losses
-from gan_jax.method import Batch, Key, Method, Metrics, NetState, require_lone_samples
-from gan_jax.methods import pool
+from gan_jax.method import Batch, Key, Method, Metrics, NetState
+from gan_jax.methods import penalties, pool
 from gan_jax.methods.pool import Pool
 from gan_jax.networks.network import Network, Params, Stats
 
@@ -83,7 +84,7 @@ def cyclegan(
         judges = NetState.create(critic_a, critic_tx, keys[2], a), NetState.create(critic_b, critic_tx, keys[3], b)
         if penalty_weight:
             for judge in judges:
-                require_lone_samples(judge)
+                penalties.require_lone_samples(judge)
         return State(
             step=jnp.zeros((), jnp.int32),
             key=key,
@@ -101,11 +102,8 @@ def cyclegan(
         pools: list[pool.Draws | None] = [None, None]
         if pool_size:
             pools = [pool.draw(k, samples[name], pool_size) for k, name in zip(keys, "BA", strict=True)]
-        draws = Draws(dropout, pools[0], pools[1])
-        if penalty_weight:
-            epsilon = jax.random.uniform(penalty_key, (2, samples["A"]))
-            draws = draws._replace(epsilon=epsilon)
-        return draws
+        epsilon = jax.random.uniform(penalty_key, (2, samples["A"])) if penalty_weight else None
+        return Draws(dropout, pools[0], pools[1], epsilon)
 
     def update(state: State, batch: Batch, draws: Draws) -> tuple[State, Metrics]:
         a, b = image.to_float(batch["A"]), image.to_float(batch["B"])
@@ -156,14 +154,11 @@ def cyclegan(
             epsilon: jax.Array | None,
         ) -> tuple[NetState, jax.Array]:
             def critic_loss(params: Params) -> tuple[jax.Array, Stats]:
-                real_logits, new_stats = critic.apply(params, stats, real, train=True)
+                judge = partial(critic.apply, params, stats, train=True)
+                real_logits, new_stats = judge(real)
                 fake_logits, new_stats = critic.apply(params, new_stats, fake, train=True)
-                loss = game.critic(real_logits, fake_logits)
-                if penalty_weight:
-                    loss += penalty_weight * losses.gradient_penalty(
-                        lambda images: critic.apply(params, stats, images, train=True)[0], real, fake, epsilon=epsilon
-                    )
-                return loss, new_stats
+                penalty = penalties.penalty(judge, real, fake, epsilon, weight=penalty_weight)
+                return game.critic(real_logits, fake_logits) + penalty, new_stats
 
             (loss, new_stats), grads = jax.value_and_grad(critic_loss, has_aux=True)(net.params)
             if halve_critic:
@@ -186,10 +181,7 @@ def cyclegan(
             metrics |= {"loss/critic_A": critic_a_loss, "loss/critic_B": critic_b_loss}
         return new_state, {**metrics, "loss/generators": loss}
 
-    def networks(state: State) -> dict[str, NetState]:
-        return {"AtoB": state.AtoB, "BtoA": state.BtoA, "critic_A": state.critic_A, "critic_B": state.critic_B}
-
-    return Method(init, draw, update, networks)
+    return Method(init, draw, update)
 
 
 def _exchange(old: Pool | None, fakes: jax.Array, draws: pool.Draws | None) -> tuple[Pool | None, jax.Array]:

@@ -67,7 +67,4 @@ def sinkhorn(
         new_generator = state.generator.descend(generator_tx, grads, stats)
         return State(step=state.step + 1, key=state.key, generator=new_generator), {"loss/generator": value}
 
-    def networks(state: State) -> dict[str, NetState]:
-        return {"generator": state.generator}
-
-    return Method(init, draw, update, networks)
+    return Method(init, draw, update)

@@ -82,10 +82,7 @@ def srresnet(
         new_state = State(step=state.step + 1, key=state.key, generator=new_generator)
         return new_state, {"loss/generator": value, **metrics}
 
-    def networks(state: State) -> dict[str, NetState]:
-        return {"generator": state.generator}
-
-    return Method(init, draw, update, networks)
+    return Method(init, draw, update)
 
 
 def pairs(

@@ -2,6 +2,7 @@
 Wasserstein GANs". They differ in what keeps the critic Lipschitz: clipped weights, or a gradient penalty.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import flax.struct
@@ -10,7 +11,8 @@ import jax.numpy as jnp
 import optax
 
 from gan_jax import image, latents, losses
-from gan_jax.method import Batch, Key, Method, Metrics, NetState, require_lone_samples
+from gan_jax.method import Batch, Key, Method, Metrics, NetState
+from gan_jax.methods import penalties
 from gan_jax.networks.network import Network, Params, Stats
 
 __all__ = ["Draws", "State", "wgan"]
@@ -81,7 +83,7 @@ def wgan(
         z = jnp.zeros((real.shape[1], latent_size))
         critic_state = NetState.create(critic, critic_tx, critic_key, real[0], *first)
         if penalty_weight:
-            require_lone_samples(critic_state)
+            penalties.require_lone_samples(critic_state)
         return State(
             step=jnp.zeros((), jnp.int32),
             key=key,
@@ -108,18 +110,16 @@ def wgan(
             real, labels, z, epsilon = given
             fake, _ = generate(state.generator.params, z, labels)
 
+            def judge(params: Params, stats: Stats, images: jax.Array) -> tuple[jax.Array, Stats]:
+                return critic.apply(params, stats, images, *labels, train=True)
+
             def loss(params: Params) -> tuple[jax.Array, tuple[Stats, Metrics]]:
-                real_logits, stats = critic.apply(params, critic_state.stats, real, *labels, train=True)
-                fake_logits, stats = critic.apply(params, stats, fake, *labels, train=True)
+                real_logits, stats = judge(params, critic_state.stats, real)
+                fake_logits, stats = judge(params, stats, fake)
                 distance = game.critic(real_logits, fake_logits)
                 terms = {"wasserstein": (-1.0, -distance)}
                 if penalty_weight:
-                    penalty = losses.gradient_penalty(
-                        lambda images: critic.apply(params, stats, images, *labels, train=True)[0],
-                        real,
-                        fake,
-                        epsilon=epsilon,
-                    )
+                    penalty = penalties.penalty(partial(judge, params, stats), real, fake, epsilon, weight=1.0)
                     terms["loss/penalty"] = (penalty_weight, penalty)
                 total, metrics = losses.weighted_sum(terms)
                 return total, (stats, {"loss/critic": total, **metrics})
@@ -142,7 +142,4 @@ def wgan(
         new_state = State(step=state.step + 1, key=state.key, generator=new_generator, critic=new_critic)
         return new_state, {**{name: values.mean() for name, values in metrics.items()}, "loss/generator": loss}
 
-    def networks(state: State) -> dict[str, NetState]:
-        return {"generator": state.generator, "critic": state.critic}
-
-    return Method(init, draw, update, networks)
+    return Method(init, draw, update)

@@ -10,7 +10,8 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax.method import NetState, clipped, require_lone_samples, train_step
+from gan_jax.method import NetState, clipped, train_step
+from gan_jax.methods.penalties import require_lone_samples
 from gan_jax.methods.wgan import Draws, wgan
 from gan_jax.networks import MLP, DCGANCritic, DCGANGenerator, from_linen, starting_from
 from gan_jax.networks.layers import Conv, ConvTranspose, Dense, leaky_relu
