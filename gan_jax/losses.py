@@ -70,7 +70,8 @@ class AdversarialLoss(NamedTuple):
     losses of the hinge game. The two logits may differ in shape, as where the batches differ. The generator's half
     receives the real logits too because relativistic losses compare with them; under `jit` a half that ignores them
     does not compute them. Values and gradients are finite at logits of +-1e4. All but the relativistic ones are sums
-    of means over samples, so that averaging over shares of a batch gives the loss of the batch.
+    of means over samples, so that averaging over shares of a batch gives the loss of the batch; those, in which real
+    and fake are compared over the `whole_batch`, say so.
 
     >>> real_logits, fake_logits = jnp.array([2.0, 0.5]), jnp.array([-1.0])
     >>> float(losses.hinge.critic(real_logits, fake_logits)), float(losses.hinge.generator(real_logits, fake_logits))
@@ -79,6 +80,7 @@ class AdversarialLoss(NamedTuple):
 
     critic: Callable[[ArrayLike, ArrayLike], jax.Array]
     generator: Callable[[ArrayLike, ArrayLike], jax.Array]
+    whole_batch: bool = False
 
 
 _Formula = Callable[[jax.Array], jax.Array]  # of each logit by itself
@@ -124,7 +126,9 @@ def _relativistic_average(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax
 
 # Jolicoeur-Martineau 2018, "The relativistic discriminator"; Wang et al. 2018, "ESRGAN", eq. 1 and 2. Gradients flow
 # through both means, as the papers write it.
-relativistic_average = AdversarialLoss(_relativistic_average, lambda real, fake: _relativistic_average(fake, real))
+relativistic_average = AdversarialLoss(
+    _relativistic_average, lambda real, fake: _relativistic_average(fake, real), whole_batch=True
+)
 
 
 def _relativistic_critic_basicsr(real_logits: ArrayLike, fake_logits: ArrayLike) -> jax.Array:
@@ -135,7 +139,7 @@ def _relativistic_critic_basicsr(real_logits: ArrayLike, fake_logits: ArrayLike)
 
 # What BasicSR's ESRGANModel.optimize_parameters computes: the sums halved, and the means constant in the critic's half.
 relativistic_average_basicsr = AdversarialLoss(
-    _relativistic_critic_basicsr, lambda real, fake: 0.5 * _relativistic_average(fake, real)
+    _relativistic_critic_basicsr, lambda real, fake: 0.5 * _relativistic_average(fake, real), whole_batch=True
 )
 
 
@@ -354,7 +358,7 @@ def total_variation(images: ArrayLike) -> jax.Array:
     return _magnitude(vertical).mean() + _magnitude(horizontal).mean()
 
 
-def sinkhorn(x: ArrayLike, y: ArrayLike, *, epsilon: float, iterations: int | None) -> jax.Array:
+def sinkhorn(x: ArrayLike, y: ArrayLike, *, epsilon: float, iterations: int) -> jax.Array:
     """Entropic optimal transport from points x [n, d] to y [m, d]: the mean squared distance that the plan moves them.
 
     The cost is C_ij = |x_i - y_j|^2 (a sum over d), every point weighs the same (1/n, 1/m), and P minimises
@@ -363,18 +367,16 @@ def sinkhorn(x: ArrayLike, y: ArrayLike, *, epsilon: float, iterations: int | No
 
     `epsilon` is in units of the cost: small is close to true transport and slow, large blurs the plan towards
     everything-to-everything; a twentieth to a half of the mean cost is usual. `iterations` is the number of rounds
-    (u = a / Kv, then v = b / K'u, from v = 1) through which gradients flow; None goes on until a round changes
-    nothing that the dtype can tell, at most 10000 rounds, and differentiates the fixed point itself (exact there, and
-    its memory does not grow with the rounds). All is computed on logarithms, so that a small epsilon neither
-    underflows nor overflows; but float32 resolves the plan only to some 1e-7 * C / epsilon.
+    (u = a / Kv, then v = b / K'u, from v = 1) through which gradients flow; the smaller epsilon, the more it takes
+    until the plan stands. All is computed on logarithms, so that a small epsilon neither underflows nor overflows; but
+    float32 resolves the plan only to some 1e-7 * C / epsilon.
 
     The value is of the batch as a whole, not a mean over samples. Raises ValueError for other shapes, epsilon <= 0 or
     iterations < 1. Cuturi 2013, "Sinkhorn Distances", algorithm 1; on logarithms: Peyre and Cuturi 2019,
-    "Computational Optimal Transport", section 4.4; its gradient: Luise et al. 2018, "Differential Properties of
-    Sinkhorn Approximation for Learning with Wasserstein Distance".
+    "Computational Optimal Transport", section 4.4.
 
     >>> x, y = jnp.array([[0.0], [10.0]]), jnp.array([[11.0], [1.0]])
-    >>> round(float(losses.sinkhorn(x, y, epsilon=1.0, iterations=None)), 4)  # each point moves by 1
+    >>> round(float(losses.sinkhorn(x, y, epsilon=1.0, iterations=10)), 4)  # each point moves by 1
     1.0
     """
     x, y = _floats(x), _floats(y)
@@ -382,8 +384,8 @@ def sinkhorn(x: ArrayLike, y: ArrayLike, *, epsilon: float, iterations: int | No
         raise ValueError(f"x has shape {x.shape} and y {y.shape}; wanted [n, d] and [m, d]: flatten each sample.")
     if isinstance(epsilon, int | float) and epsilon <= 0:
         raise ValueError(f"epsilon is {epsilon}; wanted a number above 0, in units of squared distance.")
-    if iterations is not None and iterations < 1:
-        raise ValueError(f"iterations is {iterations}; wanted 1 or more, or None for as many as it takes.")
+    if iterations < 1:
+        raise ValueError(f"iterations is {iterations}; wanted 1 or more.")
     # Not |x|^2 + |y|^2 - 2xy, which needs no [n, m, d] on the way back but cancels digits where points are close.
     cost = jnp.square(x[:, None] - y[None]).sum(-1)
     log_kernel = -cost / epsilon
@@ -401,19 +403,13 @@ def sinkhorn(x: ArrayLike, y: ArrayLike, *, epsilon: float, iterations: int | No
         log_v = columns(rows(log_v))
         return log_v - log_v.mean()  # v is free up to a factor (u takes it back): now the fixed point is unique
 
-    log_v = jnp.zeros(m, cost.dtype)
-    if iterations is None:
-        # The rounding of one round: a few units in the last place of the largest logarithm.
-        tolerance = 4.0 * jnp.finfo(cost.dtype).eps * jnp.abs(log_kernel).max()
-        log_v = _fixed_point(scale, log_v, tolerance)
-    else:
-        log_v = jax.lax.fori_loop(0, iterations - 1, lambda _, log_v: scale(log_v), log_v)
+    log_v = jax.lax.fori_loop(0, iterations - 1, lambda _, log_v: scale(log_v), jnp.zeros(m, cost.dtype))
     log_u = rows(log_v)
     plan = jnp.exp(log_kernel + log_u[:, None] + columns(log_u))
     return (plan * cost).sum()
 
 
-def sinkhorn_divergence(x: ArrayLike, y: ArrayLike, *, epsilon: float, iterations: int | None) -> jax.Array:
+def sinkhorn_divergence(x: ArrayLike, y: ArrayLike, *, epsilon: float, iterations: int) -> jax.Array:
     """W(x, y) - W(x, x) / 2 - W(y, y) / 2 with W = `sinkhorn`: zero for equal x and y, whatever epsilon blurs.
 
     Arguments and errors are those of `sinkhorn`. Half of the loss of Genevay et al. 2018, "Learning Generative Models
@@ -422,37 +418,11 @@ def sinkhorn_divergence(x: ArrayLike, y: ArrayLike, *, epsilon: float, iteration
     >>> x = jnp.array([[0.0], [1.0]])
     >>> abs(float(losses.sinkhorn_divergence(x, x, epsilon=1.0, iterations=20))) < 1e-6
     True
-    >>> round(float(losses.sinkhorn_divergence(x, x + 2.0, epsilon=1.0, iterations=None)), 3)
+    >>> round(float(losses.sinkhorn_divergence(x, x + 2.0, epsilon=1.0, iterations=20)), 3)
     4.0
     """
     transport = partial(sinkhorn, epsilon=epsilon, iterations=iterations)
     return transport(x, y) - 0.5 * (transport(x, x) + transport(y, y))
-
-
-def _fixed_point(
-    function: Callable[[jax.Array], jax.Array], start: jax.Array, tolerance: jax.Array, max_iterations: int = 10000
-) -> jax.Array:
-    """The x [m] with function(x) = x, by repetition; differentiated by the implicit function theorem."""
-
-    def repeat(_: Callable, start: jax.Array) -> jax.Array:
-        def unsettled(carry: tuple) -> jax.Array:
-            _, change, count = carry
-            return (change > tolerance) & (count < max_iterations)
-
-        def again(carry: tuple) -> tuple:
-            x, _, count = carry
-            new = function(x)
-            return new, jnp.abs(new - x).max(), count + 1
-
-        return jax.lax.while_loop(unsettled, again, (start, jnp.full((), jnp.inf, start.dtype), 0))[0]
-
-    def solve(linear: Callable[[jax.Array], jax.Array], y: jax.Array) -> jax.Array:
-        unit = jnp.eye(y.size, dtype=y.dtype)
-        jacobian = jax.vmap(linear, out_axes=1)(unit)
-        # Its eigenvalues are in [-1, 0], and reach 0 where the plan is a permutation: one rounding keeps it regular.
-        return jnp.linalg.solve(jacobian - jnp.finfo(y.dtype).eps * unit, y)
-
-    return jax.lax.custom_root(lambda x: function(x) - x, start, repeat, solve)
 
 
 def weighted_sum(terms: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> tuple[jax.Array, dict[str, jax.Array]]:

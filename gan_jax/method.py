@@ -22,7 +22,6 @@ __all__ = [
     "State",
     "Variables",
     "clipped",
-    "require_lone_samples",
     "scale_rates",
     "train_step",
 ]
@@ -44,23 +43,36 @@ class NetState:
     stats: Stats
     opt: optax.OptState
     lr_scale: jax.Array  # scalar on top of the schedule; 1 unless a plateau lowered it
+    ema: Variables | None = None  # exponential moving average of parameters and statistics, if wanted
 
     @classmethod
-    def create(cls, network: Network, tx: optax.GradientTransformation, key: Key, *inputs: jax.Array) -> "NetState":
-        """The state of a network before its first step."""
+    def create(
+        cls, network: Network, tx: optax.GradientTransformation, key: Key, *inputs: jax.Array, ema: bool = False
+    ) -> "NetState":
+        """The state of a network before its first step; with `ema`, a moving average begins at its first values."""
         params, stats = network.init(key, *inputs)
-        return cls(params=params, stats=stats, opt=tx.init(params), lr_scale=jnp.ones(()))
+        # A copy: a donated state must not hold one buffer twice.
+        average = jax.tree.map(jnp.copy, {"params": params, "stats": stats}) if ema else None
+        return cls(params, stats, tx.init(params), jnp.ones(()), average)
 
     @property
     def variables(self) -> Variables:
-        """What a generator's file holds of it."""
-        return {"params": self.params, "stats": self.stats}
+        """What a file holds of it: the moving average if there is one, else the parameters and statistics."""
+        return {"params": self.params, "stats": self.stats} if self.ema is None else self.ema
 
-    def descend(self, tx: optax.GradientTransformation, grads: Params, stats: Stats) -> "NetState":
-        """One optimizer step down `grads`, with the new `stats`: the one place that applies a gradient."""
+    def descend(
+        self, tx: optax.GradientTransformation, grads: Params, stats: Stats, *, ema_decay: float | None = None
+    ) -> "NetState":
+        """One optimizer step down `grads`, with the new `stats`: the one place that applies a gradient.
+
+        `ema_decay` is that of the moving average, for a state that was created with one.
+        """
         updates, opt = tx.update(grads, self.opt, self.params)
-        updates = jax.tree.map(lambda update: self.lr_scale * update, updates)
-        return NetState(optax.apply_updates(self.params, updates), stats, opt, self.lr_scale)
+        params = optax.apply_updates(self.params, jax.tree.map(lambda update: self.lr_scale * update, updates))
+        average = self.ema
+        if ema_decay is not None:
+            average = optax.incremental_update({"params": params, "stats": stats}, average, 1.0 - ema_decay)
+        return NetState(params, stats, opt, self.lr_scale, average)
 
 
 def clipped(tx: optax.GradientTransformation, limit: float) -> optax.GradientTransformation:
@@ -76,13 +88,9 @@ def clipped(tx: optax.GradientTransformation, limit: float) -> optax.GradientTra
     return optax.GradientTransformation(tx.init, update)
 
 
-def require_lone_samples(critic: NetState) -> None:
-    """Raises ValueError for a critic with batch norm, through which samples touch each other's logits."""
-    if set(critic.stats) - {"spectral_norm"}:
-        raise ValueError(
-            "a gradient penalty holds for each sample alone, and the critic's batch norm mixes them; give the critic "
-            "another norm, or none."
-        )
+def _networks(state: State) -> dict[str, NetState]:
+    fields = {field.name: getattr(state, field.name) for field in dataclasses.fields(state)}
+    return {name: net for name, net in fields.items() if isinstance(net, NetState)}
 
 
 class Method(NamedTuple):
@@ -91,13 +99,13 @@ class Method(NamedTuple):
     init: (key, batch) -> state.
     draw: (key, batch) -> draws; all randomness of a step comes from here.
     update: (state, batch, draws) -> (state, metrics); one step for the global batch, deterministic.
-    generators: state -> {name: variables}; what a run exports, moving averages where there are some.
+    networks: state -> {name: NetState}; every network that it trains, generators and critics, by its field's name.
     """
 
     init: Callable[[Key, Batch], State]
     draw: Callable[[Key, Batch], Draws]
     update: Callable[[State, Batch, Draws], tuple[State, Metrics]]
-    generators: Callable[[State], Mapping[str, Variables]]
+    networks: Callable[[State], Mapping[str, NetState]] = _networks
 
 
 def train_step(method: Method, state: State, batch: Batch) -> tuple[State, Metrics]:
@@ -108,8 +116,6 @@ def train_step(method: Method, state: State, batch: Batch) -> tuple[State, Metri
 
 def scale_rates(state: State, factor: float) -> State:
     """The state with every network's learning rate times `factor`, on top of the schedule."""
-
-    def scaled(node: Any) -> Any:
-        return dataclasses.replace(node, lr_scale=factor * node.lr_scale) if isinstance(node, NetState) else node
-
-    return jax.tree.map(scaled, state, is_leaf=lambda node: isinstance(node, NetState))
+    nets = _networks(state)
+    scaled = {name: dataclasses.replace(net, lr_scale=factor * net.lr_scale) for name, net in nets.items()}
+    return dataclasses.replace(state, **scaled)

@@ -1,6 +1,7 @@
 """CycleGAN: Zhu et al. 2017, "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks"."""
 
 import dataclasses
+from functools import partial
 from typing import NamedTuple
 
 import flax.struct
@@ -9,8 +10,8 @@ import jax.numpy as jnp
 import optax
 
 from gan_jax import image, losses
-from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables, require_lone_samples
-from gan_jax.methods import pool
+from gan_jax.method import Batch, Key, Method, Metrics, NetState
+from gan_jax.methods import penalties, pool
 from gan_jax.methods.pool import Pool
 from gan_jax.networks.network import Network, Params, Stats
 
@@ -30,7 +31,6 @@ class State:
     critic_B: NetState  # noqa: N815
     pool_A: Pool | None  # noqa: N815 - of what BtoA made, if wanted
     pool_B: Pool | None  # noqa: N815
-    ema: dict[str, Params] | None  # moving averages of the generators' parameters, if wanted
 
 
 class Draws(NamedTuple):
@@ -69,13 +69,13 @@ def cyclegan(
     `penalty_weight` is that of WGAN-GP's gradient penalty; `init` then raises ValueError for critics with batch norm.
     `ema_decay` is the decay of exponential moving averages of the generators.
     """
-    networks = {"AtoB": a_to_b, "BtoA": b_to_a}
+    painters, averages = {"AtoB": a_to_b, "BtoA": b_to_a}, ema_decay is not None
 
     def init(key: Key, batch: Batch) -> State:
         a, b = image.to_float(batch["A"]), image.to_float(batch["B"])
         key, *keys = jax.random.split(key, 5)
-        to_b = NetState.create(a_to_b, generator_tx, keys[0], a)
-        to_a = NetState.create(b_to_a, generator_tx, keys[1], b)
+        to_b = NetState.create(a_to_b, generator_tx, keys[0], a, ema=averages)
+        to_a = NetState.create(b_to_a, generator_tx, keys[1], b, ema=averages)
 
         def empty_pool(network: Network, net: NetState, images: jax.Array) -> Pool | None:
             made, _ = jax.eval_shape(lambda x: network.apply(net.params, net.stats, x, train=False), images[0][None])
@@ -84,7 +84,7 @@ def cyclegan(
         judges = NetState.create(critic_a, critic_tx, keys[2], a), NetState.create(critic_b, critic_tx, keys[3], b)
         if penalty_weight:
             for judge in judges:
-                require_lone_samples(judge)
+                penalties.require_lone_samples(judge)
         return State(
             step=jnp.zeros((), jnp.int32),
             key=key,
@@ -94,8 +94,6 @@ def cyclegan(
             critic_B=judges[1],
             pool_A=empty_pool(b_to_a, to_a, b),
             pool_B=empty_pool(a_to_b, to_b, a),
-            # A copy: a donated state must not hold one buffer twice.
-            ema=None if ema_decay is None else jax.tree.map(jnp.copy, {"AtoB": to_b.params, "BtoA": to_a.params}),
         )
 
     def draw(key: Key, batch: Batch) -> Draws:
@@ -104,11 +102,8 @@ def cyclegan(
         pools: list[pool.Draws | None] = [None, None]
         if pool_size:
             pools = [pool.draw(k, samples[name], pool_size) for k, name in zip(keys, "BA", strict=True)]
-        draws = Draws(dropout, pools[0], pools[1])
-        if penalty_weight:
-            epsilon = jax.random.uniform(penalty_key, (2, samples["A"]))
-            draws = draws._replace(epsilon=epsilon)
-        return draws
+        epsilon = jax.random.uniform(penalty_key, (2, samples["A"])) if penalty_weight else None
+        return Draws(dropout, pools[0], pools[1], epsilon)
 
     def update(state: State, batch: Batch, draws: Draws) -> tuple[State, Metrics]:
         a, b = image.to_float(batch["A"]), image.to_float(batch["B"])
@@ -125,7 +120,7 @@ def cyclegan(
             keys = iter(jax.random.split(draws.dropout, 6))
 
             def translate(name: str, images: jax.Array) -> jax.Array:
-                apply, key = networks[name].apply, next(keys)
+                apply, key = painters[name].apply, next(keys)
                 made, stats[name] = apply(params[name], stats[name], images, train=True, key=key)
                 return made
 
@@ -159,14 +154,11 @@ def cyclegan(
             epsilon: jax.Array | None,
         ) -> tuple[NetState, jax.Array]:
             def critic_loss(params: Params) -> tuple[jax.Array, Stats]:
-                real_logits, new_stats = critic.apply(params, stats, real, train=True)
+                judge = partial(critic.apply, params, stats, train=True)
+                real_logits, new_stats = judge(real)
                 fake_logits, new_stats = critic.apply(params, new_stats, fake, train=True)
-                loss = game.critic(real_logits, fake_logits)
-                if penalty_weight:
-                    loss += penalty_weight * losses.gradient_penalty(
-                        lambda images: critic.apply(params, stats, images, train=True)[0], real, fake, epsilon=epsilon
-                    )
-                return loss, new_stats
+                penalty = penalties.penalty(judge, real, fake, epsilon, weight=penalty_weight)
+                return game.critic(real_logits, fake_logits) + penalty, new_stats
 
             (loss, new_stats), grads = jax.value_and_grad(critic_loss, has_aux=True)(net.params)
             if halve_critic:
@@ -176,12 +168,9 @@ def cyclegan(
         params = {"AtoB": state.AtoB.params, "BtoA": state.BtoA.params}
         gradient = jax.value_and_grad(generators_loss, has_aux=True)
         (loss, (stats, critic_stats, fake_a, fake_b, metrics)), grads = gradient(params)
-        to_b = state.AtoB.descend(generator_tx, grads["AtoB"], stats["AtoB"])
-        to_a = state.BtoA.descend(generator_tx, grads["BtoA"], stats["BtoA"])
+        to_b = state.AtoB.descend(generator_tx, grads["AtoB"], stats["AtoB"], ema_decay=ema_decay)
+        to_a = state.BtoA.descend(generator_tx, grads["BtoA"], stats["BtoA"], ema_decay=ema_decay)
         new_state = dataclasses.replace(state, step=state.step + 1, AtoB=to_b, BtoA=to_a)
-        if ema_decay is not None:
-            params = {"AtoB": to_b.params, "BtoA": to_a.params}
-            new_state = dataclasses.replace(new_state, ema=optax.incremental_update(params, state.ema, 1.0 - ema_decay))
         if adversarial is not None:
             pool_a, shown_a = _exchange(state.pool_A, fake_a, draws.pool_A)
             pool_b, shown_b = _exchange(state.pool_B, fake_b, draws.pool_B)
@@ -192,11 +181,7 @@ def cyclegan(
             metrics |= {"loss/critic_A": critic_a_loss, "loss/critic_B": critic_b_loss}
         return new_state, {**metrics, "loss/generators": loss}
 
-    def generators(state: State) -> dict[str, Variables]:
-        params = state.ema or {"AtoB": state.AtoB.params, "BtoA": state.BtoA.params}
-        return {name: {"params": params[name], "stats": getattr(state, name).stats} for name in params}
-
-    return Method(init, draw, update, generators)
+    return Method(init, draw, update)
 
 
 def _exchange(old: Pool | None, fakes: jax.Array, draws: pool.Draws | None) -> tuple[Pool | None, jax.Array]:

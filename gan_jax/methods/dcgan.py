@@ -3,6 +3,7 @@ Networks"; with classes, conditioned as in Mirza & Osindero 2014, "Conditional G
 """
 
 import dataclasses
+from functools import partial
 from typing import NamedTuple
 
 import flax.struct
@@ -11,7 +12,8 @@ import jax.numpy as jnp
 import optax
 
 from gan_jax import image, latents, losses
-from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables
+from gan_jax.method import Batch, Key, Method, Metrics, NetState
+from gan_jax.methods import penalties
 from gan_jax.networks.network import Network, Params, Stats
 
 __all__ = ["Draws", "State", "dcgan"]
@@ -26,7 +28,6 @@ class State:
     key: Key  # constant: each step folds its number in
     generator: NetState
     critic: NetState
-    ema: Variables | None  # moving average of the generator's parameters and running statistics, if wanted
 
 
 class Draws(NamedTuple):
@@ -45,13 +46,15 @@ def dcgan(
     latent: latents.Distribution = "normal",
     adversarial: losses.AdversarialLoss = losses.non_saturating,
     conditional: bool = False,
+    r1_weight: float = 0.0,
     ema_decay: float | None = None,
 ) -> Method:
     """A critic step on real and fake images, then a generator step on the same latents, as in the PyTorch example.
 
     Batches hold "image", uint8 [N, H, W, C] or floats in [-1, 1], and where it is `conditional` "label", integers
     [N]: both networks then take the labels beside the latents and the images. The paper draws uniform latents, the
-    example normal ones. `ema_decay` is the decay of an exponential moving average of the generator.
+    example normal ones. `r1_weight` is gamma of R1's penalty on the critic; `init` then raises ValueError for a critic
+    with batch norm. `ema_decay` is the decay of an exponential moving average of the generator.
     """
 
     def conditions(batch: Batch) -> tuple[jax.Array, ...]:
@@ -61,14 +64,14 @@ def dcgan(
         real, labels = image.to_float(batch["image"]), conditions(batch)
         key, generator_key, critic_key = jax.random.split(key, 3)
         z = jnp.zeros((real.shape[0], latent_size))
-        generator_state = NetState.create(generator, generator_tx, generator_key, z, *labels)
+        critic_state = NetState.create(critic, critic_tx, critic_key, real, *labels)
+        if r1_weight:
+            penalties.require_lone_samples(critic_state)
         return State(
             step=jnp.zeros((), jnp.int32),
             key=key,
-            generator=generator_state,
-            critic=NetState.create(critic, critic_tx, critic_key, real, *labels),
-            # A copy: a donated state must not hold one buffer twice.
-            ema=None if ema_decay is None else jax.tree.map(jnp.copy, generator_state.variables),
+            generator=NetState.create(generator, generator_tx, generator_key, z, *labels, ema=ema_decay is not None),
+            critic=critic_state,
         )
 
     def draw(key: Key, batch: Batch) -> Draws:
@@ -87,7 +90,8 @@ def dcgan(
             fake, _ = generate(state.generator.params)
             real_logits, stats = judge(params, state.critic.stats, real)
             fake_logits, stats = judge(params, stats, fake)
-            return adversarial.critic(real_logits, fake_logits), stats
+            penalty = penalties.penalty(partial(judge, params, stats), real, fake, r1_weight=r1_weight)
+            return adversarial.critic(real_logits, fake_logits) + penalty, stats
 
         def generator_loss(params: Params, judged_by: NetState) -> tuple[jax.Array, tuple[Stats, Stats]]:
             fake, stats = generate(params)
@@ -101,20 +105,10 @@ def dcgan(
 
         gradient = jax.value_and_grad(generator_loss, has_aux=True)
         (loss, (stats, critic_stats)), grads = gradient(state.generator.params, new_critic)
-        new_generator = state.generator.descend(generator_tx, grads, stats)
-        new_state = State(
-            step=state.step + 1,
-            key=state.key,
-            generator=new_generator,
-            # The generator's pass through the critic moves its running statistics too, as in the example.
-            critic=dataclasses.replace(new_critic, stats=critic_stats),
-            ema=None
-            if ema_decay is None
-            else optax.incremental_update(new_generator.variables, state.ema, 1.0 - ema_decay),
-        )
+        new_generator = state.generator.descend(generator_tx, grads, stats, ema_decay=ema_decay)
+        # The generator's pass through the critic moves its running statistics too, as in the example.
+        new_critic = dataclasses.replace(new_critic, stats=critic_stats)
+        new_state = State(step=state.step + 1, key=state.key, generator=new_generator, critic=new_critic)
         return new_state, {"loss/critic": loss_of_critic, "loss/generator": loss}
 
-    def generators(state: State) -> dict[str, Variables]:
-        return {"generator": state.generator.variables if state.ema is None else state.ema}
-
-    return Method(init, draw, update, generators)
+    return Method(init, draw, update)

@@ -1,6 +1,7 @@
 """pix2pix: Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks"."""
 
 import dataclasses
+from functools import partial
 from typing import NamedTuple
 
 import flax.struct
@@ -9,7 +10,8 @@ import jax.numpy as jnp
 import optax
 
 from gan_jax import image, losses
-from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables, require_lone_samples
+from gan_jax.method import Batch, Key, Method, Metrics, NetState
+from gan_jax.methods import penalties
 from gan_jax.networks.network import Network, Params, Stats
 
 __all__ = ["Draws", "State", "pix2pix"]
@@ -24,7 +26,6 @@ class State:
     key: Key  # constant: each step folds its number in
     generator: NetState
     critic: NetState
-    ema: Params | None  # moving average of the generator's parameters, if wanted
 
 
 class Draws(NamedTuple):
@@ -46,6 +47,7 @@ def pix2pix(
     conditional: bool = True,
     halve_critic: bool = True,
     penalty_weight: float = 0.0,
+    r1_weight: float = 0.0,
     ema_decay: float | None = None,
 ) -> Method:
     """The conditional GAN with L1 (eq. 4): a critic step, then a generator step, on the same fake.
@@ -53,8 +55,9 @@ def pix2pix(
     Batches hold "source" and "target", uint8 [N, H, W, C] or floats in [-1, 1]. `adversarial` None trains on the
     distances alone; the critic then stays as it was. A critic that is not `conditional` sees the image without its
     source (eq. 2). `halve_critic` halves the critic's loss, which slows it relative to the generator (section 3.3).
-    `penalty_weight` is that of WGAN-GP's gradient penalty on the image, given its source; `init` then raises
-    ValueError for a critic with batch norm. `ema_decay` is the decay of an exponential moving average of the generator.
+    `penalty_weight` is that of WGAN-GP's gradient penalty on the image, given its source, and `r1_weight` gamma of R1's
+    on targets; with either `init` raises ValueError for a critic with batch norm. `ema_decay` is the decay of an
+    exponential moving average of the generator.
     """
 
     def seen(source: jax.Array, images: jax.Array) -> jax.Array:
@@ -63,24 +66,18 @@ def pix2pix(
     def init(key: Key, batch: Batch) -> State:
         source, target = image.to_float(batch["source"]), image.to_float(batch["target"])
         key, generator_key, critic_key = jax.random.split(key, 3)
-        generator_state = NetState.create(generator, generator_tx, generator_key, source)
         critic_state = NetState.create(critic, critic_tx, critic_key, seen(source, target))
-        if penalty_weight:
-            require_lone_samples(critic_state)
+        if penalty_weight or r1_weight:
+            penalties.require_lone_samples(critic_state)
         return State(
             step=jnp.zeros((), jnp.int32),
             key=key,
-            generator=generator_state,
+            generator=NetState.create(generator, generator_tx, generator_key, source, ema=ema_decay is not None),
             critic=critic_state,
-            # A copy: a donated state must not hold one buffer twice.
-            ema=None if ema_decay is None else jax.tree.map(jnp.copy, generator_state.params),
         )
 
     def draw(key: Key, batch: Batch) -> Draws:
-        if not penalty_weight:
-            return Draws(dropout=key)
-        key, penalty_key = jax.random.split(key)
-        return Draws(dropout=key, epsilon=jax.random.uniform(penalty_key, jnp.shape(batch["target"])[:1]))
+        return Draws(*penalties.draw(key, jnp.shape(batch["target"])[0], weight=penalty_weight))
 
     def update(state: State, batch: Batch, draws: Draws) -> tuple[State, Metrics]:
         source, target = image.to_float(batch["source"]), image.to_float(batch["target"])
@@ -95,12 +92,10 @@ def pix2pix(
             fake, _ = generate(state.generator.params)
             fake_logits, stats = judge(params, state.critic.stats, fake)
             real_logits, stats = judge(params, stats, target)
-            loss = game.critic(real_logits, fake_logits)
-            if penalty_weight:
-                loss += penalty_weight * losses.gradient_penalty(
-                    lambda images: judge(params, stats, images)[0], target, fake, epsilon=draws.epsilon
-                )
-            return loss, stats
+            penalty = penalties.penalty(
+                partial(judge, params, stats), target, fake, draws.epsilon, weight=penalty_weight, r1_weight=r1_weight
+            )
+            return game.critic(real_logits, fake_logits) + penalty, stats
 
         def generator_loss(params: Params, judged_by: NetState) -> tuple[jax.Array, tuple]:
             fake, stats = generate(params)
@@ -127,22 +122,11 @@ def pix2pix(
 
         gradient = jax.value_and_grad(generator_loss, has_aux=True)
         (loss, (stats, critic_stats, terms)), grads = gradient(state.generator.params, new_critic)
-        new_generator = state.generator.descend(generator_tx, grads, stats)
-        new_state = State(
-            step=state.step + 1,
-            key=state.key,
-            generator=new_generator,
-            # The generator's pass through the critic moves the critic's running statistics too, as in the paper's
-            # and the PyTorch port's code.
-            critic=dataclasses.replace(new_critic, stats=critic_stats),
-            ema=None
-            if ema_decay is None
-            else optax.incremental_update(new_generator.params, state.ema, 1.0 - ema_decay),
-        )
+        new_generator = state.generator.descend(generator_tx, grads, stats, ema_decay=ema_decay)
+        # The generator's pass through the critic moves the critic's running statistics too, as in the paper's and the
+        # PyTorch port's code.
+        new_critic = dataclasses.replace(new_critic, stats=critic_stats)
+        new_state = State(step=state.step + 1, key=state.key, generator=new_generator, critic=new_critic)
         return new_state, {**metrics, "loss/generator": loss, **terms}
 
-    def generators(state: State) -> dict[str, Variables]:
-        params = state.generator.params if state.ema is None else state.ema
-        return {"generator": {"params": params, "stats": state.generator.stats}}
-
-    return Method(init, draw, update, generators)
+    return Method(init, draw, update)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from gan_jax import image, latents, losses
-from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables
+from gan_jax.method import Batch, Key, Method, Metrics, NetState
 from gan_jax.networks.network import Network, Params, Stats
 
 __all__ = ["Draws", "State", "sinkhorn"]
@@ -67,7 +67,4 @@ def sinkhorn(
         new_generator = state.generator.descend(generator_tx, grads, stats)
         return State(step=state.step + 1, key=state.key, generator=new_generator), {"loss/generator": value}
 
-    def generators(state: State) -> dict[str, Variables]:
-        return {"generator": state.generator.variables}
-
-    return Method(init, draw, update, generators)
+    return Method(init, draw, update)

@@ -4,7 +4,9 @@ With a relativistic game it is the training of Wang et al. 2018, "ESRGAN: Enhanc
 Adversarial Networks".
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Literal, NamedTuple
 
 import flax.struct
@@ -14,15 +16,13 @@ import optax
 from jax.typing import ArrayLike
 
 from gan_jax import losses
-from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables, require_lone_samples
+from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables
+from gan_jax.methods import penalties
 from gan_jax.methods.srresnet import Degrade, Range, pairs, psnr
 from gan_jax.networks.network import Network, Params, Stats
 
 __all__ = ["Draws", "State", "srgan"]
 __dir__ = __all__.copy
-
-# Games whose two halves both compare the logits of targets with those of fakes.
-_RELATIVISTIC = (losses.relativistic_average, losses.relativistic_average_basicsr)
 
 
 @flax.struct.dataclass
@@ -33,7 +33,6 @@ class State:
     key: Key  # constant: each step folds its number in
     generator: NetState
     critic: NetState
-    ema: Params | None  # moving average of the generator's parameters, if wanted
     frozen: Variables | None  # of the content network: only read, and left out of checkpoints
 
 
@@ -89,10 +88,9 @@ def srgan(
     def init(key: Key, batch: Batch) -> State:
         key, generator_key, critic_key, degradation_key, content_key = jax.random.split(key, 5)
         source, target = pairs(batch, degradation_key, degrade, input_range, output_range)
-        generator_state = NetState.create(generator, generator_tx, generator_key, source)
         critic_state = NetState.create(critic, critic_tx, critic_key, target)
         if penalty_weight:
-            require_lone_samples(critic_state)
+            penalties.require_lone_samples(critic_state)
         frozen = None
         if content is not None:
             params, stats = content.init(content_key, target)
@@ -100,18 +98,13 @@ def srgan(
         return State(
             step=jnp.zeros((), jnp.int32),
             key=key,
-            generator=generator_state,
+            generator=NetState.create(generator, generator_tx, generator_key, source, ema=ema_decay is not None),
             critic=critic_state,
-            # A copy: a donated state must not hold one buffer twice.
-            ema=None if ema_decay is None else jax.tree.map(jnp.copy, generator_state.params),
             frozen=frozen,
         )
 
     def draw(key: Key, batch: Batch) -> Draws:
-        if not penalty_weight:
-            return Draws(degradation=key)
-        key, penalty_key = jax.random.split(key)
-        return Draws(degradation=key, epsilon=jax.random.uniform(penalty_key, jnp.shape(batch["target"])[:1]))
+        return Draws(*penalties.draw(key, jnp.shape(batch["target"])[0], weight=penalty_weight))
 
     def update(state: State, batch: Batch, draws: Draws) -> tuple[State, Metrics]:
         source, target = pairs(batch, draws.degradation, degrade, input_range, output_range)
@@ -135,7 +128,7 @@ def srgan(
                 terms["loss/tv"] = (tv_weight, losses.total_variation(fake))
             if adversarial is not None:
                 real_logits, moved = judge(state.critic.params, critic_stats, target)
-                critic_stats = moved if adversarial in _RELATIVISTIC else critic_stats
+                critic_stats = moved if adversarial.whole_batch else critic_stats
                 fake_logits, critic_stats = judge(state.critic.params, critic_stats, fake)
                 terms["loss/gan"] = (adversarial_weight, adversarial.generator(real_logits, fake_logits))
             total, metrics = losses.weighted_sum(terms)
@@ -145,21 +138,18 @@ def srgan(
             params: Params, stats: Stats, game: losses.AdversarialLoss
         ) -> tuple[jax.Array, tuple[Stats, Metrics]]:
             fake, _ = generate(state.generator.params)
-            if game in _RELATIVISTIC:
+            if game.whole_batch:
                 _, stats = judge(params, stats, fake)  # for the statistics: XLA merges it with the pass below
             real_logits, stats = judge(params, stats, target)
             fake_logits, stats = judge(params, stats, fake)
             means = {"logits/real": real_logits.mean(), "logits/fake": fake_logits.mean()}
-            loss = game.critic(real_logits, fake_logits)
-            if penalty_weight:
-                loss += penalty_weight * losses.gradient_penalty(
-                    lambda images: judge(params, stats, images)[0], target, fake, epsilon=draws.epsilon
-                )
-            return loss, (stats, means)
+            judged = partial(judge, params, stats)
+            penalty = penalties.penalty(judged, target, fake, draws.epsilon, weight=penalty_weight)
+            return game.critic(real_logits, fake_logits) + penalty, (stats, means)
 
         gradient = jax.value_and_grad(generator_loss, has_aux=True)
         (loss, (stats, critic_stats, metrics)), grads = gradient(state.generator.params)
-        new_generator = state.generator.descend(generator_tx, grads, stats)
+        new_generator = state.generator.descend(generator_tx, grads, stats, ema_decay=ema_decay)
         metrics = {"loss/generator": loss, **metrics}
 
         new_critic = state.critic
@@ -170,20 +160,6 @@ def srgan(
             new_critic = state.critic.descend(critic_tx, grads, critic_stats)
             metrics = {"loss/critic": loss, **metrics, **means}
 
-        new_state = State(
-            step=state.step + 1,
-            key=state.key,
-            generator=new_generator,
-            critic=new_critic,
-            ema=None
-            if ema_decay is None
-            else optax.incremental_update(new_generator.params, state.ema, 1.0 - ema_decay),
-            frozen=state.frozen,
-        )
-        return new_state, metrics
+        return dataclasses.replace(state, step=state.step + 1, generator=new_generator, critic=new_critic), metrics
 
-    def generators(state: State) -> dict[str, Variables]:
-        params = state.generator.params if state.ema is None else state.ema
-        return {"generator": {"params": params, "stats": state.generator.stats}}
-
-    return Method(init, draw, update, generators)
+    return Method(init, draw, update)

@@ -12,7 +12,7 @@ import optax
 from jax.typing import ArrayLike
 
 from gan_jax import image, losses
-from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables
+from gan_jax.method import Batch, Key, Method, Metrics, NetState
 from gan_jax.networks.network import Network, Params, Stats
 
 __all__ = ["Degrade", "Draws", "Range", "State", "pairs", "psnr", "ranged", "srresnet"]
@@ -29,7 +29,6 @@ class State:
     step: jax.Array  # int32: updates made so far
     key: Key  # constant: each step folds its number in
     generator: NetState
-    ema: Params | None  # moving average of the generator's parameters, if wanted
 
 
 class Draws(NamedTuple):
@@ -59,14 +58,8 @@ def srresnet(
     def init(key: Key, batch: Batch) -> State:
         key, generator_key, degradation_key = jax.random.split(key, 3)
         source, _ = pairs(batch, degradation_key, degrade, input_range, output_range)
-        generator_state = NetState.create(generator, generator_tx, generator_key, source)
-        return State(
-            step=jnp.zeros((), jnp.int32),
-            key=key,
-            generator=generator_state,
-            # A copy: a donated state must not hold one buffer twice.
-            ema=None if ema_decay is None else jax.tree.map(jnp.copy, generator_state.params),
-        )
+        generator_state = NetState.create(generator, generator_tx, generator_key, source, ema=ema_decay is not None)
+        return State(step=jnp.zeros((), jnp.int32), key=key, generator=generator_state)
 
     def draw(key: Key, batch: Batch) -> Draws:
         del batch
@@ -85,22 +78,11 @@ def srresnet(
 
         gradient = jax.value_and_grad(generator_loss, has_aux=True)
         (value, (stats, metrics)), grads = gradient(state.generator.params)
-        new_generator = state.generator.descend(generator_tx, grads, stats)
-        new_state = State(
-            step=state.step + 1,
-            key=state.key,
-            generator=new_generator,
-            ema=None
-            if ema_decay is None
-            else optax.incremental_update(new_generator.params, state.ema, 1.0 - ema_decay),
-        )
+        new_generator = state.generator.descend(generator_tx, grads, stats, ema_decay=ema_decay)
+        new_state = State(step=state.step + 1, key=state.key, generator=new_generator)
         return new_state, {"loss/generator": value, **metrics}
 
-    def generators(state: State) -> dict[str, Variables]:
-        params = state.generator.params if state.ema is None else state.ema
-        return {"generator": {"params": params, "stats": state.generator.stats}}
-
-    return Method(init, draw, update, generators)
+    return Method(init, draw, update)
 
 
 def pairs(

@@ -2,6 +2,7 @@
 Wasserstein GANs". They differ in what keeps the critic Lipschitz: clipped weights, or a gradient penalty.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import flax.struct
@@ -10,7 +11,8 @@ import jax.numpy as jnp
 import optax
 
 from gan_jax import image, latents, losses
-from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables, require_lone_samples
+from gan_jax.method import Batch, Key, Method, Metrics, NetState
+from gan_jax.methods import penalties
 from gan_jax.networks.network import Network, Params, Stats
 
 __all__ = ["Draws", "State", "wgan"]
@@ -25,7 +27,6 @@ class State:
     key: Key  # constant: each step folds its number in
     generator: NetState
     critic: NetState
-    ema: Variables | None  # moving average of the generator's parameters and running statistics, if wanted
 
 
 class Draws(NamedTuple):
@@ -80,17 +81,14 @@ def wgan(
         key, generator_key, critic_key = jax.random.split(key, 3)
         first = tuple(label[0] for label in labels)
         z = jnp.zeros((real.shape[1], latent_size))
-        generator_state = NetState.create(generator, generator_tx, generator_key, z, *first)
         critic_state = NetState.create(critic, critic_tx, critic_key, real[0], *first)
         if penalty_weight:
-            require_lone_samples(critic_state)
+            penalties.require_lone_samples(critic_state)
         return State(
             step=jnp.zeros((), jnp.int32),
             key=key,
-            generator=generator_state,
+            generator=NetState.create(generator, generator_tx, generator_key, z, *first, ema=ema_decay is not None),
             critic=critic_state,
-            # A copy: a donated state must not hold one buffer twice.
-            ema=None if ema_decay is None else jax.tree.map(jnp.copy, generator_state.variables),
         )
 
     def draw(key: Key, batch: Batch) -> Draws:
@@ -112,18 +110,16 @@ def wgan(
             real, labels, z, epsilon = given
             fake, _ = generate(state.generator.params, z, labels)
 
+            def judge(params: Params, stats: Stats, images: jax.Array) -> tuple[jax.Array, Stats]:
+                return critic.apply(params, stats, images, *labels, train=True)
+
             def loss(params: Params) -> tuple[jax.Array, tuple[Stats, Metrics]]:
-                real_logits, stats = critic.apply(params, critic_state.stats, real, *labels, train=True)
-                fake_logits, stats = critic.apply(params, stats, fake, *labels, train=True)
+                real_logits, stats = judge(params, critic_state.stats, real)
+                fake_logits, stats = judge(params, stats, fake)
                 distance = game.critic(real_logits, fake_logits)
                 terms = {"wasserstein": (-1.0, -distance)}
                 if penalty_weight:
-                    penalty = losses.gradient_penalty(
-                        lambda images: critic.apply(params, stats, images, *labels, train=True)[0],
-                        real,
-                        fake,
-                        epsilon=epsilon,
-                    )
+                    penalty = penalties.penalty(partial(judge, params, stats), real, fake, epsilon, weight=1.0)
                     terms["loss/penalty"] = (penalty_weight, penalty)
                 total, metrics = losses.weighted_sum(terms)
                 return total, (stats, {"loss/critic": total, **metrics})
@@ -142,19 +138,8 @@ def wgan(
             return game.generator(fake_logits, fake_logits), stats
 
         (loss, stats), grads = jax.value_and_grad(generator_loss, has_aux=True)(state.generator.params)
-        new_generator = state.generator.descend(generator_tx, grads, stats)
-        new_state = State(
-            step=state.step + 1,
-            key=state.key,
-            generator=new_generator,
-            critic=new_critic,
-            ema=None
-            if ema_decay is None
-            else optax.incremental_update(new_generator.variables, state.ema, 1.0 - ema_decay),
-        )
+        new_generator = state.generator.descend(generator_tx, grads, stats, ema_decay=ema_decay)
+        new_state = State(step=state.step + 1, key=state.key, generator=new_generator, critic=new_critic)
         return new_state, {**{name: values.mean() for name, values in metrics.items()}, "loss/generator": loss}
 
-    def generators(state: State) -> dict[str, Variables]:
-        return {"generator": state.generator.variables if state.ema is None else state.ema}
-
-    return Method(init, draw, update, generators)
+    return Method(init, draw, update)

@@ -18,7 +18,7 @@ from gan_jax.networks.classifier import Classifier
 from gan_jax.networks.dcgan import DCGANCritic, DCGANGenerator
 from gan_jax.networks.initialisation import InitName, initialised
 from gan_jax.networks.mlp import MLP
-from gan_jax.networks.network import Network, difference, from_linen, require_known_values, starting_from
+from gan_jax.networks.network import Network, difference, from_linen, from_nnx, require_known_values, starting_from
 from gan_jax.networks.patchgan import PatchGAN
 from gan_jax.networks.pixelgan import PixelGAN
 from gan_jax.networks.resnet import ResNet
@@ -55,6 +55,7 @@ __all__ = [
     "describe",
     "difference",
     "from_linen",
+    "from_nnx",
     "initialised",
     "receptive_field",
     "require_known_values",

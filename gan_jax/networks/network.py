@@ -2,12 +2,25 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
-__all__ = ["Network", "Params", "Stats", "difference", "from_linen", "require_known_values", "starting_from"]
+if TYPE_CHECKING:  # a fifth of a second, for those alone who use it
+    from flax import nnx
+
+__all__ = [
+    "Network",
+    "Params",
+    "Stats",
+    "difference",
+    "from_linen",
+    "from_nnx",
+    "require_known_values",
+    "starting_from",
+]
 __dir__ = __all__.copy
 
 Params = Any  # tree of the arrays that gradients flow to
@@ -48,6 +61,41 @@ def from_linen(module: nn.Module) -> Network:
             mutable=list(stats) if train else [],
         )
         return output, dict(new_stats) if train else stats
+
+    return Network(init, apply)
+
+
+def from_nnx(factory: "Callable[[nnx.Rngs], nnx.Module]") -> Network:
+    """The network of the NNX module that `factory` makes of its random streams: `from_nnx(lambda rngs: UNet(3, rngs))`.
+
+    The module is called with the inputs alone. `train` and `key` set the attributes by which NNX's layers know them,
+    `use_running_average` and `deterministic`; what is neither a parameter nor a random stream is its statistics.
+    """
+    from flax import nnx
+
+    stats_of = nnx.Not(nnx.Any(nnx.Param, nnx.RngState))
+    graph, random, *_ = nnx.split(nnx.eval_shape(lambda: factory(nnx.Rngs(0))), nnx.RngState, ...)
+    streams, structure = jax.tree.flatten(nnx.to_pure_dict(random))
+
+    def init(key: jax.Array, *inputs: jax.Array) -> tuple[Params, Stats]:
+        del inputs  # NNX modules know their shapes
+        module = factory(nnx.Rngs(key))
+        return nnx.to_pure_dict(nnx.state(module, nnx.Param)), nnx.to_pure_dict(nnx.state(module, stats_of))
+
+    def apply(
+        params: Params, stats: Stats, *inputs: jax.Array, train: bool, key: jax.Array | None = None
+    ) -> tuple[Any, Stats]:
+        source = jax.random.key(0) if key is None else key  # nothing is drawn of it without a key
+        fresh = [
+            jax.random.split(jax.random.fold_in(source, number), stream.shape)
+            if jnp.issubdtype(stream.dtype, jax.dtypes.prng_key)
+            else jnp.zeros(stream.shape, stream.dtype)  # how often it was drawn from
+            for number, stream in enumerate(streams)
+        ]
+        module: Any = nnx.merge(graph, params, stats, jax.tree.unflatten(structure, fresh))
+        module.set_attributes(use_running_average=not train, deterministic=key is None, raise_if_not_found=False)
+        output = module(*inputs)
+        return output, nnx.to_pure_dict(nnx.state(module, stats_of))
 
     return Network(init, apply)
 

@@ -159,7 +159,7 @@ def experiment(config: Config) -> Experiment:
         specs |= {name: translators.critic_spec(critic, channels[name[-1]], method="cyclegan") for name in critics}
     sizes: dict[str, Any] = {"load_size": config.load_size, "crop_size": config.crop_size}
     multiple = painters["AtoB"].size_multiple
-    whole_batch = ["--gan_mode relativistic"] if config.gan_mode == "relativistic" else []
+    whole_batch = games.whole_batch(config.gan_mode)
     if config.pool_size and config.gan_mode != "none":
         whole_batch.append("image pools (--pool_size 0 turns them off)")
     return Experiment(

@@ -12,3 +12,9 @@ GAMES = {
     "wgangp": losses.wasserstein,
 }
 GAN_MODES: dict[str, losses.AdversarialLoss | None] = {**GAMES, "none": None}
+
+
+def whole_batch(gan_mode: str) -> list[str]:
+    """`Experiment.needs_whole_batch` of a --gan_mode: itself, if its losses compare over the whole batch."""
+    game = GAN_MODES[gan_mode]
+    return [f"--gan_mode {gan_mode}"] if game is not None and game.whole_batch else []

@@ -162,7 +162,7 @@ def experiment(config: Config, open_split: Callable[[Config, str], Source | None
         train=train,
         jitter=transforms.jitter(config.preprocess, **options),
         exam=translation.Translations({"generator": pairs.task(config, train, val, test)}),
-        needs_whole_batch=["--gan_mode relativistic"] if config.gan_mode == "relativistic" else [],
+        needs_whole_batch=games.whole_batch(config.gan_mode),
     )
 
 

@@ -84,7 +84,7 @@ def train(method: Method, batches: int, *, steps: int = STEPS, batch: int = BATC
         state = init(jax.random.key(seed), {"image": draw_points(rng, batches * batch)})
         for _ in range(steps):
             state, _ = step(state, parallel.global_batch({"image": draw_points(rng, batches * batch)}, mesh))
-        variables = method.generators(state)["generator"]
+        variables = method.networks(state)["generator"].variables
         z = rng.normal(size=(SCORED, LATENT)).astype(np.float32)
         return np.asarray(from_linen(MLP(2)).apply(variables["params"], {}, z, train=False)[0])
 

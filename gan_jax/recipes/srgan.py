@@ -314,7 +314,7 @@ def experiment(config: Config) -> Experiment:
             protocol=f"{protocol.name}: {protocol.description}",
             best="psnr" if config.stage == "srresnet" else "lpips",
         ),
-        needs_whole_batch=["--gan_mode relativistic"] if config.gan_mode == "relativistic" else [],
+        needs_whole_batch=games.whole_batch(config.gan_mode),
     )
 
 

@@ -56,8 +56,8 @@ class Experiment(NamedTuple):
 
     method_name: str
     method: Method
-    networks: Mapping[str, Mapping[str, Any]]  # descriptions, by the names of the state's NetStates
-    specs: Mapping[str, GeneratorSpec]  # by the names that Method.generators uses; critics by those of their NetStates
+    networks: Mapping[str, Mapping[str, Any]]  # descriptions, by the names of Method.networks
+    specs: Mapping[str, GeneratorSpec]  # of those that files are written of, by the same names
     train: Source
     jitter: Transform  # of training pictures
     exam: Exam

@@ -127,7 +127,10 @@ def _replica_step(method: Method, state: State, share: Batch) -> tuple[State, Me
     state, metrics = method.update(state, share, method.draw(key, share))
 
     def average_statistics(node: Any) -> Any:
-        return dataclasses.replace(node, stats=lax.pmean(node.stats, _REPLICAS)) if isinstance(node, NetState) else node
+        if not isinstance(node, NetState):
+            return node
+        average = node.ema and {**node.ema, "stats": lax.pmean(node.ema["stats"], _REPLICAS)}
+        return dataclasses.replace(node, stats=lax.pmean(node.stats, _REPLICAS), ema=average)
 
     state = jax.tree.map(average_statistics, state, is_leaf=lambda node: isinstance(node, NetState))
     return state, lax.pmean(metrics, _REPLICAS)

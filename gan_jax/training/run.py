@@ -21,7 +21,7 @@ from gan_jax.data.pipeline import Source
 from gan_jax.data.sources import fingerprint
 from gan_jax.generator import Generator
 from gan_jax.log import Log, read_log
-from gan_jax.method import NetState, State, scale_rates
+from gan_jax.method import State, scale_rates
 from gan_jax.recipes.flags import Config
 from gan_jax.terminal import console
 from gan_jax.training import checkpoint, diagnostics, loop, notes, parallel, translation
@@ -126,9 +126,8 @@ def _describe(
 ) -> dict[str, Any]:
     """What config.json says."""
     counts = {
-        field.name: sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(net.params))
-        for field in dataclasses.fields(shapes)
-        if isinstance(net := getattr(shapes, field.name), NetState)
+        name: sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(net.params))
+        for name, net in experiment.method.networks(shapes).items()
     }
     recipe = {name: _plain(value) for name, value in dataclasses.asdict(config).items()}
     splits = _splits(experiment)
@@ -420,9 +419,16 @@ def _train(
 
 
 def _generators(experiment: Experiment, state: State, step: int) -> dict[str, Generator]:
+    return _networks(experiment, state, step, "generator")
+
+
+def _networks(experiment: Experiment, state: State, step: int, kind: str) -> dict[str, Generator]:
+    """The networks of a kind, as files hold them."""
+    nets = experiment.method.networks(state)
     return {
-        name: Generator(dataclasses.replace(experiment.specs[name], step=step), variables)
-        for name, variables in experiment.method.generators(state).items()
+        name: Generator(dataclasses.replace(spec, step=step), nets[name].variables)
+        for name, spec in experiment.specs.items()
+        if spec.kind == kind
     }
 
 
@@ -460,10 +466,5 @@ def _export(
         generator.save(folder / path.name, generators[name])
     if suffix:
         return
-    for name, spec in experiment.specs.items():
-        if spec.kind == "critic":
-            net = getattr(state, name)
-            critic = Generator(
-                dataclasses.replace(spec, step=int(state.step)), {"params": net.params, "stats": net.stats}
-            )
-            generator.save(folder / f"{config.name}_{name}.safetensors", critic)
+    for name, critic in _networks(experiment, state, int(state.step), "critic").items():
+        generator.save(folder / f"{config.name}_{name}.safetensors", critic)

@@ -250,13 +250,16 @@ def test_halve_critic_halves_the_critics_gradients():
 
 def test_moving_averages_start_at_the_parameters_and_are_what_is_exported():
     before, after, _ = stepped(ema_decay=0.9)
-    exported = small_method(ema_decay=0.9).generators(after)
-    assert set(exported) == {"AtoB", "BtoA"}
-    for name, variables in exported.items():
-        wanted = jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, getattr(before, name).params, getattr(after, name).params)
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7), variables["params"], wanted)
+    networks = small_method(ema_decay=0.9).networks
+    assert set(networks(after)) == {"AtoB", "BtoA", "critic_A", "critic_B"}
+    for name in ("AtoB", "BtoA"):
+        nets = networks(before)[name], networks(after)[name]
+        old, new = ({"params": net.params, "stats": net.stats} for net in nets)
+        wanted = jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, old, new)
+        exported = nets[1].variables
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7), exported, wanted)
     _, plain, _ = stepped()
-    assert small_method().generators(plain)["BtoA"]["params"] is plain.BtoA.params
+    assert small_method().networks(plain)["BtoA"].variables["params"] is plain.BtoA.params
 
 
 @pytest.mark.parametrize("game", [losses.non_saturating, losses.relativistic_average], ids=["vanilla", "relativistic"])

@@ -75,8 +75,9 @@ def test_the_step_is_that_of_the_pytorch_example(conditional):
 def test_the_moving_average_takes_the_running_statistics_along(conditional):
     method, before, update = conditional
     after, _ = update(before, batch_of(), method.draw(jax.random.key(1), batch_of()))
-    wanted = jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, before.generator.variables, after.generator.variables)
-    exported = method.generators(after)["generator"]
+    old, new = ({"params": net.params, "stats": net.stats} for net in (before.generator, after.generator))
+    wanted = jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, old, new)
+    exported = method.networks(after)["generator"].variables
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), exported, wanted)
 
 
@@ -109,3 +110,26 @@ def test_any_adversarial_pair_is_a_drop_in(game):
     for net in ("generator", "critic"):
         old, new = (jax.tree.leaves(getattr(state, net).params) for state in (before, after))
         assert any((a != b).any() for a, b in zip(old, new, strict=True))
+
+
+def test_r1_adds_half_of_its_weight_times_the_squared_gradient_at_images():
+    critic, batch, values = from_linen(DCGANCritic(size=8, width=4, norm="none")), batch_of(), []
+    for weight in (0.0, 6.0):
+        method = dcgan(
+            from_linen(DCGANGenerator(size=8, width=4)),
+            critic,
+            generator_tx=optax.sgd(0.1),
+            critic_tx=optax.sgd(0.1),
+            r1_weight=weight,
+        )
+        state = jax.jit(method.init)(jax.random.key(0), batch)
+        _, metrics = jax.jit(lambda state, method=method: train_step(method, state, batch))(state)
+        values.append(metrics["loss/critic"])
+    params, stats = state.critic.params, state.critic.stats
+    images = jnp.asarray(batch["image"]) / 127.5 - 1.0
+    penalty = losses.r1_penalty(lambda images: critic.apply(params, stats, images, train=True)[0], images)
+    np.testing.assert_allclose(values[1] - values[0], 3.0 * penalty, rtol=1e-4)
+    nets = from_linen(DCGANGenerator(size=16, width=2)), from_linen(DCGANCritic(size=16, width=2))
+    method = dcgan(*nets, generator_tx=optax.sgd(0.1), critic_tx=optax.sgd(0.1), r1_weight=6.0)
+    with pytest.raises(ValueError, match="the critic's batch norm mixes them"):
+        jax.eval_shape(method.init, jax.random.key(0), {"image": np.zeros((2, 16, 16, 3), np.uint8)})

@@ -155,8 +155,9 @@ def test_moving_average_starts_at_the_parameters_and_is_what_is_exported():
     method, batch = small_method(ema_decay=0.9), small_batch()
     before = initial(method)
     after, _ = jax.jit(lambda state: train_step(method, state, batch))(before)
-    wanted = jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, before.generator.params, after.generator.params)
-    exported = method.generators(after)["generator"]["params"]
+    old, new = ({"params": net.params, "stats": net.stats} for net in (before.generator, after.generator))
+    wanted = jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, old, new)
+    exported = method.networks(after)["generator"].variables
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7), exported, wanted)
 
 
@@ -246,6 +247,20 @@ def test_a_gradient_penalty_changes_the_critic():
     assert moved["conv1"]["kernel"]
 
 
+def test_r1_adds_half_of_its_weight_times_the_squared_gradient_at_targets():
+    before = initial(small_method(critic_norm="instance"))
+    (_, without), (_, penalised) = stepped(), stepped(r1_weight=6.0)
+    source, target = (jnp.asarray(small_batch()[name]) / 127.5 - 1.0 for name in ("source", "target"))
+    critic = from_linen(PatchGAN(layers=1, width=4, norm="instance"))
+
+    def judge(images):
+        pair = jnp.concatenate([source, images], axis=-1)
+        return critic.apply(before.critic.params, before.critic.stats, pair, train=True)[0]
+
+    added = penalised["loss/critic"] - without["loss/critic"]
+    np.testing.assert_allclose(added, 3.0 * losses.r1_penalty(judge, target), rtol=1e-4)
+
+
 def test_clipping_bounds_the_critic_and_leaves_the_generator():
     tx = optax.sgd(1e-2)
     after, _ = stepped(critic_tx=clipped(tx, 0.01))
@@ -255,6 +270,7 @@ def test_clipping_bounds_the_critic_and_leaves_the_generator():
     assert largest[0] <= 0.01 * (1 + 1e-6) < largest[1]
 
 
-def test_a_gradient_penalty_refuses_batch_norm():
+@pytest.mark.parametrize("weight", ["penalty_weight", "r1_weight"])
+def test_a_gradient_penalty_refuses_batch_norm(weight):
     with pytest.raises(ValueError, match="the critic's batch norm mixes them"):
-        jax.eval_shape(small_method(penalty_weight=10.0).init, jax.random.key(0), small_batch())
+        jax.eval_shape(small_method(**{weight: 10.0}).init, jax.random.key(0), small_batch())

@@ -22,4 +22,4 @@ def test_the_loss_is_the_divergence_of_the_batch_and_training_lowers_it():
     np.testing.assert_allclose(values[0], wanted, rtol=1e-4)
     assert values[-1] < 0.5 * values[0]
     assert int(state.step) == 50
-    assert method.generators(state)["generator"]["params"] is state.generator.params
+    assert method.networks(state) == {"generator": state.generator}

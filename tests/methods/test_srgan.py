@@ -226,8 +226,9 @@ def test_the_objective_is_the_weighted_sum_of_its_terms(stepped):
 
 def test_moving_average_starts_at_the_parameters_and_is_what_is_exported(stepped):
     method, before, after, _ = stepped
-    wanted = jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, before.generator.params, after.generator.params)
-    exported = method.generators(after)["generator"]["params"]
+    old, new = ({"params": net.params, "stats": net.stats} for net in (before.generator, after.generator))
+    wanted = jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, old, new)
+    exported = method.networks(after)["generator"].variables
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7), exported, wanted)
 
 

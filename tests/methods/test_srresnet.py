@@ -49,8 +49,9 @@ def test_every_parameter_moves_and_training_gains():
     after, first = step(before)
     moved = jax.tree.map(lambda a, b: bool((a != b).any()), before.generator.params, after.generator.params)
     assert all(jax.tree.leaves(moved)), moved
-    averaged = jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, before.generator.params, after.generator.params)
-    exported = method.generators(after)["generator"]["params"]
+    old, new = ({"params": net.params, "stats": net.stats} for net in (before.generator, after.generator))
+    averaged = jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, old, new)
+    exported = method.networks(after)["generator"].variables
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7), exported, averaged)
     state = after
     for _ in range(30):

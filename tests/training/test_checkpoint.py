@@ -158,7 +158,8 @@ def test_what_is_newer_is_cut_back(saved):
 
 def test_a_state_that_is_not_finite_is_refused(saved):
     _, state, _ = saved
-    broken = state.replace(ema=jax.tree.map(lambda x: x * jnp.nan, state.ema))
+    average = jax.tree.map(lambda x: x * jnp.nan, state.generator.ema)
+    broken = state.replace(generator=state.generator.replace(ema=average))
     with pytest.raises(FloatingPointError, match="after step 3"):
         checkpoint.require_finite(3, broken)
     checkpoint.require_finite(3, state)

@@ -17,13 +17,13 @@ KEEP = optax.chain(optax.trace(decay=0.0), optax.scale(-1e-2))
 
 
 def gradients_of(make, batch, devices, how="jit"):
-    """The gradients of one step on so many devices, with the statistics and the metrics after it."""
+    """The gradients of one step on so many devices, with the statistics, averages and metrics after it."""
     mesh = parallel.data_mesh(jax.devices()[:devices])
     method = make(parallel.averaged(KEEP) if how == "pmap" else KEEP)
     state = parallel.compile_init(method, mesh)(jax.random.key(0), batch)
     state, metrics = parallel.compile_step(method, mesh, how=how)(state, parallel.global_batch(batch, mesh))
     nets = (state.generator, state.critic)
-    return jax.device_get(([net.opt[0].trace for net in nets], [net.stats for net in nets], metrics))
+    return jax.device_get(([net.opt[0].trace for net in nets], [(net.stats, net.ema) for net in nets], metrics))
 
 
 def small(statistics_batch, dropout):
@@ -33,6 +33,7 @@ def small(statistics_batch, dropout):
         networks.from_linen(networks.PatchGAN(layers=2, width=4, statistics_batch=statistics_batch)),
         generator_tx=tx,
         critic_tx=tx,
+        ema_decay=0.9,
     )
 
 
