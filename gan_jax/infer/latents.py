@@ -101,11 +101,11 @@ def sample(generator: Generator, z: np.ndarray, labels: Sequence[int] | np.ndarr
 
 @functools.cache
 def _compiled(module: Any, output_range: tuple[float, float]) -> Any:
-    network, (low, high) = networks.from_linen(module), output_range
+    network = networks.from_linen(module)
 
     def run(variables: Any, *inputs: jax.Array) -> jax.Array:
         made, _ = network.apply(variables["params"], variables["stats"], *inputs, train=False)
-        return image.to_uint8((made - low) * (2.0 / (high - low)) - 1.0)
+        return image.to_uint8(image.rescale(made, output_range, (-1.0, 1.0)))
 
     return jax.jit(run)
 
