@@ -9,11 +9,12 @@ The examples assume `import jax.numpy as jnp` and `from gan_jax import image`.
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 __all__ = [
     "LUMA_WEIGHTS",
@@ -28,13 +29,17 @@ __all__ = [
     "pixel_shuffle",
     "pixel_unshuffle",
     "resampling_weights",
+    "rescale",
     "rgb_to_lab",
     "rgb_to_ycbcr",
+    "round_to",
     "to_float",
     "to_uint8",
     "ycbcr_to_rgb",
 ]
 __dir__ = __all__.copy
+
+_Array = TypeVar("_Array", jax.Array, np.ndarray)  # what is computed where its argument is: on the device, on the host
 
 # ITU-R BT.601 weights of R, G and B in full-range luma.
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)
@@ -101,8 +106,31 @@ def to_uint8(images: ArrayLike) -> jax.Array:
     x = jnp.asarray(images)
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise TypeError(f"images are {x.dtype}; wanted floats in [-1, 1], such as those of to_float.")
-    levels_255 = (jnp.clip(x, -1.0, 1.0) + 1.0) * 127.5
-    return jnp.floor(levels_255 + 0.5).astype(jnp.uint8)
+    return round_to((jnp.clip(x, -1.0, 1.0) + 1.0) * 127.5, jnp.uint8)
+
+
+def round_to(levels: _Array, dtype: DTypeLike) -> _Array:
+    """Levels [...] as whole numbers of an integer dtype: rounded by floor(x + 0.5), halves up, and clipped to it.
+
+    An array of NumPy gives one of NumPy, and one of JAX one of JAX.
+
+    >>> image.round_to(jnp.array([-3.0, 0.5, 1.49, 300.0]), jnp.uint8).tolist()
+    [0, 1, 1, 255]
+    """
+    xp: Any = jnp if isinstance(levels, jax.Array) else np
+    limits = np.iinfo(np.dtype(dtype))
+    return xp.clip(xp.floor(levels + 0.5), limits.min, limits.max).astype(dtype)
+
+
+def rescale(x: _Array, old: tuple[float, float], new: tuple[float, float]) -> _Array:
+    """Floats [...] in a range (low, high) as floats in another; neither clipped nor rounded, and none to its own.
+
+    An array of NumPy gives one of NumPy, and one of JAX one of JAX.
+
+    >>> image.rescale(jnp.array([0.0, 0.5, 1.0]), (0.0, 1.0), (-1.0, 1.0)).tolist()
+    [-1.0, 0.0, 1.0]
+    """
+    return x if old == new else new[0] + (x - old[0]) * ((new[1] - new[0]) / (old[1] - old[0]))
 
 
 def full_range_luma(rgb: ArrayLike) -> jax.Array:

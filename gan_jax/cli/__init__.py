@@ -154,7 +154,7 @@ class Sample:
 
     def run(self) -> int:
         """Returns the exit code."""
-        from gan_jax.training import samples as sampling
+        from gan_jax.infer import latents
 
         if self.n is not None and self.n < 1:
             raise ValueError(f"--n is {self.n}; wanted at least 1.")
@@ -162,11 +162,11 @@ class Sample:
             raise ValueError(f"--seed is {self.seed}; wanted at least 0 and less than 2**32.")
         model = _load(self.generator, self.step)
         try:
-            label = None if self.label is None else sampling.label_of(model, self.label)
-            written = sampling.write(
+            label = None if self.label is None else latents.label_of(model, self.label)
+            written = latents.write(
                 model, self.output, count=self.n, seed=self.seed, label=label, interpolate=self.interpolate
             )
-        except sampling.UnfitError as error:  # it knows no file
+        except latents.UnfitError as error:  # it knows no file
             raise ValueError(f"{self.generator}: {error}") from None
         of_class = "" if label is None else f" of label {label}"
         if label is not None and model.spec.classes:

@@ -34,6 +34,7 @@ __all__ = [
     "opened",
     "orientation",
     "pad",
+    "padded_size",
     "profile_for",
     "read",
     "read_image_file",
@@ -302,12 +303,19 @@ def read(path: str | Path, channels: int) -> np.ndarray:
     return as_array(read_picture(path), channels)
 
 
+def padded_size(size: tuple[int, int], multiple: int) -> tuple[int, int]:
+    """The height and width that `pad` gives an image of a height and width: the next multiples."""
+    height, width = size
+    return -(-height // multiple) * multiple, -(-width // multiple) * multiple
+
+
 def pad(image_u8: np.ndarray, multiple: int) -> np.ndarray:
     """[H, W, C] with reflections below and on the right, up to the next multiples of `multiple`."""
     height, width = image_u8.shape[:2]
-    edges = ((0, -height % multiple), (0, -width % multiple), (0, 0))
-    if not any(after for _, after in edges):
+    padded = padded_size((height, width), multiple)
+    if padded == (height, width):
         return image_u8
+    edges = ((0, padded[0] - height), (0, padded[1] - width), (0, 0))
     # A single row or column has nothing to reflect.
     return np.pad(image_u8, edges, mode="reflect" if min(height, width) > 1 else "edge")
 

@@ -11,11 +11,11 @@ from gan_jax import image, networks
 from gan_jax.generator import GeneratorSpec
 from gan_jax.networks import windowed
 
-__all__ = ["Traits", "Window", "moments", "of_whole", "of_window", "traits"]
+__all__ = ["Signature", "Window", "apply_tile", "apply_whole", "moments", "signature"]
 __dir__ = __all__.copy
 
 
-class Traits(NamedTuple):
+class Signature(NamedTuple):
     """What of a spec the programs below are compiled for."""
 
     own_statistics: bool
@@ -33,47 +33,49 @@ class Window(NamedTuple):
     core: ArrayLike
 
 
-def traits(spec: GeneratorSpec, dtype: str, *, sides: tuple[int, int] | None = None) -> Traits:
+def signature(spec: GeneratorSpec, dtype: str, *, sides: tuple[int, int] | None = None) -> Signature:
     """Those of a generator; `sides` are the padded picture's, for the programs of windows."""
-    return Traits(spec.norm == "image", spec.input_range, spec.output_range, dtype, sides if spec.dropout else None)
+    return Signature(spec.norm == "image", spec.input_range, spec.output_range, dtype, sides if spec.dropout else None)
 
 
 # The module is a frozen dataclass, so that the program compiled for one shape serves every later call.
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def of_whole(
-    module: Any, wanted: Traits, variables: dict, images: jax.Array, key: jax.Array | None
+def apply_whole(
+    module: Any, signature: Signature, variables: dict, images: jax.Array, key: jax.Array | None
 ) -> tuple[jax.Array, jax.Array]:
-    """Images [N, H, W, C] -> outputs of the dtype in `wanted`, and whether all of them are finite."""
+    """Images [N, H, W, C] -> outputs of the dtype in `signature`, and whether all of them are finite."""
     network = networks.from_linen(module)
 
     def one(picture: jax.Array) -> tuple[jax.Array, jax.Array]:
-        batch = _to_network(picture[None], wanted)
-        output, _ = network.apply(variables["params"], variables["stats"], batch, train=wanted.own_statistics, key=key)
-        return _from_network(output[0], wanted), jnp.isfinite(output).all()
+        batch = _to_network(picture[None], signature)
+        output, _ = network.apply(
+            variables["params"], variables["stats"], batch, train=signature.own_statistics, key=key
+        )
+        return _from_network(output[0], signature), jnp.isfinite(output).all()
 
     outputs, finite = jax.vmap(one)(images)
     return outputs, finite.all()
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def of_window(
+def apply_tile(
     module: Any,
-    wanted: Traits,
+    signature: Signature,
     variables: dict,
     window: Window,
     statistics: list,
     key: jax.Array | None,
 ) -> tuple[jax.Array, jax.Array]:
     """The same for a window, and whether its core is finite."""
-    output, _ = _on_window(module, wanted, variables, window, statistics, key)
+    output, _ = _on_tile(module, signature, variables, window, statistics, key)
     inside = _inside(window, output)
-    return _from_network(output[0], wanted), jnp.where(inside, jnp.isfinite(output[0]), True).all()
+    return _from_network(output[0], signature), jnp.where(inside, jnp.isfinite(output[0]), True).all()
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def moments(
     module: Any,
-    wanted: Traits,
+    signature: Signature,
     variables: dict,
     window: Window,
     statistics: list,
@@ -81,7 +83,7 @@ def moments(
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """What enters the first norm behind those of `statistics`, in the window's core: count, mean, squares [C]."""
     # What lies behind that norm is not computed: the compiler leaves out what nobody asks for.
-    _, inputs = _on_window(module, wanted, variables, window, statistics, key)
+    _, inputs = _on_tile(module, signature, variables, window, statistics, key)
     x = inputs[len(statistics)][0].astype(jnp.float32)
     inside = _inside(window, inputs[len(statistics)])
     count = inside.sum().astype(jnp.float32)
@@ -89,23 +91,23 @@ def moments(
     return count, mean, jnp.where(inside, jnp.square(x - mean), 0.0).sum(axis=(0, 1))
 
 
-def _on_window(
+def _on_tile(
     module: Any,
-    wanted: Traits,
+    signature: Signature,
     variables: dict,
     window: Window,
     statistics: list,
     key: jax.Array | None,
 ) -> tuple[jax.Array, list[jax.Array]]:
-    return windowed.on_window(
+    return windowed.apply_tile(
         module,
         variables["params"],
         variables["stats"],
-        _to_network(jnp.asarray(window.images), wanted),
-        own_statistics=wanted.own_statistics,
+        _to_network(jnp.asarray(window.images), signature),
+        own_statistics=signature.own_statistics,
         statistics=statistics,
         key=key,
-        place=None if wanted.sides is None else (wanted.sides, jnp.asarray(window.offset)),
+        place=None if signature.sides is None else (signature.sides, jnp.asarray(window.offset)),
     )
 
 
@@ -120,18 +122,13 @@ def _inside(window: Window, maps: jax.Array) -> jax.Array:
     return (rows[:, None] & columns)[..., None]
 
 
-def _to_network(images: jax.Array, wanted: Traits) -> jax.Array:
+def _to_network(images: jax.Array, signature: Signature) -> jax.Array:
     x = images.astype(jnp.float32) / 32767.5 - 1.0 if images.dtype == jnp.uint16 else image.to_float(images)
-    return _moved(x, (-1.0, 1.0), wanted.input_range)
+    return image.rescale(x, (-1.0, 1.0), signature.input_range)
 
 
-def _from_network(output: jax.Array, wanted: Traits) -> jax.Array:
-    x = _moved(output.astype(jnp.float32), wanted.output_range, (-1.0, 1.0))
-    if wanted.dtype == "uint16":
-        return jnp.floor((jnp.clip(x, -1.0, 1.0) + 1.0) * 32767.5 + 0.5).astype(jnp.uint16)
-    return image.to_uint8(x) if wanted.dtype == "uint8" else x
-
-
-def _moved(x: jax.Array, old: tuple[float, float], new: tuple[float, float]) -> jax.Array:
-    """Values of one range in another."""
-    return x if old == new else new[0] + (x - old[0]) * ((new[1] - new[0]) / (old[1] - old[0]))
+def _from_network(output: jax.Array, signature: Signature) -> jax.Array:
+    x = image.rescale(output.astype(jnp.float32), signature.output_range, (-1.0, 1.0))
+    if signature.dtype == "uint16":
+        return image.round_to((jnp.clip(x, -1.0, 1.0) + 1.0) * 32767.5, jnp.uint16)
+    return image.to_uint8(x) if signature.dtype == "uint8" else x

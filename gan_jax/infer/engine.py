@@ -1,4 +1,4 @@
-"""Pictures through a generator: whole or in tiles, turned eight ways, brought to another size, and checked.
+"""Pictures through a generator: a `Plan` of how, made once for a size, and `run`, which follows it.
 
 Where a picture is cut into tiles the result is that of the whole picture, up to rounding: every tile comes with as much
 around it as the network sees. Norms by the picture's own statistics take them from the whole picture: they are gathered
@@ -14,20 +14,19 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from gan_jax import image
 from gan_jax.data import pictures
 from gan_jax.generator import Generator
 from gan_jax.infer import compiled, memory, tiles
+from gan_jax.infer.resize import final_sides, resized
 from gan_jax.networks import windowed
 
-__all__ = ["Failure", "Options", "each", "final_sides", "in_float32", "padded_size", "resized"]
+__all__ = ["Failure", "Options", "Plan", "in_float32", "plan", "rotate", "run", "unrotate"]
 __dir__ = __all__.copy
 
 # So many pixels are computed whole without asking what they take.
 _SMALL = 2**16
 # An accelerator's convolutions count elements in 32 bits.
 _MOST_BYTES = 4 * 2**31
-_STRIP = 64  # rows that are resized or rounded at once
 _LEAST = 64  # a tile that memory alone decides on is no smaller
 
 
@@ -44,43 +43,116 @@ class Options(NamedTuple):
     self_ensemble: bool = False
 
 
+class Plan(NamedTuple):
+    """How images of one padded size are computed: all that is decided before the first pixel is."""
+
+    padded: tuple[int, int]  # height and width that the network is given
+    options: Options
+    together: int | None = None  # images in one call of the network, at most; None: all that there are
+    tile: int | None = None  # input pixels along a tile's side; None: the whole image
+    spans: tuple[tuple[tiles.Span, ...], ...] = ()  # of the tiles, along the height and along the width
+    norms: int = 0  # whose statistics are gathered over the tiles
+    note: str | None = None  # a sentence for the user, where an option asks for what cannot be
+
+    @property
+    def transposed(self) -> "Plan":
+        """The same for the images turned by a quarter."""
+        return self._replace(padded=self.padded[::-1], spans=self.spans[::-1])
+
+
 class Failure(ValueError):  # noqa: N818 - what a picture meets with
-    """Why a picture, or one of several, has no output: the end of a sentence that names the picture."""
+    """Why a picture, or one of several, has no output."""
 
 
 class _NotFiniteError(Exception):
     pass
 
 
+def plan(generator: Generator, size: tuple[int, int], options: Options, budget: Callable[..., float]) -> Plan:
+    """The plan for images of a height and width, or of any that are padded to the same.
+
+    `budget(generous=)` is `memory.available_bytes`, which only large images ask.
+    """
+    module, spec = generator.module, generator.spec
+    padded = pictures.padded_size(size, spec.size_multiple)
+    whole = Plan(padded, options)
+    if options.tile:
+        return _in_tiles(generator, whole, options.tile) if max(padded) > options.tile else whole._replace(together=1)
+    if padded[0] * padded[1] <= _SMALL:
+        return whole
+    pixel = windowed.activation_bytes_per_pixel(module, spec.in_channels)
+    # Tiles cost a network with statistics of the picture many passes, and any other next to nothing.
+    room = min(budget(generous=_own_norms(generator) > 0), _MOST_BYTES)
+    together = int(room / (pixel * padded[0] * padded[1]))
+    if together or options.tile == 0:
+        return whole._replace(together=max(together, 1))
+    room = min(budget(generous=False), _MOST_BYTES)
+    tile = tiles.within(room, pixel, _halo(generator), spec.size_multiple, least=_LEAST)
+    return _in_tiles(generator, whole, tile)
+
+
+def _in_tiles(generator: Generator, whole: Plan, tile: int) -> Plan:
+    """The plan with tiles of that size, or without where one of them, with what it needs around it, is the whole."""
+    halo, multiple = _halo(generator), generator.spec.size_multiple
+    rows, columns = (tuple(tiles.spans(side, tile, halo, multiple)) for side in whole.padded)
+    if len(rows) == len(columns) == 1:
+        note = (
+            f"{generator.spec.architecture['name']} sees {halo} pixels to each side, so that a picture of "
+            f"{whole.padded[1]}x{whole.padded[0]} is computed whole."
+        )
+        return whole._replace(together=1, note=note)
+    return whole._replace(together=1, tile=tile, spans=(rows, columns), norms=_own_norms(generator))
+
+
+def _smaller(planned: Plan, generator: Generator) -> Plan | None:
+    """The next plan for one image that takes less memory; None where there is none."""
+    halo, multiple = _halo(generator), generator.spec.size_multiple
+    tile = tiles.halved(*planned.padded, planned.tile, halo, multiple)
+    return None if tile is None else _in_tiles(generator, planned, tile)
+
+
+def _halo(generator: Generator) -> int:
+    return windowed.receptive_radius(generator.module, generator.spec.in_channels, generator.spec.scale)
+
+
+def _own_norms(generator: Generator) -> int:
+    """How many norms take their statistics from the picture."""
+    return len(windowed.norm_widths(generator.module, generator.spec.in_channels, generator.spec.norm == "image"))
+
+
 def _nothing(words: str) -> None:
     pass
 
 
-def each(
+def run(
+    planned: Plan,
     generator: Generator,
     images: Sequence[np.ndarray],
     noise: jax.Array,
-    options: Options,
     *,
+    name: str = "an image",
     say: Callable[[str], None] = _nothing,
 ) -> list[np.ndarray]:
-    """Outputs for images [H, W, C] of one padded size, uint8 or uint16, in the same dtype.
+    """Outputs for images [H, W, C] of the plan's padded size, uint8 or uint16, in the same dtype.
 
-    `say` is told what else there is to know, in sentences. Raises Failure where an image does not fit into memory or an
-    output is not finite, after one more try in float32 if the network computes in fewer digits; give each image alone
-    then.
+    `say` is told, in a sentence, where an output had to be computed again. Raises Failure, which calls the image by
+    its `name`, where it does not fit into memory or an output is not finite, after one more try in float32 if the
+    network computes in fewer digits; give each of several images alone then.
     """
     try:
-        return _each(generator, images, noise, options, say)
+        return _outputs(planned, generator, images, noise, name)
     except _NotFiniteError:
         exact = in_float32(generator)
         if exact is None or len(images) > 1:
-            raise Failure("has an output that is not finite; see whether the generator is damaged.") from None
+            raise Failure(f"{name} has an output that is not finite; see whether the generator is damaged.") from None
     say("the output was not finite and is computed again in float32.")
+    planned = plan(exact, planned.padded, planned.options, memory.available_bytes)
     try:
-        return _each(exact, images, noise, options, say)
+        return _outputs(planned, exact, images, noise, name)
     except _NotFiniteError:
-        raise Failure("has an output that is not finite, in float32 too; the generator may be damaged.") from None
+        raise Failure(
+            f"{name} has an output that is not finite, in float32 too; the generator may be damaged."
+        ) from None
 
 
 def in_float32(generator: Generator) -> Generator | None:
@@ -92,220 +164,105 @@ def in_float32(generator: Generator) -> Generator | None:
     return generator._replace(spec=spec)
 
 
-def final_sides(picture: np.ndarray, scale: int, outscale: float | None) -> tuple[int, int]:
-    """An output's height and width: `scale` times the input's, or `outscale` times, rounded, and at least 1."""
-    height, width = (max(int(np.floor(side * (outscale or scale) + 0.5)), 1) for side in picture.shape[:2])
-    return height, width
-
-
-def resized(picture: np.ndarray, shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
-    """Floats [H, W, C] in [-1, 1] by bicubic to [*shape, C], rounded to `dtype`; a strip of rows at a time."""
-    made = np.empty((*shape, picture.shape[2]), dtype)
-    if picture.shape[:2] == shape:
-        for row in range(0, shape[0], _STRIP):
-            made[row : row + _STRIP] = _rounded(picture[row : row + _STRIP], dtype)
-        return made
-    (rows, row_weights), (columns, column_weights) = (
-        image.resampling_weights(old, new) for old, new in zip(picture.shape, shape, strict=False)
-    )
-    for row in range(0, shape[0], _STRIP):
-        strip = rows[row : row + _STRIP]
-        first = strip.min()
-        narrow = _mixed(picture[first : strip.max() + 1].swapaxes(0, 1), columns, column_weights).swapaxes(0, 1)
-        made[row : row + _STRIP] = _rounded(_mixed(narrow, strip - first, row_weights[row : row + _STRIP]), dtype)
-    return made
-
-
-def _mixed(array: np.ndarray, places: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Along the first axis, the sums of the entries at places [new, taps] by weights [new, taps]."""
-    # Tap by tap, for a gather of all taps would be that many times as large.
-    shape = (-1, *[1] * (array.ndim - 1))
-    return sum(
-        array[places[:, tap]] * weights[:, tap].astype(np.float32).reshape(shape) for tap in range(places.shape[1])
-    )
-
-
-def _rounded(picture: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    half = np.iinfo(dtype).max / 2
-    return np.floor((np.clip(picture, -1.0, 1.0) + 1.0) * half + 0.5).astype(dtype)
-
-
-def _each(
-    generator: Generator,
-    images: Sequence[np.ndarray],
-    noise: jax.Array,
-    options: Options,
-    say: Callable[[str], None],
+def _outputs(
+    planned: Plan, generator: Generator, images: Sequence[np.ndarray], noise: jax.Array, name: str
 ) -> list[np.ndarray]:
-    dtype, spec = images[0].dtype, generator.spec
+    """In the images' dtype and the final size, the mean over the orientations."""
+    dtype, options = images[0].dtype, planned.options
     if not options.self_ensemble and options.outscale is None:
-        return _computed(generator, images, noise, options.tile, dtype, say)
-    ways = range(8 if options.self_ensemble else 1)
-    made = _computed(generator, images, noise, options.tile, np.dtype(np.float32), say)
-    for way in ways[1:]:
-        # What there is to say of the upright picture has been said.
-        turned = _computed(generator, [_turned(x, way) for x in images], noise, options.tile, made[0].dtype, _nothing)
-        for total, one in zip(made, turned, strict=True):
-            total += _turned_back(one, way)
-    for total in made:
-        total /= len(ways)
-    shapes = [final_sides(x, spec.scale, options.outscale) for x in images]
-    return [resized(total, shape, dtype) for total, shape in zip(made, shapes, strict=True)]
+        return _computed(planned, generator, images, noise, dtype, name)
+    orientations = range(8 if options.self_ensemble else 1)
+    totals = _computed(planned, generator, images, noise, np.dtype(np.float32), name)
+    for orientation in orientations[1:]:
+        turned = planned.transposed if orientation % 2 else planned
+        rotated = [rotate(picture, orientation) for picture in images]
+        outputs = _computed(turned, generator, rotated, noise, np.dtype(np.float32), name)
+        for total, output in zip(totals, outputs, strict=True):
+            total += unrotate(output, orientation)
+    for total in totals:
+        total /= len(orientations)
+    shapes = [final_sides(picture, generator.spec.scale, options.outscale) for picture in images]
+    return [resized(total, shape, dtype) for total, shape in zip(totals, shapes, strict=True)]
 
 
-def _turned(picture: np.ndarray, way: int) -> np.ndarray:
-    """One of the eight ways to see a picture: quarters of a turn, of the picture or its mirror image."""
-    return np.ascontiguousarray(np.rot90(picture[:, ::-1] if way >= 4 else picture, way % 4))
+def rotate(picture: np.ndarray, orientation: int) -> np.ndarray:
+    """One of the eight ways to see a picture [H, W, C]: quarters of a turn, of the picture or its mirror image."""
+    return np.ascontiguousarray(np.rot90(picture[:, ::-1] if orientation >= 4 else picture, orientation % 4))
 
 
-def _turned_back(picture: np.ndarray, way: int) -> np.ndarray:
-    upright = np.rot90(picture, -(way % 4))
-    return upright[:, ::-1] if way >= 4 else upright
+def unrotate(picture: np.ndarray, orientation: int) -> np.ndarray:
+    """The inverse of `rotate`."""
+    upright = np.rot90(picture, -(orientation % 4))
+    return upright[:, ::-1] if orientation >= 4 else upright
 
 
 def _computed(
-    generator: Generator,
-    images: Sequence[np.ndarray],
-    noise: jax.Array,
-    tile: int | None,
-    dtype: np.dtype,
-    say: Callable[[str], None],
+    planned: Plan, generator: Generator, images: Sequence[np.ndarray], noise: jax.Array, dtype: np.dtype, name: str
 ) -> list[np.ndarray]:
-    """What the network makes of each image, in `dtype`; float32 is in [-1, 1], neither clipped nor rounded."""
-    if len(images) == 1:
-        return [_one(generator, images[0], noise, tile, dtype, say)]
-    sides = padded_size(images[0], generator.spec.size_multiple)
-    together = len(images) if sides[0] * sides[1] <= _SMALL else _that_fit(generator, sides)
-    if together < 2 or tile:
-        return [_one(generator, picture, noise, tile, dtype, say) for picture in images]
-    parts = [images[i : i + together] for i in range(0, len(images), together)]
-    try:
-        return [made for part in parts for made in _whole(generator, part, noise, dtype)]
-    except jax.errors.JaxRuntimeError as error:
-        if not _exhausted(error):
-            raise
-    return [_one(generator, picture, noise, tile, dtype, say) for picture in images]
+    """The network's outputs in `dtype`, in smaller and smaller parts until they fit into memory.
 
-
-def _one(
-    generator: Generator,
-    picture: np.ndarray,
-    noise: jax.Array,
-    tile: int | None,
-    dtype: np.dtype,
-    say: Callable[[str], None],
-) -> np.ndarray:
-    """One image, in smaller and smaller tiles until it fits."""
-    spec = generator.spec
-    sides = padded_size(picture, spec.size_multiple)
-    chosen = _chosen_tile(generator, sides, tile, say)
-    while True:
+    float32 is in [-1, 1], neither clipped nor rounded.
+    """
+    key = noise if generator.spec.dropout else None
+    outputs: list[np.ndarray] = []
+    while len(outputs) < len(images):
+        part = images[len(outputs) :][: planned.together]
         try:
-            if chosen is None:
-                return _whole(generator, [picture], noise, dtype)[0]
-            return _tiled(generator, picture, noise, chosen, dtype)
+            if planned.tile is None:
+                outputs += _whole(generator, part, key, dtype)
+            else:
+                outputs += [_tiled(planned, generator, picture, key, dtype) for picture in part]
         except jax.errors.JaxRuntimeError as error:
-            if not _exhausted(error):
+            if "RESOURCE_EXHAUSTED" not in str(error):
                 raise
-        chosen = tiles.halved(*sides, chosen, _halo(generator), spec.size_multiple)
-        if chosen is None:
-            raise Failure("does not fit into the device's memory; scale it down.")
+        else:
+            continue
+        smaller = planned._replace(together=1) if len(part) > 1 else _smaller(planned, generator)
+        if smaller is None:
+            raise Failure(f"{name} does not fit into the device's memory; scale it down.")
+        planned = smaller
+    return outputs
 
 
-def _exhausted(error: Exception) -> bool:
-    return "RESOURCE_EXHAUSTED" in str(error)
-
-
-def padded_size(picture: np.ndarray, multiple: int) -> tuple[int, int]:
-    """The height and width that an image is padded to: the next multiples."""
-    height, width = picture.shape[:2]
-    return -(-height // multiple) * multiple, -(-width // multiple) * multiple
-
-
-def _halo(generator: Generator) -> int:
-    return windowed.reach(generator.module, generator.spec.in_channels, generator.spec.scale)
-
-
-def _own_norms(generator: Generator) -> tuple[int, ...]:
-    """The widths of the norms that take their statistics from the picture."""
-    return windowed.norm_widths(generator.module, generator.spec.in_channels, generator.spec.norm == "image")
-
-
-def _that_fit(generator: Generator, sides: tuple[int, int]) -> int:
-    """How many images of these padded sides the device has room for."""
-    pixel = windowed.bytes_a_pixel(generator.module, generator.spec.in_channels)
-    # Tiles cost a network with statistics of the picture many passes, and any other next to nothing.
-    budget = min(memory.budget(generous=bool(_own_norms(generator))), _MOST_BYTES)
-    return int(budget / (pixel * sides[0] * sides[1]))
-
-
-def _chosen_tile(
-    generator: Generator, sides: tuple[int, int], tile: int | None, say: Callable[[str], None]
-) -> int | None:
-    """The tile for an image of these padded sides; None takes it whole."""
-    spec = generator.spec
-    if tile == 0 or max(sides) <= (tile or 0):
-        return None
-    if tile is None:
-        if sides[0] * sides[1] <= _SMALL or _that_fit(generator, sides):
-            return None
-        pixel = windowed.bytes_a_pixel(generator.module, spec.in_channels)
-        budget = min(memory.budget(generous=False), _MOST_BYTES)
-        tile = tiles.within(budget, pixel, _halo(generator), spec.size_multiple, least=_LEAST)
-    if not tiles.covers(*sides, tile, _halo(generator), spec.size_multiple):
-        return tile
-    say(
-        f"{spec.architecture['name']} sees {_halo(generator)} pixels to each side, so that a picture of "
-        f"{sides[1]}x{sides[0]} is computed whole."
-    )
-    return None
-
-
-def _whole(generator: Generator, images: Sequence[np.ndarray], noise: jax.Array, dtype: np.dtype) -> list[np.ndarray]:
+def _whole(
+    generator: Generator, images: Sequence[np.ndarray], key: jax.Array | None, dtype: np.dtype
+) -> list[np.ndarray]:
     spec = generator.spec
     batch = np.stack([pictures.pad(picture, spec.size_multiple) for picture in images])
-    key = noise if spec.dropout else None
-    made, finite = compiled.of_whole(
-        generator.module, compiled.traits(spec, str(dtype)), generator.variables, batch, key
-    )
+    signature = compiled.signature(spec, str(dtype))
+    outputs, finite = compiled.apply_whole(generator.module, signature, generator.variables, batch, key)
     if not finite:
         raise _NotFiniteError
     # What comes from the device cannot be written to.
-    made = np.array(made) if dtype == np.float32 else np.asarray(made)
+    outputs = np.array(outputs) if dtype == np.float32 else np.asarray(outputs)
     return [
         output[: picture.shape[0] * spec.scale, : picture.shape[1] * spec.scale]
-        for output, picture in zip(made, images, strict=True)
+        for output, picture in zip(outputs, images, strict=True)
     ]
 
 
-def _tiled(generator: Generator, picture: np.ndarray, noise: jax.Array, tile: int, dtype: np.dtype) -> np.ndarray:
+def _tiled(
+    planned: Plan, generator: Generator, picture: np.ndarray, key: jax.Array | None, dtype: np.dtype
+) -> np.ndarray:
     spec, scale = generator.spec, generator.spec.scale
     padded = pictures.pad(picture, spec.size_multiple)
-    wanted = compiled.traits(spec, str(dtype), sides=padded.shape[:2])
-    key = noise if spec.dropout else None
-    across = [tiles.spans(side, tile, _halo(generator), spec.size_multiple) for side in padded.shape[:2]]
-    places = [(rows, columns) for rows in across[0] for columns in across[1]]
-
-    def window(rows: tiles.Span, columns: tiles.Span) -> compiled.Window:
-        offset = np.array([rows.start, columns.start])
-        core = np.array([[rows.core_start, rows.core_stop], [columns.core_start, columns.core_stop]]) - offset[:, None]
-        return compiled.Window(padded[None, rows.start : rows.stop, columns.start : columns.stop], offset, core)
-
+    signature = compiled.signature(spec, str(dtype), sides=planned.padded)
+    places = [(rows, columns) for rows in planned.spans[0] for columns in planned.spans[1]]
     statistics: list[tuple[np.ndarray, np.ndarray]] = []
-    for _ in _own_norms(generator):
-        made = (
-            compiled.moments(generator.module, wanted, generator.variables, window(*place), statistics, key)
+
+    def over_tiles(program: Callable[..., Any]) -> Iterator[Any]:
+        """What a compiled program gives of each tile, with the statistics that are known by now."""
+        return _one_ahead(
+            program(generator.module, signature, generator.variables, _window(padded, *place), statistics, key)
             for place in places
         )
-        moments = tiles.merged([tiles.Moments(*jax.device_get(part)) for part in _one_ahead(made)])
+
+    for _ in range(planned.norms):
+        moments = tiles.merged([tiles.Moments(*jax.device_get(part)) for part in over_tiles(compiled.moments)])
         statistics.append((moments.mean.astype(np.float32), (moments.squares / moments.values).astype(np.float32)))
 
     canvas = np.empty((picture.shape[0] * scale, picture.shape[1] * scale, spec.out_channels), dtype)
-    made = (
-        compiled.of_window(generator.module, wanted, generator.variables, window(*place), statistics, key)
-        for place in places
-    )
-    for (rows, columns), (output, finite) in zip(places, _one_ahead(made), strict=True):
+    for (rows, columns), (output, finite) in zip(places, over_tiles(compiled.apply_tile), strict=True):
         if not finite:
             raise _NotFiniteError
         core = canvas[tiles.scaled_core(rows, scale), tiles.scaled_core(columns, scale)]
@@ -314,11 +271,17 @@ def _tiled(generator: Generator, picture: np.ndarray, noise: jax.Array, tile: in
     return canvas
 
 
-def _one_ahead(made: Iterator[Any]) -> Iterator[Any]:
+def _window(padded: np.ndarray, rows: tiles.Span, columns: tiles.Span) -> compiled.Window:
+    offset = np.array([rows.start, columns.start])
+    core = np.array([[rows.core_start, rows.core_stop], [columns.core_start, columns.core_stop]]) - offset[:, None]
+    return compiled.Window(padded[None, rows.start : rows.stop, columns.start : columns.stop], offset, core)
+
+
+def _one_ahead(results: Iterator[Any]) -> Iterator[Any]:
     """The same, each asked for before the one in front of it is used: the device computes while the host copies."""
     waiting: deque[Any] = deque()
-    for one in made:
-        waiting.append(one)
+    for result in results:
+        waiting.append(result)
         if len(waiting) == 2:
             yield waiting.popleft()
     yield from waiting

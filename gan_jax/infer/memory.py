@@ -6,14 +6,14 @@ from pathlib import Path
 
 import jax
 
-__all__ = ["budget"]
+__all__ = ["available_bytes"]
 __dir__ = __all__.copy
 
 # More than a convolution needs to be fast, and the host has other uses for its memory.
 _HOST_IS_ENOUGH = 2 * 2**30
 
 
-def budget(*, generous: bool) -> float:
+def available_bytes(*, generous: bool) -> float:
     """Bytes that a program's feature maps may take on the first device: half of what is free.
 
     On a host, 2 GiB at most unless `generous`, which a caller is who saves much time by it.

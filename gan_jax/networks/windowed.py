@@ -1,6 +1,6 @@
 """A network on a window of its picture: what it would draw from the whole picture, statistics and dropout, is given.
 
-With that, and a margin as wide as the network's reach, a window's outputs are the whole picture's.
+With that, and a margin as wide as the network's receptive radius, a window's outputs are the whole picture's.
 """
 
 import functools
@@ -16,14 +16,14 @@ from jax import lax
 from gan_jax.networks.layers import NORM_EPS, BatchNorm, Conv, ConvTranspose, InstanceNorm, LayerNorm
 from gan_jax.networks.network import Params, Stats, from_linen
 
-__all__ = ["bytes_a_pixel", "norm_widths", "on_window", "reach"]
+__all__ = ["activation_bytes_per_pixel", "apply_tile", "norm_widths", "receptive_radius"]
 __dir__ = __all__.copy
 
 # A network that reaches farther sees everything, as far as anybody's memory is concerned.
-_MOST_REACH = 4096
+_LARGEST_RADIUS = 4096
 
 
-def on_window(
+def apply_tile(
     module: nn.Module,
     params: Params,
     stats: Stats,
@@ -84,13 +84,13 @@ def norm_widths(module: nn.Module, channels: int, own_statistics: bool) -> tuple
     shapes = _variable_shapes(module, channels)
     x = jax.ShapeDtypeStruct((1, *_probe(module), channels), jnp.float32)
     _, inputs = jax.eval_shape(
-        lambda params, stats, x: on_window(module, params, stats, x, own_statistics=own_statistics), *shapes, x
+        lambda params, stats, x: apply_tile(module, params, stats, x, own_statistics=own_statistics), *shapes, x
     )
     return tuple(found.shape[-1] for found in inputs)
 
 
 @functools.lru_cache
-def reach(module: nn.Module, channels: int, scale: int) -> int:
+def receptive_radius(module: nn.Module, channels: int, scale: int) -> int:
     """How many input pixels beside a cut at a multiple of `size_multiple` have outputs that depend on what is beyond.
 
     Found by trying: where an input of zeros, and of ones beyond the cut, gives something else than zeros.
@@ -116,18 +116,18 @@ def reach(module: nn.Module, channels: int, scale: int) -> int:
         return (output != 0).any(axis=(0, 1, 3)).reshape(-1, scale).any(axis=1)
 
     half = multiple * -(-32 // multiple)
-    while half <= _MOST_REACH:
+    while half <= _LARGEST_RADIUS:
         x = np.zeros((1, _probe(module)[0], 2 * half, channels), np.float32)
         x[:, :, :half] = 1.0
         farthest = int(max(reached(x)[half:].sum(), reached(x[:, :, ::-1])[:half].sum()))
         if farthest < half:
             return farthest
         half *= 2
-    return _MOST_REACH
+    return _LARGEST_RADIUS
 
 
 @functools.lru_cache
-def bytes_a_pixel(module: nn.Module, channels: int) -> float:
+def activation_bytes_per_pixel(module: nn.Module, channels: int) -> float:
     """Device memory for each input pixel, weights apart: the most bytes of feature maps that are needed at one time."""
     height, width = _probe(module)
     x = jax.ShapeDtypeStruct((1, height, width, channels), jnp.float32)

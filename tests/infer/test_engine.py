@@ -8,7 +8,7 @@ import pytest
 
 from gan_jax import image, networks
 from gan_jax.generator import Generator, GeneratorSpec
-from gan_jax.infer import compiled, engine, memory
+from gan_jax.infer import compiled, engine, memory, resize
 from gan_jax.networks import windowed
 
 KEY = jax.random.key(3)
@@ -42,8 +42,18 @@ def picture(height, width, seed=0):
 
 
 def made(generator, images, tile, dtype=np.float32, said=None):
-    say = (lambda _: None) if said is None else said.append
-    return engine._computed(generator, images, KEY, tile, np.dtype(dtype), say)
+    planned = planned_for(generator, images, engine.Options(tile))
+    if said is not None and planned.note:
+        said.append(planned.note)
+    return engine._computed(planned, generator, images, KEY, np.dtype(dtype), "an image")
+
+
+def planned_for(generator, images, options):
+    return engine.plan(generator, images[0].shape[:2], options, memory.available_bytes)
+
+
+def each(generator, images, options, **how):
+    return engine.run(planned_for(generator, images, options), generator, images, KEY, **how)
 
 
 SMALL_ENHANCER = networks.MSRResNet(scale=2, blocks=1, width=4)
@@ -83,7 +93,7 @@ def test_a_seam_would_show():
     generator, images = generator_of(*NETWORKS["resnet, running"][:1]), [picture(66, 90)]
     (whole,) = made(generator, images, 0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(windowed, "reach", lambda *_: 0)
+        patch.setattr(windowed, "receptive_radius", lambda *_: 0)
         assert np.abs(made(generator, images, 24)[0] - whole).max() > 1e-3
     generator = generator_of(networks.ResNet(blocks=1, width=4), norm="image")
     (whole,) = made(generator, images, 0)
@@ -93,7 +103,7 @@ def test_a_seam_would_show():
 
 
 @pytest.mark.parametrize(
-    ("module", "scale", "reach"),
+    ("module", "scale", "radius"),
     [
         # 4, then 2 for the block, 1 for merge and up1, and 4 of the output's pixels.
         (networks.SRResNet(scale=2, blocks=1, width=4), 2, 10),
@@ -105,8 +115,8 @@ def test_a_seam_would_show():
         (networks.UNet(depth=5, width=4, norm="instance"), 1, 63),
     ],
 )
-def test_how_far_networks_see(module, scale, reach):
-    assert windowed.reach(module, 3, scale) == reach
+def test_how_far_networks_see(module, scale, radius):
+    assert windowed.receptive_radius(module, 3, scale) == radius
 
 
 def test_norms_are_counted_and_windows_use_what_they_are_given():
@@ -120,9 +130,9 @@ def test_norms_are_counted_and_windows_use_what_they_are_given():
 
     @jax.jit
     def twice(params, stats, x):
-        alone, inputs = windowed.on_window(generator.module, params, stats, x, own_statistics=True)
+        alone, inputs = windowed.apply_tile(generator.module, params, stats, x, own_statistics=True)
         own = [(y.mean(axis=(0, 1, 2)), y.var(axis=(0, 1, 2))) for y in inputs]
-        given, _ = windowed.on_window(generator.module, params, stats, x, own_statistics=True, statistics=own)
+        given, _ = windowed.apply_tile(generator.module, params, stats, x, own_statistics=True, statistics=own)
         return alone, given
 
     alone, given = twice(params, stats, x)
@@ -151,7 +161,7 @@ def out_of_memory_above(patch, pixels):
 
         return run
 
-    for name in ("of_whole", "of_window", "moments"):
+    for name in ("apply_whole", "apply_tile", "moments"):
         patch.setattr(compiled, name, limited(getattr(compiled, name)))
     return tried
 
@@ -162,7 +172,7 @@ def test_tiles_are_halved_until_they_fit(monkeypatch):
     whole = made(generator, images, 0)
     tried = out_of_memory_above(monkeypatch, 1200)
     # Two are too many, one is too large, 29 + 10 pixels are still, 14 would be below the least.
-    with pytest.raises(engine.Failure, match=r"^does not fit into the device's memory; scale it down.$"):
+    with pytest.raises(engine.Failure, match=r"^an image does not fit into the device's memory; scale it down.$"):
         made(generator, images, None)
     assert tried == [(2, 43, 58), (1, 43, 58), (1, 39, 39)]
     monkeypatch.undo()
@@ -176,7 +186,7 @@ def test_another_error_of_the_device_is_not_taken_for_one_of_memory(monkeypatch)
     def fail(*_):
         raise jax.errors.JaxRuntimeError("INTERNAL: something else")
 
-    monkeypatch.setattr(compiled, "of_whole", fail)
+    monkeypatch.setattr(compiled, "apply_whole", fail)
     generator = generator_of(SMALL_ENHANCER)
     for count in (1, 2):
         with pytest.raises(jax.errors.JaxRuntimeError, match="something else"):
@@ -189,9 +199,9 @@ def test_tiles_are_chosen_by_the_memory_that_is_free(monkeypatch):
     whole = made(generator, images, None)
     monkeypatch.setattr(engine, "_SMALL", 0)
     monkeypatch.setattr(engine, "_LEAST", 8)
-    pixel = windowed.bytes_a_pixel(module, 3)
+    pixel = windowed.activation_bytes_per_pixel(module, 3)
     for budget, biggest in ((1e9, (2, 43, 58)), (3000 * pixel, (1, 43, 58)), (900 * pixel, (1, 30, 30))):
-        monkeypatch.setattr(memory, "budget", lambda *, generous, budget=budget: budget)
+        monkeypatch.setattr(memory, "available_bytes", lambda *, generous, budget=budget: budget)
         with pytest.MonkeyPatch.context() as patch:
             tried = out_of_memory_above(patch, 10**9)
             for ours, wanted in zip(made(generator, images, None), whole, strict=True):
@@ -200,10 +210,10 @@ def test_tiles_are_chosen_by_the_memory_that_is_free(monkeypatch):
 
 
 def test_the_budget_is_a_part_of_what_is_free(monkeypatch):
-    assert 0 < memory.budget(generous=False) <= memory.budget(generous=True) < 2**50
+    assert 0 < memory.available_bytes(generous=False) <= memory.available_bytes(generous=True) < 2**50
     monkeypatch.setattr(memory, "_free_on_host", lambda: 8 * 2.0**30)
-    assert memory.budget(generous=True) == 4 * 2**30
-    assert memory.budget(generous=False) == 2 * 2**30
+    assert memory.available_bytes(generous=True) == 4 * 2**30
+    assert memory.available_bytes(generous=False) == 2 * 2**30
 
 
 def test_feature_maps_are_counted_while_they_are_needed():
@@ -216,41 +226,80 @@ def test_feature_maps_are_counted_while_they_are_needed():
     x = jax.ShapeDtypeStruct((100,), np.float32)
     assert windowed._peak(jax.make_jaxpr(chain)(x).jaxpr) == 2 * 400
     assert windowed._peak(jax.make_jaxpr(fan)(x).jaxpr) == 3 * 400
-    narrow, wide = (windowed.bytes_a_pixel(networks.MSRResNet(scale=2, blocks=1, width=w), 3) for w in (4, 8))
+    narrow, wide = (
+        windowed.activation_bytes_per_pixel(networks.MSRResNet(scale=2, blocks=1, width=w), 3) for w in (4, 8)
+    )
     assert narrow < wide < 2 * narrow
+
+
+def test_a_plan_says_all_that_is_decided_and_asks_for_memory_where_that_decides(monkeypatch):
+    asked = []
+
+    def budget(*, generous):
+        asked.append(generous)
+        return room
+
+    generator, multiple, room = generator_of(networks.ResNet(blocks=1, width=4), norm="image"), 4, 1e9
+
+    def plan(size, tile=None, **options):
+        return engine.plan(generator, size, engine.Options(tile, **options), budget)
+
+    small = plan((61, 47), outscale=1.5)
+    assert small == engine.Plan((64, 48), engine.Options(outscale=1.5)), "whole, and as many at once as there are"
+    assert plan((61, 47), 64) == engine.Plan((64, 48), engine.Options(64), together=1)
+    cut = plan((200, 90), 48)
+    assert (cut.padded, cut.tile, cut.together, cut.norms, cut.note) == ((200, 92), 48, 1, 7, None)
+    rows, columns = cut.spans
+    assert [span.core_stop for span in rows] == [68, 116, 164, 200]
+    assert [(span.start, span.stop) for span in columns] == [(0, 88), (4, 92)]
+    assert cut.transposed.padded == (92, 200)
+    assert cut.transposed.spans == (columns, rows)
+    assert not asked
+    monkeypatch.setattr(engine, "_SMALL", 0)
+    pixel = windowed.activation_bytes_per_pixel(generator.module, 3)
+    for images, together in ((3.5, 3), (1.0, 1)):
+        room = images * pixel * 200 * 92
+        assert plan((200, 90)) == engine.Plan((200, 92), engine.Options(), together=together)
+    assert asked == [True, True], "its norms would cost tiles many passes"
+    room = 4000 * pixel
+    assert plan((200, 90), 0).together == 1
+    assert plan((200, 90)).tile == engine._LEAST
+    assert asked[-2:] == [True, False]
+    monkeypatch.setattr(engine, "_LEAST", 8)
+    assert plan((200, 90)).tile == int(4000**0.5) // multiple * multiple - 2 * 20
 
 
 def test_turning_eight_ways_has_a_way_back():
     x = picture(5, 7)
-    turned = [engine._turned(x, way) for way in range(8)]
+    turned = [engine.rotate(x, way) for way in range(8)]
     assert len({way.tobytes() + bytes(way.shape) for way in turned}) == 8
     for way in range(8):
-        np.testing.assert_array_equal(engine._turned_back(turned[way], way), x)
+        np.testing.assert_array_equal(engine.unrotate(turned[way], way), x)
 
 
 def test_the_self_ensemble_commutes_with_turning():
     generator, x = generator_of(networks.UNet(depth=3, width=4, dropout=0.0)), picture(21, 30)
     options = engine.Options(self_ensemble=True)
-    (ours,) = engine.each(generator, [x], KEY, options)
+    (ours,) = each(generator, [x], options)
     assert ours.dtype == np.uint8
     for way in (2, 4, 5):  # half a turn, the mirror image, and that by a quarter
-        (theirs,) = engine.each(generator, [engine._turned(x, way)], KEY, options)
-        difference = np.abs(engine._turned(ours, way).astype(int) - theirs)
+        (theirs,) = each(generator, [engine.rotate(x, way)], options)
+        difference = np.abs(engine.rotate(ours, way).astype(int) - theirs)
         assert difference.max() <= 1
         assert (difference > 0).mean() < 0.01
-    (alone,) = engine.each(generator, [x], KEY, engine.Options())
-    (turned,) = engine.each(generator, [engine._turned(x, 4)], KEY, engine.Options())
-    assert np.abs(engine._turned(alone, 4).astype(int) - turned).max() > 5, "alone it does not"
+    (alone,) = each(generator, [x], engine.Options())
+    (turned,) = each(generator, [engine.rotate(x, 4)], engine.Options())
+    assert np.abs(engine.rotate(alone, 4).astype(int) - turned).max() > 5, "alone it does not"
 
 
 @pytest.mark.parametrize("shape", [(100, 50), (129, 91), (30, 40), (86, 60), (1, 1)])
 def test_the_final_size_is_matlabs_bicubic_of_the_floats(shape):
     x = np.random.default_rng(0).uniform(-1.2, 1.2, (86, 60, 3)).astype(np.float32)
     wanted = np.asarray(image.to_uint8(image.imresize(x, shape=shape)))
-    ours = engine.resized(x, shape, np.dtype(np.uint8))
+    ours = resize.resized(x, shape, np.dtype(np.uint8))
     assert np.abs(ours.astype(int) - wanted).max() <= 1
     assert (ours != wanted).mean() < 0.001
-    wide = engine.resized(x, shape, np.dtype(np.uint16))
+    wide = resize.resized(x, shape, np.dtype(np.uint16))
     np.testing.assert_allclose(wide / 32767.5 - 1, np.clip(image.imresize(x, shape=shape), -1, 1), atol=2e-5)
 
 
@@ -264,18 +313,17 @@ def test_weights_of_resampling_are_those_of_imresize():
 
 def test_final_sides_are_rounded():
     x = np.zeros((10, 3, 3))
-    assert engine.final_sides(x, 4, None) == (40, 12)
-    assert engine.final_sides(x, 4, 1.25) == (13, 4)
-    assert engine.final_sides(x, 4, 0.01) == (1, 1)
-    assert engine.padded_size(x, 4) == (12, 4)
+    assert resize.final_sides(x, 4, None) == (40, 12)
+    assert resize.final_sides(x, 4, 1.25) == (13, 4)
+    assert resize.final_sides(x, 4, 0.01) == (1, 1)
 
 
 def test_outputs_of_another_size_do_not_depend_on_tiles():
     module, fields, sides, _ = NETWORKS["msrresnet"]
     generator, images = generator_of(module, **fields), [picture(*sides)]
-    (whole,) = engine.each(generator, images, KEY, engine.Options(tile=0, outscale=1.5))
+    (whole,) = each(generator, images, engine.Options(tile=0, outscale=1.5))
     assert whole.shape == (65, 87, 3)
-    (tiled,) = engine.each(generator, images, KEY, engine.Options(tile=16, outscale=1.5))
+    (tiled,) = each(generator, images, engine.Options(tile=16, outscale=1.5))
     assert np.abs(whole.astype(int) - tiled).max() <= 1
 
 
@@ -291,17 +339,17 @@ def test_an_output_that_is_not_finite_is_computed_again_in_float32(monkeypatch, 
     good, said = generator_of(module, **fields), []
     bad, images = not_finite(good), [picture(*sides)]
     options = engine.Options(tile=tile)
-    with pytest.raises(engine.Failure, match=r"^has an output that is not finite; see"):
-        engine.each(bad, images, KEY, options, say=said.append)
+    with pytest.raises(engine.Failure, match=r"^an image has an output that is not finite; see"):
+        each(bad, images, options, say=said.append)
     monkeypatch.setattr(engine, "in_float32", lambda generator: good)
-    (ours,) = engine.each(bad, images, KEY, options, say=said.append)
-    np.testing.assert_array_equal(ours, engine.each(good, images, KEY, options)[0])
+    (ours,) = each(bad, images, options, say=said.append)
+    np.testing.assert_array_equal(ours, each(good, images, options)[0])
     assert said == ["the output was not finite and is computed again in float32."]
     with pytest.raises(engine.Failure, match="not finite"):
-        engine.each(bad, images * 2, KEY, options)
+        each(bad, images * 2, options)
     monkeypatch.setattr(engine, "in_float32", lambda generator: bad)
     with pytest.raises(engine.Failure, match="not finite, in float32 too"):
-        engine.each(bad, images, KEY, options)
+        each(bad, images, options)
 
 
 def test_in_float32_there_is_nothing_more_exact():
@@ -317,7 +365,7 @@ def test_16_bits_in_are_16_bits_out():
     module, fields, sides, _ = NETWORKS["msrresnet"]
     generator, x = generator_of(module, **fields), picture(*sides)
     (floats,) = made(generator, [x], 0)
-    (deep,) = engine.each(generator, [x.astype(np.uint16) * 257], KEY, engine.Options())
+    (deep,) = each(generator, [x.astype(np.uint16) * 257], engine.Options())
     assert deep.dtype == np.uint16
     np.testing.assert_allclose(deep / 32767.5 - 1.0, np.clip(floats, -1, 1), atol=4e-5)
     assert len(np.unique(deep)) > 1000, "more than 8 bits hold"
@@ -325,5 +373,5 @@ def test_16_bits_in_are_16_bits_out():
 
 def test_programs_know_what_a_spec_wants():
     spec = generator_of(SMALL_ENHANCER, dropout=True).spec
-    assert compiled.traits(spec, "uint8", sides=(3, 4)).sides == (3, 4)
-    assert compiled.traits(dataclasses.replace(spec, dropout=False), "uint8", sides=(3, 4)).sides is None
+    assert compiled.signature(spec, "uint8", sides=(3, 4)).sides == (3, 4)
+    assert compiled.signature(dataclasses.replace(spec, dropout=False), "uint8", sides=(3, 4)).sides is None

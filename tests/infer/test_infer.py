@@ -1,5 +1,6 @@
 import dataclasses
 import threading
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -9,8 +10,8 @@ from PIL import ExifTags, Image
 from gan_jax import infer, networks
 from gan_jax.data import high_bit_depth
 from gan_jax.data import pictures as pictures_io
-from gan_jax.generator import GeneratorSpec
-from gan_jax.infer import engine
+from gan_jax.generator import Generator, GeneratorSpec
+from gan_jax.infer import arrays, compiled, engine, streams
 from gan_jax.training import parallel
 from tests.levels import assert_same_levels
 
@@ -71,7 +72,7 @@ def test_options_that_a_network_cannot_take_are_refused(tiny_generator):
     # The module's fields, which the spec's "dropout" and "norm" say nothing about.
     spec = tiny_generator().spec
     architecture = {**spec.architecture, "norm": "instance", "dropout": 0.0}
-    model = infer.Generator(dataclasses.replace(spec, architecture=architecture), {"params": {}, "stats": {}})
+    model = Generator(dataclasses.replace(spec, architecture=architecture), {"params": {}, "stats": {}})
     with pytest.raises(ValueError, match="dropout cannot be on: this UNet has no dropout layers"):
         infer.with_options(model, dropout=True)
     with pytest.raises(ValueError, match='norm cannot be "running": this UNet has no running statistics'):
@@ -196,7 +197,7 @@ def test_files_of_samples_their_mean_and_their_deviation(folder, tiny_generator)
 
 
 def test_names_of_samples_sort_as_their_numbers():
-    job = infer.Job(infer.Path("in/a.jpg"), infer.Path("out/a.b.png"))
+    job = infer.Job(Path("in/a.jpg"), Path("out/a.b.png"))
     assert infer.outputs(job) == [job.output]
     names = [path.name for path in infer.outputs(job, samples=2)]
     assert names == ["a.b_sample_0.png", "a.b_sample_1.png", "a.b_mean.png", "a.b_std.png"]
@@ -209,7 +210,7 @@ def test_names_of_samples_sort_as_their_numbers():
 def test_memory_does_not_grow_with_the_samples(folder, tiny_generator, monkeypatch):
     made, written, most, lock = 0, 0, 0, threading.Lock()
 
-    def compute(generator, images, noise, options, *, say):
+    def compute(planned, generator, images, noise, **_):
         nonlocal made, most
         made += len(images)
         most = max(most, made - written)
@@ -220,12 +221,12 @@ def test_memory_does_not_grow_with_the_samples(folder, tiny_generator, monkeypat
         with lock:
             written += 1
 
-    monkeypatch.setattr(engine, "each", compute)
+    monkeypatch.setattr(engine, "run", compute)
     monkeypatch.setattr(high_bit_depth, "save", save)
     jobs = infer.plan([folder / "in" / "a.png"], folder / "out", samples=200)
     assert infer.translate_files(tiny_generator(), jobs, samples=200) == []
     assert (made, written) == (200, 202)
-    assert most <= infer._AHEAD + 3  # those that wait, the new one, and one in each writer's hands
+    assert most <= streams._AHEAD + 3  # those that wait, the new one, and one in each writer's hands
 
 
 def test_one_picture_may_be_written_to_a_named_file(folder):
@@ -303,7 +304,7 @@ def test_pictures_may_lie_below_the_folder_to_write_to(folder, monkeypatch):
         jobs = infer.plan(inputs, folder)
         assert jobs[0] == infer.Job(folder / "in" / "a.png", folder / "a.png")
     monkeypatch.chdir(folder)
-    assert len(infer.plan([infer.Path("in")], folder / "in" / "deep")) == 2, "earlier outputs, however they are named"
+    assert len(infer.plan([Path("in")], folder / "in" / "deep")) == 2, "earlier outputs, however they are named"
 
 
 def test_a_critic_is_not_a_generator(tiny_generator):
@@ -317,6 +318,17 @@ def test_a_critic_is_not_a_generator(tiny_generator):
     ):
         with pytest.raises(ValueError, match="holds a critic; wanted a generator"):
             use()
+
+
+def test_what_is_asked_of_a_generator_is_looked_at_on_its_own(tiny_generator):
+    model = tiny_generator()
+    arrays.require_generator(model)
+    arrays.require_samples(model, 1)
+    with pytest.raises(ValueError, match="0 samples are asked for; wanted at least 1"):
+        arrays.require_samples(model, 0)
+    keys = [jax.random.key_data(arrays.noise_key(*which)).tolist() for which in ((3, 0), (3, 1), (4, 0))]
+    assert len({tuple(key) for key in keys}) == 3
+    assert keys[0] == jax.random.key_data(jax.random.key(3)).tolist()
 
 
 def test_long_arrays_are_computed_in_parts(tiny_generator):
@@ -337,7 +349,7 @@ def enhancer():
     """An untrained network that enlarges by two."""
     module = networks.MSRResNet(scale=2, blocks=1, width=4)
     params, stats = jax.jit(networks.from_linen(module).init)(jax.random.key(0), np.zeros((1, 8, 8, 3), np.float32))
-    return infer.Generator(generator_spec(module), {"params": jax.tree.map(lambda p: 5.0 * p, params), "stats": stats})
+    return Generator(generator_spec(module), {"params": jax.tree.map(lambda p: 5.0 * p, params), "stats": stats})
 
 
 def generator_spec(module):
@@ -365,15 +377,15 @@ def test_arrays_are_enlarged_in_their_own_depth(enhancer):
 
 def test_an_output_that_is_not_finite_fails_alone_and_is_not_written(folder, enhancer, monkeypatch):
     bad = (pixels(folder / "in" / "a.png"), pixels(folder / "in" / "b.jpg"))
-    computed = engine._each
+    computed = engine._outputs
 
-    def each(generator, images, *rest):
+    def outputs(planned, generator, images, *rest):
         narrow = generator.spec.architecture["dtype"] == "bfloat16"
         if any(np.array_equal(x, y) for x in images for y in bad[: 1 + narrow]):
             raise engine._NotFiniteError
-        return computed(generator, images, *rest)
+        return computed(planned, generator, images, *rest)
 
-    monkeypatch.setattr(engine, "_each", each)
+    monkeypatch.setattr(engine, "_outputs", outputs)
     architecture = {**enhancer.spec.architecture, "dtype": "bfloat16"}
     enhancer = enhancer._replace(spec=dataclasses.replace(enhancer.spec, architecture=architecture))
     said = []
@@ -396,8 +408,8 @@ def test_a_picture_too_large_for_memory_is_named(folder, enhancer, monkeypatch):
     def fail(*_, **__):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
 
-    for name in ("of_whole", "of_window"):
-        monkeypatch.setattr(engine.programs, name, fail)
+    for name in ("apply_whole", "apply_tile"):
+        monkeypatch.setattr(compiled, name, fail)
     failures = infer.translate_files(enhancer, infer.plan([folder / "in" / "a.png"], folder / "out"))
     assert failures == [f"{folder / 'in' / 'a.png'} does not fit into the device's memory; scale it down."]
 
@@ -484,7 +496,7 @@ def test_16_bit_pictures_stay_16_bit(tmp_path, enhancer, name):
     spec = dataclasses.replace(enhancer.spec, in_channels=1)
     init = jax.jit(networks.from_linen(enhancer.module).init)
     params, stats = init(jax.random.key(0), np.zeros((1, 8, 8, 1), np.float32))
-    grey = infer.Generator(spec, {"params": params, "stats": stats})
+    grey = Generator(spec, {"params": params, "stats": stats})
     assert infer.translate_files(grey, [infer.Job(tmp_path / name, tmp_path / f"out{name[1:]}")]) == []
     written = high_bit_depth.read(tmp_path / f"out{name[1:]}")
     assert written.dtype == np.uint16
@@ -502,9 +514,9 @@ def test_a_generator_of_noise_takes_no_pictures(tiny_generator):
 
 def test_few_large_pictures_wait_in_memory(folder, enhancer, monkeypatch):
     """Where one picture has more bytes than may wait, one is read ahead and one is being written."""
-    monkeypatch.setattr(infer, "_WAITING_BYTES", 1)
+    monkeypatch.setattr(streams, "_WAITING_BYTES", 1)
     reading, most = 0, 0
-    read_image_file, each = high_bit_depth.read_image_file, engine.each
+    read_image_file, run = high_bit_depth.read_image_file, engine.run
 
     def read(*arguments, **options):
         nonlocal reading, most
@@ -515,10 +527,10 @@ def test_few_large_pictures_wait_in_memory(folder, enhancer, monkeypatch):
     def compute(*arguments, **options):
         nonlocal reading
         reading -= 1
-        return each(*arguments, **options)
+        return run(*arguments, **options)
 
     monkeypatch.setattr(high_bit_depth, "read_image_file", read)
-    monkeypatch.setattr(engine, "each", compute)
+    monkeypatch.setattr(engine, "run", compute)
     assert infer.translate_files(enhancer, infer.plan([folder / "in"], folder / "out")) == []
     assert most <= 2
 
@@ -548,7 +560,7 @@ def bilinear():
     params, stats = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
     spec = GeneratorSpec(networks.describe(module), 3, "srresnet", "running", False)
     unit = dataclasses.replace(spec, input_range=(0.0, 1.0), output_range=(0.0, 1.0))
-    return infer.Generator(unit, {"params": params, "stats": stats})
+    return Generator(unit, {"params": params, "stats": stats})
 
 
 @pytest.mark.parametrize("options", [{}, {"outscale": 1.7}, {"tile": 8}, {"self_ensemble": True}], ids=str)
