@@ -31,10 +31,10 @@ import pytest
 import safetensors.numpy
 from PIL import Image
 
-from gan_jax import cli, generator, networks
+from gan_jax import cli, generator, log, networks
 from gan_jax.data import pictures
 from gan_jax.recipes import cyclegan, dcgan, pix2pix, pytorch_compat_test, srgan, wgan
-from gan_jax.training import log, loop
+from gan_jax.training import loop
 from tests.interop import torch_writer
 
 ROOT = Path(__file__).parents[1]

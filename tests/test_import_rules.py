@@ -25,6 +25,7 @@ ALLOWED = {
         "gan_jax.image", "gan_jax.latents", "gan_jax.losses", "gan_jax.method", "gan_jax.networks.network",
     },
     "gan_jax/folders.py": {"gan_jax.errors"},
+    "gan_jax/log.py": {"gan_jax.files"},
     "gan_jax/generator.py": {
         "jax", "numpy", "safetensors", "gan_jax.errors", "gan_jax.files", "gan_jax.folders", "gan_jax.networks",
     },
@@ -50,9 +51,9 @@ ALLOWED = {
     "gan_jax/training/": {
         "jax", "numpy", "optax", "orbax", "rich",
         "gan_jax.data", "gan_jax.errors", "gan_jax.evaluate", "gan_jax.files", "gan_jax.folders",
-        "gan_jax.generator", "gan_jax.image", "gan_jax.infer", "gan_jax.latents", "gan_jax.losses", "gan_jax.method",
-        "gan_jax.metrics", "gan_jax.networks", "gan_jax.recipes.flags", "gan_jax.report", "gan_jax.schedules",
-        "gan_jax.terminal",
+        "gan_jax.generator", "gan_jax.image", "gan_jax.infer", "gan_jax.latents", "gan_jax.log", "gan_jax.losses",
+        "gan_jax.method", "gan_jax.metrics", "gan_jax.networks", "gan_jax.recipes.flags", "gan_jax.report",
+        "gan_jax.schedules", "gan_jax.terminal",
     },
     "gan_jax/recipes/": {"PIL", "jax", "numpy", "optax", "tyro", ANY_OF_OURS},
     "gan_jax/cli/": {"jax", "tyro", ANY_OF_OURS},
@@ -64,7 +65,7 @@ ONLY_IN = {
     "orbax": {"gan_jax/training/checkpoint.py"},
     "grain": {"gan_jax/data/pipeline.py"},
     "tensorflow_datasets": {"gan_jax/data/tfds_source.py"},
-    "rich": {"gan_jax/training/log.py"},
+    "rich": {"gan_jax/training/meter.py"},
 }
 FILES = sorted(
     path.relative_to(ROOT).as_posix() for top in ("gan_jax", "experiments") for path in (ROOT / top).rglob("*.py")

@@ -19,13 +19,14 @@ from gan_jax import errors, evaluate, files, folders, generator, report, schedul
 from gan_jax.data import pictures, pipeline
 from gan_jax.data.pipeline import Source
 from gan_jax.generator import Generator
+from gan_jax.log import Log, read_log
 from gan_jax.method import NetState, State, scale_rates
 from gan_jax.recipes.flags import Config
 from gan_jax.terminal import console
 from gan_jax.training import checkpoint, diagnostics, loop, notes, parallel, translation
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.experiment import Experiment, fingerprint
-from gan_jax.training.log import Log, Meter, read_log
+from gan_jax.training.meter import Meter
 
 __all__ = ["execute", "guarded", "main", "steps_per_epoch"]
 __dir__ = __all__.copy

@@ -10,10 +10,10 @@ import pytest
 from gan_jax import cli, generator, infer, losses
 from gan_jax.data import pictures
 from gan_jax.data.demo.day_night import DayNight
+from gan_jax.log import read_log
 from gan_jax.recipes import cyclegan as experiment
 from gan_jax.recipes import pytorch_compat_test, unpaired
-from gan_jax.training import log as training_log
-from gan_jax.training import run
+from gan_jax.training import meter, run
 
 # A U-Net without norm: the quickest to compile.
 SMALL = "--name two --n_epochs 1 --n_epochs_decay 0 --netG unet_32 --norm none --ngf 1 --ndf 1 --n_layers_D 1 "
@@ -96,7 +96,7 @@ def test_pictures_without_counterparts_are_translated_and_not_scored(finished):
     assert (scores["count"], scores["rows"]) == (3, [])
     written = sorted(path.relative_to(finished / "results").as_posix() for path in finished.glob("results/output/*/*"))
     assert written == ["output/AtoB/testA0.png", "output/AtoB/testA1.png", "output/BtoA/testB0.png"]
-    rows = [row for row in training_log.read_log(finished / "log.jsonl") if row["kind"] == "validation"]
+    rows = [row for row in read_log(finished / "log.jsonl") if row["kind"] == "validation"]
     assert {f"{name}/health/contrast" for name in ("AtoB", "BtoA")} <= set(rows[0])
     assert not any("psnr" in name for name in rows[0])
     page = (finished / "report.html").read_text()
@@ -151,7 +151,7 @@ def test_stopped_and_resumed_it_ends_in_the_same_bytes(finished, kinds, tmp_path
     class KilledError(Exception):
         pass
 
-    step = training_log.Meter.step
+    step = meter.Meter.step
 
     def killed(self, number, metrics, waited):
         step(self, number, metrics, waited)
@@ -159,13 +159,13 @@ def test_stopped_and_resumed_it_ends_in_the_same_bytes(finished, kinds, tmp_path
             raise KilledError
 
     with monkeypatch.context() as patch:
-        patch.setattr(training_log.Meter, "step", killed)
+        patch.setattr(meter.Meter, "step", killed)
         with pytest.raises(KilledError):
             start(*line)
     assert start(*line) == 0
     for file in finished.glob("*.safetensors"):
         assert (tmp_path / "two" / file.name).read_bytes() == file.read_bytes(), file.name
-    logs = [training_log.read_log(folder / "log.jsonl") for folder in (tmp_path / "two", finished)]
+    logs = [read_log(folder / "log.jsonl") for folder in (tmp_path / "two", finished)]
     rows = [[(row["step"], row.get("loss/generators"), row.get("loss/critic_A")) for row in log] for log in logs]
     assert rows[0] == rows[1]
 

@@ -11,8 +11,9 @@ import pytest
 from gan_jax import cli, generator
 from gan_jax.cli import inspection
 from gan_jax.data import pictures
+from gan_jax.log import read_log
 from gan_jax.recipes import dcgan, ring, samplers, wgan
-from gan_jax.training import log, run
+from gan_jax.training import meter, run
 
 FLAGS = "--dataroot embedded --size 8 --max_dataset_size 32 --batch_size 8 --n_epochs 1 --nz 4 --ngf 2 --ndf 2 "
 FLAGS += "--conditional --name tiny --print_freq 1 --val_freq 2 --save_latest_freq 2 --classifier_steps 2"
@@ -31,7 +32,7 @@ def start(method, folder, *extra):
 @pytest.mark.parametrize("method", ["dcgan", pytest.param("wgan", marks=pytest.mark.slow), "wgan_gp"])
 def test_a_run_and_one_that_was_stopped_end_in_the_same_bytes(method, sections, tmp_path, monkeypatch):
     assert start(method, tmp_path / "whole") == 0
-    step = log.Meter.step
+    step = meter.Meter.step
 
     def stop_at_one(self, number, metrics, waited):
         step(self, number, metrics, waited)
@@ -39,7 +40,7 @@ def test_a_run_and_one_that_was_stopped_end_in_the_same_bytes(method, sections, 
             os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr(log.Meter, "step", stop_at_one)
+        patch.setattr(meter.Meter, "step", stop_at_one)
         code = start(method, tmp_path / "broken")
     if method == "wgan_gp":  # two steps in all: the signal comes with the last one
         assert code in (0, 143)
@@ -54,7 +55,7 @@ def test_a_run_and_one_that_was_stopped_end_in_the_same_bytes(method, sections, 
     assert pictures.read(tmp_path / "grid.png", 3).shape == (98, 78, 3)
     scores = json.loads((files[0].parent / "results" / "scores.json").read_text())
     assert {"consistency", "kernel", "frechet", "sinkhorn"} < set(scores["rows"][0])
-    rows = [row for row in log.read_log(files[0].parent / "log.jsonl") if row["kind"] == "train"]
+    rows = [row for row in read_log(files[0].parent / "log.jsonl") if row["kind"] == "train"]
     assert ("wasserstein" in rows[0]) == (method != "dcgan")
     assert ("loss/penalty" in rows[0]) == (method == "wgan_gp")
     found = sections(files[0].parent)

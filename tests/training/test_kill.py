@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from gan_jax.log import read_log
 from gan_jax.training import checkpoint
-from gan_jax.training import log as training_log
 
 ROOT = Path(__file__).parents[2]
 STEPS = 16 * 40
@@ -52,7 +52,7 @@ def start(dataroot, checkpoints_dir):
 
 
 def last_step(folder):
-    rows = training_log.read_log(folder / "log.jsonl")
+    rows = read_log(folder / "log.jsonl")
     return max((row["step"] for row in rows), default=0)
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from gan_jax import files, folders, generator
 from gan_jax.data import pictures
+from gan_jax.log import read_log
 from gan_jax.recipes import pix2pix as experiment
-from gan_jax.training import checkpoint, run
-from gan_jax.training import log as training_log
+from gan_jax.training import checkpoint, meter, run
 
 
 def start(arguments):
@@ -93,7 +93,7 @@ def test_a_run_without_pictures_to_score_says_so_and_is_reported_whole(
 
 
 def test_the_log_has_every_step_and_validation(finished_run):
-    rows = training_log.read_log(finished_run / "log.jsonl")
+    rows = read_log(finished_run / "log.jsonl")
     assert [row["step"] for row in rows if row["kind"] == "train"] == [1, 2, 3, 4]
     assert [row["step"] for row in rows if row["kind"] == "validation"] == [2, 4]
     first = next(row for row in rows if row["kind"] == "train")
@@ -105,7 +105,7 @@ def test_the_log_has_every_step_and_validation(finished_run):
 
 
 def test_the_best_generator_is_that_of_the_best_validation(finished_run):
-    rows = [row for row in training_log.read_log(finished_run / "log.jsonl") if row["kind"] == "validation"]
+    rows = [row for row in read_log(finished_run / "log.jsonl") if row["kind"] == "validation"]
     best = max(rows, key=lambda row: row["psnr"])
     assert generator.load(finished_run / "tiny_best.safetensors").spec.step == best["step"]
     assert generator.load(finished_run).spec.step == 4
@@ -135,7 +135,7 @@ def test_run_again_it_is_finished_and_shows_the_results(finished_run, tiny_flags
 def test_stopped_by_a_signal_and_resumed_it_ends_in_the_same_bytes(
     finished_run, tiny_flags, tmp_path, monkeypatch, capsys
 ):
-    step = training_log.Meter.step
+    step = meter.Meter.step
 
     def stop_at_one(self, number, metrics, waited):
         step(self, number, metrics, waited)
@@ -143,7 +143,7 @@ def test_stopped_by_a_signal_and_resumed_it_ends_in_the_same_bytes(
             os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training_log.Meter, "step", stop_at_one)
+        patch.setattr(meter.Meter, "step", stop_at_one)
         assert start(tiny_flags(tmp_path)) == 143
     assert "stopped by SIGTERM; the same command goes on" in capsys.readouterr().out
     stopped_at = generator.load(tmp_path / "tiny").spec.step
@@ -152,7 +152,7 @@ def test_stopped_by_a_signal_and_resumed_it_ends_in_the_same_bytes(
     assert f"going on after step {stopped_at}" in capsys.readouterr().out
     for name in ("tiny.safetensors", "tiny_best.safetensors"):
         assert (tmp_path / "tiny" / name).read_bytes() == (finished_run / name).read_bytes()
-    logs = [training_log.read_log(folder / "log.jsonl") for folder in (tmp_path / "tiny", finished_run)]
+    logs = [read_log(folder / "log.jsonl") for folder in (tmp_path / "tiny", finished_run)]
     losses = [[(row["step"], row.get("loss/l1"), row.get("psnr")) for row in log] for log in logs]
     assert losses[0] == losses[1]
 
@@ -275,7 +275,7 @@ def test_a_run_that_went_back_ends_in_the_same_bytes(keeping, tmp_path, capsys):
 def test_the_same_command_goes_back_once(keeping, tmp_path, monkeypatch, capsys):
     folder, line = elsewhere(keeping, tmp_path)
     wanted = bytes_of(folder)
-    step = training_log.Meter.step
+    step = meter.Meter.step
 
     def stop_at_five(self, number, metrics, waited):
         step(self, number, metrics, waited)
@@ -284,7 +284,7 @@ def test_the_same_command_goes_back_once(keeping, tmp_path, monkeypatch, capsys)
 
     back = [*line, "--from_step", "4"]
     with monkeypatch.context() as patch:
-        patch.setattr(training_log.Meter, "step", stop_at_five)
+        patch.setattr(meter.Meter, "step", stop_at_five)
         assert start(back) == 143
     (stopped,) = {generator.load(folder).spec.step, checkpoint.latest_step(folder / "checkpoints")}
     assert 5 <= stopped < 8
@@ -474,7 +474,7 @@ def test_a_plateau_lowers_the_rates_and_survives_a_stop(tiny_flags, tmp_path, mo
     monkeypatch.setattr(run.schedules, "PLATEAU_PATIENCE", 0)
     monkeypatch.setattr(run.schedules, "PLATEAU_THRESHOLD", 0.9)
     flags = [*tiny_flags(tmp_path), "--lr_policy", "plateau", "--val_freq", "1"]
-    step = training_log.Meter.step
+    step = meter.Meter.step
 
     def stop_at_two(self, number, metrics, waited):
         step(self, number, metrics, waited)
@@ -482,7 +482,7 @@ def test_a_plateau_lowers_the_rates_and_survives_a_stop(tiny_flags, tmp_path, mo
             os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training_log.Meter, "step", stop_at_two)
+        patch.setattr(meter.Meter, "step", stop_at_two)
         assert start(flags) == 143
     assert capsys.readouterr().out.count("learning rates x 0.2") >= 1
     assert start(flags) == 0
@@ -588,7 +588,7 @@ def test_warnings_are_on_the_terminal_in_the_log_and_in_the_report(tiny_flags, t
     assert start(tiny_flags(tmp_path)) == 0
     warning = "light and dark are the reverse of what they should be (correlation -0.90)"
     assert f"step 2 warning: {warning}" in capsys.readouterr().out
-    rows = [row for row in training_log.read_log(tmp_path / "tiny" / "log.jsonl") if row["kind"] == "warning"]
+    rows = [row for row in read_log(tmp_path / "tiny" / "log.jsonl") if row["kind"] == "warning"]
     assert [row["step"] for row in rows] == [2, 4]
     assert all(row["text"].startswith(warning) for row in rows)
     page = (tmp_path / "tiny" / "report.html").read_text()

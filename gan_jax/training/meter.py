@@ -1,57 +1,20 @@
-"""What a run says while it trains: a bar on a terminal, lines everywhere, and log.jsonl."""
+"""What a run says while it trains: a bar on a terminal, lines everywhere, and rows of its log."""
 
-import json
 import math
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from gan_jax import files
+from gan_jax.log import Log
 from gan_jax.terminal import console
 
-__all__ = ["Log", "Meter", "read_log"]
+__all__ = ["Meter"]
 __dir__ = __all__.copy
 
 _WAITING, _FEWEST_STEPS = 0.3, 20  # the share of the time from which waiting for data is said; steps that tell it
-
-
-class Log:
-    """A run's log.jsonl: one JSON object a line, each with the seconds that the run has trained so far."""
-
-    def __init__(self, path: str | Path, *, keep_through: int) -> None:
-        """Opens the log and cuts it back to the rows up to step `keep_through`, where training goes on."""
-        path = Path(path)
-        rows = [row for row in read_log(path) if row["step"] <= keep_through]
-        files.write(path, "".join(json.dumps(row) + "\n" for row in rows))
-        self._path = path
-        # Rows of before the seconds were logged have none.
-        self._began = time.perf_counter() - max((row.get("seconds", 0.0) for row in rows), default=0.0)
-
-    def write(self, kind: str, step: int, values: dict[str, Any]) -> None:
-        """Appends one row, on disk when this returns."""
-        seconds = round(time.perf_counter() - self._began, 2)
-        with self._path.open("a") as file:
-            file.write(json.dumps({"kind": kind, "step": step, "seconds": seconds, **values}) + "\n")
-
-
-def read_log(path: str | Path) -> list[dict[str, Any]]:
-    """The rows of a log.jsonl; a last row that a kill cut short is left out. Raises ValueError for another damage."""
-    path = Path(path)
-    rows = []
-    lines = path.read_text().splitlines() if path.exists() else []
-    for number, line in enumerate(lines, start=1):
-        try:
-            row = json.loads(line)
-            rows.append({**row, "step": int(row["step"])})
-        except (ValueError, KeyError, TypeError):
-            if number < len(lines):
-                raise ValueError(f"line {number} of {path} is damaged; remove that line.") from None
-    return rows
 
 
 class Meter:

@@ -1,12 +1,13 @@
-"""What a run says while it trains, and its log."""
+"""What a run says while it trains, and the rows that it logs."""
 
 import io
 import itertools
 
 import pytest
 
-from gan_jax.training import log as training_log
-from gan_jax.training.log import Log, Meter
+from gan_jax.log import Log, read_log
+from gan_jax.training import meter as meter_module
+from gan_jax.training.meter import Meter
 
 
 def meter(tmp_path, **options):
@@ -19,7 +20,7 @@ def test_rows_are_means_over_their_steps(tmp_path, capsys):
     with meter(tmp_path) as show:
         for step in range(1, 6):
             show.step(step, {"loss/l1": float(step)}, waited=0.0)
-    rows = training_log.read_log(tmp_path / "log.jsonl")
+    rows = read_log(tmp_path / "log.jsonl")
     wanted = [(2, 1.5, 0.5), (4, 3.5, 1.0), (5, 5.0, 1.25)]  # the last one for the steps before a stop
     assert [(row["step"], row["loss/l1"], row["epoch"]) for row in rows] == wanted
     lines = capsys.readouterr().out.splitlines()
@@ -34,7 +35,7 @@ def test_rows_are_means_over_their_steps(tmp_path, capsys):
 def clock(monkeypatch):
     """Seconds that stand still until `clock[0]` is set."""
     now = [1000.0]
-    monkeypatch.setattr(training_log.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(meter_module.time, "perf_counter", lambda: now[0])
     return now
 
 
@@ -44,14 +45,14 @@ def test_throughput_and_waiting_leave_pauses_out(tmp_path, clock):
     show.pause(6.0)
     clock[0] += 10.0
     show.step(2, {}, waited=1.0)
-    row = training_log.read_log(tmp_path / "log.jsonl")[0]
+    row = read_log(tmp_path / "log.jsonl")[0]
     # A step of 2 images in 10 - 6 seconds, a quarter of them spent waiting.
     assert (row["images_per_s"], row["data_wait"]) == (0.5, 0.25)
 
 
 def test_on_a_terminal_there_is_a_bar_too(tmp_path, monkeypatch):
     screen = io.StringIO()
-    monkeypatch.setattr(training_log.sys, "stdout", screen)
+    monkeypatch.setattr(meter_module.sys, "stdout", screen)
     monkeypatch.setenv("FORCE_COLOR", "1")
     with meter(tmp_path) as show:
         show.step(1, {"loss/l1": 1.0}, waited=0.0)
@@ -60,31 +61,6 @@ def test_on_a_terminal_there_is_a_bar_too(tmp_path, monkeypatch):
     for words in ("━", "0/6 compiling", "2/6", "epoch 0.50", "l1 1.000"):
         assert words in said
     assert "compiling" not in said[said.rindex("2/6") :]
-
-
-def test_the_log_is_cut_back_to_the_step_where_training_goes_on(tmp_path):
-    path = tmp_path / "log.jsonl"
-    path.write_text('{"kind": "train", "step": 1}\n{"kind": "train", "step": 2}\n{"kind": "tra')
-    log = Log(path, keep_through=1)
-    assert path.read_text() == '{"kind": "train", "step": 1}\n'
-    log.write("validation", 1, {"psnr": 20.0})
-    assert [(row["kind"], row["step"]) for row in training_log.read_log(path)] == [("train", 1), ("validation", 1)]
-
-
-def test_the_seconds_of_a_run_go_on_where_it_goes_on(tmp_path, clock):
-    path = tmp_path / "log.jsonl"
-    log = Log(path, keep_through=0)
-    for step, after in ((1, 5.0), (2, 7.0), (3, 40.0)):
-        clock[0] = 1000.0 + after
-        log.write("train", step, {})
-    clock[0] = 5000.0
-    log = Log(path, keep_through=2)  # stopped at step 3, and going on from a checkpoint
-    clock[0] = 5001.5
-    log.write("warning", 3, {"text": "odd"})
-    assert [row["seconds"] for row in training_log.read_log(path)] == [5.0, 7.0, 8.5]
-    path.write_text('{"kind": "train", "step": 1}\n')  # of before there were seconds
-    Log(path, keep_through=1).write("train", 2, {})
-    assert training_log.read_log(path)[1]["seconds"] == 0.0
 
 
 class ClosedError(OSError):
@@ -105,7 +81,7 @@ def test_a_step_is_logged_once_where_printing_or_the_disk_fails(tmp_path, monkey
             monkeypatch.setattr(*broken(show), fail)
             with pytest.raises(ClosedError):
                 show.step(2, {"loss/l1": 2.0}, waited=0.0)
-        rows = training_log.read_log(tmp_path / "log.jsonl")
+        rows = read_log(tmp_path / "log.jsonl")
         assert [(row["step"], row["loss/l1"]) for row in rows] == logged
 
 
@@ -116,7 +92,7 @@ def waited(tmp_path, clock, shares, **options):
     for step, share in enumerate(shares, 2):
         clock[0] += 1.0
         show.step(step, {}, waited=share)
-    rows = training_log.read_log(tmp_path / "log.jsonl")
+    rows = read_log(tmp_path / "log.jsonl")
     return [(row["step"], row["text"]) for row in rows if row["kind"] == "warning"]
 
 
@@ -134,17 +110,3 @@ def test_little_waiting_and_a_slow_first_batch_are_not_said(tmp_path, clock):
     assert waited(tmp_path, clock, [1.0] * 19) == []
     (tmp_path / "log.jsonl").unlink()
     assert waited(tmp_path, clock, [0.0] * 40 + [0.9] * 20) == [(61, "waiting for 90%")]
-
-
-@pytest.mark.parametrize("text", ["", "\n", '{"kind": "tr'])
-def test_a_log_without_a_whole_row_is_empty(tmp_path, text):
-    (tmp_path / "log.jsonl").write_text(text)
-    assert training_log.read_log(tmp_path / "log.jsonl") == []
-    assert training_log.read_log(tmp_path / "nothing.jsonl") == []
-
-
-def test_damage_before_the_last_row_is_said(tmp_path):
-    for line in ("{", "[]", '{"kind": "train"}'):
-        (tmp_path / "log.jsonl").write_text(line + '\n{"kind": "train", "step": 2}\n')
-        with pytest.raises(ValueError, match=r"line 1 of .*log\.jsonl is damaged; remove that line"):
-            training_log.read_log(tmp_path / "log.jsonl")
