@@ -4,6 +4,7 @@ Metz et al. 2017, "Unrolled Generative Adversarial Networks", figure 2. Batches 
 layers of 128; every method is trained with three seeds.
 """
 
+import itertools
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ import numpy as np
 import optax
 from PIL import Image, ImageDraw
 
-from gan_jax import losses, report
+from gan_jax import losses, report, training
 from gan_jax.data import pictures
 from gan_jax.method import Method, clipped
 from gan_jax.methods.dcgan import dcgan
@@ -77,13 +78,12 @@ def _method(name: str, *, lr: float, **settings: float) -> Method:
 def train(method: Method, batches: int, *, steps: int = STEPS, batch: int = BATCH, seeds: int = SEEDS) -> np.ndarray:
     """Samples [seeds, SCORED, 2] of a method's generator after so many steps."""
     mesh = parallel.data_mesh(jax.devices()[:1])
-    init, step = parallel.compile_init(method, mesh), parallel.compile_step(method, mesh)
 
     def trained(seed: int) -> np.ndarray:
         rng = np.random.default_rng(seed)
-        state = init(jax.random.key(seed), {"image": draw_points(rng, batches * batch)})
-        for _ in range(steps):
-            state, _ = step(state, parallel.global_batch({"image": draw_points(rng, batches * batch)}, mesh))
+        stream = ({"image": draw_points(rng, batches * batch)} for _ in itertools.count())
+        next(stream)  # the published numbers are those of training from the second batch on
+        state = training.fit(method, stream, steps=steps, seed=seed, mesh=mesh)
         variables = method.generators(state)["generator"]
         z = rng.normal(size=(SCORED, LATENT)).astype(np.float32)
         return np.asarray(from_linen(MLP(2)).apply(variables["params"], {}, z, train=False)[0])

@@ -397,25 +397,25 @@ def _train(
         if experiment.exam.validates:
             validation = _Validation(config, experiment, steps, log, meter, begin.extra)
             events.insert(0, loop.Every(config.val_freq, validation))
-        with meter:
-            state, stopped = loop.train(
+        with meter, loop.StopSignals(config.stop_signal) as stop:
+            state = loop.train(
                 experiment.method,
                 batches,
                 begin,
                 steps=steps,
                 mesh=mesh,
                 how=config.parallel,
+                every=events,
                 checkpoints=checkpoints,
                 save_every=config.save_latest_freq,
                 keep_every=keep_every,
-                meter=meter,
-                stop_signal=config.stop_signal,
-                events=tuple(events),
                 extra=lambda: {} if validation is None else validation.extra,
+                meter=meter,
+                stopped=lambda: stop.received is not None,
             )
-        if stopped:
+        if stop.received:
             export(int(state.step), state)
-    return stopped
+    return stop.received
 
 
 def _generators(experiment: Experiment, state: State, step: int) -> dict[str, Generator]:
