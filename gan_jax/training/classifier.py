@@ -72,7 +72,7 @@ def _method(network: Network, tx: optax.GradientTransformation) -> Method:
             return optax.softmax_cross_entropy_with_integer_labels(outputs["logits"], batch["label"]).mean(), stats
 
         (loss, stats), grads = jax.value_and_grad(entropy, has_aux=True)(state.network.params)
-        return state.replace(step=state.step + 1, network=state.network.descend(tx, grads, stats)), {"loss": loss}
+        return _State(state.step + 1, state.key, state.network.descend(tx, grads, stats)), {"loss": loss}
 
     return Method(init, lambda key, batch: None, update, lambda state: {"classifier": state.network.variables})
 
