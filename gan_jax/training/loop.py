@@ -81,19 +81,10 @@ def exit_code(received: str) -> int:
 
 
 def start(
-    method: Method,
-    example: Mapping[str, np.ndarray],
-    *,
-    seed: int,
-    mesh: Mesh,
-    checkpoints: Checkpoints | None,
-    warn: Callable[[str], None],
+    method: Method, example: Mapping[str, np.ndarray], restored: Restored | None, *, seed: int, mesh: Mesh
 ) -> Restored:
-    """The newest whole checkpoint's state, or a new one at step 0 made from `seed` and an example batch."""
+    """What a checkpoint restored, made whole, or without one a new state at step 0 from `seed` and an example batch."""
     arguments = jax.random.key(seed), dict(example)
-    restored = None
-    if checkpoints is not None:
-        restored = checkpoints.restore(parallel.abstract_state(method, example, mesh), warn)
     if restored is None:
         return Restored(0, parallel.compile_init(method, mesh)(*arguments), {})
     if not jax.tree.leaves(getattr(restored.state, "frozen", None)):
@@ -127,7 +118,8 @@ def fit(
     first = _next(batches, 1, steps)
     parallel.require_divisible(len(next(iter(first.values()))), mesh)
     with contextlib.nullcontext() if checkpoints is None else Checkpoints(checkpoints) as saved:
-        begin = start(method, first, seed=seed, mesh=mesh, checkpoints=saved, warn=warnings.warn)
+        restored = saved.restore(parallel.abstract_state(method, first, mesh), warnings.warn) if saved else None
+        begin = start(method, first, restored, seed=seed, mesh=mesh)
         return train(
             method,
             itertools.islice(itertools.chain([first], batches), begin.step, None),

@@ -31,7 +31,8 @@ def go(tmp_path, tiny_method, tiny_batch):
         method = method or tiny_method(generator_tx=optax.adam(1e-2), critic_tx=optax.adam(1e-2), ema_decay=0.9)
         mesh = parallel.data_mesh(jax.devices()[:1])
         with Checkpoints(tmp_path / folder) as checkpoints, loop.StopSignals(also) as stop:
-            begin = loop.start(method, tiny_batch(), seed=0, mesh=mesh, checkpoints=checkpoints, warn=print)
+            restored = checkpoints.restore(parallel.abstract_state(method, tiny_batch(), mesh), print)
+            begin = loop.start(method, tiny_batch(), restored, seed=0, mesh=mesh)
             state = loop.train(
                 method,
                 options.pop("batches", batches(tiny_batch, begin.step)),
