@@ -7,16 +7,33 @@ from typing import Any, Literal
 
 from gan_jax import errors
 
-__all__ = ["KEPT", "is_comparison", "is_run", "kept", "kept_at", "last", "runs"]
+__all__ = ["RunFolder", "is_comparison", "is_run", "kept", "kept_at", "last", "runs"]
 __dir__ = __all__.copy
 
-KEPT = "kept"  # in a run's folder: a folder of generators for each step that it keeps
 _DEPTH = 3  # checkpoints/upscale/super_resolution/srgan
+
+
+class RunFolder:
+    """The names of a run's files. Nothing is read or made."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.json"
+        self.log = self.path / "log.jsonl"
+        self.samples = self.path / "samples"
+        self.checkpoints = self.path / "checkpoints"
+        self.kept = self.path / "kept"  # a folder of generators for each step that it keeps
+        self.results = self.path / "results"
+        self.report = self.path / "report.html"
+
+    def model(self, network: str = "", *, best: bool = False) -> Path:
+        """The file of the only generator, or of the generator or critic of that name; the last one, or the best."""
+        return self.path / f"{self.path.name}{network and '_'}{network}{'_best' if best else ''}.safetensors"
 
 
 def is_run(folder: str | Path) -> bool:
     """Whether a folder is that of one run: it has a config.json."""
-    return os.path.isfile(os.path.join(folder, "config.json"))  # Path.is_file raises where the folder may not be read
+    return os.path.isfile(RunFolder(folder).config)  # Path.is_file raises where the folder may not be read
 
 
 def is_comparison(run: str | Path) -> bool:
@@ -73,7 +90,7 @@ def _follows(run: Path, other: Path) -> bool:
 def _config(run: Path) -> dict[str, Any]:
     """What a config.json says; nothing where it is damaged."""
     try:
-        found = json.loads((run / "config.json").read_bytes())
+        found = json.loads(RunFolder(run).config.read_bytes())
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) and isinstance(found.get("recipe", {}), dict) else {}
@@ -81,7 +98,7 @@ def _config(run: Path) -> dict[str, Any]:
 
 def kept(run: str | Path) -> list[int]:
     """The steps whose generators a run keeps, beside its last and its best."""
-    return sorted(int(path.name) for path in (Path(run) / KEPT).glob("*") if path.name.isdigit())
+    return sorted(int(path.name) for path in RunFolder(run).kept.glob("*") if path.name.isdigit())
 
 
 def kept_at(run: str | Path, number: int, *, unit: Literal["step", "epoch"] = "step", steps: int = 1) -> Path:
@@ -89,7 +106,7 @@ def kept_at(run: str | Path, number: int, *, unit: Literal["step", "epoch"] = "s
 
     Raises FileNotFoundError where it keeps none.
     """
-    folder = Path(run) / KEPT / str(number * steps)
+    folder = RunFolder(run).kept / str(number * steps)
     if folder.is_dir():
         return folder
     there = ", ".join(str(step // steps) for step in kept(run) if step % steps == 0)

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import losses
+from gan_jax import cli, losses
 from gan_jax.data import pictures
+from gan_jax.data.demo.facades import Facades
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "losses.md"
@@ -68,6 +69,23 @@ def test_the_added_network_is_one():
     assert names["description"]["upsample"] == "bilinear"
     with pytest.raises(ValueError, match="images are 8x7; an Hourglass wants even sides"):
         module().init(jax.random.key(0), jnp.zeros((1, 8, 7, 3)), train=False)
+
+
+def test_the_added_method_trains_and_its_file_is_taken_by_the_command_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    page, names = DOCS / "adding_a_method.md", {"__name__": "page"}
+    for code in programs(page):
+        exec(code, names)
+    assert len(names["curve"]) == 20
+    assert np.mean(names["curve"][-5:]) < 0.8 * names["curve"][0]
+    for i, item in enumerate(Facades("test", 2, 40)):
+        pictures.save(f"maps/{i}.png", item["source"])
+    (command,) = re.findall(r"^gan-jax (.*)$", page.read_text(), re.MULTILINE)
+    assert cli.main(command.split()) == 0
+    assert [pictures.read(f"fronts/{i}.png", 3).shape for i in range(2)] == [(40, 40, 3)] * 2
+    capsys.readouterr()
+    assert cli.main(["inspect", "mine.safetensors"]) == 0
+    assert "generator of lsgan_l1 after 20 steps" in capsys.readouterr().out
 
 
 def test_the_sources_on_the_page_on_data_open_and_make_batches(tmp_path, monkeypatch, capsys):

@@ -115,7 +115,7 @@ def test_what_a_run_keeps(make):
     with pytest.raises(FileNotFoundError, match=r"run keeps no generator of step 2; a run keeps what --save_epoch"):
         folders.kept_at(run, 2)
     for name in ("20", "4", "6.tmp"):
-        (run / folders.KEPT / name).mkdir(parents=True)
+        (folders.RunFolder(run).kept / name).mkdir(parents=True)
     assert folders.kept(run) == [4, 20]
     assert folders.kept_at(run, 4) == run / "kept" / "4"
     assert folders.kept_at(run, 2, unit="epoch", steps=10) == run / "kept" / "20"
@@ -123,3 +123,14 @@ def test_what_a_run_keeps(make):
         folders.kept_at(run, 6)
     with pytest.raises(FileNotFoundError, match="no generator of epoch 4; it keeps those of epoch 2: give one"):
         folders.kept_at(run, 4, unit="epoch", steps=10)
+
+
+def test_the_names_of_a_runs_files():
+    run = folders.RunFolder("runs/tiny")
+    names = (run.config, run.log, run.samples, run.checkpoints, run.kept, run.results, run.report)
+    assert [path.relative_to("runs/tiny").as_posix() for path in names] == [
+        "config.json", "log.jsonl", "samples", "checkpoints", "kept", "results", "report.html",
+    ]  # fmt: skip
+    models = (run.model(), run.model(best=True), run.model("AtoB", best=True), run.model("critic_A"))
+    wanted = ["tiny", "tiny_best", "tiny_AtoB_best", "tiny_critic_A"]
+    assert [path.as_posix() for path in models] == [f"runs/tiny/{name}.safetensors" for name in wanted]

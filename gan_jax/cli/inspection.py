@@ -9,6 +9,7 @@ from typing import Any
 
 from gan_jax import folders, networks
 from gan_jax import model as models
+from gan_jax.folders import RunFolder
 from gan_jax.interop import convert
 from gan_jax.training import checkpoint
 
@@ -30,7 +31,7 @@ def describe(path: str | Path, *, every_flag: bool = False) -> str:
         return _run(path, every_flag)
     if checkpoint.is_checkpoint(path):
         return _checkpoint(path)
-    if path.parent.name == folders.KEPT and path.is_dir():
+    if path.parent == RunFolder(path.parent.parent).kept and path.is_dir():
         return "\n".join(_model(file) for file in sorted(path.glob("*.safetensors")))
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist.")
@@ -81,15 +82,15 @@ def _degradation(fields: Mapping[str, Any]) -> str:
 
 def _run(path: Path, every_flag: bool) -> str:
     try:
-        return _run_in_words(path, json.loads((path / "config.json").read_text()), every_flag)
+        return _run_in_words(path, json.loads(RunFolder(path).config.read_text()), every_flag)
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise ValueError(f"{path / 'config.json'} is damaged; the run cannot be described.") from None
+        raise ValueError(f"{RunFolder(path).config} is damaged; the run cannot be described.") from None
 
 
 def _run_in_words(path: Path, config: dict[str, Any], every_flag: bool) -> str:
     lines = [f"{path}: run {config['name']} of {config['method']}"]
     if "steps" in config:
-        lines[0] += f", {checkpoint.latest_step(path / 'checkpoints') or 0} of {config['steps']} steps done"
+        lines[0] += f", {checkpoint.latest_step(RunFolder(path).checkpoints) or 0} of {config['steps']} steps done"
     recipe = config["recipe"]
     # An older run, and one that has settings of its own, does not say what was changed.
     shown = list(recipe) if every_flag else config.get("changed", list(recipe))

@@ -21,6 +21,7 @@ import numpy as np
 
 from gan_jax import errors, evaluate, files, folders, generator, infer
 from gan_jax.data import layouts, pictures, scan, sources, transforms
+from gan_jax.folders import RunFolder
 from gan_jax.generator import Generator
 from gan_jax.recipes import flags, pytorch_compat
 from gan_jax.terminal import commandline
@@ -164,10 +165,9 @@ def _summary(config: Config, job: Job, results: Sequence[Result]) -> str:
 
 def _load(config: Config, run_folder: Path, which: str = "") -> Generator:
     """The run's generator, or that of CycleGAN's which is named, behaving at test time as its file or the flags say."""
-    which = f"_{which}" if which else ""
     folder = path = run_folder if config.epoch in ("latest", "best") else _kept(run_folder, config.epoch)
     if config.epoch == "best" or which:
-        path = folder / f"{run_folder.name}{which}{'_best' if config.epoch == 'best' else ''}.safetensors"
+        path = folder / RunFolder(run_folder).model(which, best=config.epoch == "best").name
         if config.epoch == "best" and run_folder.is_dir() and not path.exists():
             raise FileNotFoundError(
                 f"{path} does not exist; a run writes it when validation scores it: use --epoch latest."
@@ -194,7 +194,7 @@ def _recipe(run_folder: Path) -> dict[str, Any]:
 
 def _described(run_folder: Path) -> dict[str, Any]:
     """What config.json says; nothing for a generator without a run."""
-    path = run_folder / "config.json"
+    path = RunFolder(run_folder).config
     if not path.exists():
         return {}
     try:
@@ -209,7 +209,7 @@ def _jobs(config: Config, recipe: dict[str, Any], run_folder: Path, images: Path
     trained = recipe.get("direction", "AtoB")
     direction = config.direction or trained
     if config.model == "test":
-        several = (run_folder / f"{run_folder.name}_AtoB.safetensors").exists()
+        several = RunFolder(run_folder).model("AtoB").exists()
         model = _load(config, run_folder, direction if several else "")
         singles = _Singles(infer.plan([config.dataroot], images)[: config.num_test], images, model.spec.in_channels)
         return [Job(model, singles, {"source": "real", "output": "fake"})]

@@ -4,6 +4,7 @@ Metz et al. 2017, "Unrolled Generative Adversarial Networks", figure 2. Batches 
 layers of 128; every method is trained with three seeds.
 """
 
+import itertools
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -15,8 +16,9 @@ import numpy as np
 import optax
 from PIL import Image, ImageDraw
 
-from gan_jax import losses, report
+from gan_jax import losses, report, training
 from gan_jax.data import pictures
+from gan_jax.folders import RunFolder
 from gan_jax.method import Method, clipped
 from gan_jax.methods.dcgan import dcgan
 from gan_jax.methods.sinkhorn import sinkhorn
@@ -77,13 +79,12 @@ def _method(name: str, *, lr: float, **settings: float) -> Method:
 def train(method: Method, batches: int, *, steps: int = STEPS, batch: int = BATCH, seeds: int = SEEDS) -> np.ndarray:
     """Samples [seeds, SCORED, 2] of a method's generator after so many steps."""
     mesh = parallel.data_mesh(jax.devices()[:1])
-    init, step = parallel.compile_init(method, mesh), parallel.compile_step(method, mesh)
 
     def trained(seed: int) -> np.ndarray:
         rng = np.random.default_rng(seed)
-        state = init(jax.random.key(seed), {"image": draw_points(rng, batches * batch)})
-        for _ in range(steps):
-            state, _ = step(state, parallel.global_batch({"image": draw_points(rng, batches * batch)}, mesh))
+        stream = ({"image": draw_points(rng, batches * batch)} for _ in itertools.count())
+        next(stream)  # the published numbers are those of training from the second batch on
+        state = training.fit(method, stream, steps=steps, seed=seed, mesh=mesh)
         variables = method.networks(state)["generator"].variables
         z = rng.normal(size=(SCORED, LATENT)).astype(np.float32)
         return np.asarray(from_linen(MLP(2)).apply(variables["params"], {}, z, train=False)[0])
@@ -154,7 +155,7 @@ def compare(folder: Path, *, steps: int = STEPS, batch: int = BATCH, dry_run: bo
         "rows": rows,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    translation.write_json(folder / "config.json", config)
+    translation.write_json(RunFolder(folder).config, config)
     done = [row["name"] for row in rows]
     for name, (method, batches) in methods().items():
         if name in done:
@@ -162,9 +163,9 @@ def compare(folder: Path, *, steps: int = STEPS, batch: int = BATCH, dry_run: bo
         begun = time.perf_counter()
         samples = train(method, batches, steps=steps, batch=batch)
         scores = [score(points) for points in samples]
-        pictures.save(folder / "results" / "output" / f"{name}.png", plot(samples))
+        pictures.save(RunFolder(folder).results / "output" / f"{name}.png", plot(samples))
         rows.append({"name": name, **_row(scores)})
-        translation.write_json(folder / "results" / "scores.json", table)
+        translation.write_json(RunFolder(folder).results / "scores.json", table)
         print(f"{name}: {json.dumps(scores)}, {time.perf_counter() - begun:.0f} s", flush=True)
     print(translation.score_table(table))
     print(f"report: {report.write(folder)}")
@@ -175,10 +176,10 @@ def _rows_before(folder: Path, config: Mapping[str, Any]) -> list[dict[str, Any]
     """Of an earlier comparison in this folder; none of one with other settings."""
     if not folder.exists() or not any(folder.iterdir()):
         return []
-    path = folder / "config.json"
+    path = RunFolder(folder).config
     if not path.exists():
         raise ValueError(f"{folder} holds files but no config.json, so it is no run; take another --name.")
-    before = translation.read_scores(folder / "results")
+    before = translation.read_scores(RunFolder(folder).results)
     try:
         same = json.loads(path.read_text()) == config
     except ValueError:

@@ -22,6 +22,8 @@ import jax.numpy as jnp
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
+from gan_jax import files
+
 __all__ = ["Checkpoints", "Restored", "cut_back", "damage", "is_checkpoint", "latest_step", "require_finite"]
 __dir__ = __all__.copy
 
@@ -113,9 +115,7 @@ class Checkpoints:
 
     def _seal(self, step: int) -> None:
         folder = self.folder / str(step)
-        unfinished = folder / (_SEAL + ".tmp")
-        unfinished.write_text(json.dumps(_digests(folder), indent=1, sort_keys=True))
-        unfinished.replace(folder / _SEAL)
+        files.write(folder / _SEAL, json.dumps(_digests(folder), indent=1, sort_keys=True))
 
 
 @contextmanager
@@ -174,8 +174,8 @@ def damage(folder: str | Path) -> str | None:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(_SEAL))
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(_SEAL))
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
 def require_finite(step: int, state: Any) -> None:

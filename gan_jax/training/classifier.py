@@ -1,10 +1,12 @@
 """A small classifier of the training pictures: it says which class a sample is of, and its features compare sets."""
 
+import contextlib
 import functools
 import hashlib
 from pathlib import Path
 from typing import Any
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +16,9 @@ from gan_jax import generator, image, networks
 from gan_jax.data import pipeline
 from gan_jax.data.sources import fingerprint
 from gan_jax.generator import Generator, GeneratorSpec
+from gan_jax.method import Batch, Key, Method, Metrics, NetState
+from gan_jax.networks.network import Network, Params, Stats
+from gan_jax.training import loop, parallel
 
 __all__ = ["fit", "judge", "kept", "share_of"]
 __dir__ = __all__.copy
@@ -28,38 +33,47 @@ def fit(
 
     The same pictures, seed and steps give the same classifier, on one machine with one installation.
     """
-    batches = pipeline.batches(source, batch_size=_BATCH, seed=seed, transform=transform, threads=threads)
-    first = next(batches)
     module = networks.Classifier(classes)
-    network = networks.from_linen(module)
     tx = optax.adam(optax.cosine_decay_schedule(2e-3, steps), b1=0.9, b2=0.999, eps=1e-8)
-    params, stats = jax.jit(network.init)(jax.random.key(seed), image.to_float(first["image"]))
-
-    @jax.jit
-    def step(params: Any, stats: Any, opt: Any, batch: dict[str, jax.Array]) -> tuple[Any, Any, Any]:
-        def loss(params: Any) -> tuple[jax.Array, Any]:
-            made, new = network.apply(params, stats, image.to_float(batch["image"]), train=True)
-            return optax.softmax_cross_entropy_with_integer_labels(made["logits"], batch["label"]).mean(), new
-
-        grads, new = jax.grad(loss, has_aux=True)(params)
-        updates, opt = tx.update(grads, opt, params)
-        return optax.apply_updates(params, updates), new, opt
-
-    opt, batch = tx.init(params), first
-    for _ in range(steps):
-        params, stats, opt = step(params, stats, opt, batch)
-        batch = next(batches)
-    batches.close()
+    batches = pipeline.batches(source, batch_size=_BATCH, seed=seed, transform=transform, threads=threads)
+    mesh = parallel.data_mesh(jax.devices()[:1])  # so that the classifier does not depend on how many there are
+    with contextlib.closing(batches):
+        state = loop.fit(_method(networks.from_linen(module), tx), batches, steps=steps, seed=seed, mesh=mesh)
     spec = GeneratorSpec(
         architecture=networks.describe(module),
-        in_channels=first["image"].shape[-1],
+        in_channels=transform(source[0], np.random.default_rng(0))["image"].shape[-1],
         method="classifier",
         norm="running",
         dropout=False,
         step=steps,
         kind="features",
     )
-    return Generator(spec, jax.device_get({"params": params, "stats": stats}))
+    return Generator(spec, jax.device_get(state.network.variables))
+
+
+@flax.struct.dataclass
+class _State:
+    step: jax.Array
+    key: Key
+    network: NetState
+
+
+def _method(network: Network, tx: optax.GradientTransformation) -> Method:
+    """Cross entropy of the classes of "image" with "label"."""
+
+    def init(key: Key, batch: Batch) -> _State:
+        network_state = NetState.create(network, tx, key, image.to_float(batch["image"]))
+        return _State(step=jnp.zeros((), jnp.int32), key=key, network=network_state)
+
+    def update(state: _State, batch: Batch, draws: None) -> tuple[_State, Metrics]:
+        def entropy(params: Params) -> tuple[jax.Array, Stats]:
+            outputs, stats = network.apply(params, state.network.stats, image.to_float(batch["image"]), train=True)
+            return optax.softmax_cross_entropy_with_integer_labels(outputs["logits"], batch["label"]).mean(), stats
+
+        (loss, stats), grads = jax.value_and_grad(entropy, has_aux=True)(state.network.params)
+        return _State(state.step + 1, state.key, state.network.descend(tx, grads, stats)), {"loss": loss}
+
+    return Method(init, lambda key, batch: None, update)
 
 
 def kept(folder: str | Path, source: pipeline.Source, classes: int, transform: Any, *, steps: int = 400) -> Generator:

@@ -1,10 +1,14 @@
 """The loop: batches, steps, callbacks, checkpoints, stop signals. It knows no algorithm and no device."""
 
+import contextlib
 import dataclasses
+import itertools
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple, Protocol
 
@@ -16,7 +20,7 @@ from gan_jax.method import Method, State
 from gan_jax.training import checkpoint, parallel
 from gan_jax.training.checkpoint import Checkpoints, Restored
 
-__all__ = ["Every", "Meter", "StopSignals", "exit_code", "start", "train"]
+__all__ = ["Every", "Meter", "StopSignals", "exit_code", "fit", "start", "train"]
 __dir__ = __all__.copy
 
 
@@ -77,16 +81,9 @@ def exit_code(received: str) -> int:
 
 
 def start(
-    method: Method,
-    example: Mapping[str, np.ndarray],
-    *,
-    seed: int,
-    mesh: Mesh,
-    checkpoints: Checkpoints,
-    warn: Callable[[str], None],
+    method: Method, example: Mapping[str, np.ndarray], restored: Restored | None, *, seed: int, mesh: Mesh
 ) -> Restored:
-    """The newest whole checkpoint's state, or a new one at step 0 made from `seed` and an example batch."""
-    restored = checkpoints.restore(parallel.abstract_state(method, example, mesh), warn)
+    """What a checkpoint restored, made whole, or without one a new state at step 0 from `seed` and an example batch."""
     arguments = jax.random.key(seed), dict(example)
     if restored is None:
         return Restored(0, parallel.compile_init(method, mesh)(*arguments), {})
@@ -94,6 +91,59 @@ def start(
         return restored
     frozen = parallel.compile_frozen(method, mesh)(*arguments)
     return restored._replace(state=dataclasses.replace(restored.state, frozen=frozen))
+
+
+def fit(
+    method: Method,
+    batches: Iterable[Mapping[str, np.ndarray]],
+    *,
+    steps: int,
+    seed: int = 0,
+    mesh: Mesh | None = None,
+    log: Callable[[int, dict[str, float]], object] = lambda step, metrics: None,
+    every: Sequence[Every] = (),
+    checkpoints: str | Path | None = None,
+    save_every: int = 1000,
+) -> State:
+    """Trains a method for `steps` steps, a batch each, and returns the state: a training without a command line.
+
+    `batches` are as `pipeline.batches` makes them, from step 0 on; `seed` chooses the initial weights and the noise.
+    `mesh` is of all devices unless given, each with its share of every batch. `log(step, metrics)` hears of each step,
+    and `every` has what is to be done at intervals. With a folder of `checkpoints` the state is saved there after
+    every `save_every` steps and the last one, and the same call goes on from the newest, past the batches before it.
+    Raises ValueError where batches end early or do not split over the devices, and FloatingPointError as `train` does.
+    """
+    mesh = parallel.data_mesh() if mesh is None else mesh
+    batches = iter(batches)
+    first = _next(batches, 1, steps)
+    parallel.require_divisible(len(next(iter(first.values()))), mesh)
+    with contextlib.nullcontext() if checkpoints is None else Checkpoints(checkpoints) as saved:
+        restored = saved.restore(parallel.abstract_state(method, first, mesh), warnings.warn) if saved else None
+        begin = start(method, first, restored, seed=seed, mesh=mesh)
+        return train(
+            method,
+            itertools.islice(itertools.chain([first], batches), begin.step, None),
+            begin,
+            steps=steps,
+            mesh=mesh,
+            every=every,
+            checkpoints=saved,
+            save_every=save_every,
+            meter=_Listener(log),
+        )
+
+
+class _Listener(NamedTuple):
+    """A meter that passes the metrics on."""
+
+    log: Callable[[int, dict[str, float]], object]
+
+    def step(self, step: int, metrics: dict[str, float], waited: float) -> None:
+        del waited
+        self.log(step, metrics)
+
+    def pause(self, seconds: float) -> None:
+        del seconds
 
 
 def train(
@@ -104,50 +154,55 @@ def train(
     steps: int,
     mesh: Mesh,
     how: parallel.How = "jit",
-    checkpoints: Checkpoints,
+    every: Sequence[Every] = (),
+    checkpoints: Checkpoints | None,
     save_every: int,
     keep_every: int | None = None,
-    meter: Meter,
-    stop_signal: str | None = None,
-    events: tuple[Every, ...] = (),
     extra: Callable[[], dict[str, Any]] = dict,
-) -> tuple[State, str | None]:
-    """Trains from `begin` until `steps` steps in all, and returns the state and the signal that stopped it, if any.
+    meter: Meter,
+    stopped: Callable[[], bool] = lambda: False,
+) -> State:
+    """Trains from `begin` until `steps` steps in all, or until `stopped()` after one, and returns the state.
 
-    `batches` begins with the batch of step `begin.step`. `stop_signal` is one more to stop at, "USR1" for instance.
-    `extra()` is saved beside the state.
+    `batches` begins with the batch of step `begin.step`. The last state is always saved, and `extra()` beside it.
     Raises FloatingPointError at the first metric that is not finite, or where a state to be used or saved is not;
-    what was written before stays.
+    what was written before stays. Raises ValueError where the batches end early.
     """
     step_fn = parallel.compile_step(method, mesh, how=how)
     state, unread = begin.state, None
 
-    with StopSignals(stop_signal) as stop:
-        for step in range(begin.step + 1, steps + 1):
-            before = time.perf_counter()
-            host_batch = next(batches)
-            waited = time.perf_counter() - before
-            state, metrics = step_fn(state, parallel.global_batch(host_batch, mesh))
-            if unread is not None:
-                _read(meter, *unread)
-            unread = (step, metrics, waited)
+    for step in range(begin.step + 1, steps + 1):
+        before = time.perf_counter()
+        host_batch = _next(batches, step, steps)
+        waited = time.perf_counter() - before
+        state, metrics = step_fn(state, parallel.global_batch(host_batch, mesh))
+        if unread is not None:
+            _read(meter, *unread)
+        unread = (step, metrics, waited)
 
-            last = step == steps or stop.received is not None
-            due = [event for event in events if step % event.steps == 0 or step == steps]
-            save = last or step % save_every == 0 or (keep_every is not None and step % keep_every == 0)
-            if due or save:
-                _read(meter, *unread)
-                unread, before = None, time.perf_counter()
-                checkpoint.require_finite(step, state)  # nothing is made of a state that is broken
-                for event in due:
-                    replaced = event.call(step, state)
-                    state = state if replaced is None else replaced
-                if save:
-                    checkpoints.save(step, state, extra())
-                meter.pause(time.perf_counter() - before)
-            if last:
-                break
-        return state, stop.received
+        last = step == steps or stopped()
+        due = [event for event in every if step % event.steps == 0 or step == steps]
+        save = last or step % save_every == 0 or (keep_every is not None and step % keep_every == 0)
+        if due or save:
+            _read(meter, *unread)
+            unread, before = None, time.perf_counter()
+            checkpoint.require_finite(step, state)  # nothing is made of a state that is broken
+            for event in due:
+                replaced = event.call(step, state)
+                state = state if replaced is None else replaced
+            if save and checkpoints is not None:
+                checkpoints.save(step, state, extra())
+            meter.pause(time.perf_counter() - before)
+        if last:
+            break
+    return state
+
+
+def _next(batches: Iterator[Mapping[str, np.ndarray]], step: int, steps: int) -> Mapping[str, np.ndarray]:
+    try:
+        return next(batches)
+    except StopIteration:
+        raise ValueError(f"the batches end before step {step} of {steps}; give an iterator without an end.") from None
 
 
 def _read(meter: Meter, step: int, metrics: Mapping[str, jax.Array], waited: float) -> None:

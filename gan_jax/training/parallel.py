@@ -68,6 +68,7 @@ def global_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> Batch:
     return jax.tree.map(put, dict(batch))
 
 
+@functools.lru_cache(maxsize=1)
 def compile_init(method: Method, mesh: Mesh) -> Any:
     """The compiled `init`, (key, batch) -> state, the state on every device."""
     return _compiled_once(method.init, mesh)
@@ -88,6 +89,7 @@ def _compiled_once(init: Any, mesh: Mesh) -> Any:
     return jax.jit(init, out_shardings=_replicated(mesh), compiler_options=options)
 
 
+@functools.lru_cache(maxsize=1)  # a method that is trained with several seeds is compiled once
 def compile_step(method: Method, mesh: Mesh, *, how: How = "jit") -> Any:
     """The compiled step, (state, global batch) -> (state, metrics).
 

@@ -27,12 +27,13 @@ def batches(tiny_batch, start=0):
 def go(tmp_path, tiny_method, tiny_batch):
     """(steps, folder=..., options) -> (state, signal): trains in a folder, going on if it has checkpoints."""
 
-    def run(steps, folder="run", method=None, log=lambda *row: None, pause=lambda seconds: None, **options):
+    def run(steps, folder="run", method=None, log=lambda *row: None, pause=lambda seconds: None, also=None, **options):
         method = method or tiny_method(generator_tx=optax.adam(1e-2), critic_tx=optax.adam(1e-2), ema_decay=0.9)
         mesh = parallel.data_mesh(jax.devices()[:1])
-        with Checkpoints(tmp_path / folder) as checkpoints:
-            begin = loop.start(method, tiny_batch(), seed=0, mesh=mesh, checkpoints=checkpoints, warn=print)
-            return loop.train(
+        with Checkpoints(tmp_path / folder) as checkpoints, loop.StopSignals(also) as stop:
+            restored = checkpoints.restore(parallel.abstract_state(method, tiny_batch(), mesh), print)
+            begin = loop.start(method, tiny_batch(), restored, seed=0, mesh=mesh)
+            state = loop.train(
                 method,
                 options.pop("batches", batches(tiny_batch, begin.step)),
                 begin,
@@ -41,8 +42,10 @@ def go(tmp_path, tiny_method, tiny_batch):
                 checkpoints=checkpoints,
                 save_every=options.pop("save_every", 100),
                 meter=SimpleNamespace(step=log, pause=pause),
+                stopped=lambda: stop.received is not None,
                 **options,
             )
+        return state, stop.received
 
     return run
 
@@ -53,6 +56,41 @@ def test_a_resumed_run_equals_the_unbroken_one_bit_for_bit(go):
     resumed, _ = go(5, "broken")
     states = [jax.device_get(s.replace(key=jax.random.key_data(s.key))) for s in (whole, resumed)]
     jax.tree.map(np.testing.assert_array_equal, *states)
+
+
+def test_fit_is_the_whole_training_and_goes_on_past_the_batches_that_it_had(tmp_path, tiny_method, tiny_batch):
+    method = tiny_method(generator_tx=optax.adam(1e-2), critic_tx=optax.adam(1e-2))
+    steps, calls = [], []
+    every = (loop.Every(2, lambda step, state: calls.append((step, int(state.step)))),)
+    whole = loop.fit(
+        method, batches(tiny_batch), steps=5, every=every, log=lambda step, row: steps.append((step, *row))
+    )
+    assert calls == [(2, 2), (4, 4), (5, 5)]
+    assert [step for step, *_ in steps] == [1, 2, 3, 4, 5]
+    assert set(steps[0][1:]) == {"loss/critic", "loss/generator", "loss/gan", "loss/l1"}
+    saving = {"checkpoints": str(tmp_path / "saved"), "save_every": 2}
+    loop.fit(method, batches(tiny_batch), steps=3, **saving)
+    assert sorted(path.name for path in (tmp_path / "saved").iterdir() if path.is_dir()) == ["2", "3"]
+    resumed = loop.fit(method, batches(tiny_batch), steps=5, **saving)
+    states = [jax.device_get(s.replace(key=jax.random.key_data(s.key))) for s in (whole, resumed)]
+    jax.tree.map(np.testing.assert_array_equal, *states)
+    done = loop.fit(method, batches(tiny_batch), steps=5, **saving)  # nothing is left to do
+    assert int(done.step) == 5
+
+
+def test_fit_says_what_is_wrong_with_its_batches(tiny_method, tiny_batch):
+    with pytest.raises(ValueError, match="the batches end before step 3 of 4; give an iterator without an end"):
+        loop.fit(tiny_method(), [tiny_batch(), tiny_batch()], steps=4)
+    with pytest.raises(ValueError, match="batch_size 3 does not split evenly over 8 devices"):
+        loop.fit(tiny_method(), [tiny_batch(3)], steps=1)
+
+
+def test_fit_leaves_signals_alone(tiny_method, tiny_batch):
+    def interrupt(step, metrics):
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        loop.fit(tiny_method(), batches(tiny_batch), steps=4, log=interrupt)
 
 
 def test_frozen_weights_are_in_no_checkpoint_and_a_resumed_run_has_them_again(go, tmp_path):
@@ -86,11 +124,11 @@ def test_every_step_is_logged_once_and_in_order(go):
 
 def test_events_fall_on_their_steps_and_on_the_last(go):
     calls = []
-    events = (
+    every = (
         loop.Every(2, lambda step, state: calls.append(("two", step, int(state.step)))),
         loop.Every(9, lambda step, state: calls.append(("nine", step, int(state.step)))),
     )
-    go(5, events=events)
+    go(5, every=every)
     assert calls == [("two", 2, 2), ("two", 4, 4), ("two", 5, 5), ("nine", 5, 5)]
 
 
@@ -117,7 +155,7 @@ def test_a_signal_finishes_the_step_and_saves_it(go, tmp_path, number, name):
         if step == 2:
             os.kill(os.getpid(), number)
 
-    state, stopped = go(50, log=send, stop_signal="USR1")
+    state, stopped = go(50, log=send, also="USR1")
     assert stopped == name
     assert loop.exit_code(stopped) == 128 + number
     # The metrics of step 2 are read while step 3 runs.
@@ -171,14 +209,14 @@ def test_nothing_is_made_of_a_state_that_is_broken(go, tmp_path, tiny_method):
     method = tiny_method(generator_tx=optax.sgd(jnp.inf), critic_tx=optax.sgd(1e-3))
     seen = []
     with pytest.raises(FloatingPointError, match="the state after step 1 holds values that are not finite"):
-        go(10, method=method, save_every=1, events=(loop.Every(1, lambda step, state: seen.append(step)),))
+        go(10, method=method, save_every=1, every=(loop.Every(1, lambda step, state: seen.append(step)),))
     assert seen == []
     assert checkpoint.latest_step(tmp_path / "run") is None
 
 
 def test_events_and_saving_are_pauses(go):
     pauses = []
-    go(4, pause=pauses.append, events=(loop.Every(2, lambda step, state: time.sleep(0.05)),))
+    go(4, pause=pauses.append, every=(loop.Every(2, lambda step, state: time.sleep(0.05)),))
     assert len(pauses) == 2
     assert min(pauses) >= 0.05
 
@@ -195,7 +233,7 @@ def test_a_picture_that_fails_leaves_the_checkpoints_before_it(go, tmp_path, tin
 
 def test_an_event_may_replace_the_state(go):
     """What a plateau does: the loop goes on with the state that the event returns, and saves it."""
-    state, _ = go(3, events=(loop.Every(2, lambda step, state: scale_rates(state, 0.5) if step == 2 else None),))
+    state, _ = go(3, every=(loop.Every(2, lambda step, state: scale_rates(state, 0.5) if step == 2 else None),))
     assert float(state.generator.lr_scale) == 0.5
     resumed, _ = go(4)
     assert float(resumed.generator.lr_scale) == 0.5

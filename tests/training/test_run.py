@@ -14,7 +14,7 @@ from gan_jax import files, folders, generator
 from gan_jax.data import pictures
 from gan_jax.log import read_log
 from gan_jax.recipes import pix2pix as experiment
-from gan_jax.training import checkpoint, meter, run
+from gan_jax.training import checkpoint, meter, run, run_folder, translation, validation
 
 
 def start(arguments):
@@ -178,11 +178,11 @@ def test_settings_that_change_no_number_may_change(finished_run, tiny_flags):
 
 def changes(before, now):
     config = dataclasses.replace(experiment.Config(), **now["recipe"])
-    return run._changes(before, {**now, "recipe": {**defaults(), **now["recipe"]}}, config)
+    return run_folder._changes(before, {**now, "recipe": {**defaults(), **now["recipe"]}}, config)
 
 
 def defaults():
-    return {field.name: run._plain(field.default) for field in dataclasses.fields(experiment.Config)}
+    return {field.name: run_folder._plain(field.default) for field in dataclasses.fields(experiment.Config)}
 
 
 def recipe(**values):
@@ -305,7 +305,7 @@ def test_the_same_command_goes_back_once(keeping, tmp_path, monkeypatch, capsys)
 def test_a_kill_while_it_goes_back_is_made_good_by_the_same_command(keeping, tmp_path, monkeypatch, capsys):
     folder, line = elsewhere(keeping, tmp_path)
     wanted = bytes_of(folder)
-    for holder, name in ((checkpoint.shutil, "rmtree"), (run.results, "write_json")):
+    for holder, name in ((checkpoint.shutil, "rmtree"), (translation, "write_json")):
         with monkeypatch.context() as patch:
             patch.setattr(holder, name, lambda *_: (_ for _ in ()).throw(OSError("killed")))
             assert start([*line, "--from_epoch", "1"]) == 2
@@ -383,7 +383,7 @@ def test_a_kill_before_the_first_files_leaves_a_folder_that_can_be_used(tiny_fla
     (tmp_path / "tiny" / part).write_text("{")
     config, _ = experiment.build(tiny_flags(tmp_path))
     description = {"method": "pix2pix", "recipe": {}, "data": {}}
-    run._open_folder(config, description, 2)
+    run_folder.enter(config, description, 2)
     assert json.loads((tmp_path / "tiny" / "config.json").read_text()) == description
 
 
@@ -428,19 +428,23 @@ def test_an_epoch_sees_every_picture(count, batch_size, steps):
 def test_the_critic_and_the_generator_are_starting_points(finished_run, tiny_flags, tmp_path, monkeypatch):
     """After --init_generator and --init_critic the first step sees the weights of the files."""
     seen = {}
-    start_of = run.train.start
+    start_of = run.loop.start
 
     def started(*arguments, **options):
         begin = start_of(*arguments, **options)
         seen.update(generator=begin.state.generator.params, critic=begin.state.critic.params)
         return begin
 
-    monkeypatch.setattr(run.train, "start", started)
+    def interrupted(method, batches, begin, **options):
+        os.kill(os.getpid(), signal.SIGINT)
+        return begin.state
+
+    monkeypatch.setattr(run.loop, "start", started)
     critic = finished_run / "tiny_critic.safetensors"
     flags = ["--init_generator", finished_run, "--init_critic", critic, "--seed", "5", "--n_epochs_decay", "0"]
     files = {"generator": generator.load(finished_run), "critic": generator.load(critic)}
     with monkeypatch.context() as patch:
-        patch.setattr(run.train, "train", lambda method, batches, begin, **options: (begin.state, "Ctrl-C"))
+        patch.setattr(run.loop, "train", interrupted)
         assert start(tiny_flags(tmp_path, *flags)) == 130
     for name, model in files.items():
         jax.tree.map(np.testing.assert_array_equal, seen[name], model.variables["params"])
@@ -471,8 +475,8 @@ def test_pmap_refuses_statistics_of_the_whole_batch(tiny_flags, tmp_path, capsys
 
 def test_a_plateau_lowers_the_rates_and_survives_a_stop(tiny_flags, tmp_path, monkeypatch, capsys):
     """With a threshold that nothing meets, the second validation in a row without improvement lowers the rate."""
-    monkeypatch.setattr(run.schedules, "PLATEAU_PATIENCE", 0)
-    monkeypatch.setattr(run.schedules, "PLATEAU_THRESHOLD", 0.9)
+    monkeypatch.setattr(validation.schedules, "PLATEAU_PATIENCE", 0)
+    monkeypatch.setattr(validation.schedules, "PLATEAU_THRESHOLD", 0.9)
     flags = [*tiny_flags(tmp_path), "--lr_policy", "plateau", "--val_freq", "1"]
     step = meter.Meter.step
 
@@ -584,7 +588,7 @@ def test_one_image_a_step_runs_on_one_of_many_devices(tiny_flags, tmp_path, caps
 
 
 def test_warnings_are_on_the_terminal_in_the_log_and_in_the_report(tiny_flags, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("gan_jax.training.diagnostics.measures", lambda *_: {"health/agreement": -0.9})
+    monkeypatch.setattr(translation.diagnostics, "measures", lambda *_: {"health/agreement": -0.9})
     assert start(tiny_flags(tmp_path)) == 0
     warning = "light and dark are the reverse of what they should be (correlation -0.90)"
     assert f"step 2 warning: {warning}" in capsys.readouterr().out

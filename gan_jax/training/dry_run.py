@@ -1,0 +1,41 @@
+"""A run that shows what it would be and writes nothing."""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from gan_jax.recipes.flags import Config
+from gan_jax.training import parallel
+from gan_jax.training.experiment import Experiment
+
+__all__ = ["dry_run"]
+__dir__ = __all__.copy
+
+
+def dry_run(
+    config: Config,
+    experiment: Experiment,
+    description: dict[str, Any],
+    example: Mapping[str, np.ndarray],
+    mesh: Mesh,
+) -> int:
+    """Prints a run's description, and the metrics, memory and time of one step; returns the exit code."""
+    print(json.dumps(description, indent=2))
+    state = parallel.compile_init(experiment.method, mesh)(jax.random.key(config.seed), dict(example))
+    batch = parallel.global_batch(example, mesh)
+    before = time.perf_counter()
+    step = parallel.compile_step(experiment.method, mesh, how=config.parallel).lower(state, batch).compile()
+    compiled = time.perf_counter()
+    _, metric_values = step(state, batch)
+    values = {name: float(value) for name, value in metric_values.items()}
+    memory = step.memory_analysis()
+    megabytes = (memory.argument_size_in_bytes + memory.temp_size_in_bytes) / 2**20
+    print(f"one step: {', '.join(f'{name} {value:.4f}' for name, value in sorted(values.items()))}")
+    print(f"memory of a step on each device: {megabytes:.0f} MiB; compiled in {compiled - before:.1f} s")
+    print("dry run: nothing was written.")
+    return 0

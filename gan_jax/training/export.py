@@ -1,0 +1,61 @@
+"""What a run leaves of a state: its generators and critics, the last ones and those that it keeps."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+from gan_jax import generator
+from gan_jax.folders import RunFolder
+from gan_jax.generator import Generator
+from gan_jax.method import State
+from gan_jax.recipes.flags import Config
+from gan_jax.training.experiment import Experiment
+
+__all__ = ["files", "generators", "keep", "write"]
+__dir__ = __all__.copy
+
+
+def generators(experiment: Experiment, state: State, step: int) -> dict[str, Generator]:
+    """What a state after so many steps would leave as generators, by name."""
+    return _networks(experiment, state, step, "generator")
+
+
+def _networks(experiment: Experiment, state: State, step: int, kind: str) -> dict[str, Generator]:
+    """The networks of a kind, as files hold them."""
+    nets = experiment.method.networks(state)
+    return {
+        name: Generator(dataclasses.replace(spec, step=step), nets[name].variables)
+        for name, spec in experiment.specs.items()
+        if spec.kind == kind
+    }
+
+
+def files(config: Config, experiment: Experiment, *, best: bool = False) -> dict[str, Path]:
+    """Where each generator is written."""
+    names = [name for name, spec in experiment.specs.items() if spec.kind == "generator"]
+    run = RunFolder(config.folder)
+    return {name: run.model(name if len(names) > 1 else "", best=best) for name in names}
+
+
+def write(folder: str | Path, config: Config, experiment: Experiment, state: State, step: int) -> None:
+    """Writes the generators of a state and its critics, which `--init_critic` takes."""
+    models = generators(experiment, state, step)
+    for name, path in files(config, experiment).items():
+        generator.save(Path(folder) / path.name, models[name])
+    for name, critic in _networks(experiment, state, step, "critic").items():
+        generator.save(Path(folder) / RunFolder(config.folder).model(name).name, critic)
+
+
+def keep(folder: str | Path, config: Config, experiment: Experiment, state: State) -> None:
+    """Writes a folder with all that the run's holds of generators and critics after a step, whole or not at all."""
+    folder = Path(folder)
+    unfinished = folder.with_name(f"{folder.name}.tmp")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    write(unfinished, config, experiment, state, int(state.step))
+    for best in files(config, experiment, best=True).values():
+        # One that a kill left behind may be of a later step.
+        if best.exists() and generator.load(best).spec.step <= int(state.step):
+            shutil.copy(best, unfinished)
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.rename(folder)

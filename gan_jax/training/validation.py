@@ -1,0 +1,70 @@
+"""Validation while a run trains: scores and samples at intervals, the best generators so far, the plateau rule."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gan_jax import evaluate, generator, schedules
+from gan_jax.data import pictures
+from gan_jax.folders import RunFolder
+from gan_jax.log import Log, read_log
+from gan_jax.method import State, scale_rates
+from gan_jax.recipes.flags import Config
+from gan_jax.training import diagnostics, export
+from gan_jax.training.experiment import Experiment
+from gan_jax.training.meter import Meter
+
+__all__ = ["Validation"]
+__dir__ = __all__.copy
+
+
+class Validation:
+    """Scores and samples at intervals, the best generators so far, and the plateau rule."""
+
+    def __init__(
+        self, config: Config, experiment: Experiment, steps: int, log: Log, meter: Meter, before: Mapping[str, Any]
+    ) -> None:
+        self._config, self._experiment, self._steps, self._log, self._meter = config, experiment, steps, log, meter
+        rows = [row for row in read_log(RunFolder(config.folder).log) if row["kind"] == "validation"]
+        self._earlier: Mapping[str, Any] = rows[-1] if rows else {}
+        self._lowest: float | None = before.get("lowest_loss")
+        self._plateau = schedules.Plateau(*before.get("plateau", ()))
+        for name, picture in experiment.exam.shown().items():
+            self._save(name, picture)
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """What a checkpoint must know of earlier validations."""
+        return {"lowest_loss": self._lowest, "plateau": list(self._plateau)}
+
+    def __call__(self, step: int, state: State) -> State | None:
+        """Scores and shows the generators of a state; returns the one with lower rates where those are to fall."""
+        generators = export.generators(self._experiment, state, step)
+        scores, picture = self._experiment.exam.validate(generators)
+        self._save(f"step_{step:08d}", picture)
+        self._log.write("validation", step, {name: evaluate.json_number(value) for name, value in scores.items()})
+        words = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
+        self._meter.say(f"step {step} validation: {words or 'samples'}")
+        for warning in diagnostics.warnings(scores, earlier=None if step == self._steps else self._earlier):
+            self._log.write("warning", step, {"text": warning})
+            self._meter.say(f"step {step} warning: {warning}")
+        self._earlier = {"step": step, **scores}
+        loss = self._experiment.exam.loss(scores)
+        if loss is None:
+            return None
+        if self._lowest is None or loss < self._lowest:
+            self._lowest = loss
+            for name, path in export.files(self._config, self._experiment, best=True).items():
+                generator.save(path, generators[name])
+        # Not after the last step too, so that a run that goes on past it is the run that had more epochs.
+        if not self._config.obeys_validation or step % self._config.val_freq:
+            return None
+        self._plateau, falls = self._plateau.after(loss)
+        if not falls:
+            return None
+        self._meter.say(f"step {step}: validation no longer improves; learning rates x {schedules.PLATEAU_FACTOR}")
+        return scale_rates(state, schedules.PLATEAU_FACTOR)
+
+    def _save(self, name: str, picture: np.ndarray) -> None:
+        pictures.save(RunFolder(self._config.folder).samples / f"{name}.png", picture)
