@@ -3,12 +3,13 @@
 Its flags, pictures and exam are pix2pix's, so that a run of it is like any other, in a tenth of the time.
 """
 
+import dataclasses
+
 import flax.struct
 import jax
 import jax.numpy as jnp
 
 from gan_jax import image, losses, networks
-from gan_jax.generator import GeneratorSpec
 from gan_jax.method import Method, NetState
 from gan_jax.recipes import flags, pix2pix
 from gan_jax.training import run
@@ -51,12 +52,12 @@ def build(arguments):
     """The configuration and the experiment of a command line of pix2pix, whose networks and losses stay unused."""
     config, experiment = pix2pix.build([str(argument) for argument in arguments])
     per_epoch = run.steps_per_epoch(config, len(experiment.train))
-    architecture = networks.describe(MODULE)
+    architecture, spec = networks.describe(MODULE), experiment.specs["generator"]
     return config, experiment._replace(
         method_name="toy",
         method=toy(networks.from_linen(MODULE), flags.adam(config, per_epoch)),
         networks={"generator": architecture},
-        specs={"generator": GeneratorSpec(architecture, 3, 3, "toy", norm="image", dropout=False)},
+        specs={"generator": dataclasses.replace(spec, architecture=architecture, method="toy", dropout=False)},
     )
 
 
