@@ -24,8 +24,9 @@ class State:
     generator: NetState
 
 
-def toy(network, tx):
-    """L1 between targets and what the network makes of sources under a little noise, which each step draws anew."""
+def method(tx):
+    """Squared error of what the network makes of sources under a little noise, which each step draws anew."""
+    network = networks.from_linen(MODULE)
 
     def init(key, batch):
         generator = NetState.create(network, tx, key, image.to_float(batch["source"]))
@@ -39,11 +40,11 @@ def toy(network, tx):
             output, _ = network.apply(
                 params, state.generator.stats, image.to_float(batch["source"]) + draws, train=True
             )
-            return losses.l1(output, image.to_float(batch["target"]))
+            return losses.l2(output, image.to_float(batch["target"]))
 
         value, gradient = jax.value_and_grad(loss)(state.generator.params)
         generator = state.generator.descend(tx, gradient, state.generator.stats)
-        return State(state.step + 1, state.key, generator), {"loss/l1": value}
+        return State(state.step + 1, state.key, generator), {"loss/l2": value}
 
     return Method(init, draw, update, lambda state: {"generator": state.generator.variables})
 
@@ -55,7 +56,7 @@ def build(arguments):
     architecture, spec = networks.describe(MODULE), experiment.specs["generator"]
     return config, experiment._replace(
         method_name="toy",
-        method=toy(networks.from_linen(MODULE), flags.adam(config, per_epoch)),
+        method=method(flags.adam(config, per_epoch)),
         networks={"generator": architecture},
         specs={"generator": dataclasses.replace(spec, architecture=architecture, method="toy", dropout=False)},
     )

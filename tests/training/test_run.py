@@ -422,7 +422,7 @@ def test_a_folder_that_is_no_run_is_left_alone(tiny_flags, tmp_path, capsys):
 def test_a_dry_run_shows_everything_and_writes_nothing(tiny_flags, tmp_path, capsys):
     assert start(tiny_flags(tmp_path, "--dry_run")) == 0
     said = capsys.readouterr().out
-    for words in ('"lambda_L1": 100.0', '"parameters"', "one step: loss/l1", "MiB", "nothing was written"):
+    for words in ('"lambda_L1": 100.0', '"parameters"', "one step: loss/l2", "MiB", "nothing was written"):
         assert words in said
     assert list(tmp_path.iterdir()) == []
 
