@@ -9,13 +9,23 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 INSTALLED := $(VENV)/installed-$(VERSION)
 WEIGHTS := $(VENV)/weights-$(VERSION)
 
-.PHONY: demo test test-slow lint format clean
+.PHONY: demo check test test-all test-slow lint format clean
 
 demo: $(INSTALLED)
 	$(BIN)/python -m experiments.pix2pix demo
 
+# The quick half: what a change to one function is likely to break.
+PURE := import_rules errors files folders schedules latents losses image
+check: lint
+	$(BIN)/python -m pytest -m "not slow" $(PURE:%=tests/test_%.py) tests/terminal tests/interop/test_match.py
+
 test: lint
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+# Both files of constraints, by one Python of each.
+test-all:
+	$(MAKE) test PYTHON=python3.11
+	$(MAKE) test PYTHON=python3.13
 
 test-slow: $(WEIGHTS)
 	$(BIN)/python -m pytest -m slow

@@ -301,6 +301,10 @@ def lab_histograms(images_u8: jax.Array) -> jax.Array:
     """Pixel counts [3, 256] of L, a and b over all of the uint8 RGB images [..., H, W, 3], to the nearest integer.
 
     Bin k is L = k, and a or b = k - 128.
+
+    >>> white = jnp.full((1, 4, 4, 3), 255, jnp.uint8)
+    >>> metrics.lab_histograms(white).argmax(axis=1).tolist()
+    [100, 128, 128]
     """
 
     def count(image_u8: jax.Array) -> jax.Array:

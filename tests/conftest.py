@@ -3,9 +3,17 @@
 import html
 import os
 import re
+import shutil
 
-os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["JAX_NUM_CPU_DEVICES"] = "8"
+# Of the tests' process and of those that they start.
+os.environ |= {
+    "JAX_PLATFORMS": "cpu",
+    "JAX_NUM_CPU_DEVICES": "8",
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    "JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES": "none",  # whose folder would be a part of a program's key
+}
 
 # The environment must be set before JAX starts, so these come late.
 import jax
@@ -21,15 +29,24 @@ from gan_jax.methods.pix2pix import pix2pix
 from gan_jax.recipes import pix2pix as experiment
 from gan_jax.training import run
 
-jax.config.update("jax_disable_most_optimizations", True)
-
 
 @pytest.fixture(scope="session", autouse=True)
-def compilation_cache(tmp_path_factory):
-    """A program that one test compiled is not compiled again by the next."""
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("programs")))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+def compilation_cache(pytestconfig, tmp_path_factory):
+    """A program that one test compiled is not compiled again: not by the next, its children or the next session.
+
+    A worker writes into a folder of its own, where JAX finds links to what earlier sessions kept: JAX writes in place,
+    and another worker would read half a program. `make clean` forgets them.
+    """
+    kept, own = pytestconfig.cache.mkdir("programs"), tmp_path_factory.mktemp("programs")
+    for program in kept.glob("*-cache"):
+        (own / program.name).symlink_to(program.absolute())
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(own)
+    jax.config.update("jax_compilation_cache_dir", str(own))
+    yield
+    for program in own.glob("*-cache"):
+        if not program.is_symlink():
+            part = shutil.copy(program, kept / f"{os.getpid()}.part")
+            part.replace(kept / program.name)
 
 
 @pytest.fixture(autouse=True)

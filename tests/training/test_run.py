@@ -15,10 +15,26 @@ from gan_jax.data import pictures
 from gan_jax.log import read_log
 from gan_jax.recipes import pix2pix as experiment
 from gan_jax.training import checkpoint, meter, run, run_folder, translation, validation
+from tests import toy
+from tests.toy import start
 
 
-def start(arguments):
+def start_pix2pix(arguments):
     return run.main(lambda: experiment.build([str(argument) for argument in arguments]))
+
+
+@pytest.fixture(scope="module")
+def finished_toy(tmp_path_factory, tiny_flags):
+    """As `finished_run`, of the toy."""
+    checkpoints_dir = tmp_path_factory.mktemp("toys")
+    assert start(tiny_flags(checkpoints_dir)) == 0
+    return checkpoints_dir / "tiny"
+
+
+@pytest.fixture
+def again(finished_toy, tmp_path):
+    """A copy of the toy's finished run, to be changed."""
+    return shutil.copytree(finished_toy, tmp_path / "again" / "tiny")
 
 
 def test_what_a_finished_run_leaves(finished_run):
@@ -123,13 +139,13 @@ def test_scores_are_those_of_the_written_pictures(finished_run):
     assert (scores["count"], scores["step"]) == (3, 4)
 
 
-def test_run_again_it_is_finished_and_shows_the_results(finished_run, tiny_flags, capsys, monkeypatch):
+def test_run_again_it_is_finished_and_shows_the_results(again, tiny_flags, capsys, monkeypatch):
     monkeypatch.setattr(run.parallel, "compile_step", lambda *_, **options: pytest.fail("it trained again"))
-    assert start(tiny_flags(finished_run.parent)) == 0
+    assert start(tiny_flags(again.parent)) == 0
     said = capsys.readouterr().out
     assert "tiny is finished: 4 steps are done." in said
     assert "3 pictures of the test split" in said
-    assert str(finished_run / "report.html") in said
+    assert str(again / "report.html") in said
 
 
 def test_stopped_by_a_signal_and_resumed_it_ends_in_the_same_bytes(
@@ -144,11 +160,11 @@ def test_stopped_by_a_signal_and_resumed_it_ends_in_the_same_bytes(
 
     with monkeypatch.context() as patch:
         patch.setattr(meter.Meter, "step", stop_at_one)
-        assert start(tiny_flags(tmp_path)) == 143
+        assert start_pix2pix(tiny_flags(tmp_path)) == 143
     assert "stopped by SIGTERM; the same command goes on" in capsys.readouterr().out
     stopped_at = generator.load(tmp_path / "tiny").spec.step
     assert stopped_at < 4
-    assert start(tiny_flags(tmp_path)) == 0
+    assert start_pix2pix(tiny_flags(tmp_path)) == 0
     assert f"going on after step {stopped_at}" in capsys.readouterr().out
     for name in ("tiny.safetensors", "tiny_best.safetensors"):
         assert (tmp_path / "tiny" / name).read_bytes() == (finished_run / name).read_bytes()
@@ -165,15 +181,15 @@ def test_stopped_by_a_signal_and_resumed_it_ends_in_the_same_bytes(
         (["--seed", "1", "--gan_mode", "lsgan"], "--gan_mode was vanilla and is lsgan; --seed was 0 and is 1"),
     ],
 )
-def test_a_changed_setting_is_named_and_refused(finished_run, tiny_flags, capsys, flags, words):
-    assert start(tiny_flags(finished_run.parent, *flags)) == 2
+def test_a_changed_setting_is_named_and_refused(again, tiny_flags, capsys, flags, words):
+    assert start(tiny_flags(again.parent, *flags)) == 2
     error = capsys.readouterr().err
     assert words in error
     assert "Give the old values to go on, or another --name" in error
 
 
-def test_settings_that_change_no_number_may_change(finished_run, tiny_flags):
-    assert start(tiny_flags(finished_run.parent, "--print_freq", "7", "--num_threads", "1")) == 0
+def test_settings_that_change_no_number_may_change(again, tiny_flags):
+    assert start(tiny_flags(again.parent, "--print_freq", "7", "--num_threads", "1")) == 0
 
 
 def changes(before, now):
@@ -346,35 +362,32 @@ def test_what_a_run_does_not_keep_or_is_damaged_is_nothing_to_go_back_to(keeping
     assert not (tmp_path / "new").exists()
 
 
-def test_changed_pictures_are_refused(finished_run, tiny_flags, tmp_path, facades_folder, capsys):
-    shutil.copytree(finished_run, tmp_path / "runs" / "tiny")
+def test_changed_pictures_are_refused(again, tiny_flags, tmp_path, facades_folder, capsys):
     data = tmp_path / "data"
     shutil.copytree(facades_folder, data)
     # The same pictures elsewhere are no change.
-    assert start([*tiny_flags(tmp_path / "runs"), "--dataroot", data]) == 0
+    assert start([*tiny_flags(again.parent), "--dataroot", data]) == 0
     shutil.copy(data / "train" / "train_0000.png", data / "train" / "new.png")
-    assert start([*tiny_flags(tmp_path / "runs"), "--dataroot", data, "--batch_size", "16"]) == 2
-    assert start([*tiny_flags(tmp_path / "runs"), "--dataroot", data]) == 2
+    assert start([*tiny_flags(again.parent), "--dataroot", data, "--batch_size", "16"]) == 2
+    assert start([*tiny_flags(again.parent), "--dataroot", data]) == 2
     assert "the pictures of train changed (16 before, 17 now)" in capsys.readouterr().err
 
 
-def test_a_changed_test_split_is_scored_again(finished_run, tiny_flags, tmp_path, facades_folder, capsys):
-    shutil.copytree(finished_run, tmp_path / "runs" / "tiny")
+def test_a_changed_test_split_is_scored_again(again, tiny_flags, tmp_path, facades_folder, capsys):
     data = tmp_path / "data"
     shutil.copytree(facades_folder, data)
     (data / "test" / "test_0001.png").unlink()
-    assert start([*tiny_flags(tmp_path / "runs"), "--dataroot", data]) == 0
+    assert start([*tiny_flags(again.parent), "--dataroot", data]) == 0
     said = capsys.readouterr().out
     assert "is finished" in said
     assert "2 pictures of the test split" in said
-    assert len(list((tmp_path / "runs" / "tiny" / "results" / "output").iterdir())) == 2
+    assert len(list((again / "results" / "output").iterdir())) == 2
 
 
-def test_a_lost_generator_file_is_written_again(finished_run, tiny_flags, tmp_path):
-    shutil.copytree(finished_run, tmp_path / "tiny")
-    (tmp_path / "tiny" / "tiny.safetensors").unlink()
-    assert start(tiny_flags(tmp_path)) == 0
-    assert (tmp_path / "tiny" / "tiny.safetensors").read_bytes() == (finished_run / "tiny.safetensors").read_bytes()
+def test_a_lost_generator_file_is_written_again(finished_toy, again, tiny_flags):
+    (again / "tiny.safetensors").unlink()
+    assert start(tiny_flags(again.parent)) == 0
+    assert (again / "tiny.safetensors").read_bytes() == (finished_toy / "tiny.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize("part", ["config.json.tmp", files.part_name("config.json")], ids=["earlier", "now"])
@@ -409,7 +422,7 @@ def test_a_folder_that_is_no_run_is_left_alone(tiny_flags, tmp_path, capsys):
 def test_a_dry_run_shows_everything_and_writes_nothing(tiny_flags, tmp_path, capsys):
     assert start(tiny_flags(tmp_path, "--dry_run")) == 0
     said = capsys.readouterr().out
-    for words in ('"lambda_L1": 100.0', '"parameters"', "one step: loss/critic", "MiB", "nothing was written"):
+    for words in ('"lambda_L1": 100.0', '"parameters"', "one step: loss/l2", "MiB", "nothing was written"):
         assert words in said
     assert list(tmp_path.iterdir()) == []
 
@@ -445,7 +458,7 @@ def test_the_critic_and_the_generator_are_starting_points(finished_run, tiny_fla
     files = {"generator": generator.load(finished_run), "critic": generator.load(critic)}
     with monkeypatch.context() as patch:
         patch.setattr(run.loop, "train", interrupted)
-        assert start(tiny_flags(tmp_path, *flags)) == 130
+        assert start_pix2pix(tiny_flags(tmp_path, *flags)) == 130
     for name, model in files.items():
         jax.tree.map(np.testing.assert_array_equal, seen[name], model.variables["params"])
     assert (files["critic"].spec.kind, files["critic"].spec.in_channels) == ("critic", 6)
@@ -455,8 +468,8 @@ def test_pmap_trains_saves_and_goes_on(tiny_flags, tmp_path, capsys):
     """Replicas of one image each, the paper's statistics: the state is that of any other run."""
     flags = [*tiny_flags(tmp_path), "--parallel", "pmap", "--statistics_batch", "1", "--n_epochs_decay", "0"]
     flags += ["--lr_policy", "constant"]
-    assert start(flags) == 0
-    assert start([*flags, "--n_epochs", "2"]) == 0
+    assert start_pix2pix(flags) == 0
+    assert start_pix2pix([*flags, "--n_epochs", "2"]) == 0
     assert "going on after step 2" in capsys.readouterr().out
     model = generator.load(tmp_path / "tiny")
     assert model.spec.step == 4
@@ -464,10 +477,13 @@ def test_pmap_trains_saves_and_goes_on(tiny_flags, tmp_path, capsys):
 
 
 def test_pmap_refuses_statistics_of_the_whole_batch(tiny_flags, tmp_path, capsys):
-    assert start(tiny_flags(tmp_path, "--parallel", "pmap")) == 2
+    assert start_pix2pix(tiny_flags(tmp_path, "--parallel", "pmap")) == 2
     assert "give a --statistics_batch that divides 1, or use --parallel jit" in capsys.readouterr().err
     assert (
-        start(tiny_flags(tmp_path, "--parallel", "pmap", "--statistics_batch", "1", "--gan_mode", "relativistic")) == 2
+        start_pix2pix(
+            tiny_flags(tmp_path, "--parallel", "pmap", "--statistics_batch", "1", "--gan_mode", "relativistic")
+        )
+        == 2
     )
     assert "cannot be right with --gan_mode relativistic" in capsys.readouterr().err
     assert not (tmp_path / "tiny").exists()
@@ -527,7 +543,7 @@ def test_a_plateau_lowers_the_rates_and_survives_a_stop(tiny_flags, tmp_path, mo
 )
 def test_every_preprocess_and_network_trains(flags, tiny_flags, facades_folder, tmp_path):
     where = ["--n_epochs_decay", "0", "--val_freq", "100"]
-    assert start(tiny_flags(tmp_path, *flags, *where)) == 0
+    assert start_pix2pix(tiny_flags(tmp_path, *flags, *where)) == 0
     assert generator.load(tmp_path / "tiny").spec.step == 2
     scores = json.loads((tmp_path / "tiny" / "results" / "scores.json").read_text())
     assert scores["rows"][0]["psnr"] > 0
@@ -541,13 +557,13 @@ def test_pictures_of_different_sizes_are_validated_and_tested_one_by_one(tiny_fl
             pictures.save(tmp_path / "data" / split / f"{i}.png", rng.integers(0, 256, (side, 2 * side, 3), np.uint8))
     flags = ["--dataroot", tmp_path / "data", "--preprocess", "none", "--netG", "unet_32", "--n_epochs_decay", "0"]
     flags += ["--dataset_mode", "aligned"]  # noise has no seam
-    assert start(tiny_flags(tmp_path, *flags)) == 0
+    assert start_pix2pix(tiny_flags(tmp_path, *flags)) == 0
     outputs = sorted((tmp_path / "tiny" / "results" / "output").iterdir())
     assert [pictures.read(path, 3).shape[:2] for path in outputs] == [(32, 32), (41, 41)]
     assert pictures.read(tmp_path / "tiny" / "samples" / "target.png", 3).shape[:2] == (41, 73)
 
 
-def test_what_a_user_can_cause_is_a_sentence_and_an_exit_code(finished_run, tiny_flags, capsys):
+def test_what_a_user_can_cause_is_a_sentence_and_an_exit_code(again, tiny_flags, capsys):
     def interrupted():
         raise KeyboardInterrupt
 
@@ -557,7 +573,7 @@ def test_what_a_user_can_cause_is_a_sentence_and_an_exit_code(finished_run, tiny
     def broken():
         raise FloatingPointError("loss is nan")
 
-    assert run.guarded(lambda: run.execute(*experiment.build(tiny_flags(finished_run.parent)))) == 0
+    assert run.guarded(lambda: run.execute(*toy.build(tiny_flags(again.parent)))) == 0
     capsys.readouterr()
     for call, code, words in (
         (interrupted, 130, "the same command goes on"),
@@ -574,7 +590,7 @@ def test_what_a_user_can_cause_is_a_sentence_and_an_exit_code(finished_run, tiny
 
 def test_a_run_that_saved_nothing_begins_anew_otherwise(tiny_flags, tmp_path):
     """Kill -9 before the first checkpoint, and a mistake seen: the name is free again."""
-    config, parts = experiment.build([str(flag) for flag in tiny_flags(tmp_path, "--lr", "0.1")])
+    config, parts = toy.build(tiny_flags(tmp_path, "--lr", "0.1"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "_train", lambda *_: "Ctrl-C")
         assert run.execute(config, parts) == 130

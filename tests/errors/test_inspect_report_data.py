@@ -1,0 +1,55 @@
+"""Errors: gan-jax inspect, report and data."""
+
+from pathlib import Path
+
+from tests.errors.cases import Case, both, copy, refusing, text
+
+TITLE = "gan-jax inspect, report and data"
+CASES = [
+    Case("inspect what does not exist", "gan-jax inspect nowhere", "nowhere does not exist."),
+    Case(
+        "inspect a folder of pictures",
+        "gan-jax inspect data",
+        "data is no run's folder (it has no config.json) and no checkpoint; name one of those, or a .safetensors file.",
+    ),
+    Case(
+        "inspect a folder of runs, one of them with a damaged config.json; the others are described",
+        "gan-jax inspect runs",
+        "runs/other/config.json is damaged; the run cannot be described.",
+        both(copy("runs/tiny", "runs/other"), text("runs/other/config.json", "[]")),
+        code=1,
+    ),
+    Case(
+        "inspect a run with a damaged config.json",
+        "gan-jax inspect runs/tiny",
+        "runs/tiny/config.json is damaged; the run cannot be described.",
+        text("runs/tiny/config.json", "[]"),
+    ),
+    Case(
+        "report on a folder of pictures",
+        "gan-jax report data",
+        "data is not a run's folder (it has no config.json); name that of one run.",
+    ),
+    Case(
+        "report on a run with a damaged log",
+        "gan-jax report runs/tiny",
+        "line 1 of runs/tiny/log.jsonl is damaged; remove that line.",
+        text("runs/tiny/log.jsonl", "x\n" * 2),
+    ),
+    Case(
+        "report on a full disk",
+        "gan-jax report runs/tiny",
+        "runs/tiny/report.html: No space left on device; make room, then give the same command again.",
+        refusing(Path, "write_bytes"),
+    ),
+    Case(
+        "prepare photographs into a file",
+        "gan-jax data prepare photos out",
+        "out/train: Not a directory; move the file away that stands where a folder should be, or choose another place.",
+        text("out"),
+    ),
+]
+
+
+def test_what_a_user_can_do_wrong_is_said_in_a_sentence(case, refuses):
+    refuses(case)

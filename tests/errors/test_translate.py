@@ -1,0 +1,283 @@
+"""Errors: gan-jax translate."""
+
+import numpy as np
+from PIL import Image
+
+from tests.errors.cases import (
+    ENDINGS,
+    LONGEST,
+    ONE,
+    Case,
+    bomb,
+    both,
+    copy,
+    folder,
+    infinite,
+    link,
+    newer,
+    of_channels,
+    picture,
+    refusing,
+    remove,
+    text,
+)
+
+TITLE = "gan-jax translate"
+CASES = [
+    Case(
+        "a run that does not exist",
+        "gan-jax translate nowhere data/test out",
+        "nowhere does not exist; name a .safetensors file or a run's folder.",
+    ),
+    Case(
+        "a folder without a generator",
+        "gan-jax translate data data/test out",
+        "data holds no generator (*.safetensors); a run writes one when it saves.",
+    ),
+    Case(
+        "a folder of two generators",
+        "gan-jax translate runs/tiny data/test out",
+        "runs/tiny holds several generators (a.safetensors, tiny.safetensors); name one of the files.",
+        copy("runs/tiny/tiny.safetensors", "runs/tiny/a.safetensors"),
+    ),
+    Case(
+        "a folder of several runs",
+        "gan-jax translate runs data/test out",
+        "runs holds several runs (other, tiny); name the folder of one.",
+        copy("runs/tiny", "runs/other"),
+    ),
+    Case(
+        "a run of CycleGAN, without its direction",
+        "gan-jax translate runs/tiny data/test out",
+        "runs/tiny holds several generators (tiny_AtoB.safetensors, tiny_BtoA.safetensors); give --direction AtoB "
+        "or BtoA, or name one of the files.",
+        both(
+            copy("runs/tiny/tiny.safetensors", "runs/tiny/tiny_AtoB.safetensors"),
+            copy("runs/tiny/tiny.safetensors", "runs/tiny/tiny_BtoA.safetensors"),
+            remove("runs/tiny/tiny.safetensors"),
+        ),
+    ),
+    Case(
+        "`--direction` of a run of one generator",
+        "gan-jax translate runs/tiny data/test out --direction BtoA",
+        "runs/tiny holds no generator BtoA (tiny.safetensors); leave out --direction.",
+    ),
+    Case(
+        "`--direction` of a generator's file",
+        "gan-jax translate runs/tiny/tiny.safetensors data/test out --direction BtoA",
+        "runs/tiny/tiny.safetensors is the file of one generator; leave out --step and --direction.",
+    ),
+    Case(
+        "`--step 3` of a run that kept others",
+        "gan-jax translate runs/tiny data/test out --step 3",
+        "runs/tiny keeps no generator of step 3; it keeps those of step 2: give one of them.",
+        folder("runs/tiny/kept/2"),
+    ),
+    Case(
+        "`--step 3` of a run that kept none",
+        "gan-jax translate runs/tiny data/test out --step 3",
+        "runs/tiny keeps no generator of step 3; a run keeps what --save_epoch_freq or --save_checkpoint_freq asks "
+        "for while it trains.",
+    ),
+    Case(
+        "the comparison that `wgan ring` makes",
+        "gan-jax translate ring data/test out",
+        "ring compares methods and keeps no generator; gan-jax report shows its results.",
+        text("ring/config.json", '{"recipe": {}}'),
+    ),
+    Case(
+        "a critic in place of a generator",
+        "gan-jax translate runs/tiny/tiny_critic.safetensors data/test out",
+        "runs/tiny/tiny_critic.safetensors: the file holds a critic; wanted a generator: name its file or the run.",
+    ),
+    Case(
+        "a picture in place of a generator",
+        f"gan-jax translate {ONE} data/test out",
+        f"{ONE} is not a whole .safetensors file (Error while deserializing header: header too large); "
+        "copy or write it anew, or name another.",
+    ),
+    Case(
+        "a generator's file from a newer gan_jax",
+        "gan-jax translate g.safetensors data/test out",
+        "g.safetensors has format 4 and this gan_jax reads up to 3; install a newer gan_jax.",
+        newer("g.safetensors"),
+    ),
+    Case(
+        "a generator of channels that no picture has",
+        "gan-jax translate g.safetensors data/test out",
+        "the generator turns 2 channels into 3 and picture files have 1 or 3; give it arrays, from Python.",
+        of_channels("g.safetensors", 2),
+    ),
+    Case(
+        "no output",
+        "gan-jax translate runs/tiny data/test",
+        "give at least one input and, last, an output: gan-jax translate RUN in/ out/.",
+    ),
+    Case(
+        "an input that does not exist",
+        "gan-jax translate runs/tiny nowhere out",
+        "nowhere does not exist; name a picture or a folder of pictures.",
+    ),
+    Case(
+        "a folder without pictures",
+        "gan-jax translate runs/tiny empty out",
+        f"no pictures in empty; wanted files there that end in {ENDINGS}.",
+        folder("empty"),
+    ),
+    Case(
+        "the folder of the inputs as that of the outputs",
+        "gan-jax translate runs/tiny data/test data/test",
+        "data/test/test_0000.png is one of the inputs and would be overwritten; write to another folder.",
+    ),
+    Case(
+        "two inputs of one name",
+        "gan-jax translate runs/tiny data/test more out",
+        "data/test/test_0000.png and more/test_0000.png would both be written to out/test_0000.png; rename one, "
+        "or translate them into two folders.",
+        picture("more/test_0000.png"),
+    ),
+    Case(
+        "a file in place of the folder to write to",
+        "gan-jax translate runs/tiny data/test out",
+        "out is a file; wanted a folder to write to, or one .png for one picture.",
+        text("out"),
+    ),
+    Case(
+        "a damaged picture; the others are translated",
+        "gan-jax translate runs/tiny data/test out",
+        "data/test/damaged.png is damaged or not a picture; replace or remove it.",
+        text("data/test/damaged.png"),
+        code=1,
+        writes="out/",
+    ),
+    Case(
+        "a picture of 900 megapixels; the others are translated",
+        "gan-jax translate runs/tiny data/test out",
+        "data/test/bomb.png has more than 178,956,970 pixels, Pillow's limit; scale it down or cut it up.",
+        bomb("data/test/bomb.png"),
+        code=1,
+        writes="out/",
+    ),
+    Case(
+        "a link to nowhere; the others are translated",
+        "gan-jax translate runs/tiny data/test out",
+        "data/test/link.png cannot be read; see that it exists and may be read, or remove it.",
+        link("data/test/link.png", "nowhere.png"),
+        code=1,
+        writes="out/",
+    ),
+    Case(
+        "a full disk",
+        "gan-jax translate runs/tiny data/test/test_0000.png out",
+        "out/test_0000.png cannot be written (No space left on device); make room, then give the same command again.",
+        refusing(Image.Image, "save"),
+        code=1,
+        writes="out/",
+    ),
+    Case(
+        "`--samples 2 --dropout off`",
+        "gan-jax translate runs/tiny data/test out --samples 2 --dropout off",
+        "dropout is off, so that all samples would be equal; turn dropout on, or ask for no samples.",
+    ),
+    Case(
+        "`--batch_size 0`",
+        "gan-jax translate runs/tiny data/test out --batch_size 0",
+        "--batch_size is 0; wanted at least 1.",
+    ),
+    Case(
+        "`--tile -1`",
+        "gan-jax translate runs/tiny data/test out --tile -1",
+        "--tile is -1; wanted at least 1, or 0 for whole pictures.",
+    ),
+    Case(
+        "`--outscale 0`",
+        "gan-jax translate runs/tiny data/test out --outscale 0",
+        "--outscale is 0; wanted more than 0 and at most 64.",
+    ),
+    Case(
+        "16 bits a channel, to be written as JPEG",
+        "gan-jax translate runs/tiny data/test/deep.png out.jpg",
+        "out.jpg cannot be written (16 bits a channel are written to .png or .tif alone).",
+        picture("data/test/deep.png", dtype=np.uint16),
+        code=1,
+    ),
+    Case(
+        "an output that is not finite",
+        "gan-jax translate g.safetensors data/test/test_0000.png out",
+        "data/test/test_0000.png has an output that is not finite; see whether the generator is damaged.",
+        infinite("g.safetensors"),
+        code=1,
+    ),
+    Case(
+        "`--sampels 2`",
+        "gan-jax translate runs/tiny data/test out --sampels 2",
+        "there is no --sampels here; perhaps --samples is meant; --help shows all flags.",
+    ),
+    Case(
+        "a flag of Real-ESRGAN",
+        "gan-jax translate -n runs/tiny -i data/test",
+        "there is no -n here; the generator's file or its run's folder comes first, without a flag.",
+    ),
+    Case(
+        "weights of PyTorch",
+        "gan-jax translate latest_net_G.pth data/test out",
+        "latest_net_G.pth was not written by gan_jax; if it holds another program's weights, `gan-jax convert "
+        "latest_net_G.pth model.safetensors` makes a file of them that this program uses.",
+        text("latest_net_G.pth", "PK"),
+    ),
+    Case(
+        "an output in a format that is not written",
+        "gan-jax translate runs/tiny data/test/test_0000.png out.heic",
+        "out.heic: pictures are not written as .heic; wanted .png, .jpg, .webp, .tif, .bmp, .ppm, .jp2 or .avif.",
+    ),
+    Case(
+        "a folder into one file",
+        "gan-jax translate runs/tiny data/test out.png",
+        "out.png is the name of one picture and data/test may give several; name a folder.",
+    ),
+    Case(
+        "an output whose name would be too long",
+        f"gan-jax translate runs/tiny {LONGEST} out --suffix _out",
+        f"a file or folder called {LONGEST[:40]}... cannot be made: its name has 259 bytes, and the file system "
+        "takes 255; give a shorter name.",
+        picture(LONGEST),
+    ),
+    Case(
+        "a frame that there is not",
+        "gan-jax translate runs/tiny data/test/test_0000.png out --frame 2",
+        "data/test/test_0000.png has no frame 2; wanted 0.",
+        code=1,
+    ),
+    Case(
+        "`--quality` for PNG",
+        "gan-jax translate runs/tiny data/test out --quality 90",
+        "--quality is for .jpg, .webp and .avif; leave it out, or give --format.",
+    ),
+    Case(
+        "`--quality 101`",
+        "gan-jax translate runs/tiny data/test out --quality 101 --format jpg",
+        "--quality is 101; wanted 1 to 100.",
+    ),
+    Case(
+        "`--suffix` with a folder",
+        "gan-jax translate runs/tiny data/test out --suffix x/y",
+        "--suffix is x/y; wanted the end of a name, without separators.",
+    ),
+    Case(
+        "`gan-jax translat`",
+        "gan-jax translat",
+        "there is no verb translat; perhaps translate is meant; wanted one of translate, sample, evaluate, "
+        "convert, inspect, shrink, data, report.",
+    ),
+    Case(
+        "`gan-jax train`",
+        "gan-jax train pix2pix",
+        "training is a script of the repository: clone it, and there python -m experiments.pix2pix --help, or "
+        "cyclegan, srgan, dcgan, wgan.",
+    ),
+    Case("`gan-jax predict`", "gan-jax predict runs/tiny", "there is no verb predict; use translate."),
+]
+
+
+def test_what_a_user_can_do_wrong_is_said_in_a_sentence(case, refuses):
+    refuses(case)
