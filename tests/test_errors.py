@@ -522,7 +522,7 @@ CASES: dict[str, list[Case]] = {
         Case(
             "`--model cycle_gan`",
             "pix2pix --model cycle_gan",
-            "--model cycle_gan: it is another experiment; use train.py or python -m experiments.cyclegan.",
+            "--model cycle_gan: it is another experiment; use gan-jax train cyclegan, or train.py.",
         ),
         Case(
             "`python train.py` without `--model`",
@@ -1149,16 +1149,36 @@ CASES: dict[str, list[Case]] = {
         Case(
             "`gan-jax translat`",
             "gan-jax translat",
-            "there is no verb translat; perhaps translate is meant; wanted one of translate, sample, evaluate, "
+            "there is no verb translat; perhaps translate is meant; wanted one of train, translate, sample, evaluate, "
             "convert, inspect, shrink, data, report.",
         ),
-        Case(
-            "`gan-jax train`",
-            "gan-jax train pix2pix",
-            "training is a script of the repository: clone it, and there python -m experiments.pix2pix --help, or "
-            "cyclegan, srgan, dcgan, wgan.",
-        ),
+        Case("`gan-jax pix2pix`", "gan-jax pix2pix", "there is no verb pix2pix; use train pix2pix."),
         Case("`gan-jax predict`", "gan-jax predict runs/tiny", "there is no verb predict; use translate."),
+    ],
+    "gan-jax train": [
+        Case(
+            "no recipe",
+            "gan-jax train",
+            "gan-jax train wants a recipe's name first: pix2pix, cyclegan, srgan, dcgan, wgan; for instance gan-jax "
+            "train pix2pix demo.",
+        ),
+        Case(
+            "a flag before the recipe",
+            "gan-jax train --seed 3 pix2pix",
+            "gan-jax train wants a recipe's name first: pix2pix, cyclegan, srgan, dcgan, wgan; for instance gan-jax "
+            "train pix2pix demo.",
+        ),
+        Case(
+            "a recipe that there is not",
+            "gan-jax train pix2pixhd",
+            "there is no recipe pix2pixhd; perhaps pix2pix is meant; wanted one of pix2pix, cyclegan, srgan, dcgan, "
+            "wgan.",
+        ),
+        Case(
+            "no pictures to train on",
+            "gan-jax train dcgan",
+            "no training pictures: give --dataroot FOLDER, or a preset.",
+        ),
     ],
     "gan-jax sample": [
         Case(

@@ -2,8 +2,7 @@
 
 import dataclasses
 import math
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,7 +11,6 @@ import tyro
 
 from gan_jax import files, generator, schedules
 from gan_jax.data import transforms
-from gan_jax.recipes import pytorch_compat
 from gan_jax.terminal import commandline
 from gan_jax.training import parallel
 
@@ -24,7 +22,6 @@ __all__ = [
     "Preset",
     "SizeFlag",
     "adam",
-    "parse",
     "require_at_least",
     "rmsprop",
 ]
@@ -339,31 +336,6 @@ class ImageConfig(EpochConfig):
         for name in ("load_size", "crop_size"):
             if min(transforms.height_width(getattr(self, name))) < 1:
                 raise ValueError(f"--{name} is {transforms.shown(getattr(self, name))}; wanted at least 1.")
-
-
-def parse(
-    default: Callable[[str | None], Any],
-    arguments: list[str] | None,
-    description: str,
-    rows: tuple[pytorch_compat.Row, ...] = pytorch_compat.TRAIN,
-) -> Any:
-    """The configuration that a command line means: flags and an optional preset in any order.
-
-    `default(preset)` is the configuration that flags are laid over; its class has a positional `preset`. The flags
-    of pytorch-CycleGAN-and-pix2pix are understood too, as `rows` say; what becomes of those that have no counterpart
-    is printed.
-    """
-    arguments, lines = pytorch_compat.read(sys.argv[1:] if arguments is None else arguments, rows)
-
-    def read(config: Any) -> Any:
-        words = {"program": commandline.program(), "description": description}
-        return commandline.read(type(config), arguments, default=config, **words)
-
-    # The first reading only tells the preset; the second lays the flags over what the preset says.
-    config = read(default(read(default(None)).preset))
-    config.check()
-    print(*lines, sep="\n", end="\n" if lines else "")
-    return config
 
 
 def require_at_least(config: Config, name: str, least: int) -> None:

@@ -161,7 +161,9 @@ _PLACES: tuple[tuple[str, str | None, str], ...] = (
 )
 _VERBS = {"infer": "translate", "predict": "translate", "inference": "translate", "upscale": "translate",
           "enlarge": "translate", "generate": "sample", "eval": "evaluate", "score": "evaluate", "info": "inspect",
-          "downscale": "shrink", "prepare": "data"}  # fmt: skip
+          "downscale": "shrink", "prepare": "data", "fit": "train", "pix2pix": "train pix2pix",
+          "cyclegan": "train cyclegan", "srgan": "train srgan", "srresnet": "train srgan", "dcgan": "train dcgan",
+          "wgan": "train wgan"}  # fmt: skip
 
 
 def hint(flag: str, known: Container[str]) -> str | None:
