@@ -131,7 +131,8 @@ def calls(member):
     return [member, *(getattr(member, name) for name in names)]
 
 
-COMMAND_LINES = ("gan_jax.cli", "gan_jax.recipes.flags")  # whose dataclasses the shell's words fill
+# Whose dataclasses the shell's words fill.
+COMMAND_LINES = ("gan_jax.cli", "gan_jax.recipes.flags", "gan_jax.training.config")
 
 
 @pytest.mark.parametrize("member", [m for m in MEMBERS if m.__module__ not in COMMAND_LINES], ids=label)

@@ -20,10 +20,10 @@ from gan_jax.data import pictures, pipeline
 from gan_jax.data.pipeline import Source
 from gan_jax.generator import Generator
 from gan_jax.method import NetState, State, scale_rates
-from gan_jax.recipes.flags import Config
 from gan_jax.terminal import console
 from gan_jax.training import checkpoint, diagnostics, loop, notes, parallel, translation
 from gan_jax.training.checkpoint import Checkpoints
+from gan_jax.training.config import RunConfig
 from gan_jax.training.experiment import Experiment, fingerprint
 from gan_jax.training.log import Log, Meter, read_log
 
@@ -31,12 +31,12 @@ __all__ = ["execute", "guarded", "main", "steps_per_epoch"]
 __dir__ = __all__.copy
 
 
-def steps_per_epoch(config: Config, pictures_in_training: int) -> int:
+def steps_per_epoch(config: RunConfig, pictures_in_training: int) -> int:
     """Steps until as many pictures were seen as there are."""
     return -(-pictures_in_training // config.images_per_step)
 
 
-def main(build: Callable[[], tuple[Config, Experiment]]) -> int:
+def main(build: Callable[[], tuple[RunConfig, Experiment]]) -> int:
     """Builds and executes an experiment; returns the exit code. What a user can cause becomes one sentence."""
     return guarded(lambda: execute(*build()))
 
@@ -66,7 +66,7 @@ def _in_words(call: Callable[[], int]) -> int:
         return 2
 
 
-def execute(config: Config, experiment: Experiment) -> int:
+def execute(config: RunConfig, experiment: Experiment) -> int:
     """Trains, or goes on training, then scores and reports; returns the exit code."""
     # The incumbent's default of one image a step is for one device, however many there are.
     mesh = parallel.data_mesh(jax.devices()[:1] if config.batch_size == 1 else None)
@@ -101,7 +101,7 @@ def execute(config: Config, experiment: Experiment) -> int:
     return 0
 
 
-def _finish(config: Config, experiment: Experiment) -> None:
+def _finish(config: RunConfig, experiment: Experiment) -> None:
     """Scores the test split with the last generator, writes the report, and says where everything is."""
     files = _files(config, experiment)
     generators = {name: generator.load(path) for name, path in files.items()}
@@ -120,7 +120,7 @@ def _finish(config: Config, experiment: Experiment) -> None:
 
 
 def _describe(
-    config: Config, experiment: Experiment, steps: int, example: Mapping[str, np.ndarray], shapes: State
+    config: RunConfig, experiment: Experiment, steps: int, example: Mapping[str, np.ndarray], shapes: State
 ) -> dict[str, Any]:
     """What config.json says."""
     counts = {
@@ -165,7 +165,7 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool | list | tuple | None) else str(value)
 
 
-def _open_folder(config: Config, description: dict[str, Any], per_epoch: int) -> None:
+def _open_folder(config: RunConfig, description: dict[str, Any], per_epoch: int) -> None:
     """Makes the run's folder, or checks that what it holds was begun by the same recipe on the same data.
 
     A run that has saved nothing yet may begin anew, otherwise than before. One that keeps steps goes back to the one
@@ -235,7 +235,7 @@ def _go_back(folder: Path, kept: Path) -> None:
     print(f"going back to step {step}; deleted what is newer: checkpoints ({deleted}), samples and rows of the log.")
 
 
-def _changes(before: dict[str, Any], now: dict[str, Any], config: Config) -> list[str]:
+def _changes(before: dict[str, Any], now: dict[str, Any], config: RunConfig) -> list[str]:
     """In words, what would make a run that goes on inconsistent."""
     # A run of an older program lacks newer flags, whose defaults do what that program did.
     defaults = {field.name: _plain(field.default) for field in dataclasses.fields(config)}
@@ -265,7 +265,7 @@ def _changes(before: dict[str, Any], now: dict[str, Any], config: Config) -> lis
 
 
 def _dry_run(
-    config: Config,
+    config: RunConfig,
     experiment: Experiment,
     description: dict[str, Any],
     example: Mapping[str, np.ndarray],
@@ -294,7 +294,7 @@ class _Validation:
     """Scores and samples at intervals, the best generators so far, and the plateau rule."""
 
     def __init__(
-        self, config: Config, experiment: Experiment, steps: int, log: Log, meter: Meter, before: Mapping[str, Any]
+        self, config: RunConfig, experiment: Experiment, steps: int, log: Log, meter: Meter, before: Mapping[str, Any]
     ) -> None:
         self._config, self._experiment, self._steps, self._log, self._meter = config, experiment, steps, log, meter
         rows = [row for row in read_log(config.folder / "log.jsonl") if row["kind"] == "validation"]
@@ -340,7 +340,7 @@ class _Validation:
 
 
 def _train(
-    config: Config,
+    config: RunConfig,
     experiment: Experiment,
     steps: int,
     per_epoch: int,
@@ -424,14 +424,14 @@ def _generators(experiment: Experiment, state: State, step: int) -> dict[str, Ge
     }
 
 
-def _files(config: Config, experiment: Experiment, suffix: str = "") -> dict[str, Path]:
+def _files(config: RunConfig, experiment: Experiment, suffix: str = "") -> dict[str, Path]:
     """Where each generator is written."""
     names = [name for name, spec in experiment.specs.items() if spec.kind == "generator"]
     beside = {name: f"_{name}" if len(names) > 1 else "" for name in names}
     return {name: config.folder / f"{config.name}{beside[name]}{suffix}.safetensors" for name in names}
 
 
-def _keep(folder: Path, config: Config, experiment: Experiment, state: State) -> None:
+def _keep(folder: Path, config: RunConfig, experiment: Experiment, state: State) -> None:
     """Writes a folder with all that the run's holds of generators and critics after a step, whole or not at all."""
     unfinished = folder.with_name(f"{folder.name}.tmp")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -447,7 +447,7 @@ def _keep(folder: Path, config: Config, experiment: Experiment, state: State) ->
 
 def _export(
     folder: Path,
-    config: Config,
+    config: RunConfig,
     experiment: Experiment,
     generators: Mapping[str, Generator],
     state: State,
