@@ -463,6 +463,31 @@ CASES: dict[str, list[Case]] = {
     ],
     "Flags of training": [
         Case(
+            "a line of `--config FILE` that names no flag",
+            "pix2pix --config flags.toml",
+            "flags.toml: there is no --btach_size here; perhaps --batch_size is meant; --help_all shows all flags.",
+            text("flags.toml", "btach_size = 3\n"),
+        ),
+        Case(
+            "`--config FILE` that is no TOML",
+            "pix2pix --config flags.toml",
+            "flags.toml is no TOML file with lines like lr = 0.0002: Expected '=' after a key in a key/value pair (at "
+            "line 1, column 4).",
+            text("flags.toml", "lr 3\n"),
+        ),
+        Case(
+            "`--config FILE` with tables",
+            "pix2pix --config flags.toml",
+            "flags.toml has a table [train]; wanted lines flag = value alone.",
+            text("flags.toml", "[train]\nlr = 3\n"),
+        ),
+        Case(
+            "`--config FILE` without the file",
+            "pix2pix --config nowhere.toml",
+            "there is no file nowhere.toml; --config wants a TOML file with lines like lr = 0.0002.",
+        ),
+        Case("`--config` without its value", "pix2pix --config", "--config wants a value."),
+        Case(
             "`--lambda_l1 3`",
             "pix2pix --lambda_l1 3",
             "there is no --lambda_l1 here; give --lambda_L1 W.",
@@ -470,7 +495,7 @@ CASES: dict[str, list[Case]] = {
         Case(
             "`--btach_size 8`",
             "pix2pix --btach_size 8",
-            "there is no --btach_size here; perhaps --batch_size is meant; --help shows all flags.",
+            "there is no --btach_size here; perhaps --batch_size is meant; --help_all shows all flags.",
         ),
         Case(
             "`--batch_size 8.5`",

@@ -15,6 +15,7 @@ from gan_jax.training import parallel
 from gan_jax.training.config import RunConfig, require_at_least
 
 __all__ = [
+    "USUAL",
     "Config",
     "EpochConfig",
     "ImageConfig",
@@ -42,7 +43,44 @@ _FREE_TO_CHANGE = {
     "vgg_file",
 }
 
-Preset = Annotated[str | None, tyro.conf.Positional]
+# What --help of a training command shows; --help_all shows the rest too.
+USUAL = {
+    "batch_size",
+    "checkpoints_dir",
+    "clip",
+    "conditional",
+    "crop_size",
+    "dataroot",
+    "dataset_mode",
+    "derive",
+    "direction",
+    "dry_run",
+    "ema_decay",
+    "gan_mode",
+    "gt_size",
+    "init_generator",
+    "lambda_L1",
+    "lambda_identity",
+    "load_size",
+    "lr",
+    "n_critic",
+    "n_epochs",
+    "n_epochs_decay",
+    "name",
+    "netG",
+    "no_flip",
+    "preprocess",
+    "print_freq",
+    "save_latest_freq",
+    "scale",
+    "seed",
+    "size",
+    "stage",
+    "total_iter",
+    "val_freq",
+    "vgg_file",
+}
+Preset = Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="PRESET")]
 
 
 def _read_size(words: list[str]) -> transforms.Size:

@@ -21,6 +21,7 @@ _WORDS: tuple[tuple[str, str | None, str], ...] = (
         None,
         "the same command goes on where a run stopped: leave it out",
     ),
+    ("--opt -opt --cfg --yaml --conf", "--print_freq", "give --config FILE.toml, whose lines are flag = value"),
     (
         "--config --opt -opt --cfg --yaml --conf",
         None,
