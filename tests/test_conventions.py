@@ -138,7 +138,8 @@ def calls(member):
     return [member, *(getattr(member, name) for name in names)]
 
 
-COMMAND_LINES = ("gan_jax.cli", "gan_jax.recipes")  # whose dataclasses the shell's words fill
+# Whose dataclasses the shell's words fill.
+COMMAND_LINES = ("gan_jax.cli", "gan_jax.recipes", "gan_jax.training.config")
 
 
 @pytest.mark.parametrize("member", [m for m in MEMBERS if not m.__module__.startswith(COMMAND_LINES)], ids=label)

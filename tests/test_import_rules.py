@@ -56,7 +56,7 @@ ALLOWED = {
         "jax", "numpy", "flax.struct", "optax", "orbax", "rich",
         "gan_jax.data", "gan_jax.errors", "gan_jax.evaluate", "gan_jax.files", "gan_jax.folders",
         "gan_jax.generator", "gan_jax.image", "gan_jax.infer", "gan_jax.log", "gan_jax.losses",
-        "gan_jax.method", "gan_jax.metrics", "gan_jax.networks", "gan_jax.recipes.flags", "gan_jax.report",
+        "gan_jax.method", "gan_jax.metrics", "gan_jax.networks", "gan_jax.report",
         "gan_jax.schedules", "gan_jax.scores", "gan_jax.terminal",
     },
     "gan_jax/recipes/": {"PIL", "jax", "numpy", "optax", "tyro", ANY_OF_OURS},

@@ -462,14 +462,12 @@ _VERBS = {
 }
 _HELP = """usage: gan-jax VERB ..., and `gan-jax VERB --help`
 
-Image GANs in JAX: use, score and inspect what experiments trained.
+Image GANs in JAX: train them, use, score and inspect what was trained.
 
 {verbs}
 
-Training: `python -m experiments.pix2pix --help` in a clone of the repository, and cyclegan, srgan, dcgan, wgan there.
 gan-jax --version says which version this is."""
-# What people type for training.
-_TRAINING = ("train", "fit", "pix2pix", "cyclegan", "srgan", "dcgan", "wgan", "srresnet")
+_TRAIN = "train"  # no class: each recipe has flags of its own
 
 
 def _load(path: Path, step: int | None, direction: Literal["AtoB", "BtoA"] | None = None) -> Any:
@@ -502,12 +500,16 @@ def _each(path: Path, call: Callable[[Path], object]) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one verb. Exit codes: 0 done, 1 some inputs failed and the rest is done, 2 wrong usage or input."""
-    from gan_jax import errors
+    from gan_jax import errors, recipes
     from gan_jax.terminal import console
 
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == [_TRAIN] and arguments[1:2] and arguments[1] in recipes.NAMES:
+        # A run has lasting streams and exit codes of its own.
+        return recipes.load(arguments[1]).main(arguments[2:], program=f"gan-jax {_TRAIN} {arguments[1]}")
     with console.lasting_streams():
         try:
-            code = _run(sys.argv[1:] if arguments is None else arguments)
+            code = _run(arguments)
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             return 130
@@ -524,7 +526,8 @@ def _run(arguments: list[str]) -> int:
     from gan_jax.terminal import commandline
 
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        lines = [f"  {name:<10} {(verb.__doc__ or '').splitlines()[0]}" for name, verb in _VERBS.items()]
+        first = {name: (verb.__doc__ or "").splitlines()[0] for name, verb in _VERBS.items()}
+        lines = [f"  {name:<10} {words}" for name, words in {_TRAIN: f"{_recipes()}.", **first}.items()]
         print(_HELP.format(verbs="\n".join(lines)))
         return 0 if arguments else 2
     if arguments[0] in ("--version", "-V", "version"):
@@ -532,6 +535,8 @@ def _run(arguments: list[str]) -> int:
 
         print(f"gan_jax {version('gan_jax')}")
         return 0
+    if arguments[0] == _TRAIN:
+        return _without_a_recipe(arguments[1:])
     name = _verb(arguments[0])
     verb: Any = commandline.read(_VERBS[name], arguments[1:], program=f"gan-jax {name}")
     with _in_32_bits():
@@ -541,14 +546,33 @@ def _run(arguments: list[str]) -> int:
 def _verb(word: str) -> str:
     from gan_jax.terminal import commandline, other_programs
 
-    if word in _TRAINING:
-        raise ValueError(
-            "training is a script of the repository: clone it, and there python -m experiments.pix2pix --help, or "
-            "cyclegan, srgan, dcgan, wgan."
-        )
     if ours := other_programs.verb(word):
         raise ValueError(f"there is no verb {word}; use {ours}.")
-    return commandline.choose(word, "verb", list(_VERBS))
+    return commandline.choose(word, "verb", [_TRAIN, *_VERBS])
+
+
+def _recipes() -> str:
+    from gan_jax import recipes
+
+    *names, last = recipes.NAMES
+    return f"Train a recipe: {', '.join(names)} or {last}"
+
+
+def _without_a_recipe(arguments: list[str]) -> int:
+    """What `gan-jax train` says where no recipe is named, or one that there is not."""
+    from gan_jax import recipes
+    from gan_jax.terminal import commandline
+
+    if arguments and arguments[0] in ("-h", "--help", "help"):
+        print(f"usage: gan-jax {_TRAIN} RECIPE ...\n\n{_recipes()}; `gan-jax {_TRAIN} RECIPE --help` shows its flags.")
+        return 0
+    if not arguments or arguments[0].startswith("-"):
+        raise ValueError(
+            f"gan-jax {_TRAIN} wants a recipe's name first: {', '.join(recipes.NAMES)}; for instance "
+            f"gan-jax {_TRAIN} pix2pix demo."
+        )
+    commandline.choose(arguments[0], "recipe", recipes.NAMES)  # raises: main takes those that there are
+    return 2
 
 
 @contextmanager

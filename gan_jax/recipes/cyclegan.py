@@ -1,8 +1,8 @@
 r"""CycleGAN on two folders of pictures, or on the embedded facades by day and by night.
 
-    python -m experiments.cyclegan demo
-    python -m experiments.cyclegan --dataroot datasets/horse2zebra --name horse2zebra
-    python -m experiments.cyclegan --dataroot datasets/facades --dataset_mode aligned --cycle forward
+    gan-jax train cyclegan demo
+    gan-jax train cyclegan --dataroot datasets/horse2zebra --name horse2zebra
+    gan-jax train cyclegan --dataroot datasets/facades --dataset_mode aligned --cycle forward
 
 The defaults are those of pytorch-CycleGAN-and-pix2pix, whose command lines work as they stand. PRESET `demo` trains on
 the embedded data in minutes on two CPU cores; horse2zebra, apple2orange, summer2winter_yosemite, maps, facades,
@@ -18,6 +18,7 @@ from gan_jax import networks
 from gan_jax.data import transforms
 from gan_jax.methods.cyclegan import cyclegan
 from gan_jax.recipes import flags, games, pairs, pytorch_compat, translators, unpaired
+from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import run, translation
 from gan_jax.training.experiment import Experiment
 
@@ -116,12 +117,6 @@ PRESETS = {
 }
 
 
-def _preset(name: str | None) -> Config:
-    if name is not None and name not in PRESETS:
-        raise ValueError(f"no preset is called {name}; there is {', '.join(PRESETS)}.")
-    return PRESETS[name] if name else Config()
-
-
 def experiment(config: Config) -> Experiment:
     """The experiment that a configuration means."""
     if config.dataroot is None:
@@ -178,12 +173,5 @@ def experiment(config: Config) -> Experiment:
     )
 
 
-def build(arguments: list[str] | None = None) -> tuple[Config, Experiment]:
-    """The configuration and the experiment that a command line means."""
-    config = flags.parse(_preset, arguments, __doc__ or "", pytorch_compat.TRAIN_CYCLEGAN)
-    return config, experiment(config)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Trains; returns the exit code."""
-    return run.main(lambda: build(arguments))
+RECIPE = Recipe(__doc__, Config, PRESETS, experiment, rows=pytorch_compat.TRAIN_CYCLEGAN)
+build, main = RECIPE.build, RECIPE.main

@@ -1,9 +1,9 @@
 r"""DCGAN, with and without classes, on a folder of pictures, on a data set of TFDS, or on the embedded shapes.
 
-    python -m experiments.dcgan demo
-    python -m experiments.dcgan --dataroot photos --name photos --size 64
-    python -m experiments.dcgan --dataroot animals --conditional        # animals/cat/*.png, animals/dog/*.png
-    python -m experiments.dcgan cifar10
+    gan-jax train dcgan demo
+    gan-jax train dcgan --dataroot photos --name photos --size 64
+    gan-jax train dcgan --dataroot animals --conditional        # animals/cat/*.png, animals/dog/*.png
+    gan-jax train dcgan cifar10
 
 The defaults are those of the DCGAN example of PyTorch. PRESET `demo` trains a conditional DCGAN on the embedded shapes
 in minutes on two CPU cores; `paper` has the paper's settings; mnist, fashion_mnist and cifar10 are conditional.
@@ -16,6 +16,7 @@ from gan_jax import networks
 from gan_jax.data import labelled
 from gan_jax.methods.dcgan import dcgan
 from gan_jax.recipes import flags, games, samplers
+from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import run
 from gan_jax.training.experiment import Experiment
 
@@ -63,12 +64,6 @@ PRESETS = {
 }
 
 
-def _preset(name: str | None) -> Config:
-    if name is not None and name not in PRESETS:
-        raise ValueError(f"no preset is called {name}; there is {', '.join(PRESETS)}.")
-    return PRESETS[name] if name else Config()
-
-
 def experiment(config: Config) -> Experiment:
     """The experiment that a configuration means."""
     train, exam = samplers.splits(config)
@@ -99,12 +94,5 @@ def experiment(config: Config) -> Experiment:
     )
 
 
-def build(arguments: list[str] | None = None) -> tuple[Config, Experiment]:
-    """The configuration and the experiment that a command line means."""
-    config = flags.parse(_preset, arguments, __doc__ or "")
-    return config, experiment(config)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Trains; returns the exit code."""
-    return run.main(lambda: build(arguments))
+RECIPE = Recipe(__doc__, Config, PRESETS, experiment)
+build, main = RECIPE.build, RECIPE.main

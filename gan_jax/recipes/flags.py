@@ -2,21 +2,20 @@
 
 import dataclasses
 import math
-import sys
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import optax
 import tyro
 
-from gan_jax import files, generator, schedules
+from gan_jax import schedules
 from gan_jax.data import transforms
-from gan_jax.recipes import pytorch_compat
 from gan_jax.terminal import commandline
 from gan_jax.training import parallel
+from gan_jax.training.config import RunConfig, require_at_least
 
 __all__ = [
+    "USUAL",
     "Config",
     "EpochConfig",
     "ImageConfig",
@@ -24,37 +23,64 @@ __all__ = [
     "Preset",
     "SizeFlag",
     "adam",
-    "parse",
     "require_at_least",
     "rmsprop",
 ]
 __dir__ = __all__.copy
 
-# Flags that decide what a run says, where it is and when it saves, but not what it computes. Whether dataroot holds
-# the same pictures is told by their fingerprint.
+# Beside the run's own: whether dataroot holds the same pictures is told by their fingerprint.
 _FREE_TO_CHANGE = {
-    "checkpoints_dir",
     "dataroot",
     "dataroot_lq",
-    "dry_run",
     "from_epoch",
-    "from_step",
     "init_critic",
     "init_generator",
     "max_dataset_size",
-    "num_threads",
     "preset",
-    "print_freq",
     "save_checkpoint_freq",
     "save_epoch_freq",
-    "save_latest_freq",
-    "stop_signal",
     "tfds_dir",
-    "val_freq",
     "vgg_file",
 }
 
-Preset = Annotated[str | None, tyro.conf.Positional]
+# What --help of a training command shows; --help_all shows the rest too.
+USUAL = {
+    "batch_size",
+    "checkpoints_dir",
+    "clip",
+    "conditional",
+    "crop_size",
+    "dataroot",
+    "dataset_mode",
+    "derive",
+    "direction",
+    "dry_run",
+    "ema_decay",
+    "gan_mode",
+    "gt_size",
+    "init_generator",
+    "lambda_L1",
+    "lambda_identity",
+    "load_size",
+    "lr",
+    "n_critic",
+    "n_epochs",
+    "n_epochs_decay",
+    "name",
+    "netG",
+    "no_flip",
+    "preprocess",
+    "print_freq",
+    "save_latest_freq",
+    "scale",
+    "seed",
+    "size",
+    "stage",
+    "total_iter",
+    "val_freq",
+    "vgg_file",
+}
+Preset = Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="PRESET")]
 
 
 def _read_size(words: list[str]) -> transforms.Size:
@@ -80,17 +106,13 @@ SizeFlag = Annotated[
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(RunConfig):
     """The flags that every experiment has; an experiment's own configuration extends them."""
 
     dataroot: commandline.Place | None = None
     """Folder of training pictures, or builtin:embedded for the set that the program draws itself."""
-    name: str = "experiment_name"
-    """Name of the run: its folder under checkpoints_dir, and its generator file."""
-    checkpoints_dir: Path = Path("checkpoints")
-    """Where the folders of runs are."""
-    batch_size: int = 1
-    """Images a step, over all devices together."""
+    max_dataset_size: int | None = None
+    """Use only so many pictures of each split."""
     lr: float = 2e-4
     """Learning rate of Adam."""
     beta1: float = 0.5
@@ -99,72 +121,21 @@ class Config:
     """Export a moving average of the generator with this decay, 0.999 for instance."""
     statistics_batch: int | None = None
     """Images that share batch norm statistics: the whole batch unless given; 1 is the paper's pix2pix."""
-    parallel: Literal["jit", "pmap"] = "jit"
-    """jit: one program for the global batch. pmap: one replica a device; needs statistics_batch with batch norm."""
-    seed: int = 0
-    """Chooses the initial weights, the order of the data, the jitter and the dropout."""
-    print_freq: int = 100
-    """Steps between lines of the log."""
-    val_freq: int = 1000
-    """Steps between validations, each with samples of the fixed batch."""
-    save_latest_freq: int = 5000
-    """Steps between checkpoints."""
-    from_step: int | None = None
-    """Go back to this step first, one that the run keeps; what is newer is deleted. Given again, it goes on."""
-    num_threads: int = 4
-    """Threads that read and decode pictures."""
-    max_dataset_size: int | None = None
-    """Use only so many pictures of each split."""
-    serial_batches: bool = False
-    """Take training pictures in the order of their names, not shuffled."""
-    stop_signal: Literal["USR1", "USR2"] | None = None
-    """One more signal that saves and stops the run, as Ctrl-C, SIGTERM and a closed terminal do: USR1 is what Slurm
-    sends with --signal=USR1@90."""
-    dry_run: bool = False
-    """Show the resolved recipe, shapes, parameter counts and memory, run one step, write nothing."""
-
-    @property
-    def folder(self) -> Path:
-        """The run's folder."""
-        return self.checkpoints_dir / self.name
-
-    @property
-    def images_per_step(self) -> int:
-        """Training pictures that a step takes: a batch, or several where a step has inner ones."""
-        return self.batch_size
-
-    def steps(self, steps_per_epoch: int) -> int:
-        """Training steps of the whole run."""
-        raise NotImplementedError
 
     def schedule(self, steps_per_epoch: int) -> optax.Schedule:
         """The learning rate by step."""
         raise NotImplementedError
 
-    def keep_every(self, steps_per_epoch: int) -> int | None:
-        """Steps between the checkpoints that stay beside the newest; None where none do."""
-        raise NotImplementedError
-
-    @property
-    def obeys_validation(self) -> bool:
-        """Whether the learning rate falls when validation no longer improves."""
-        return False
-
     def free_to_change(self, begun: Mapping[str, Any]) -> set[str]:
         """Flags in which a run that was `begun` with those may go on otherwise."""
-        del begun
-        return set(_FREE_TO_CHANGE)
+        return super().free_to_change(begun) | _FREE_TO_CHANGE
 
     def check(self) -> None:
         """Raises ValueError where a flag holds what no run can have."""
-        for name in ("batch_size", "print_freq", "val_freq", "save_latest_freq", "num_threads"):
-            require_at_least(self, name, 1)
-        for name in ("max_dataset_size", "statistics_batch", "from_step"):
+        super().check()
+        for name in ("max_dataset_size", "statistics_batch"):
             if getattr(self, name) is not None:
                 require_at_least(self, name, 1)
-        require_at_least(self, "seed", 0)
-        if self.seed >= 2**32:
-            raise ValueError(f"--seed is {self.seed}; wanted less than 2**32.")
         if not 0 < self.lr < math.inf:
             raise ValueError(f"--lr is {self.lr}; wanted a finite number above 0.")
         for name in ("beta1", "ema_decay"):
@@ -173,16 +144,6 @@ class Config:
         if self.statistics_batch is not None and self.batch_size % self.statistics_batch:
             raise ValueError(
                 f"--statistics_batch is {self.statistics_batch}; wanted a divisor of --batch_size {self.batch_size}."
-            )
-        longest = f"{self.name}_AtoB_best.safetensors"
-        try:
-            files.require_possible(self.folder / longest)
-        except ValueError as error:
-            raise ValueError(f"--checkpoints_dir or --name: {error}") from None
-        if self.name in ("", ".", "..") or Path(self.name).name != self.name or self.name.endswith(generator.BESIDE):
-            raise ValueError(
-                f"--name is {self.name!r}; wanted the name of one folder, without separators and not ending in "
-                f"{' or '.join(generator.BESIDE)}."
             )
 
 
@@ -339,37 +300,6 @@ class ImageConfig(EpochConfig):
         for name in ("load_size", "crop_size"):
             if min(transforms.height_width(getattr(self, name))) < 1:
                 raise ValueError(f"--{name} is {transforms.shown(getattr(self, name))}; wanted at least 1.")
-
-
-def parse(
-    default: Callable[[str | None], Any],
-    arguments: list[str] | None,
-    description: str,
-    rows: tuple[pytorch_compat.Row, ...] = pytorch_compat.TRAIN,
-) -> Any:
-    """The configuration that a command line means: flags and an optional preset in any order.
-
-    `default(preset)` is the configuration that flags are laid over; its class has a positional `preset`. The flags
-    of pytorch-CycleGAN-and-pix2pix are understood too, as `rows` say; what becomes of those that have no counterpart
-    is printed.
-    """
-    arguments, lines = pytorch_compat.read(sys.argv[1:] if arguments is None else arguments, rows)
-
-    def read(config: Any) -> Any:
-        words = {"program": commandline.program(), "description": description}
-        return commandline.read(type(config), arguments, default=config, **words)
-
-    # The first reading only tells the preset; the second lays the flags over what the preset says.
-    config = read(default(read(default(None)).preset))
-    config.check()
-    print(*lines, sep="\n", end="\n" if lines else "")
-    return config
-
-
-def require_at_least(config: Config, name: str, least: int) -> None:
-    """Raises ValueError where the flag `name` is less than `least`."""
-    if getattr(config, name) < least:
-        raise ValueError(f"--{name} is {getattr(config, name)}; wanted at least {least}.")
 
 
 def adam(config: Config, steps_per_epoch: int, *, beta2: float = 0.999) -> optax.GradientTransformation:

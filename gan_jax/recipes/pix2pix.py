@@ -1,10 +1,10 @@
 r"""pix2pix on a folder of pairs, on photographs, or on the embedded facades.
 
-    python -m experiments.pix2pix demo
-    python -m experiments.pix2pix --dataroot datasets/facades --name facades --direction BtoA
-    python -m experiments.pix2pix --dataroot datasets/photos --derive grey --preprocess crop --crop_size 64
-    python -m experiments.pix2pix ablate
-    python -m experiments.pix2pix upscale
+    gan-jax train pix2pix demo
+    gan-jax train pix2pix --dataroot datasets/facades --name facades --direction BtoA
+    gan-jax train pix2pix --dataroot datasets/photos --derive grey --preprocess crop --crop_size 64
+    gan-jax train pix2pix ablate
+    gan-jax train pix2pix upscale
 
 The defaults are those of pytorch-CycleGAN-and-pix2pix, whose command lines work as they stand. PRESET `demo` trains on
 the embedded data in minutes on two CPU cores; facades, edges2shoes, edges2handbags, maps, cityscapes, day2night and
@@ -22,6 +22,7 @@ from gan_jax.data import transforms
 from gan_jax.data.pipeline import Source
 from gan_jax.methods.pix2pix import pix2pix
 from gan_jax.recipes import flags, games, pairs, pix2pix_ablation, pix2pix_upscale, translators
+from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import run, translation
 from gan_jax.training.experiment import Experiment
 
@@ -116,12 +117,6 @@ PRESETS = {
 }
 
 
-def _preset(name: str | None) -> Config:
-    if name is not None and name not in PRESETS:
-        raise ValueError(f"no preset is called {name}; there is {', '.join(PRESETS)}.")
-    return PRESETS[name] if name else Config()
-
-
 def _open_split(config: Config, split: str) -> Source | None:
     return pairs.open_split(config, split, guessed=config.dataset_mode is None)
 
@@ -166,14 +161,7 @@ def experiment(config: Config, open_split: Callable[[Config, str], Source | None
     )
 
 
-def build(arguments: list[str] | None = None) -> tuple[Config, Experiment]:
-    """The configuration and the experiment that a command line means."""
-    config = flags.parse(_preset, arguments, __doc__ or "")
-    return config, experiment(config)
-
-
-def _run(arguments: list[str] | None) -> int:
-    config = flags.parse(_preset, arguments, __doc__ or "")
+def _train(config: Config) -> int:
     if config.preset == "ablate":
         return pix2pix_ablation.ablate(config, experiment)
     if config.preset == "upscale":
@@ -181,6 +169,5 @@ def _run(arguments: list[str] | None) -> int:
     return run.execute(config, experiment(config))
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Trains, or runs the ablations; returns the exit code."""
-    return run.guarded(lambda: _run(arguments))
+RECIPE = Recipe(__doc__, Config, PRESETS, experiment, train=_train)
+build, main = RECIPE.build, RECIPE.main

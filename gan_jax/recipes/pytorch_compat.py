@@ -116,7 +116,7 @@ _OTHER_DATA = (
 )
 PIX2PIX = (
     Row("--model", "pix2pix", "mapped", _CHOSEN),
-    Row("--model", "cycle_gan", "refused", "it is another experiment; use train.py or python -m experiments.cyclegan."),
+    Row("--model", "cycle_gan", "refused", "it is another experiment; use gan-jax train cyclegan, or train.py."),
     Row("--lambda_L1", ANY, "same"),
     Row("--lambda_A", ANY, "mapped", "with pix2pix it was the weight of L1.", to="--lambda_L1 {}"),
     Row("--align_data --use_dropout", None, "mapped", "what pix2pix does anyway."),
@@ -128,7 +128,7 @@ PIX2PIX = (
 )
 CYCLEGAN = (
     Row("--model", "cycle_gan", "mapped", _CHOSEN),
-    Row("--model", "pix2pix", "refused", "it is another experiment; use train.py or python -m experiments.pix2pix."),
+    Row("--model", "pix2pix", "refused", "it is another experiment; use gan-jax train pix2pix, or train.py."),
     Row("--lambda_A --lambda_B --lambda_identity --pool_size", ANY, "same"),
     Row("--identity", ANY, "mapped", to="--lambda_identity {}"),
     Row("--align_data", None, "mapped", to="--dataset_mode aligned"),

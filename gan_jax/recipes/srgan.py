@@ -1,8 +1,8 @@
 r"""Super-resolution: SRResNet, and SRGAN that goes on from it.
 
-    python -m experiments.srgan demo
-    python -m experiments.srgan srresnet-paper --dataroot datasets/DIV2K
-    python -m experiments.srgan srgan-paper --dataroot datasets/DIV2K --vgg_file vgg19-dcbb9e9d.pth \
+    gan-jax train srgan demo
+    gan-jax train srgan srresnet-paper --dataroot datasets/DIV2K
+    gan-jax train srgan srgan-paper --dataroot datasets/DIV2K --vgg_file vgg19-dcbb9e9d.pth \
         --init_generator checkpoints/srresnet-paper
 
 Stage 1 trains the generator for pixels alone, stage 2 against a critic and for the features of a trained VGG; `--stage
@@ -23,6 +23,7 @@ from gan_jax.methods.srgan import srgan
 from gan_jax.methods.srresnet import srresnet
 from gan_jax.networks import layers
 from gan_jax.recipes import flags, games, super_resolution, translators
+from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import run, translation
 from gan_jax.training.experiment import Experiment
 
@@ -175,7 +176,7 @@ _BASICSR = dataclasses.replace(
     pixel_weight=1e-2,
     gan_weight=5e-3,
 )
-PRESETS = {
+_BY_NAME = {
     "demo": Config(
         stage="both",
         dataroot="builtin:photos",
@@ -207,15 +208,11 @@ PRESETS = {
     "srresnet-basicsr": _BASICSR,
     "srgan-basicsr": _second(_BASICSR),
 }
-
-
-def _preset(name: str | None) -> Config:
-    if name is not None and name not in PRESETS:
-        raise ValueError(f"no preset is called {name}; there is {', '.join(PRESETS)}.")
-    if name is None:
-        return Config()
-    # checkpoints/demo is pix2pix's.
-    return dataclasses.replace(PRESETS[name], preset=name, name="demo_srgan" if name == "demo" else name)
+# checkpoints/demo is pix2pix's.
+PRESETS = {
+    preset: dataclasses.replace(config, preset=preset, name="demo_srgan" if preset == "demo" else preset)
+    for preset, config in _BY_NAME.items()
+}
 
 
 def _generator(config: Config) -> Any:
@@ -328,12 +325,6 @@ def stages(config: Config) -> list[Config]:
     return [first, second]
 
 
-def build(arguments: list[str] | None = None) -> tuple[Config, Experiment]:
-    """The configuration and the experiment that a command line of one stage means."""
-    config = flags.parse(_preset, arguments, __doc__ or "")
-    return config, experiment(config)
-
-
 def train(config: Config) -> int:
     """Trains all stages; returns the exit code."""
     config.check()
@@ -350,6 +341,5 @@ def train(config: Config) -> int:
     return 0
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Trains; returns the exit code."""
-    return run.guarded(lambda: train(flags.parse(_preset, arguments, __doc__ or "")))
+RECIPE = Recipe(__doc__, Config, PRESETS, experiment, train=train)
+build, main = RECIPE.build, RECIPE.main

@@ -1,9 +1,9 @@
 r"""WGAN and WGAN-GP on a folder of pictures, on a data set of TFDS, on the embedded shapes, or on points in the plane.
 
-    python -m experiments.wgan demo
-    python -m experiments.wgan ring
-    python -m experiments.wgan --dataroot photos --name photos --size 64
-    python -m experiments.wgan --dataroot photos --name clipped --clip 0.01 --lr 5e-5
+    gan-jax train wgan demo
+    gan-jax train wgan ring
+    gan-jax train wgan --dataroot photos --name photos --size 64
+    gan-jax train wgan --dataroot photos --name clipped --clip 0.01 --lr 5e-5
 
 Without a flag it is WGAN-GP as its paper has it; with --clip and its lower rate it is WGAN. PRESET `demo` trains
 WGAN-GP on the embedded shapes in minutes on two CPU cores; `ring` compares a GAN, WGAN, WGAN-GP and the Sinkhorn
@@ -19,6 +19,7 @@ from gan_jax.data import labelled
 from gan_jax.method import clipped
 from gan_jax.methods.wgan import wgan
 from gan_jax.recipes import flags, ring, samplers
+from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import run
 from gan_jax.training.experiment import Experiment
 
@@ -113,12 +114,6 @@ PRESETS = {
 }
 
 
-def _preset(name: str | None) -> Config:
-    if name is not None and name not in PRESETS:
-        raise ValueError(f"no preset is called {name}; there is {', '.join(PRESETS)}.")
-    return PRESETS[name] if name else Config()
-
-
 def experiment(config: Config) -> Experiment:
     """The experiment that a configuration means."""
     train, exam = samplers.splits(config)
@@ -158,14 +153,7 @@ def experiment(config: Config) -> Experiment:
     )
 
 
-def build(arguments: list[str] | None = None) -> tuple[Config, Experiment]:
-    """The configuration and the experiment that a command line means."""
-    config = flags.parse(_preset, arguments, __doc__ or "")
-    return config, experiment(config)
-
-
-def _run(arguments: list[str] | None) -> int:
-    config = flags.parse(_preset, arguments, __doc__ or "")
+def _train(config: Config) -> int:
     if config.preset == "ring":
         own = dataclasses.asdict(PRESETS["ring"])
         others = [name for name, value in dataclasses.asdict(config).items() if value != own[name]]
@@ -177,6 +165,5 @@ def _run(arguments: list[str] | None) -> int:
     return run.execute(config, experiment(config))
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Trains, or compares on the ring; returns the exit code."""
-    return run.guarded(lambda: _run(arguments))
+RECIPE = Recipe(__doc__, Config, PRESETS, experiment, train=_train)
+build, main = RECIPE.build, RECIPE.main

@@ -5,7 +5,7 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -15,13 +15,14 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 from gan_jax.terminal import other_programs
 
-__all__ = ["Place", "arranged", "choose", "program", "read", "unknown"]
+__all__ = ["Place", "arranged", "as_words", "choose", "lay_over", "program", "read", "take", "unknown"]
 __dir__ = __all__.copy
 
 _T = TypeVar("_T")
 _GREEDY = -1  # a flag that takes all values up to the next flag
 _IS_FLAG = re.compile(r"-[A-Za-z]|--.")  # and not a negative number
 _HELP = ("-h", "--help")
+_HELP_ALL = "--help_all"
 (_POSITIONAL,) = get_args(tyro.conf.Positional[int])[1:]  # the mark of fields without a flag
 
 # A path, or a word that stands for data.
@@ -59,16 +60,93 @@ def read(
     program: str,
     description: str = "",
     default: _T | None = None,
+    usual: Collection[str] | None = None,
 ) -> _T:
     """The dataclass that a command line means: its flags may stand anywhere among the others.
 
-    `default` is what flags are laid over, the dataclass's own values unless given. Raises ValueError for a flag that
-    there is not, with what comes nearest or does the same here; SystemExit, as tyro does, for --help and for values
-    that do not fit.
+    `default` is what flags are laid over, the dataclass's own values unless given. With `usual` --help shows those
+    fields alone, and --help_all all. Raises ValueError for a flag that there is not, with what comes nearest or does
+    the same here; SystemExit, as tyro does, for --help and for values that do not fit.
     """
+    everything = _HELP[-1] if usual is None else _HELP_ALL
+    if usual is not None:
+        arguments = [_HELP_ALL if _with_underscores(argument) == _HELP_ALL else argument for argument in arguments]
+        if _HELP_ALL in arguments:
+            arguments = [_HELP[-1]]
+        elif any(argument in _HELP for argument in arguments):
+            kind, default = _shortened(kind, default, usual)
+    args = arranged(kind, arguments, default=default, everything=everything)
+    return _fill(kind, args, program=program, description=description, default=default)
+
+
+def lay_over(default: _T, values: Mapping[str, Any], *, program: str) -> _T:
+    """A dataclass with `values`, by field, in place of its own, each understood as what its flag is given.
+
+    Raises ValueError for names of no field; SystemExit, as tyro does, for values that do not fit.
+    """
+    fields = {field.name for field in dataclasses.fields(default)}  # type: ignore[arg-type]
+    args = []
+    for name, value in values.items():
+        flag = f"--{name}"
+        if name not in fields:
+            raise ValueError(unknown(flag, [f"--{field}" for field in sorted(fields)], everything=_HELP_ALL))
+        if isinstance(value, bool):
+            args += [] if value is getattr(default, name) else [flag if value else f"--no_{name}"]
+        elif isinstance(value, list):
+            args += [flag, *map(str, value)]
+        else:
+            args.append(f"{flag}={value}")
+    return _fill(type(default), args, program=program, default=default)
+
+
+def take(arguments: Sequence[str], flag: str) -> tuple[str | None, list[str]]:
+    """The value of a flag that no dataclass has, None where it is not given, and the other arguments.
+
+    Raises ValueError where it has no value.
+    """
+    value, others = None, list[str]()
+    waiting = list(reversed(arguments))
+    while waiting:
+        argument = waiting.pop()
+        name, equals, behind = argument.partition("=")
+        if argument == "--":
+            return value, [*others, argument, *reversed(waiting)]
+        if _with_underscores(name) != flag:
+            others.append(argument)
+            continue
+        value = behind if equals else waiting.pop() if waiting and not _IS_FLAG.match(waiting[-1]) else ""
+        if not value:
+            raise ValueError(f"{flag} wants a value.")
+    return value, others
+
+
+def as_words(value: Any, kind: type, field: str) -> Any:
+    """A field's value as its flag is given: the flag's own word where it has a way of its own to say it."""
+    for mark in getattr(get_type_hints(kind, include_extras=True)[field], "__metadata__", ()):
+        if isinstance(mark, PrimitiveConstructorSpec):
+            return mark.str_from_instance(value)[0]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _shortened(kind: type[_T], default: _T | None, usual: Collection[str]) -> tuple[type[_T], _T]:
+    """A dataclass and its values whose --help shows the usual fields alone."""
+    default = kind() if default is None else default
+    hints = get_type_hints(kind, include_extras=True)
+    hidden: Any = tyro.conf.Suppress
+    fields: list[Any] = [
+        (name, hidden[hint], getattr(default, name))
+        for name, hint in hints.items()
+        if name not in usual and not _is_positional(hint)
+    ]
+    short = dataclasses.make_dataclass(kind.__name__, fields, bases=(kind,), frozen=True)
+    values = {field.name: getattr(default, field.name) for field in dataclasses.fields(short)}
+    return short, short(**values)
+
+
+def _fill(kind: type[_T], args: Sequence[str], *, program: str, default: _T | None, description: str = "") -> _T:
     return tyro.cli(
         kind,
-        args=arranged(kind, arguments, default=default),
+        args=args,
         prog=program,
         description=description,
         config=(tyro.conf.FlagCreatePairsOff,),
@@ -78,10 +156,11 @@ def read(
     )
 
 
-def arranged(kind: type, arguments: Sequence[str], *, default: Any = None) -> list[str]:
+def arranged(kind: type, arguments: Sequence[str], *, default: Any = None, everything: str = _HELP[-1]) -> list[str]:
     """The arguments with those that are no flags first, so that argparse takes them for one list.
 
-    Switches that `default`, a dataclass of that kind, has turned on already may be given again. Raises ValueError for
+    Switches that `default`, a dataclass of that kind, has turned on already may be given again. `everything` is the
+    flag that shows all flags. Raises ValueError for
     unknown flags, and for a flag without its value or a switch with one.
     """
     flags, on = _flags(kind, default)
@@ -102,7 +181,7 @@ def arranged(kind: type, arguments: Sequence[str], *, default: Any = None) -> li
         name, equals, value = argument.partition("=")
         flag = _with_underscores(name)
         if flag not in flags:
-            raise ValueError(unknown(flag, flags))
+            raise ValueError(unknown(flag, flags, everything=everything))
         count = flags[flag]
         if count == 0:
             if equals:
@@ -128,14 +207,14 @@ def _with_underscores(name: str) -> str:
     return f"--{name[2:].replace('-', '_')}" if name.startswith("--") else name
 
 
-def unknown(flag: str, flags: Sequence[str] | Mapping[str, int]) -> str:
+def unknown(flag: str, flags: Sequence[str] | Mapping[str, int], *, everything: str = _HELP[-1]) -> str:
     """What to say of a flag that there is not."""
     if hint := other_programs.hint(flag, flags):
         return f"there is no {flag} here; {hint}."
     near = difflib.get_close_matches(flag, list(flags), n=1, cutoff=0.6)
     same = [ours for ours in flags if ours.lower() == flag.lower()] or near
     more = f"perhaps {same[0]} is meant; " if same else ""
-    return f"there is no {flag} here; {more}--help shows all flags."
+    return f"there is no {flag} here; {more}{everything} shows all flags."
 
 
 def _flags(kind: type, default: Any) -> tuple[dict[str, int], set[str]]:

@@ -21,6 +21,7 @@ _WORDS: tuple[tuple[str, str | None, str], ...] = (
         None,
         "the same command goes on where a run stopped: leave it out",
     ),
+    ("--opt -opt --cfg --yaml --conf", "--print_freq", "give --config FILE.toml, whose lines are flag = value"),
     (
         "--config --opt -opt --cfg --yaml --conf",
         None,
@@ -161,7 +162,9 @@ _PLACES: tuple[tuple[str, str | None, str], ...] = (
 )
 _VERBS = {"infer": "translate", "predict": "translate", "inference": "translate", "upscale": "translate",
           "enlarge": "translate", "generate": "sample", "eval": "evaluate", "score": "evaluate", "info": "inspect",
-          "downscale": "shrink", "prepare": "data"}  # fmt: skip
+          "downscale": "shrink", "prepare": "data", "fit": "train", "pix2pix": "train pix2pix",
+          "cyclegan": "train cyclegan", "srgan": "train srgan", "srresnet": "train srgan", "dcgan": "train dcgan",
+          "wgan": "train wgan"}  # fmt: skip
 
 
 def hint(flag: str, known: Container[str]) -> str | None:

@@ -9,8 +9,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from gan_jax.recipes.flags import Config
 from gan_jax.training import parallel
+from gan_jax.training.config import RunConfig
 from gan_jax.training.experiment import Experiment
 
 __all__ = ["dry_run"]
@@ -18,7 +18,7 @@ __dir__ = __all__.copy
 
 
 def dry_run(
-    config: Config,
+    config: RunConfig,
     experiment: Experiment,
     description: dict[str, Any],
     example: Mapping[str, np.ndarray],

@@ -8,7 +8,7 @@ from gan_jax import generator
 from gan_jax.folders import RunFolder
 from gan_jax.generator import Generator
 from gan_jax.method import State
-from gan_jax.recipes.flags import Config
+from gan_jax.training.config import RunConfig
 from gan_jax.training.experiment import Experiment
 
 __all__ = ["files", "generators", "keep", "write"]
@@ -30,14 +30,14 @@ def _networks(experiment: Experiment, state: State, step: int, kind: str) -> dic
     }
 
 
-def files(config: Config, experiment: Experiment, *, best: bool = False) -> dict[str, Path]:
+def files(config: RunConfig, experiment: Experiment, *, best: bool = False) -> dict[str, Path]:
     """Where each generator is written."""
     names = [name for name, spec in experiment.specs.items() if spec.kind == "generator"]
     run = RunFolder(config.folder)
     return {name: run.model(name if len(names) > 1 else "", best=best) for name in names}
 
 
-def write(folder: str | Path, config: Config, experiment: Experiment, state: State, step: int) -> None:
+def write(folder: str | Path, config: RunConfig, experiment: Experiment, state: State, step: int) -> None:
     """Writes the generators of a state and its critics, which `--init_critic` takes."""
     models = generators(experiment, state, step)
     for name, path in files(config, experiment).items():
@@ -46,7 +46,7 @@ def write(folder: str | Path, config: Config, experiment: Experiment, state: Sta
         generator.save(Path(folder) / RunFolder(config.folder).model(name).name, critic)
 
 
-def keep(folder: str | Path, config: Config, experiment: Experiment, state: State) -> None:
+def keep(folder: str | Path, config: RunConfig, experiment: Experiment, state: State) -> None:
     """Writes a folder with all that the run's holds of generators and critics after a step, whole or not at all."""
     folder = Path(folder)
     unfinished = folder.with_name(f"{folder.name}.tmp")

@@ -13,10 +13,10 @@ from gan_jax.data import pipeline
 from gan_jax.folders import RunFolder
 from gan_jax.log import Log
 from gan_jax.method import State
-from gan_jax.recipes.flags import Config
 from gan_jax.terminal import console
 from gan_jax.training import checkpoint, export, loop, notes, parallel, run_folder, translation
 from gan_jax.training.checkpoint import Checkpoints
+from gan_jax.training.config import RunConfig
 from gan_jax.training.dry_run import dry_run
 from gan_jax.training.experiment import Experiment
 from gan_jax.training.meter import Meter
@@ -26,12 +26,12 @@ __all__ = ["execute", "guarded", "main", "steps_per_epoch"]
 __dir__ = __all__.copy
 
 
-def steps_per_epoch(config: Config, pictures_in_training: int) -> int:
+def steps_per_epoch(config: RunConfig, pictures_in_training: int) -> int:
     """Steps until as many pictures were seen as there are."""
     return -(-pictures_in_training // config.images_per_step)
 
 
-def main(build: Callable[[], tuple[Config, Experiment]]) -> int:
+def main(build: Callable[[], tuple[RunConfig, Experiment]]) -> int:
     """Builds and executes an experiment; returns the exit code. What a user can cause becomes one sentence."""
     return guarded(lambda: execute(*build()))
 
@@ -61,7 +61,7 @@ def _in_words(call: Callable[[], int]) -> int:
         return 2
 
 
-def execute(config: Config, experiment: Experiment) -> int:
+def execute(config: RunConfig, experiment: Experiment) -> int:
     """Trains, or goes on training, then scores and reports; returns the exit code."""
     # The incumbent's default of one image a step is for one device, however many there are.
     mesh = parallel.data_mesh(jax.devices()[:1] if config.batch_size == 1 else None)
@@ -98,7 +98,7 @@ def execute(config: Config, experiment: Experiment) -> int:
     return 0
 
 
-def _finish(config: Config, experiment: Experiment) -> None:
+def _finish(config: RunConfig, experiment: Experiment) -> None:
     """Scores the test split with the last generator, writes the report, and says where everything is."""
     files = export.files(config, experiment)
     generators = {name: generator.load(path) for name, path in files.items()}
@@ -114,7 +114,7 @@ def _finish(config: Config, experiment: Experiment) -> None:
 
 
 def _train(
-    config: Config,
+    config: RunConfig,
     experiment: Experiment,
     steps: int,
     per_epoch: int,

@@ -17,8 +17,8 @@ from gan_jax.data.pipeline import Source
 from gan_jax.data.sources import fingerprint
 from gan_jax.folders import RunFolder
 from gan_jax.method import State
-from gan_jax.recipes.flags import Config
 from gan_jax.training import checkpoint, notes, translation
+from gan_jax.training.config import RunConfig
 from gan_jax.training.experiment import Experiment
 
 __all__ = ["describe", "enter", "splits"]
@@ -26,7 +26,7 @@ __dir__ = __all__.copy
 
 
 def describe(
-    config: Config, experiment: Experiment, steps: int, example: Mapping[str, np.ndarray], shapes: State
+    config: RunConfig, experiment: Experiment, steps: int, example: Mapping[str, np.ndarray], shapes: State
 ) -> dict[str, Any]:
     """What a run's config.json says of it; `shapes` are those of its method's state."""
     counts = {
@@ -71,7 +71,7 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool | list | tuple | None) else str(value)
 
 
-def enter(config: Config, description: dict[str, Any], per_epoch: int) -> None:
+def enter(config: RunConfig, description: dict[str, Any], per_epoch: int) -> None:
     """Makes the run's folder, or checks that what it holds was begun by the same recipe on the same data.
 
     A run that has saved nothing yet may begin anew, otherwise than before. One that keeps steps goes back to the one
@@ -142,7 +142,7 @@ def _go_back(run: RunFolder, kept: Path) -> None:
     print(f"going back to step {step}; deleted what is newer: checkpoints ({deleted}), samples and rows of the log.")
 
 
-def _changes(before: dict[str, Any], now: dict[str, Any], config: Config) -> list[str]:
+def _changes(before: dict[str, Any], now: dict[str, Any], config: RunConfig) -> list[str]:
     """In words, what would make a run that goes on inconsistent."""
     # A run of an older program lacks newer flags, whose defaults do what that program did.
     defaults = {field.name: _plain(field.default) for field in dataclasses.fields(config)}

@@ -10,8 +10,8 @@ from gan_jax.data import pictures
 from gan_jax.folders import RunFolder
 from gan_jax.log import Log, read_log
 from gan_jax.method import State, scale_rates
-from gan_jax.recipes.flags import Config
 from gan_jax.training import diagnostics, export
+from gan_jax.training.config import RunConfig
 from gan_jax.training.experiment import Experiment
 from gan_jax.training.meter import Meter
 
@@ -23,7 +23,7 @@ class Validation:
     """Scores and samples at intervals, the best generators so far, and the plateau rule."""
 
     def __init__(
-        self, config: Config, experiment: Experiment, steps: int, log: Log, meter: Meter, before: Mapping[str, Any]
+        self, config: RunConfig, experiment: Experiment, steps: int, log: Log, meter: Meter, before: Mapping[str, Any]
     ) -> None:
         self._config, self._experiment, self._steps, self._log, self._meter = config, experiment, steps, log, meter
         rows = [row for row in read_log(RunFolder(config.folder).log) if row["kind"] == "validation"]

@@ -16,7 +16,7 @@ import pytest
 import safetensors.numpy
 from PIL import Image
 
-from gan_jax import cli, degrade, errors, generator, image, infer, networks
+from gan_jax import cli, degrade, errors, generator, image, infer, networks, recipes
 from gan_jax.data import pictures
 from gan_jax.training import checkpoint
 
@@ -421,8 +421,10 @@ def test_wrong_usage_exits_with_2_and_names_what_is_right(capsys, arguments, wor
     ("arguments", "words"),
     [
         (["translat"], "there is no verb translat; perhaps translate is meant"),
-        (["train", "pix2pix"], "python -m experiments.pix2pix"),
-        (["pix2pix"], "python -m experiments.pix2pix"),
+        (["train"], "gan-jax train wants a recipe's name first: pix2pix, cyclegan"),
+        (["train", "cycle_gan"], "there is no recipe cycle_gan; perhaps cyclegan is meant; wanted one of pix2pix"),
+        (["train", "pix2pix", "--sede", "3"], "perhaps --seed is meant"),
+        (["pix2pix"], "there is no verb pix2pix; use train pix2pix"),
         (["predict"], "there is no verb predict; use translate"),
         (["--limit", "3"], "there is no verb --limit"),
         (["translate", "a", "b", "c", "--limt", "3"], "perhaps --limit is meant"),
@@ -464,8 +466,22 @@ def test_version_and_help_are_said(capsys):
     for arguments, code in ((["--help"], 0), ([], 2)):
         assert gan_jax(*arguments) == code
         text = capsys.readouterr().out
-        assert all(f"  {verb} " in text for verb in cli._VERBS)
-        assert "python -m experiments.pix2pix" in text
+        assert all(f"  {verb} " in text for verb in ("train", *cli._VERBS))
+    assert gan_jax("train", "--help") == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in recipes.NAMES)
+
+
+@pytest.mark.parametrize("name", recipes.NAMES)
+def test_recipes_are_trained_by_the_command(name, capsys):
+    """Each has a module of that name whose recipe --help shows, as it is typed."""
+    with pytest.raises(SystemExit) as stopped:
+        gan_jax("train", name, "--help")
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    assert f"usage: gan-jax train {name} " in text
+    assert "--dataroot" in text
+    assert recipes.load(name).presets["demo"].dataroot.startswith("builtin:")
 
 
 def test_the_package_is_the_command():

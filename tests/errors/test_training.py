@@ -11,8 +11,8 @@ import orbax.checkpoint as ocp
 import pytest
 from PIL import Image
 
-from gan_jax import generator
-from gan_jax.training import log, loop
+from gan_jax import generator, log
+from gan_jax.training import loop
 from tests.errors.cases import ONE, Case, Patch, Prepare, call, contents, refusing, spoil
 
 

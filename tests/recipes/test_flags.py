@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gan_jax.recipes import flags
+from gan_jax.recipes.recipe import Recipe
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,12 +16,11 @@ class Config(flags.EpochConfig):
     no_flip: bool = False
 
 
-def default(preset):
-    return Config(preset="quick", name="quick", n_epochs=1) if preset == "quick" else Config(preset=preset)
+RECIPE = Recipe("description", Config, {"quick": Config(preset="quick", name="quick", n_epochs=1)}, experiment=repr)
 
 
 def read(*arguments):
-    return flags.parse(default, list(arguments), "description")
+    return RECIPE.parse(list(arguments))
 
 
 @pytest.mark.parametrize(
@@ -103,14 +103,14 @@ class Pictures(flags.ImageConfig):
     ("typed", "size"), [("256", 256), ("256x512", (256, 512)), ("256X512", (256, 512)), ("64x64", (64, 64))]
 )
 def test_sizes_are_a_side_or_height_by_width(typed, size):
-    config = flags.parse(lambda preset: Pictures(preset), ["--crop_size", typed], "description")
+    config = Recipe("description", Pictures, {}, experiment=repr).parse(["--crop_size", typed])
     assert (config.crop_size, config.load_size) == (size, 286)
 
 
 @pytest.mark.parametrize("typed", ["wide", "1x2x3", "3.5", "x"])
 def test_sizes_that_are_none(typed, capsys):
     with pytest.raises(SystemExit) as stopped:
-        flags.parse(lambda preset: Pictures(preset), ["--crop_size", typed], "description")
+        Recipe("description", Pictures, {}, experiment=repr).parse(["--crop_size", typed])
     assert stopped.value.code == 2
     assert "--crop" in capsys.readouterr().err
 

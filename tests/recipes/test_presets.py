@@ -23,7 +23,7 @@ RECIPES = {"pix2pix": pix2pix, "srgan": srgan, "cyclegan": cyclegan, "dcgan": dc
 
 
 def test_every_demo_has_a_folder_of_its_own():
-    names = [recipe._preset("demo").name for recipe in (pix2pix, srgan, cyclegan, dcgan, wgan)]
+    names = [recipe.RECIPE.preset("demo").name for recipe in (pix2pix, srgan, cyclegan, dcgan, wgan)]
     assert sorted(names) == ["demo", "demo_cyclegan", "demo_dcgan", "demo_srgan", "demo_wgan"]
 
 
@@ -42,7 +42,7 @@ def test_a_folder_that_is_called_as_the_programs_own_pictures_is_never_taken_for
     ):
         assert RECIPES[recipe].main(["--dataroot", said]) == 2
         assert code in capsys.readouterr().err
-    config = dataclasses.replace(RECIPES[recipe]._preset("demo"), max_dataset_size=2)
+    config = dataclasses.replace(RECIPES[recipe].RECIPE.preset("demo"), max_dataset_size=2)
     opened = {
         "pix2pix": lambda: pix2pix._open_split(config, "val"),
         "cyclegan": lambda: unpaired.tasks(config, "unaligned")["AtoB"].val,

@@ -91,7 +91,7 @@ def test_presets_are_as_published(name):
 def test_both_stages_of_a_paper_are_one_command(kind):
     first, second = srgan.stages(dataclasses.replace(srgan.PRESETS[f"srresnet-{kind}"], stage="both"))
     for stage, name in ((first, f"srresnet-{kind}"), (second, f"srgan-{kind}")):
-        own = {"name": "x", "checkpoints_dir": Path(), "init_generator": None}
+        own = {"preset": None, "name": "x", "checkpoints_dir": Path(), "init_generator": None}
         assert dataclasses.replace(stage, **own) == dataclasses.replace(srgan.PRESETS[name], stage=stage.stage, **own)
     assert second.init_generator == first.folder
 

@@ -1,0 +1,113 @@
+"""What a run is told: where its folder is, how many pictures a step has, and when it says and saves something."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from gan_jax import files, generator
+
+__all__ = ["RunConfig", "require_at_least"]
+__dir__ = __all__.copy
+
+# What decides what a run says, where it is and when it saves, but not what it computes.
+_FREE_TO_CHANGE = {
+    "checkpoints_dir",
+    "dry_run",
+    "from_step",
+    "num_threads",
+    "print_freq",
+    "save_latest_freq",
+    "stop_signal",
+    "val_freq",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """A run's settings. Those of an experiment extend them, and all its fields are what config.json calls its recipe.
+
+    A subclass says how many `steps` there are and which it keeps.
+    """
+
+    name: str = "experiment_name"
+    """Name of the run: its folder under checkpoints_dir, and its generator file."""
+    checkpoints_dir: Path = Path("checkpoints")
+    """Where the folders of runs are."""
+    batch_size: int = 1
+    """Images a step, over all devices together."""
+    parallel: Literal["jit", "pmap"] = "jit"
+    """jit: one program for the global batch. pmap: one replica a device; needs statistics_batch with batch norm."""
+    seed: int = 0
+    """Chooses the initial weights, the order of the data, the jitter and the dropout."""
+    print_freq: int = 100
+    """Steps between lines of the log."""
+    val_freq: int = 1000
+    """Steps between validations, each with samples of the fixed batch."""
+    save_latest_freq: int = 5000
+    """Steps between checkpoints."""
+    from_step: int | None = None
+    """Go back to this step first, one that the run keeps; what is newer is deleted. Given again, it goes on."""
+    num_threads: int = 4
+    """Threads that read and decode pictures."""
+    serial_batches: bool = False
+    """Take training pictures in the order of their names, not shuffled."""
+    stop_signal: Literal["USR1", "USR2"] | None = None
+    """One more signal that saves and stops the run, as Ctrl-C, SIGTERM and a closed terminal do: USR1 is what Slurm
+    sends with --signal=USR1@90."""
+    dry_run: bool = False
+    """Show the resolved recipe, shapes, parameter counts and memory, run one step, write nothing."""
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return self.checkpoints_dir / self.name
+
+    @property
+    def images_per_step(self) -> int:
+        """Training pictures that a step takes: a batch, or several where a step has inner ones."""
+        return self.batch_size
+
+    def steps(self, steps_per_epoch: int) -> int:
+        """Training steps of the whole run."""
+        raise NotImplementedError
+
+    def keep_every(self, steps_per_epoch: int) -> int | None:
+        """Steps between the checkpoints that stay beside the newest; None where none do."""
+        raise NotImplementedError
+
+    @property
+    def obeys_validation(self) -> bool:
+        """Whether the learning rate falls when validation no longer improves."""
+        return False
+
+    def free_to_change(self, begun: Mapping[str, Any]) -> set[str]:
+        """Settings in which a run that was `begun` with those may go on otherwise."""
+        del begun
+        return set(_FREE_TO_CHANGE)
+
+    def check(self) -> None:
+        """Raises ValueError for what no run can have."""
+        for name in ("batch_size", "print_freq", "val_freq", "save_latest_freq", "num_threads"):
+            require_at_least(self, name, 1)
+        if self.from_step is not None:
+            require_at_least(self, "from_step", 1)
+        require_at_least(self, "seed", 0)
+        if self.seed >= 2**32:
+            raise ValueError(f"--seed is {self.seed}; wanted less than 2**32.")
+        longest = f"{self.name}_AtoB_best.safetensors"
+        try:
+            files.require_possible(self.folder / longest)
+        except ValueError as error:
+            raise ValueError(f"--checkpoints_dir or --name: {error}") from None
+        if self.name in ("", ".", "..") or Path(self.name).name != self.name or self.name.endswith(generator.BESIDE):
+            raise ValueError(
+                f"--name is {self.name!r}; wanted the name of one folder, without separators and not ending in "
+                f"{' or '.join(generator.BESIDE)}."
+            )
+
+
+def require_at_least(config: RunConfig, name: str, least: int) -> None:
+    """Raises ValueError where the setting `name` is less than `least`."""
+    if getattr(config, name) < least:
+        raise ValueError(f"--{name} is {getattr(config, name)}; wanted at least {least}.")

@@ -1,0 +1,47 @@
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gan_jax.training.config import RunConfig, require_at_least
+
+
+@dataclasses.dataclass(frozen=True)
+class Short(RunConfig):
+    """The least that a run of one's own says."""
+
+    def steps(self, steps_per_epoch):
+        return 2 * steps_per_epoch
+
+    def keep_every(self, steps_per_epoch):
+        return None
+
+
+def test_a_run_is_plain_data():
+    config = Short(name="mine", checkpoints_dir=Path("runs"), batch_size=4)
+    config.check()
+    assert (config.folder, config.images_per_step, config.steps(5)) == (Path("runs/mine"), 4, 10)
+    assert not config.obeys_validation
+    assert {"print_freq", "from_step"} <= config.free_to_change({}) <= {f.name for f in dataclasses.fields(config)}
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"name": "a/b"}, "--name is 'a/b'; wanted the name of one folder"),
+        ({"seed": 2**32}, "--seed is 4294967296; wanted less than"),
+        ({"from_step": 0}, "--from_step is 0; wanted at least 1"),
+        ({"num_threads": 0}, "--num_threads is 0; wanted at least 1"),
+    ],
+)
+def test_what_no_run_can_have_is_refused(values, words):
+    with pytest.raises(ValueError, match=words):
+        dataclasses.replace(Short(), **values).check()
+    require_at_least(Short(), "batch_size", 1)
+
+
+def test_a_run_needs_neither_recipes_nor_tyro():
+    program = "import sys, gan_jax.training.config; assert not {'tyro', 'optax', 'gan_jax.recipes'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
