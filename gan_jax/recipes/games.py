@@ -2,6 +2,9 @@
 
 from gan_jax import losses
 
+__all__ = ["GAMES", "GAN_MODES", "whole_batch"]
+__dir__ = __all__.copy
+
 GAMES = {
     "vanilla": losses.non_saturating,
     "minimax": losses.minimax,
