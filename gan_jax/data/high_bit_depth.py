@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
 from gan_jax.data import metadata, pictures
@@ -29,10 +30,11 @@ def read(path: str | Path) -> np.ndarray:
     naming the file if it is damaged, huge or of another kind; ImportError if the `deep` extra is missing.
     """
     path = Path(path)
-    what = _header(path)
-    if what is None:
-        picture = pictures.read_picture(path)
-        return pictures.as_array(picture, 1 if picture.mode == "L" else 3)
+    with pictures.opened(path, deep=True) as image:
+        if not pictures.is_deep(image):
+            picture = pictures.decoded(image)
+            return pictures.as_array(picture, 1 if picture.mode == "L" else 3)
+        what = _header(image)
     array = _decoded(path, what, 0)
     return _over_white(array) if array.shape[2] in (2, 4) else array
 
@@ -43,9 +45,10 @@ def read_image_file(path: str | Path, channels: int, *, frame: int = 0) -> pictu
     Raises as `read` does, and ValueError for a frame that is not there.
     """
     path = Path(path)
-    what = _header(path, frame)
-    if what is None:
-        return pictures.read_image_file(path, channels, frame=frame)
+    with pictures.opened(path, frame=frame, deep=True) as image:
+        if not pictures.is_deep(image):
+            return pictures.image_file(image, channels)
+        what = _header(image)
     array = _decoded(path, what, frame)
     colours = array.shape[2] // 2 * 2 - 1 if array.shape[2] in (2, 4) else array.shape[2]
     alpha = array[..., colours:] if colours < array.shape[2] else None
@@ -115,7 +118,11 @@ def _write_tiff(path: Path, array: np.ndarray, image_file: pictures.ImageFile) -
 
 
 def _decoded(path: Path, what: "_Header", frame: int) -> np.ndarray:
-    """uint16 [H, W, 1 to 4], upright."""
+    """uint16 [H, W, 1 to 4], upright. Raises ValueError for odd files."""
+    if what.format not in ("PNG", "TIFF") or what.mode not in (*_GREY_16, "LA", "RGB", "RGBA"):
+        raise ValueError(f"{path} is 16-bit {what.format} of mode {what.mode}; wanted PNG or TIFF, grey or RGB.")
+    if what.inverted:
+        raise ValueError(f"{path} has 16 bits a channel and is inverted, with 0 as white; save it with 0 as black.")
     try:
         array = _read_grey(path, frame) if what.mode in _GREY_16 else _read_colour(path, what.format, frame)
     except Exception as error:
@@ -147,24 +154,14 @@ class _Header(NamedTuple):
     exif: bytes
     icc_profile: bytes | None
     frames: int
+    inverted: bool
 
 
-def _header(path: Path, frame: int = 0) -> _Header | None:
-    """What a picture of 16 bits a channel is; None for any other file. Raises ValueError for odd ones."""
-    try:
-        with pictures.unmapped(path, frame=frame) as image:
-            if not (image.mode in _GREY_16 or pictures.is_deep(image)):
-                return None
-            known = (pictures.lasting_exif(image), image.info.get("icc_profile"), pictures.frames_of(image))
-            found = _Header(str(image.format), image.mode, pictures.orientation(image), *known)
-            inverted = isinstance(image, TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == 0
-    except Exception:
-        return None  # pictures.read_picture says what is wrong
-    if found.format not in ("PNG", "TIFF") or found.mode not in (*_GREY_16, "LA", "RGB", "RGBA"):
-        raise ValueError(f"{path} is 16-bit {found.format} of mode {found.mode}; wanted PNG or TIFF, grey or RGB.")
-    if inverted:
-        raise ValueError(f"{path} has 16 bits a channel and is inverted, with 0 as white; save it with 0 as black.")
-    return found
+def _header(image: Image.Image) -> _Header:
+    """What an opened picture of 16 bits a channel is."""
+    known = (pictures.lasting_exif(image), image.info.get("icc_profile"), pictures.frames_of(image))
+    inverted = isinstance(image, TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == 0
+    return _Header(str(image.format), image.mode, pictures.orientation(image), *known, inverted)
 
 
 def _read_grey(path: Path, frame: int) -> np.ndarray:

@@ -26,8 +26,10 @@ __all__ = [
     "as_array",
     "count_all_frames",
     "count_frames",
+    "decoded",
     "frame_notes",
     "frames_of",
+    "image_file",
     "in_channels",
     "is_deep",
     "lasting_exif",
@@ -101,11 +103,17 @@ class _RefusedError(ValueError):
 
 
 @contextmanager
-def opened(path: str | Path, *, frame: int = 0) -> Iterator[Image.Image]:
-    """Open a frame of a picture of at most 8 bits a channel; _RefusedError for another, or if the block fails."""
+def opened(path: str | Path, *, frame: int = 0, deep: bool = False) -> Iterator[Image.Image]:
+    """Open a frame of a picture of at most 8 bits a channel or, `deep`, of 16 too, as `is_deep` tells.
+
+    Raises _RefusedError for another, or if the block fails.
+    """
     try:
         with unmapped(path, frame=frame) as image:
             if is_deep(image):
+                if deep:
+                    yield image
+                    return
                 raise _RefusedError(f"{path} has more than 8 bits a channel; convert it to 8 bits.")
             if image.mode not in MODES:
                 raise _RefusedError(f"{path} has mode {image.mode}; convert it to 8 bits, grey or RGB.")
@@ -190,24 +198,33 @@ def read_picture(path: str | Path) -> Image.Image:
     Raises ValueError naming the file if it is damaged, huge, or of more than 8 bits a channel.
     """
     with opened(path) as image:
-        image = _upright(image)
-        if image.has_transparency_data:
-            white = Image.new("RGBA", image.size, "white")
-            return Image.alpha_composite(white, _with_alpha(image)).convert("RGB")
-        return image.convert("L" if image.mode in ("1", "L") else "RGB")
+        return decoded(image)
+
+
+def decoded(image: Image.Image) -> Image.Image:
+    """What `read_picture` reads, of an opened file."""
+    image = _upright(image)
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, _with_alpha(image)).convert("RGB")
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
 def read_image_file(path: str | Path, channels: int, *, frame: int = 0) -> ImageFile:
     """A frame of a picture file of at most 8 bits a channel, with all that belongs to it; raises as `read_picture`."""
     with opened(path, frame=frame) as image:
-        exif, icc_profile, frames = lasting_exif(image), image.info.get("icc_profile"), frames_of(image)
-        image = _upright(image)
-        alpha = None
-        if image.has_transparency_data:
-            image = _with_alpha(image)
-            alpha = np.asarray(image.getchannel("A"))[..., None]
-        pixels = as_array(image, channels)
-    return ImageFile(pixels, alpha, exif, profile_for(channels, icc_profile), frames)
+        return image_file(image, channels)
+
+
+def image_file(image: Image.Image, channels: int) -> ImageFile:
+    """What `read_image_file` reads, of an opened file."""
+    exif, icc_profile, frames = lasting_exif(image), image.info.get("icc_profile"), frames_of(image)
+    image = _upright(image)
+    alpha = None
+    if image.has_transparency_data:
+        image = _with_alpha(image)
+        alpha = np.asarray(image.getchannel("A"))[..., None]
+    return ImageFile(as_array(image, channels), alpha, exif, profile_for(channels, icc_profile), frames)
 
 
 def orientation(image: Image.Image) -> int:

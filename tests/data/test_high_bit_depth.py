@@ -189,3 +189,19 @@ def test_16_bits_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
         high_bit_depth.save(tmp_path / "x.png", pictures.ImageFile(RGB))
     high_bit_depth.save(tmp_path / "grey.png", pictures.ImageFile(RGB[..., :1]))
     assert [path.name for path in tmp_path.iterdir()] == ["grey.png"]
+
+
+def test_a_file_of_8_bits_is_opened_once(tmp_path, monkeypatch):
+    array = RNG.integers(0, 256, (12, 14, 4), dtype=np.uint8)
+    Image.fromarray(array).save(tmp_path / "x.png")
+    with pictures.opened(tmp_path / "x.png") as image:
+        over_white = pictures.as_array(pictures.decoded(image), 3)
+    with pictures.opened(tmp_path / "x.png") as image:
+        photograph = pictures.image_file(image, 3)
+    opened, unmapped = [], pictures.unmapped
+    monkeypatch.setattr(pictures, "unmapped", lambda path, **how: opened.append(path) or unmapped(path, **how))
+    np.testing.assert_array_equal(high_bit_depth.read(tmp_path / "x.png"), over_white)
+    read = high_bit_depth.read_image_file(tmp_path / "x.png", 3)
+    np.testing.assert_array_equal(read.pixels, photograph.pixels)
+    np.testing.assert_array_equal(read.alpha, photograph.alpha)
+    assert opened == [tmp_path / "x.png"] * 2

@@ -71,6 +71,8 @@ def test_pad_reflects_to_the_next_multiple():
     picture = np.arange(3 * 4 * 1, dtype=np.uint8).reshape(3, 4, 1)
     padded = pictures.pad(picture, 5)
     assert padded.shape == (5, 5, 1)
+    assert pictures.padded_size((3, 4), 5) == (5, 5)
+    assert pictures.padded_size((10, 3), 4) == (12, 4)
     np.testing.assert_array_equal(padded[:3, :4], picture)
     np.testing.assert_array_equal(padded[3, :4], picture[1])
     np.testing.assert_array_equal(padded[:3, 4], picture[:, 2])

@@ -1,9 +1,34 @@
 """Errors: flags of training."""
 
-from tests.errors.cases import PRESETS, Case
+from tests.errors.cases import PRESETS, Case, text
 
 TITLE = "Flags of training"
 CASES = [
+    Case(
+        "a line of `--config FILE` that names no flag",
+        "pix2pix --config flags.toml",
+        "flags.toml: there is no --btach_size here; perhaps --batch_size is meant; --help_all shows all flags.",
+        text("flags.toml", "btach_size = 3\n"),
+    ),
+    Case(
+        "`--config FILE` that is no TOML",
+        "pix2pix --config flags.toml",
+        "flags.toml is no TOML file with lines like lr = 0.0002: Expected '=' after a key in a key/value pair (at "
+        "line 1, column 4).",
+        text("flags.toml", "lr 3\n"),
+    ),
+    Case(
+        "`--config FILE` with tables",
+        "pix2pix --config flags.toml",
+        "flags.toml has a table [train]; wanted lines flag = value alone.",
+        text("flags.toml", "[train]\nlr = 3\n"),
+    ),
+    Case(
+        "`--config FILE` without the file",
+        "pix2pix --config nowhere.toml",
+        "there is no file nowhere.toml; --config wants a TOML file with lines like lr = 0.0002.",
+    ),
+    Case("`--config` without its value", "pix2pix --config", "--config wants a value."),
     Case(
         "`--lambda_l1 3`",
         "pix2pix --lambda_l1 3",
@@ -12,7 +37,7 @@ CASES = [
     Case(
         "`--btach_size 8`",
         "pix2pix --btach_size 8",
-        "there is no --btach_size here; perhaps --batch_size is meant; --help shows all flags.",
+        "there is no --btach_size here; perhaps --batch_size is meant; --help_all shows all flags.",
     ),
     Case(
         "`--batch_size 8.5`",
@@ -64,7 +89,7 @@ CASES = [
     Case(
         "`--model cycle_gan`",
         "pix2pix --model cycle_gan",
-        "--model cycle_gan: it is another experiment; use train.py or python -m experiments.cyclegan.",
+        "--model cycle_gan: it is another experiment; use gan-jax train cyclegan, or train.py.",
     ),
     Case(
         "`python train.py` without `--model`",

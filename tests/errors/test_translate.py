@@ -266,15 +266,10 @@ CASES = [
     Case(
         "`gan-jax translat`",
         "gan-jax translat",
-        "there is no verb translat; perhaps translate is meant; wanted one of translate, sample, evaluate, "
+        "there is no verb translat; perhaps translate is meant; wanted one of train, translate, sample, evaluate, "
         "convert, inspect, shrink, data, report.",
     ),
-    Case(
-        "`gan-jax train`",
-        "gan-jax train pix2pix",
-        "training is a script of the repository: clone it, and there python -m experiments.pix2pix --help, or "
-        "cyclegan, srgan, dcgan, wgan.",
-    ),
+    Case("`gan-jax pix2pix`", "gan-jax pix2pix", "there is no verb pix2pix; use train pix2pix."),
     Case("`gan-jax predict`", "gan-jax predict runs/tiny", "there is no verb predict; use translate."),
 ]
 
