@@ -1621,7 +1621,7 @@ GOES_ON = [
         "a disk that is full when the generator is written",
         "pix2pix --name tiny",
         "No space left on device; make room, then give the same command again.",
-        refusing(generator.safetensors.numpy, "save"),
+        refusing(safetensors.numpy, "save"),
     ),
     Case(
         "a disk that is full when a checkpoint is written",
