@@ -14,15 +14,15 @@ WEIGHTS := $(VENV)/weights-$(VERSION)
 demo: $(INSTALLED)
 	$(BIN)/python -m experiments.pix2pix demo
 
-# The quick half: what a change to one function is likely to break.
-PURE := import_rules errors files folders schedules latents losses image
+# What a change to one function is likely to break: the modules that import little of ours, and the rules.
+CHECKED := import_rules schedules files folders latents image losses metrics degrade
 check: lint
-	$(BIN)/python -m pytest -m "not slow" $(PURE:%=tests/test_%.py) tests/terminal tests/interop/test_match.py
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile $(CHECKED:%=tests/test_%.py)
 
 test: lint
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-# Both files of constraints, by one Python of each.
+# One Python for each file of constraints; with pyenv: PYENV_VERSION=3.11.7:3.13.0 make test-all
 test-all:
 	$(MAKE) test PYTHON=python3.11
 	$(MAKE) test PYTHON=python3.13
