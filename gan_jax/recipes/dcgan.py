@@ -90,7 +90,7 @@ def experiment(config: Config) -> Experiment:
         train=train,
         jitter=labelled.fitted(config.size, config.output_nc, flip=config.flip),
         exam=exam,
-        needs_whole_batch=["--gan_mode relativistic"] if config.gan_mode == "relativistic" else [],
+        needs_whole_batch=games.whole_batch(config.gan_mode),
     )
 
 
