@@ -10,7 +10,6 @@ monet2photo and the other data sets of the paper are found below datasets/.
 """
 
 import dataclasses
-import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,7 +30,7 @@ class Config(translators.Config):
     """demo: the embedded day and night, minutes on two CPU cores. Or a data set of the paper."""
     dataset_mode: Literal["unaligned", "aligned"] = "unaligned"
     """unaligned: two folders. aligned: pairs, which are trained on apart, and scored."""
-    gan_mode: translators.GanMode = "lsgan"
+    gan_mode: games.GanMode = "lsgan"
     """Adversarial loss: wasserstein clips the critics' weights, wgangp penalises their gradients; none trains on the
     cycles alone."""
     cycle: Literal["both", "forward", "backward", "none"] = "both"
@@ -60,9 +59,7 @@ class Config(translators.Config):
     def check(self) -> None:
         """Raises ValueError where a flag holds what no run can have."""
         super().check()
-        for name in ("lambda_A", "lambda_B", "lambda_identity"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"--{name} is {getattr(self, name)}; wanted a finite number of at least 0.")
+        flags.require_finite(self, "lambda_A", "lambda_B", "lambda_identity", zero=True)
         flags.require_at_least(self, "pool_size", 0)
         if self.gan_mode == "none" and not any(self.cycle_weights):
             raise ValueError("--gan_mode none without a cycle leaves no loss; give one of them.")
@@ -136,8 +133,8 @@ def experiment(config: Config) -> Experiment:
     method = cyclegan(
         *(translators.fresh(config, module) for module in (*painters.values(), critic, critic)),
         generator_tx=flags.adam(config, per_epoch),
-        critic_tx=translators.critic_tx(config, per_epoch),
-        adversarial=games.GAN_MODES[config.gan_mode],
+        critic_tx=config.critic_tx(flags.adam(config, per_epoch)),
+        adversarial=config.adversarial,
         cycle_a_weight=forward,
         cycle_b_weight=backward,
         identity_weight=config.lambda_identity,
@@ -154,7 +151,7 @@ def experiment(config: Config) -> Experiment:
         specs |= {name: translators.critic_spec(critic, channels[name[-1]], method="cyclegan") for name in critics}
     sizes: dict[str, Any] = {"load_size": config.load_size, "crop_size": config.crop_size}
     multiple = painters["AtoB"].size_multiple
-    whole_batch = games.whole_batch(config.gan_mode)
+    whole_batch = config.needs_whole_batch
     if config.pool_size and config.gan_mode != "none":
         whole_batch.append("image pools (--pool_size 0 turns them off)")
     return Experiment(

@@ -1,7 +1,6 @@
 """The flags that every experiment has, and how a command line is read."""
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -12,7 +11,7 @@ from gan_jax import schedules
 from gan_jax.data import transforms
 from gan_jax.terminal import commandline
 from gan_jax.training import parallel
-from gan_jax.training.config import RunConfig, require_at_least
+from gan_jax.training.config import RunConfig, Settings, require_at_least, require_finite
 
 __all__ = [
     "USUAL",
@@ -21,9 +20,11 @@ __all__ = [
     "ImageConfig",
     "IterationConfig",
     "Preset",
+    "Settings",
     "SizeFlag",
     "adam",
     "require_at_least",
+    "require_finite",
     "rmsprop",
 ]
 __dir__ = __all__.copy
@@ -136,8 +137,7 @@ class Config(RunConfig):
         for name in ("max_dataset_size", "statistics_batch"):
             if getattr(self, name) is not None:
                 require_at_least(self, name, 1)
-        if not 0 < self.lr < math.inf:
-            raise ValueError(f"--lr is {self.lr}; wanted a finite number above 0.")
+        require_finite(self, "lr")
         for name in ("beta1", "ema_decay"):
             if getattr(self, name) is not None and not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"--{name} is {getattr(self, name)}; wanted at least 0 and less than 1.")

@@ -1,10 +1,15 @@
-"""The adversarial losses by the names that --gan_mode takes; beside them wgangp penalises and wasserstein clips."""
+"""The adversarial losses by the names that --gan_mode takes, and the flags that go with them."""
+
+import dataclasses
+from typing import Literal
+
+import optax
 
 from gan_jax import losses
+from gan_jax.method import clipped
+from gan_jax.recipes import flags
 
-__all__ = ["GAMES", "GAN_MODES", "whole_batch"]
-__dir__ = __all__.copy
-
+GanMode = Literal["vanilla", "minimax", "lsgan", "hinge", "relativistic", "wasserstein", "wgangp", "none"]
 GAMES = {
     "vanilla": losses.non_saturating,
     "minimax": losses.minimax,
@@ -15,6 +20,51 @@ GAMES = {
     "wgangp": losses.wasserstein,
 }
 GAN_MODES: dict[str, losses.AdversarialLoss | None] = {**GAMES, "none": None}
+
+
+@dataclasses.dataclass(frozen=True)
+class AdversarialFlags(flags.Settings):
+    """The flags of a critic's game with a generator."""
+
+    gan_mode: GanMode = "vanilla"
+    """Adversarial loss: wasserstein clips the critic's weights, wgangp penalises its gradient, which needs --norm
+    instance or none; none trains without a critic."""
+    clip: float = 0.01
+    """With --gan_mode wasserstein: the largest weight of the critic."""
+    lambda_gp: float = 10.0
+    """With --gan_mode wgangp: weight of the gradient penalty."""
+
+    @property
+    def adversarial(self) -> losses.AdversarialLoss | None:
+        """The game; None where there is no critic."""
+        return GAN_MODES[self.gan_mode]
+
+    @property
+    def penalty_weight(self) -> float:
+        """That of the gradient penalty."""
+        return self.lambda_gp if self.gan_mode == "wgangp" else 0.0
+
+    @property
+    def needs_whole_batch(self) -> list[str]:
+        """What replicas with a share of the batch each cannot compute."""
+        return whole_batch(self.gan_mode)
+
+    def check(self) -> None:
+        """Raises ValueError where a flag holds what no run can have."""
+        super().check()
+        flags.require_finite(self, "clip", "lambda_gp")
+
+    def check_critic(self, norm: str, others: str) -> None:
+        """Raises ValueError where the gradient penalty meets batch norm; `others` are flags to give in its place."""
+        if self.gan_mode == "wgangp" and norm == "batch":
+            raise ValueError(
+                "--gan_mode wgangp penalises the critic's gradient at each image alone, and batch norm mixes images; "
+                f"give {others}."
+            )
+
+    def critic_tx(self, tx: optax.GradientTransformation) -> optax.GradientTransformation:
+        """An optimizer for the critic, which clips its weights where the game wants it."""
+        return clipped(tx, self.clip) if self.gan_mode == "wasserstein" else tx
 
 
 def whole_batch(gan_mode: str) -> list[str]:

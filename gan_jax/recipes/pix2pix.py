@@ -13,7 +13,6 @@ compares pix2pix with bicubic, SRResNet and SRGAN as a super-resolver of photogr
 """
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -21,7 +20,7 @@ from gan_jax import networks
 from gan_jax.data import transforms
 from gan_jax.data.pipeline import Source
 from gan_jax.methods.pix2pix import pix2pix
-from gan_jax.recipes import flags, games, pairs, pix2pix_ablation, pix2pix_upscale, translators
+from gan_jax.recipes import flags, pairs, pix2pix_ablation, pix2pix_upscale, translators
 from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import run, translation
 from gan_jax.training.experiment import Experiment
@@ -61,9 +60,7 @@ class Config(translators.Config):
                 f"--dataset_mode single wants --derive {' or '.join(transforms.DERIVE)}, which makes the inputs; "
                 "single pictures are translated by gan-jax translate RUN INPUT OUTPUT."
             )
-        for name in ("lambda_L1", "lambda_L2"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"--{name} is {getattr(self, name)}; wanted a finite number of at least 0.")
+        flags.require_finite(self, "lambda_L1", "lambda_L2", zero=True)
         if self.gan_mode == "none" and self.lambda_L1 == self.lambda_L2 == 0:
             raise ValueError("--gan_mode none with --lambda_L1 0 and --lambda_L2 0 leaves no loss; give one of them.")
 
@@ -133,8 +130,8 @@ def experiment(config: Config, open_split: Callable[[Config, str], Source | None
         translators.network(config, painter, "generator", translators.fresh(config, painter)),
         translators.network(config, critic, "critic", translators.fresh(config, critic)),
         generator_tx=flags.adam(config, per_epoch),
-        critic_tx=translators.critic_tx(config, per_epoch),
-        adversarial=games.GAN_MODES[config.gan_mode],
+        critic_tx=config.critic_tx(flags.adam(config, per_epoch)),
+        adversarial=config.adversarial,
         l1_weight=config.lambda_L1,
         l2_weight=config.lambda_L2,
         conditional=not config.unconditional,
@@ -157,7 +154,7 @@ def experiment(config: Config, open_split: Callable[[Config, str], Source | None
         train=train,
         jitter=transforms.jitter(config.preprocess, **options),
         exam=translation.Translations({"generator": pairs.task(config, train, val, test)}),
-        needs_whole_batch=games.whole_batch(config.gan_mode),
+        needs_whole_batch=config.needs_whole_batch,
     )
 
 

@@ -23,7 +23,7 @@ _C = TypeVar("_C", bound=flags.Config)
 class Recipe(Generic[_C]):
     """What a paper's method is at the command line: flags, presets, and the experiment that they mean."""
 
-    doc: str  # what --help says
+    doc: str | None  # what --help says
     config: type[_C]  # the flags; it has a positional `preset`
     presets: Mapping[str, _C]
     experiment: Callable[[_C], Experiment]
@@ -46,14 +46,13 @@ class Recipe(Generic[_C]):
         counterpart is printed. Raises ValueError for what no run can have.
         """
         arguments, lines = pytorch_compat.read(sys.argv[1:] if arguments is None else arguments, self.rows)
-
         path, arguments = commandline.take(arguments, "--config")
         target, arguments = commandline.take(arguments, "--save_config")
         values = {} if path is None else config_file.read(path)
         typed = program or commandline.program()
 
         def read(default: _C) -> _C:
-            words: dict[str, Any] = {"program": typed, "description": f"{self.doc}{_MORE}", "usual": flags.USUAL}
+            words: dict[str, Any] = {"program": typed, "description": (self.doc or "") + _MORE, "usual": flags.USUAL}
             return commandline.read(self.config, arguments, default=default, **words)
 
         # The first reading only tells the preset; the second lays the flags over what the file and the preset say.

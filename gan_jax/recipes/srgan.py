@@ -11,18 +11,14 @@ on two CPU cores; srresnet-paper, srgan-paper, srresnet-basicsr and srgan-basics
 """
 
 import dataclasses
-import math
 from pathlib import Path
 from typing import Any, Literal
 
-from gan_jax import degrade, losses, networks, perceptual
+from gan_jax import losses, networks, perceptual
 from gan_jax.data import super_resolution as data
-from gan_jax.generator import GeneratorSpec
-from gan_jax.method import clipped
 from gan_jax.methods.srgan import srgan
 from gan_jax.methods.srresnet import srresnet
-from gan_jax.networks import layers
-from gan_jax.recipes import flags, games, super_resolution, translators
+from gan_jax.recipes import enlargers, flags, games, super_resolution, translators
 from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import run, translation
 from gan_jax.training.experiment import Experiment
@@ -31,31 +27,13 @@ PIXEL_LOSSES = {"l1": losses.l1, "l2": losses.l2, "charbonnier": losses.charbonn
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(super_resolution.Config):
+class Config(games.AdversarialFlags, enlargers.Config):
     """The flags of SRResNet and SRGAN."""
 
     preset: flags.Preset = None
     """demo: photographs, minutes on two CPU cores. Or a published recipe."""
     stage: Literal["srresnet", "srgan", "both"] = "srresnet"
     """srresnet: pixels alone. srgan: critic and content, from --init_generator. both: one after the other."""
-    netG: Literal["srresnet", "msrresnet"] = "srresnet"  # noqa: N815 - as in the other experiments
-    """Generator: the paper's with batch norm, or BasicSR's without."""
-    netD: Literal["srgan", "srgan_pool", "vggstyle"] = "srgan"  # noqa: N815
-    """Critic: the paper's for crops of gt_size, the same without dense layers, or BasicSR's for 128 or 256."""
-    num_block: int = 16
-    """Residual blocks of the generator."""
-    num_feat: int = 64
-    """Width of the generator."""
-    num_feat_d: int = 64
-    """Width of the critic's first layer."""
-    upsample: layers.EnlargementName = "pixel_shuffle"
-    """How the generator enlarges feature maps."""
-    icnr: bool = False
-    """Start pixel shuffle as nearest-neighbour enlargement, which leaves no checkerboards."""
-    spectral_norm: bool = False
-    """Divide the critic's kernels by their largest singular value."""
-    dtype: layers.DTypeName = "float32"
-    """Arithmetic of both networks; parameters, statistics and outputs are float32 in any case."""
     pixel_loss: Literal["l1", "l2", "charbonnier"] = "l2"
     """Distance of stage 1, and of stage 2's pixel term."""
     tv_weight: float = 0.0
@@ -75,12 +53,6 @@ class Config(super_resolution.Config):
     gan_mode: Literal["vanilla", "lsgan", "hinge", "relativistic", "wasserstein", "wgangp", "none"] = "vanilla"
     """Adversarial loss of stage 2: wasserstein clips the critic's weights, wgangp penalises its gradient, which needs
     another --norm_d than batch; none trains for content alone."""
-    clip: float = 0.01
-    """With --gan_mode wasserstein: the largest weight of the critic."""
-    lambda_gp: float = 10.0
-    """With --gan_mode wgangp: weight of the gradient penalty."""
-    norm_d: Literal["batch", "instance", "layer", "none"] = "batch"
-    """Norm of the critics srgan and srgan_pool."""
     gan_weight: float = 1e-3
     """Weight of the adversarial loss."""
     pixel_weight: float = 0.0
@@ -95,28 +67,14 @@ class Config(super_resolution.Config):
     """With --stage both, the --gamma of stage 2."""
     beta2: float = 0.999
     """Adam's decay of the squared gradient's average."""
-    init_generator: Path | None = None
-    """Start from the generator in this file, or from the last one of this run's folder."""
-    init_critic: Path | None = None
-    """Start from the critic in this file."""
 
     def check(self) -> None:
         """Raises ValueError where a flag holds what no run can have."""
         super().check()
-        for name in ("num_block", "num_feat", "num_feat_d", "gan_iter"):
-            flags.require_at_least(self, name, 1)
+        flags.require_at_least(self, "gan_iter", 1)
         for name in ("tv_weight", "content_scale", "content_weight", "gan_weight", "pixel_weight"):
             flags.require_at_least(self, name, 0)
-        for name in ("clip", "lambda_gp"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"--{name} is {getattr(self, name)}; wanted a finite number above 0.")
-        if self.netD == "vggstyle" and self.norm_d != "batch":
-            raise ValueError(f"--netD vggstyle has batch norm; leave out --norm_d {self.norm_d}, or take --netD srgan.")
-        if self.gan_mode == "wgangp" and self.norm_d == "batch":
-            raise ValueError(
-                "--gan_mode wgangp penalises the critic's gradient at each image alone, and batch norm mixes images; "
-                "give --norm_d instance, layer or none."
-            )
+        self.check_critic(self.norm_d, others="--norm_d instance, layer or none")
         if self.netD == "vggstyle" and self.gt_size not in (128, 256) and self.stage != "srresnet":
             raise ValueError(
                 f"--netD vggstyle judges crops of 128 or 256; --gt_size is {self.gt_size}: take --netD srgan_pool."
@@ -215,28 +173,6 @@ PRESETS = {
 }
 
 
-def _generator(config: Config) -> Any:
-    sizes = {"scale": config.scale, "blocks": config.num_block, "width": config.num_feat}
-    fields: dict[str, Any] = {**sizes, "upsample": config.upsample, "icnr": config.icnr, "dtype": config.dtype}
-    if config.netG == "msrresnet":
-        return networks.MSRResNet(**fields)
-    return networks.SRResNet(config.channels, statistics_batch=config.statistics_batch, **fields)
-
-
-def _critic(config: Config) -> Any:
-    fields: dict[str, Any] = {
-        "size": config.gt_size,
-        "width": config.num_feat_d,
-        "statistics_batch": config.statistics_batch,
-        "spectral_norm": config.spectral_norm,
-        "dtype": config.dtype,
-    }
-    if config.netD == "vggstyle":
-        return networks.VGGStyleCritic(**fields)
-    head: Literal["pool", "dense"] = "pool" if config.netD == "srgan_pool" else "dense"
-    return networks.SRGANCritic(head=head, norm=config.norm_d, **fields)
-
-
 def _content(config: Config) -> Any:
     """The trained network of the content loss, where there is one."""
     if config.content == "none":
@@ -248,34 +184,22 @@ def experiment(config: Config) -> Experiment:
     """The experiment that a configuration of one stage means."""
     train, val, test = (super_resolution.open_split(config, split) for split in ("train", "val", "test"))
     assert train is not None  # only val and test may be missing
-    painter = _generator(config)
-    ranges: dict[str, Any] = {"input_range": (0.0, 1.0), "output_range": (-1.0, 1.0)}
-    if config.netG == "msrresnet":
-        ranges["output_range"] = (0.0, 1.0)
-    made = super_resolution.degradation(config)
+    painter = enlargers.generator_module(config)
     tx = flags.adam(config, 1, beta2=config.beta2)
     common: dict[str, Any] = {
         "generator_tx": tx,
-        "degrade": made,
+        "degrade": super_resolution.degradation(config),
         "tv_weight": config.tv_weight,
         "ema_decay": config.ema_decay,
-        **ranges,
+        **enlargers.ranges(config),
     }
-    spec = GeneratorSpec(
-        architecture=networks.describe(painter),
-        in_channels=config.channels,
-        method=config.stage,
-        norm="running",
-        dropout=False,
-        degradation=degrade.describe(made) if super_resolution.makes_low(config) else None,
-        **ranges,
-    )
+    spec = enlargers.generator_spec(config, painter, method=config.stage)
     generator = translators.network(config, painter, "generator", networks.from_linen(painter))
     described, specs = {"generator": networks.describe(painter)}, {"generator": spec}
     if config.stage == "srresnet":
         method = srresnet(generator, loss=PIXEL_LOSSES[config.pixel_loss], **common)
     else:
-        judge = _critic(config)
+        judge = enlargers.critic_module(config)
         described["critic"] = networks.describe(judge)
         if config.gan_mode != "none":
             specs["critic"] = translators.critic_spec(judge, config.channels, method=config.stage)
@@ -286,16 +210,16 @@ def experiment(config: Config) -> Experiment:
         method = srgan(
             generator,
             translators.network(config, judge, "critic", networks.from_linen(judge)),
-            critic_tx=clipped(tx, config.clip) if config.gan_mode == "wasserstein" else tx,
+            critic_tx=config.critic_tx(tx),
             content=content,
             content_weight=config.content_weight,
             content_distance=config.content_distance,
             content_scale=config.content_scale,
             pixel_loss=PIXEL_LOSSES[config.pixel_loss],
             pixel_weight=config.pixel_weight,
-            adversarial=games.GAN_MODES[config.gan_mode],
+            adversarial=config.adversarial,
             adversarial_weight=config.gan_weight,
-            penalty_weight=config.lambda_gp if config.gan_mode == "wgangp" else 0.0,
+            penalty_weight=config.penalty_weight,
             **common,
         )
     protocol = super_resolution.protocol(config.scale)
@@ -311,7 +235,7 @@ def experiment(config: Config) -> Experiment:
             protocol=f"{protocol.name}: {protocol.description}",
             best="psnr" if config.stage == "srresnet" else "lpips",
         ),
-        needs_whole_batch=games.whole_batch(config.gan_mode),
+        needs_whole_batch=config.needs_whole_batch,
     )
 
 

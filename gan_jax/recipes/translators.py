@@ -1,29 +1,24 @@
 """The networks of image-to-image experiments, and their flags."""
 
 import dataclasses
-import math
 from pathlib import Path
 from typing import Any, Literal
-
-import optax
 
 from gan_jax import generator, networks
 from gan_jax.data import transforms
 from gan_jax.generator import GeneratorSpec
-from gan_jax.method import clipped
 from gan_jax.networks import layers
-from gan_jax.recipes import flags
+from gan_jax.recipes import flags, games
 from gan_jax.training import checkpoint
 
 NetG = Literal["unet_32", "unet_64", "unet_128", "unet_256", "unet_512", "resnet_6blocks", "resnet_9blocks"]
 UNET_DEPTHS = {"unet_32": 5, "unet_64": 6, "unet_128": 7, "unet_256": 8, "unet_512": 9}
-GanMode = Literal["vanilla", "minimax", "lsgan", "hinge", "relativistic", "wasserstein", "wgangp", "none"]
 _FREE = ("dropout", "dropout_layers", "statistics_batch", "dtype")  # fields that change no parameter
 RESNET_BLOCKS = {"resnet_6blocks": 6, "resnet_9blocks": 9}
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(flags.ImageConfig):
+class Config(games.AdversarialFlags, flags.ImageConfig):
     """The flags of a generator from image to image and of its critic."""
 
     netG: NetG | None = None  # noqa: N815 - the incumbent's flag
@@ -40,13 +35,6 @@ class Config(flags.ImageConfig):
     """Stride-2 layers of the critic: 1 to 5 judge patches of 16, 34, 70, 142 and 286 pixels."""
     norm: Literal["batch", "instance", "none"] = "batch"
     """Norm of both networks."""
-    gan_mode: GanMode = "vanilla"
-    """Adversarial loss: wasserstein clips the critic's weights, wgangp penalises its gradient, which needs --norm
-    instance or none; none trains without a critic."""
-    clip: float = 0.01
-    """With --gan_mode wasserstein: the largest weight of the critic."""
-    lambda_gp: float = 10.0
-    """With --gan_mode wgangp: weight of the gradient penalty."""
     no_dropout: bool = False
     """Train and test without dropout, the generator's noise."""
     dropout_layers: Literal["paper", "port"] = "paper"
@@ -66,24 +54,13 @@ class Config(flags.ImageConfig):
     init_critic: Path | None = None
     """Start from the critic in this file (a run writes NAME_critic.safetensors)."""
 
-    @property
-    def penalty_weight(self) -> float:
-        """That of the gradient penalty."""
-        return self.lambda_gp if self.gan_mode == "wgangp" else 0.0
-
     def check(self) -> None:
         """Raises ValueError where a flag holds what no run can have."""
         super().check()
         for name in ("ngf", "ndf", "n_layers_D"):
             flags.require_at_least(self, name, 1)
-        for name in ("clip", "lambda_gp", "init_gain"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"--{name} is {getattr(self, name)}; wanted a finite number above 0.")
-        if self.gan_mode == "wgangp" and self.norm == "batch":
-            raise ValueError(
-                "--gan_mode wgangp penalises the critic's gradient at each image alone, and batch norm mixes images; "
-                "give --norm instance or --norm none."
-            )
+        flags.require_finite(self, "init_gain")
+        self.check_critic(self.norm, others="--norm instance or --norm none")
         if self.netD != "n_layers" and self.n_layers_D != 3:
             raise ValueError(f"--netD {self.netD} takes no --n_layers_D; leave it out, or take --netD n_layers.")
         if self.no_skips and self.netG in RESNET_BLOCKS:
@@ -147,12 +124,6 @@ def _require_multiple(config: Config, depth: int) -> None:
             f"--crop_size {transforms.shown(config.crop_size)}: a U-Net of {depth} levels takes multiples of "
             f"{2**depth}, the nearest is {nearest}" + (", or take a smaller --netG." if depth > 5 else ".")
         )
-
-
-def critic_tx(config: Config, steps_per_epoch: int) -> optax.GradientTransformation:
-    """The critic's optimizer, which clips its weights where the game wants it."""
-    tx = flags.adam(config, steps_per_epoch)
-    return clipped(tx, config.clip) if config.gan_mode == "wasserstein" else tx
 
 
 def critic_module(config: Config) -> Any:

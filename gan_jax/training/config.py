@@ -1,13 +1,14 @@
 """What a run is told: where its folder is, how many pictures a step has, and when it says and saves something."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from gan_jax import files, generator
 
-__all__ = ["RunConfig", "require_at_least"]
+__all__ = ["RunConfig", "Settings", "require_at_least", "require_finite"]
 __dir__ = __all__.copy
 
 # What decides what a run says, where it is and when it saves, but not what it computes.
@@ -24,7 +25,19 @@ _FREE_TO_CHANGE = {
 
 
 @dataclasses.dataclass(frozen=True)
-class RunConfig:
+class Settings:
+    """Settings of one subject, which check themselves. Groups of them are bases side by side of what has them all.
+
+    A group other than a run's own derives from this class alone: fields that it inherited would overrule those of its
+    neighbours.
+    """
+
+    def check(self) -> None:
+        """Raises ValueError for what no run can have; a group calls that of its neighbours with super()."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig(Settings):
     """A run's settings. Those of an experiment extend them, and all its fields are what config.json calls its recipe.
 
     A subclass says how many `steps` there are and which it keeps.
@@ -88,6 +101,7 @@ class RunConfig:
 
     def check(self) -> None:
         """Raises ValueError for what no run can have."""
+        super().check()
         for name in ("batch_size", "print_freq", "val_freq", "save_latest_freq", "num_threads"):
             require_at_least(self, name, 1)
         if self.from_step is not None:
@@ -107,7 +121,16 @@ class RunConfig:
             )
 
 
-def require_at_least(config: RunConfig, name: str, least: int) -> None:
+def require_at_least(config: Settings, name: str, least: int) -> None:
     """Raises ValueError where the setting `name` is less than `least`."""
     if getattr(config, name) < least:
         raise ValueError(f"--{name} is {getattr(config, name)}; wanted at least {least}.")
+
+
+def require_finite(config: Settings, *names: str, zero: bool = False) -> None:
+    """Raises ValueError where a setting of `names` is not finite, or not above 0; with `zero` it may be 0."""
+    for name in names:
+        value = getattr(config, name)
+        if not (value >= 0 if zero else value > 0) or value == math.inf:
+            least = "of at least 0" if zero else "above 0"
+            raise ValueError(f"--{name} is {value}; wanted a finite number {least}.")

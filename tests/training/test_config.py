@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gan_jax.training.config import RunConfig, require_at_least
+from gan_jax.training.config import RunConfig, Settings, require_at_least, require_finite
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,3 +45,24 @@ def test_what_no_run_can_have_is_refused(values, words):
 def test_a_run_needs_neither_recipes_nor_tyro():
     program = "import sys, gan_jax.training.config; assert not {'tyro', 'optax', 'gan_jax.recipes'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights(Settings):
+    weight: float = 1.0
+
+
+@pytest.mark.parametrize(
+    ("value", "zero", "words"),
+    [
+        (0.0, False, "--weight is 0.0; wanted a finite number above 0"),
+        (-1.0, True, "--weight is -1.0; wanted a finite number of at least 0"),
+        (float("inf"), True, "--weight is inf; wanted"),
+        (float("nan"), False, "--weight is nan; wanted"),
+    ],
+)
+def test_numbers_that_must_be_finite(value, zero, words):
+    with pytest.raises(ValueError, match=words):
+        require_finite(Weights(value), "weight", zero=zero)
+    require_finite(Weights(0.0), "weight", zero=True)
+    require_finite(Weights(2.0), "weight")

@@ -1,0 +1,91 @@
+"""The networks of super-resolution experiments, and their flags."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any, Literal
+
+from gan_jax import degrade, networks
+from gan_jax.generator import GeneratorSpec
+from gan_jax.networks import layers
+from gan_jax.recipes import flags, super_resolution
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(super_resolution.Config):
+    """The flags of a generator that enlarges pictures, and of its critic."""
+
+    netG: Literal["srresnet", "msrresnet"] = "srresnet"  # noqa: N815 - as in the other experiments
+    """Generator: the paper's with batch norm, or BasicSR's without."""
+    netD: Literal["srgan", "srgan_pool", "vggstyle"] = "srgan"  # noqa: N815
+    """Critic: the paper's for crops of gt_size, the same without dense layers, or BasicSR's for 128 or 256."""
+    num_block: int = 16
+    """Residual blocks of the generator."""
+    num_feat: int = 64
+    """Width of the generator."""
+    num_feat_d: int = 64
+    """Width of the critic's first layer."""
+    upsample: layers.EnlargementName = "pixel_shuffle"
+    """How the generator enlarges feature maps."""
+    icnr: bool = False
+    """Start pixel shuffle as nearest-neighbour enlargement, which leaves no checkerboards."""
+    spectral_norm: bool = False
+    """Divide the critic's kernels by their largest singular value."""
+    dtype: layers.DTypeName = "float32"
+    """Arithmetic of both networks; parameters, statistics and outputs are float32 in any case."""
+    norm_d: Literal["batch", "instance", "layer", "none"] = "batch"
+    """Norm of the critics srgan and srgan_pool."""
+    init_generator: Path | None = None
+    """Start from the generator in this file, or from the last one of this run's folder."""
+    init_critic: Path | None = None
+    """Start from the critic in this file."""
+
+    def check(self) -> None:
+        """Raises ValueError where a flag holds what no run can have."""
+        super().check()
+        for name in ("num_block", "num_feat", "num_feat_d"):
+            flags.require_at_least(self, name, 1)
+        if self.netD == "vggstyle" and self.norm_d != "batch":
+            raise ValueError(f"--netD vggstyle has batch norm; leave out --norm_d {self.norm_d}, or take --netD srgan.")
+
+
+def generator_module(config: Config) -> Any:
+    """The generator's module."""
+    sizes = {"scale": config.scale, "blocks": config.num_block, "width": config.num_feat}
+    fields: dict[str, Any] = {**sizes, "upsample": config.upsample, "icnr": config.icnr, "dtype": config.dtype}
+    if config.netG == "msrresnet":
+        return networks.MSRResNet(**fields)
+    return networks.SRResNet(config.channels, statistics_batch=config.statistics_batch, **fields)
+
+
+def critic_module(config: Config) -> Any:
+    """The critic's module."""
+    fields: dict[str, Any] = {
+        "size": config.gt_size,
+        "width": config.num_feat_d,
+        "statistics_batch": config.statistics_batch,
+        "spectral_norm": config.spectral_norm,
+        "dtype": config.dtype,
+    }
+    if config.netD == "vggstyle":
+        return networks.VGGStyleCritic(**fields)
+    head: Literal["pool", "dense"] = "pool" if config.netD == "srgan_pool" else "dense"
+    return networks.SRGANCritic(head=head, norm=config.norm_d, **fields)
+
+
+def ranges(config: Config) -> dict[str, Any]:
+    """Values of black and white in the input and the output of the generator."""
+    return {"input_range": (0.0, 1.0), "output_range": (0.0, 1.0) if config.netG == "msrresnet" else (-1.0, 1.0)}
+
+
+def generator_spec(config: Config, module: Any, *, method: str) -> GeneratorSpec:
+    """What a generator's file says."""
+    made = super_resolution.degradation(config)
+    return GeneratorSpec(
+        architecture=networks.describe(module),
+        in_channels=config.channels,
+        method=method,
+        norm="running",
+        dropout=False,
+        degradation=degrade.describe(made) if super_resolution.makes_low(config) else None,
+        **ranges(config),
+    )
