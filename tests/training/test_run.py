@@ -448,8 +448,8 @@ def test_the_critic_and_the_generator_are_starting_points(finished_run, tiny_fla
         seen.update(generator=begin.state.generator.params, critic=begin.state.critic.params)
         return begin
 
-    def interrupted(method, batches, begin, **options):
-        os.kill(os.getpid(), signal.SIGINT)
+    def stopped(method, batches, begin, **options):
+        os.kill(os.getpid(), signal.SIGTERM)
         return begin.state
 
     monkeypatch.setattr(run.loop, "start", started)
@@ -457,8 +457,8 @@ def test_the_critic_and_the_generator_are_starting_points(finished_run, tiny_fla
     flags = ["--init_generator", finished_run, "--init_critic", critic, "--seed", "5", "--n_epochs_decay", "0"]
     files = {"generator": generator.load(finished_run), "critic": generator.load(critic)}
     with monkeypatch.context() as patch:
-        patch.setattr(run.loop, "train", interrupted)
-        assert start_pix2pix(tiny_flags(tmp_path, *flags)) == 130
+        patch.setattr(run.loop, "train", stopped)
+        assert start_pix2pix(tiny_flags(tmp_path, *flags)) == 143
     for name, model in files.items():
         jax.tree.map(np.testing.assert_array_equal, seen[name], model.variables["params"])
     assert (files["critic"].spec.kind, files["critic"].spec.in_channels) == ("critic", 6)
