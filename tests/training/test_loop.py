@@ -23,7 +23,7 @@ from tests import toy
 @pytest.fixture
 def tiny_method():
     """The toy: (options) -> method, of which the generator's optimizer counts."""
-    return lambda generator_tx, **options: toy.method(generator_tx)
+    return lambda generator_tx=None, **options: toy.method(generator_tx or optax.sgd(1e-2))
 
 
 def batches(tiny_batch, start=0):

@@ -29,7 +29,7 @@ def gradients_of(make, batch, devices, how="jit"):
 def small(statistics_batch, dropout):
     """(optimizer) -> a pix2pix in which no bias stands in front of a norm, so that no gradient is null."""
     return lambda tx: pix2pix(
-        networks.from_linen(networks.UNet(depth=5, width=4, statistics_batch=statistics_batch, dropout=dropout)),
+        networks.from_linen(networks.UNet(depth=3, width=4, statistics_batch=statistics_batch, dropout=dropout)),
         networks.from_linen(networks.PatchGAN(layers=2, width=4, statistics_batch=statistics_batch)),
         generator_tx=tx,
         critic_tx=tx,
@@ -39,7 +39,7 @@ def small(statistics_batch, dropout):
 
 def pairs(count):
     rng = np.random.default_rng(0)
-    return {name: rng.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8) for name in ("source", "target")}
+    return {name: rng.integers(0, 256, (count, 16, 16, 3), dtype=np.uint8) for name in ("source", "target")}
 
 
 def require_equal(one, other):
