@@ -9,6 +9,9 @@ from gan_jax.generator import GeneratorSpec
 from gan_jax.networks import layers
 from gan_jax.recipes import flags, super_resolution
 
+__all__ = ["Config", "critic_module", "generator_module", "generator_spec", "ranges"]
+__dir__ = __all__.copy
+
 
 @dataclasses.dataclass(frozen=True)
 class Config(super_resolution.Config):

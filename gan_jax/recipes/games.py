@@ -9,6 +9,9 @@ from gan_jax import losses
 from gan_jax.method import clipped
 from gan_jax.recipes import flags
 
+__all__ = ["GAMES", "GAN_MODES", "AdversarialFlags", "GanMode", "whole_batch"]
+__dir__ = __all__.copy
+
 GanMode = Literal["vanilla", "minimax", "lsgan", "hinge", "relativistic", "wasserstein", "wgangp", "none"]
 GAMES = {
     "vanilla": losses.non_saturating,

@@ -16,6 +16,18 @@ from gan_jax.data.pipeline import Source
 from gan_jax.recipes import flags
 from gan_jax.training import translation
 
+__all__ = [
+    "EMBEDDED_COUNTS",
+    "baselines",
+    "input_channels",
+    "is_embedded",
+    "label_scores",
+    "open_split",
+    "task",
+    "transform_options",
+]
+__dir__ = __all__.copy
+
 EMBEDDED_COUNTS = {"train": 400, "val": 32, "test": 64}
 _ARCHIVES = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
 _ARCHIVED = ("facades", "maps", "edges2shoes", "edges2handbags", "night2day")

@@ -17,6 +17,9 @@ from gan_jax.recipes.flags import ImageConfig
 from gan_jax.training import run, translation
 from gan_jax.training.experiment import Experiment
 
+__all__ = ["CELLS", "TABLES", "Row", "ablate", "tables"]
+__dir__ = __all__.copy
+
 _WHOLE: Mapping[str, Any] = {  # L1 + cGAN: all that a cell may change, whatever the command line says of it
     "direction": "AtoB",
     "gan_mode": "vanilla",

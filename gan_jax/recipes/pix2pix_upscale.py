@@ -21,6 +21,9 @@ from gan_jax.recipes.flags import ImageConfig
 from gan_jax.training import run, translation
 from gan_jax.training.experiment import Experiment
 
+__all__ = ["as_markdown", "blurred", "compare", "opener", "upscale"]
+__dir__ = __all__.copy
+
 _DETAIL = 96  # side of what the picture shows of each photograph
 
 

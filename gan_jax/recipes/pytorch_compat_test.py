@@ -27,6 +27,9 @@ from gan_jax.recipes import flags, pytorch_compat
 from gan_jax.terminal import commandline
 from gan_jax.training import run
 
+__all__ = ["Config", "Job", "Result", "main"]
+__dir__ = __all__.copy
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:

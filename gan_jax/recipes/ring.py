@@ -26,6 +26,26 @@ from gan_jax.methods.wgan import wgan
 from gan_jax.networks import MLP, from_linen
 from gan_jax.training import parallel, translation
 
+__all__ = [
+    "BATCH",
+    "DEVIATION",
+    "LATENT",
+    "MODES",
+    "RADIUS",
+    "SCORED",
+    "SEEDS",
+    "SETTINGS",
+    "STEPS",
+    "centres",
+    "compare",
+    "draw_points",
+    "methods",
+    "plot",
+    "score",
+    "train",
+]
+__dir__ = __all__.copy
+
 MODES, RADIUS, DEVIATION = 8, 1.0, 0.02
 SEEDS, STEPS, BATCH, LATENT, SCORED = 3, 1500, 256, 2, 2500
 _FEWEST = 20  # samples that make a mode covered, of the 312 that are its share

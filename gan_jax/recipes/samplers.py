@@ -14,6 +14,9 @@ from gan_jax.recipes import flags
 from gan_jax.terminal import commandline
 from gan_jax.training.samples import Samples
 
+__all__ = ["EMBEDDED_COUNTS", "Config", "classes", "critic_module", "generator_module", "open_split", "specs", "splits"]
+__dir__ = __all__.copy
+
 EMBEDDED_COUNTS = {"train": 4000, "val": 500, "test": 500}
 
 

@@ -23,6 +23,9 @@ from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import run, translation
 from gan_jax.training.experiment import Experiment
 
+__all__ = ["PIXEL_LOSSES", "PRESETS", "RECIPE", "Config", "build", "experiment", "main", "stages", "train"]
+__dir__ = __all__.copy
+
 PIXEL_LOSSES = {"l1": losses.l1, "l2": losses.l2, "charbonnier": losses.charbonnier}
 
 

@@ -15,6 +15,22 @@ from gan_jax.recipes import flags
 from gan_jax.terminal import commandline
 from gan_jax.training import translation
 
+__all__ = [
+    "PHOTOS",
+    "PREPARED",
+    "Config",
+    "Scale",
+    "degradation",
+    "enlarge",
+    "makes_low",
+    "open_split",
+    "protocol",
+    "scores",
+    "shrink",
+    "task",
+]
+__dir__ = __all__.copy
+
 Scale = Literal[2, 3, 4, 8]
 PHOTOS, PREPARED = "photos", "tfds:"  # as a dataroot: the photographs of the extra of that name; TFDS's data sets
 

@@ -11,6 +11,20 @@ from gan_jax.networks import layers
 from gan_jax.recipes import flags, games
 from gan_jax.training import checkpoint
 
+__all__ = [
+    "RESNET_BLOCKS",
+    "UNET_DEPTHS",
+    "Config",
+    "NetG",
+    "critic_module",
+    "critic_spec",
+    "fresh",
+    "generator_module",
+    "generator_spec",
+    "network",
+]
+__dir__ = __all__.copy
+
 NetG = Literal["unet_32", "unet_64", "unet_128", "unet_256", "unet_512", "resnet_6blocks", "resnet_9blocks"]
 UNET_DEPTHS = {"unet_32": 5, "unet_64": 6, "unet_128": 7, "unet_256": 8, "unet_512": 9}
 _FREE = ("dropout", "dropout_layers", "statistics_batch", "dtype")  # fields that change no parameter

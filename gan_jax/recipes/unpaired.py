@@ -13,6 +13,9 @@ from gan_jax.data.pipeline import Source
 from gan_jax.recipes import pairs, translators
 from gan_jax.training import translation
 
+__all__ = ["EMBEDDED_COUNTS", "KINDS", "tasks", "training"]
+__dir__ = __all__.copy
+
 EMBEDDED_COUNTS = {"train": 200, "val": 16, "test": 64}  # pictures of each kind
 KINDS: dict[str, Literal["source", "target"]] = {"A": "source", "B": "target"}  # and what they are of a pair
 

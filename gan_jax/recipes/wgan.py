@@ -23,6 +23,9 @@ from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import run
 from gan_jax.training.experiment import Experiment
 
+__all__ = ["PRESETS", "RECIPE", "Config", "build", "experiment", "main"]
+__dir__ = __all__.copy
+
 
 @dataclasses.dataclass(frozen=True)
 class Config(samplers.Config):

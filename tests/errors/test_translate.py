@@ -99,7 +99,7 @@ CASES = [
     Case(
         "a generator's file from a newer gan_jax",
         "gan-jax translate g.safetensors data/test out",
-        "g.safetensors has format 4 and this gan_jax reads up to 3; install a newer gan_jax.",
+        "g.safetensors has format 5 and this gan_jax reads up to 4; install a newer gan_jax.",
         newer("g.safetensors"),
     ),
     Case(
