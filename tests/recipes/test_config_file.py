@@ -77,7 +77,7 @@ def test_help_shows_what_is_usual_and_help_all_all(name, capsys):
     assert "--dataroot" in usual
     assert 15 <= len(set(re.findall(r"(?m)^[^\w-]*--(\w+)", usual))) <= 27
     assert all(
-        f"--{field.name}" in everything
+        f"--{field.name}" in everything or f"--no_{field.name}" in everything  # a switch that is on
         for field in dataclasses.fields(recipes.load(name).config)[1:]
         if field.name != "preset"
     )
