@@ -64,6 +64,17 @@ def test_config_says_what_was_run(finished_run):
     assert config["versions"]["jax"] == jax.__version__
 
 
+def test_the_description_of_a_run_is_its_config(finished_run, tiny_flags):
+    config, parts = experiment.build([str(flag) for flag in tiny_flags(finished_run.parent)])
+    assert list(run_folder.splits(parts)) == ["train", "val", "test"]
+    written = json.loads((finished_run / "config.json").read_text())
+    example = {name: np.zeros(shape, np.uint8) for name, shape in written["data"]["batch"].items()}
+    shapes = jax.eval_shape(parts.method.init, jax.random.key(0), example)
+    described = json.loads(json.dumps(run_folder.describe(config, parts, 4, example, shapes)))
+    for name in ("data", "networks", "pictures", "versions", "device"):
+        assert described[name] == written[name]
+
+
 def test_the_report_of_a_finished_run_is_whole(finished_run, sections):
     found = sections(finished_run)
     assert {"Scores", "Test pictures", "The fixed batch over time", "Curves", "Recipe", "Data", "Networks"} < set(found)
