@@ -19,6 +19,7 @@ from gan_jax.methods.cyclegan import cyclegan
 from gan_jax.recipes import flags, games, pairs, pytorch_compat, translators, unpaired
 from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import run, translation
+from gan_jax.training.config import require_at_least, require_finite
 from gan_jax.training.experiment import Experiment
 
 __all__ = ["PRESETS", "RECIPE", "Config", "build", "experiment", "main"]
@@ -62,8 +63,8 @@ class Config(translators.Config):
     def check(self) -> None:
         """Raises ValueError where a flag holds what no run can have."""
         super().check()
-        flags.require_finite(self, "lambda_A", "lambda_B", "lambda_identity", zero=True)
-        flags.require_at_least(self, "pool_size", 0)
+        require_finite(self, "lambda_A", "lambda_B", "lambda_identity", zero=True)
+        require_at_least(self, "pool_size", 0)
         if self.gan_mode == "none" and not any(self.cycle_weights):
             raise ValueError("--gan_mode none without a cycle leaves no loss; give one of them.")
         if self.derive:

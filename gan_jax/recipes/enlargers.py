@@ -7,7 +7,8 @@ from typing import Any, Literal
 from gan_jax import degrade, networks
 from gan_jax.generator import GeneratorSpec
 from gan_jax.networks import layers
-from gan_jax.recipes import flags, super_resolution
+from gan_jax.recipes import super_resolution
+from gan_jax.training.config import require_at_least
 
 __all__ = ["Config", "critic_module", "generator_module", "generator_spec", "ranges"]
 __dir__ = __all__.copy
@@ -46,7 +47,7 @@ class Config(super_resolution.Config):
         """Raises ValueError where a flag holds what no run can have."""
         super().check()
         for name in ("num_block", "num_feat", "num_feat_d"):
-            flags.require_at_least(self, name, 1)
+            require_at_least(self, name, 1)
         if self.netD == "vggstyle" and self.norm_d != "batch":
             raise ValueError(f"--netD vggstyle has batch norm; leave out --norm_d {self.norm_d}, or take --netD srgan.")
 

@@ -11,7 +11,7 @@ from gan_jax import schedules
 from gan_jax.data import transforms
 from gan_jax.terminal import commandline
 from gan_jax.training import parallel
-from gan_jax.training.config import RunConfig, Settings, require_at_least, require_finite
+from gan_jax.training.config import RunConfig, require_at_least, require_finite
 
 __all__ = [
     "USUAL",
@@ -20,11 +20,8 @@ __all__ = [
     "ImageConfig",
     "IterationConfig",
     "Preset",
-    "Settings",
     "SizeFlag",
     "adam",
-    "require_at_least",
-    "require_finite",
     "rmsprop",
 ]
 __dir__ = __all__.copy

@@ -7,7 +7,7 @@ import optax
 
 from gan_jax import losses
 from gan_jax.method import clipped
-from gan_jax.recipes import flags
+from gan_jax.training.config import Settings, require_finite
 
 __all__ = ["GAMES", "GAN_MODES", "AdversarialFlags", "GanMode", "whole_batch"]
 __dir__ = __all__.copy
@@ -26,7 +26,7 @@ GAN_MODES: dict[str, losses.AdversarialLoss | None] = {**GAMES, "none": None}
 
 
 @dataclasses.dataclass(frozen=True)
-class AdversarialFlags(flags.Settings):
+class AdversarialFlags(Settings):
     """The flags of a critic's game with a generator."""
 
     gan_mode: GanMode = "vanilla"
@@ -55,7 +55,7 @@ class AdversarialFlags(flags.Settings):
     def check(self) -> None:
         """Raises ValueError where a flag holds what no run can have."""
         super().check()
-        flags.require_finite(self, "clip", "lambda_gp")
+        require_finite(self, "clip", "lambda_gp")
 
     def check_critic(self, norm: str, others: str) -> None:
         """Raises ValueError where the gradient penalty meets batch norm; `others` are flags to give in its place."""

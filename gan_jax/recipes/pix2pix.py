@@ -23,6 +23,7 @@ from gan_jax.methods.pix2pix import pix2pix
 from gan_jax.recipes import flags, pairs, pix2pix_ablation, pix2pix_upscale, translators
 from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import run, translation
+from gan_jax.training.config import require_finite
 from gan_jax.training.experiment import Experiment
 
 __all__ = ["PRESETS", "RECIPE", "Config", "build", "experiment", "main"]
@@ -63,7 +64,7 @@ class Config(translators.Config):
                 f"--dataset_mode single wants --derive {' or '.join(transforms.DERIVE)}, which makes the inputs; "
                 "single pictures are translated by gan-jax translate RUN INPUT OUTPUT."
             )
-        flags.require_finite(self, "lambda_L1", "lambda_L2", zero=True)
+        require_finite(self, "lambda_L1", "lambda_L2", zero=True)
         if self.gan_mode == "none" and self.lambda_L1 == self.lambda_L2 == 0:
             raise ValueError("--gan_mode none with --lambda_L1 0 and --lambda_L2 0 leaves no loss; give one of them.")
 

@@ -12,6 +12,7 @@ from gan_jax.data.labelled import Labelled
 from gan_jax.generator import GeneratorSpec
 from gan_jax.recipes import flags
 from gan_jax.terminal import commandline
+from gan_jax.training.config import require_at_least
 from gan_jax.training.samples import Samples
 
 __all__ = ["EMBEDDED_COUNTS", "Config", "classes", "critic_module", "generator_module", "open_split", "specs", "splits"]
@@ -62,7 +63,7 @@ class Config(flags.EpochConfig):
         """Raises ValueError where a flag holds what no run can have."""
         super().check()
         for name in ("nz", "ngf", "ndf", "classifier_steps"):
-            flags.require_at_least(self, name, 1)
+            require_at_least(self, name, 1)
         if self.size < 8 or self.size & (self.size - 1):
             raise ValueError(f"--size is {self.size}; wanted a power of two of at least 8: 32, 64 or 128.")
 

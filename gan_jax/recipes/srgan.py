@@ -21,6 +21,7 @@ from gan_jax.methods.srresnet import srresnet
 from gan_jax.recipes import enlargers, flags, games, super_resolution, translators
 from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import run, translation
+from gan_jax.training.config import require_at_least
 from gan_jax.training.experiment import Experiment
 
 __all__ = ["PIXEL_LOSSES", "PRESETS", "RECIPE", "Config", "build", "experiment", "main", "stages", "train"]
@@ -74,9 +75,9 @@ class Config(games.AdversarialFlags, enlargers.Config):
     def check(self) -> None:
         """Raises ValueError where a flag holds what no run can have."""
         super().check()
-        flags.require_at_least(self, "gan_iter", 1)
+        require_at_least(self, "gan_iter", 1)
         for name in ("tv_weight", "content_scale", "content_weight", "gan_weight", "pixel_weight"):
-            flags.require_at_least(self, name, 0)
+            require_at_least(self, name, 0)
         self.check_critic(self.norm_d, others="--norm_d instance, layer or none")
         if self.netD == "vggstyle" and self.gt_size not in (128, 256) and self.stage != "srresnet":
             raise ValueError(

@@ -10,6 +10,7 @@ from gan_jax.generator import GeneratorSpec
 from gan_jax.networks import layers
 from gan_jax.recipes import flags, games
 from gan_jax.training import checkpoint
+from gan_jax.training.config import require_at_least, require_finite
 
 __all__ = [
     "RESNET_BLOCKS",
@@ -72,8 +73,8 @@ class Config(games.AdversarialFlags, flags.ImageConfig):
         """Raises ValueError where a flag holds what no run can have."""
         super().check()
         for name in ("ngf", "ndf", "n_layers_D"):
-            flags.require_at_least(self, name, 1)
-        flags.require_finite(self, "init_gain")
+            require_at_least(self, name, 1)
+        require_finite(self, "init_gain")
         self.check_critic(self.norm, others="--norm instance or --norm none")
         if self.netD != "n_layers" and self.n_layers_D != 3:
             raise ValueError(f"--netD {self.netD} takes no --n_layers_D; leave it out, or take --netD n_layers.")

@@ -21,6 +21,7 @@ from gan_jax.methods.wgan import wgan
 from gan_jax.recipes import flags, ring, samplers
 from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import run
+from gan_jax.training.config import require_at_least
 from gan_jax.training.experiment import Experiment
 
 __all__ = ["PRESETS", "RECIPE", "Config", "build", "experiment", "main"]
@@ -56,7 +57,7 @@ class Config(samplers.Config):
     def check(self) -> None:
         """Raises ValueError where a flag holds what no run can have."""
         super().check()
-        flags.require_at_least(self, "n_critic", 1)
+        require_at_least(self, "n_critic", 1)
         if not 0 < self.lambda_gp < math.inf:
             raise ValueError(
                 f"--lambda_gp is {self.lambda_gp}; wanted a finite number above 0, or --clip in its place."

@@ -8,7 +8,7 @@ from gan_jax import image, networks
 from gan_jax.infer import compiled
 
 MODULE = networks.PixelGAN(width=2)
-TRAITS = compiled.Traits(True, (-1.0, 1.0), (-1.0, 1.0), "float32", None)
+SIGNATURE = compiled.Signature(True, (-1.0, 1.0), (-1.0, 1.0), "float32", None)
 PICTURE = np.random.default_rng(0).integers(0, 256, (1, 6, 5, 3), dtype=np.uint8)
 
 
@@ -19,12 +19,12 @@ def variables():
 
 
 def window(rows, columns):
-    return compiled.Window(PICTURE, np.zeros(2, np.int32), np.array([rows, columns]))
+    return compiled.Tile(PICTURE, np.zeros(2, np.int32), np.array([rows, columns]))
 
 
-def test_of_whole_is_the_network_image_by_image(variables):
+def test_apply_whole_is_the_network_image_by_image(variables):
     dark = PICTURE // 2
-    outputs, finite = compiled.of_whole(MODULE, TRAITS, variables, np.concatenate([PICTURE, dark]), None)
+    outputs, finite = compiled.apply_whole(MODULE, SIGNATURE, variables, np.concatenate([PICTURE, dark]), None)
     apply = jax.jit(networks.from_linen(MODULE).apply, static_argnames="train")
     for output, picture in zip(outputs, (PICTURE, dark), strict=True):
         alone, _ = apply(variables["params"], variables["stats"], image.to_float(picture), train=True)
@@ -32,11 +32,11 @@ def test_of_whole_is_the_network_image_by_image(variables):
         np.testing.assert_allclose(output, alone[0], rtol=1e-4, atol=1e-5)
     assert finite
     broken = jax.tree.map(lambda leaf: np.full_like(leaf, np.inf), variables)
-    assert not compiled.of_whole(MODULE, TRAITS, broken, PICTURE, None)[1]
+    assert not compiled.apply_whole(MODULE, SIGNATURE, broken, PICTURE, None)[1]
 
 
 def test_moments_are_those_of_the_core_before_the_norm(variables):
-    count, mean, squares = compiled.moments(MODULE, TRAITS, variables, window((1, 5), (0, 3)), [], None)
+    count, mean, squares = compiled.moments(MODULE, SIGNATURE, variables, window((1, 5), (0, 3)), [], None)
     params = variables["params"]
     x = np.asarray(image.to_float(PICTURE))[0, 1:5, 0:3].astype(np.float64) @ params["conv0"]["kernel"][0, 0]
     x = x + params["conv0"]["bias"]
@@ -46,19 +46,19 @@ def test_moments_are_those_of_the_core_before_the_norm(variables):
     np.testing.assert_allclose(squares, np.square(x - x.mean(axis=(0, 1))).sum(axis=(0, 1)), rtol=1e-5)
 
 
-def test_of_window_with_the_pictures_moments_is_a_part_of_the_whole(variables):
-    (whole, *_), _ = compiled.of_whole(MODULE, TRAITS, variables, PICTURE, None)
-    count, mean, squares = compiled.moments(MODULE, TRAITS, variables, window((0, 6), (0, 5)), [], None)
-    part = compiled.Window(PICTURE[:, 2:5], np.array([2, 0]), np.array([(0, 3), (0, 5)]))
-    output, finite = compiled.of_window(MODULE, TRAITS, variables, part, [(mean, squares / count)], None)
+def test_a_tile_with_the_pictures_moments_is_a_part_of_the_whole(variables):
+    (whole, *_), _ = compiled.apply_whole(MODULE, SIGNATURE, variables, PICTURE, None)
+    count, mean, squares = compiled.moments(MODULE, SIGNATURE, variables, window((0, 6), (0, 5)), [], None)
+    part = compiled.Tile(PICTURE[:, 2:5], np.array([2, 0]), np.array([(0, 3), (0, 5)]))
+    output, finite = compiled.apply_tile(MODULE, SIGNATURE, variables, part, [(mean, squares / count)], None)
     np.testing.assert_allclose(output, whole[2:5], rtol=1e-4, atol=1e-5)
     assert finite
 
 
-def test_of_window_asks_for_finite_values_in_its_core_only(variables):
+def test_apply_tile_asks_for_finite_values_in_its_core_only(variables):
     flat = [(np.zeros(4, np.float32), np.ones(4, np.float32))]
     floats = np.array(image.to_float(PICTURE))
     floats[0, 0, 0] = np.inf
     for rows, known in (((0, 6), False), ((1, 6), True)):
-        part = compiled.Window(floats, np.zeros(2, np.int32), np.array([rows, (0, 5)]))
-        assert compiled.of_window(MODULE, TRAITS, variables, part, flat, None)[1] == known
+        part = compiled.Tile(floats, np.zeros(2, np.int32), np.array([rows, (0, 5)]))
+        assert compiled.apply_tile(MODULE, SIGNATURE, variables, part, flat, None)[1] == known

@@ -7,6 +7,7 @@ import pytest
 
 from gan_jax.recipes import flags
 from gan_jax.recipes.recipe import Recipe
+from gan_jax.training.config import require_at_least
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +92,7 @@ def test_values_that_no_run_can_have_are_refused(values, words):
     with pytest.raises(ValueError, match=words):
         dataclasses.replace(flags.ImageConfig(), **values).check()
     flags.ImageConfig().check()
-    flags.require_at_least(flags.EpochConfig(), "batch_size", 1)
+    require_at_least(flags.EpochConfig(), "batch_size", 1)
 
 
 @dataclasses.dataclass(frozen=True)

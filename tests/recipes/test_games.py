@@ -6,7 +6,7 @@ import pytest
 
 from gan_jax import losses
 from gan_jax.recipes import cyclegan, enlargers, games, pix2pix, srgan
-from gan_jax.recipes.flags import Settings
+from gan_jax.training.config import Settings
 
 
 def flags_of(**values):
