@@ -19,7 +19,7 @@ def variables():
 
 
 def window(rows, columns):
-    return compiled.Tile(PICTURE, np.zeros(2, np.int32), np.array([rows, columns]))
+    return compiled.Window(PICTURE, np.zeros(2, np.int32), np.array([rows, columns]))
 
 
 def test_apply_whole_is_the_network_image_by_image(variables):
@@ -49,7 +49,7 @@ def test_moments_are_those_of_the_core_before_the_norm(variables):
 def test_a_tile_with_the_pictures_moments_is_a_part_of_the_whole(variables):
     (whole, *_), _ = compiled.apply_whole(MODULE, SIGNATURE, variables, PICTURE, None)
     count, mean, squares = compiled.moments(MODULE, SIGNATURE, variables, window((0, 6), (0, 5)), [], None)
-    part = compiled.Tile(PICTURE[:, 2:5], np.array([2, 0]), np.array([(0, 3), (0, 5)]))
+    part = compiled.Window(PICTURE[:, 2:5], np.array([2, 0]), np.array([(0, 3), (0, 5)]))
     output, finite = compiled.apply_tile(MODULE, SIGNATURE, variables, part, [(mean, squares / count)], None)
     np.testing.assert_allclose(output, whole[2:5], rtol=1e-4, atol=1e-5)
     assert finite
@@ -60,5 +60,5 @@ def test_apply_tile_asks_for_finite_values_in_its_core_only(variables):
     floats = np.array(image.to_float(PICTURE))
     floats[0, 0, 0] = np.inf
     for rows, known in (((0, 6), False), ((1, 6), True)):
-        part = compiled.Tile(floats, np.zeros(2, np.int32), np.array([rows, (0, 5)]))
+        part = compiled.Window(floats, np.zeros(2, np.int32), np.array([rows, (0, 5)]))
         assert compiled.apply_tile(MODULE, SIGNATURE, variables, part, flat, None)[1] == known
