@@ -111,9 +111,8 @@ def ranged(images: ArrayLike, value_range: Range) -> jax.Array:
     Raises TypeError for any other dtype.
     """
     x = image.to_float(images)
-    low, high = value_range
     floating = jnp.issubdtype(jnp.result_type(images), jnp.floating)
-    return x if floating else low + (x + 1.0) * ((high - low) / 2.0)
+    return x if floating else image.rescale(x, (-1.0, 1.0), value_range)
 
 
 def psnr(images: ArrayLike, references: ArrayLike, value_range: Range) -> jax.Array:

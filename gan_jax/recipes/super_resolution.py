@@ -177,7 +177,7 @@ def shrink(config: Config) -> Callable[[np.ndarray], np.ndarray]:
 def enlarge(picture: np.ndarray, scale: int) -> np.ndarray:
     """A picture uint8 [H, W, C] enlarged by bicubic."""
     levels = np.asarray(image.imresize(picture.astype(np.float32), scale=scale))
-    return np.floor(np.clip(levels, 0.0, 255.0) + 0.5).astype(np.uint8)
+    return image.round_to(levels, np.uint8)
 
 
 def protocol(scale: int) -> evaluate.Protocol:
