@@ -2,7 +2,7 @@
 
     python -m benchmarks.large_picture > benchmarks/large_picture.txt
 
-The picture is noise over a gradient, 7680x5208; the network an untrained MSRResNet of two blocks of width 8.
+The image is noise over a gradient, 7680x5208; the network an untrained MSRResNet of two blocks of width 8.
 """
 
 import os
@@ -18,7 +18,7 @@ import jax
 import numpy as np
 from PIL import Image
 
-from gan_jax import generator, networks
+from gan_jax import model, networks
 
 WIDTH, HEIGHT, SCALE = 7680, 5208, 2
 
@@ -26,7 +26,7 @@ WIDTH, HEIGHT, SCALE = 7680, 5208, 2
 def write_generator(path: Path) -> None:
     module = networks.MSRResNet(scale=SCALE, blocks=2, width=8)
     params, stats = jax.jit(networks.from_linen(module).init)(jax.random.key(0), np.zeros((1, 8, 8, 3), np.float32))
-    spec = generator.GeneratorSpec(
+    spec = model.ModelSpec(
         architecture=networks.describe(module),
         in_channels=3,
         method="none",
@@ -35,7 +35,7 @@ def write_generator(path: Path) -> None:
         input_range=(0.0, 1.0),
         output_range=(0.0, 1.0),
     )
-    generator.save(path, generator.Generator(spec, {"params": params, "stats": stats}))
+    model.save(path, model.Model(spec, {"params": params, "stats": stats}))
 
 
 def write_picture(path: Path) -> None:
@@ -72,8 +72,8 @@ if __name__ == "__main__":
         Image.new("RGB", (64, 64)).save(folder / "small.png")
         print(f"\n{'':44} seconds  processor seconds  peak memory (MB)", flush=True)
         for what, picture, flags in (
-            ("a picture of 64x64: the programs alone", "small.png", ()),
-            ("the large picture, tiles chosen by memory", "large.png", ()),
+            ("an image of 64x64: the programs alone", "small.png", ()),
+            ("the large image, tiles chosen by memory", "large.png", ()),
         ):
             arguments = (str(folder / "g.safetensors"), str(folder / picture), str(folder / "out.png"))
             seconds, busy, peak = run("translate", *arguments, *flags)

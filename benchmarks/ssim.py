@@ -2,7 +2,7 @@
 
     python -m benchmarks.ssim > benchmarks/ssim.txt
 
-The pictures are scikit-image's photographs at their own sizes, beside their reduction and enlargement by four.
+The images are scikit-image's photographs at their own sizes, beside their reduction and enlargement by four.
 """
 
 import os
@@ -128,7 +128,7 @@ def conventions(photos: dict[str, np.ndarray], outputs: dict[str, np.ndarray]) -
     show("srgan, bicubic by Pillow in place of MATLAB's", *mean_scores(photos, by_pillow, srgan))
     scores = [evaluate.score(name, outputs[name], photos[name], srgan) for name in photos]
     pooled = -10 * np.log10(np.mean([10 ** (-score.psnr / 10) for score in scores]))
-    show("srgan, PSNR of the pictures' mean square error", pooled, None)
+    show("srgan, PSNR of the images' mean square error", pooled, None)
 
     kept = np.s_[BORDER:-BORDER, BORDER:-BORDER]
     pairs = [[np.asarray(image.luma(x))[kept] for x in (outputs[name], photos[name])] for name in photos]

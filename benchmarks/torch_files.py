@@ -16,8 +16,8 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from gan_jax.generator import Generator, GeneratorSpec
 from gan_jax.interop import convert, torch_file
+from gan_jax.model import Model, ModelSpec
 from gan_jax.networks import PatchGAN, describe, from_linen
 
 WIDTH = 16
@@ -44,8 +44,8 @@ def ours_in_torch(folder: Path) -> None:
     x = np.random.default_rng(0).uniform(-1, 1, (2, 64, 96, 6)).astype(np.float32)
     params, stats = network.init(jax.random.key(0), x)
     _, stats = network.apply(params, stats, x, train=True)  # running statistics away from 0 and 1
-    spec = GeneratorSpec(describe(module), 6, "pix2pix", "image", False, kind="critic")
-    convert.write_torch(folder / "critic.safetensors", Generator(spec, {"params": params, "stats": stats}))
+    spec = ModelSpec(describe(module), 6, "pix2pix", "image", False, kind="critic")
+    convert.write_torch(folder / "critic.safetensors", Model(spec, {"params": params, "stats": stats}))
     theirs = TorchPatchGAN()
     print("PatchGAN, safetensors.torch.load_file and load_state_dict(strict=True):", end=" ")
     print(theirs.load_state_dict(safetensors.torch.load_file(folder / "critic.safetensors"), strict=True))
@@ -60,14 +60,14 @@ def contents() -> dict[str, Any]:
     """What torch.save is given."""
     numbers = torch.arange(60.0).reshape(3, 4, 5) / 7
     module = TorchPatchGAN()
-    optimiser = torch.optim.Adam(module.parameters())
+    optimizer = torch.optim.Adam(module.parameters())
     module(torch.ones(1, 6, 64, 64)).mean().backward()
-    optimiser.step()
+    optimizer.step()
     dtypes = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
     return {
         "a state_dict": module.state_dict(),
         "a checkpoint with Adam's state": {
-            "epoch": 3, "lr": 2e-4, "netD": module.state_dict(), "optimiser": optimiser.state_dict(), "name": "pix2pix",
+            "epoch": 3, "lr": 2e-4, "netD": module.state_dict(), "optimizer": optimizer.state_dict(), "name": "pix2pix",
         },
         "every dtype": {name: (10 * numbers).to(getattr(torch, name)) for name in dtypes},
         "bfloat16": module.to(torch.bfloat16).state_dict(),

@@ -41,7 +41,7 @@ class Degradation:
     sigma: float | None = None  # of "blur": the standard deviation in pixels
     noise: float | tuple[float, float] = 0.0  # standard deviation in 8-bit levels; of a pair each image draws its own
     jpeg: int | tuple[int, int] | None = None  # quality, 1 to 100; of a pair each image draws its own
-    subsampling: Subsampling = "4:2:0"  # of JPEG's colours
+    subsampling: Subsampling = "4:2:0"  # of JPEG's colors
 
     def __post_init__(self) -> None:
         blurs = self.kernel_size is not None and self.sigma is not None
@@ -93,7 +93,7 @@ class Degradation:
 
 
 def picture(degradation: Degradation, picture_u8: np.ndarray) -> np.ndarray:
-    """One picture uint8 [H, W, C], whose sides the scale divides, on the host; its randomness is always the same."""
+    """One image uint8 [H, W, C], whose sides the scale divides, on the host; its randomness is always the same."""
     return np.asarray(degradation(picture_u8, jax.random.key(0)))
 
 

@@ -1,7 +1,7 @@
-"""Image arithmetic in jax.numpy: value ranges, colours, borders, pixel shuffle, contact sheets, resampling.
+"""Image arithmetic in jax.numpy: value ranges, colors, borders, pixel shuffle, contact sheets, resampling.
 
 Images are [..., H, W, C] with any leading axes, which results keep; floats are in [-1, 1] unless a docstring says
-otherwise. Colours and `imresize` take integers as they are and return float32. Where a formula needs the value of
+otherwise. Colors and `imresize` take integers as they are and return float32. Where a formula needs the value of
 white, uint8 and uint16 say it themselves, and all others want `max_value`: see `peak`.
 
 The examples assume `import jax.numpy as jnp` and `from gan_jax import image`.
@@ -142,23 +142,23 @@ def full_range_luma(rgb: ArrayLike) -> jax.Array:
     76.245
     """
     images = _as_float(rgb)
-    if _is_grey(images):
+    if _is_gray(images):
         return images
     return mix_channels(images, [LUMA_WEIGHTS])
 
 
 def luma(rgb: ArrayLike, *, max_value: float | None = None) -> jax.Array:
-    """BT.601 luma [..., 1] in studio range, of RGB [..., 3] in [0, max_value]; grey [..., 1] passes unchanged.
+    """BT.601 luma [..., 1] in studio range, of RGB [..., 3] in [0, max_value]; gray [..., 1] passes unchanged.
 
     The Y of super-resolution papers: black is 16/255 and white 235/255 of `max_value`, which is that of `peak`. As
     MATLAB's rgb2ycbcr of floats: not rounded. Raises ValueError for other channel counts, TypeError where `peak` does.
     ITU-R BT.601-7, section 2.5.
 
-    >>> [round(image.luma(jnp.full((1, 1, 3), grey), max_value=255.0).item(), 3) for grey in (0.0, 255.0)]
+    >>> [round(image.luma(jnp.full((1, 1, 3), gray), max_value=255.0).item(), 3) for gray in (0.0, 255.0)]
     [16.0, 235.0]
     """
     images, white = _as_float(rgb), peak(rgb, max_value=max_value)
-    if _is_grey(images):
+    if _is_gray(images):
         return images
     return (mix_channels(images, _YCBCR_WEIGHTS[:1]) + _YCBCR_OFFSETS[0] * white) / 255.0
 
@@ -174,7 +174,7 @@ def rgb_to_ycbcr(rgb: ArrayLike, *, max_value: float | None = None) -> jax.Array
     [[[41, 240, 110]]]
     """
     images, white = _as_float(rgb), peak(rgb, max_value=max_value)
-    _require_colours(images)
+    _require_colors(images)
     offsets = jnp.asarray(_YCBCR_OFFSETS, images.dtype)
     return (mix_channels(images, _YCBCR_WEIGHTS) + offsets * white) / 255.0
 
@@ -190,7 +190,7 @@ def ycbcr_to_rgb(ycbcr: ArrayLike, *, max_value: float | None = None) -> jax.Arr
     True
     """
     images, white = _as_float(ycbcr), peak(ycbcr, max_value=max_value)
-    _require_colours(images)
+    _require_colors(images)
     offsets = jnp.asarray(_YCBCR_OFFSETS, images.dtype)
     return mix_channels(images * 255.0 - offsets * white, np.linalg.inv(_YCBCR_WEIGHTS))
 
@@ -198,14 +198,14 @@ def ycbcr_to_rgb(ycbcr: ArrayLike, *, max_value: float | None = None) -> jax.Arr
 def rgb_to_lab(rgb: ArrayLike, *, max_value: float | None = None) -> jax.Array:
     """CIE L*a*b* [..., 3] of sRGB [..., 3] in [0, max_value], white D65: L in [0, 100], a and b within +-108.
 
-    White, black and greys have a = b = 0. Integers become float32; `max_value` is that of `peak`. Raises ValueError
+    White, black and grays have a = b = 0. Integers become float32; `max_value` is that of `peak`. Raises ValueError
     for other channel counts, TypeError where `peak` does. CIE 15:2004, section 8.2.1, and IEC 61966-2-1.
 
     >>> image.rgb_to_lab(jnp.uint8([[[255, 0, 0]]])).round().astype(int).tolist()
     [[[53, 80, 67]]]
     """
     encoded = _as_float(rgb) / peak(rgb, max_value=max_value)
-    _require_colours(encoded)
+    _require_colors(encoded)
     linear = jnp.where(encoded > 0.04045, ((jnp.maximum(encoded, 0.04045) + 0.055) / 1.055) ** 2.4, encoded / 12.92)
     # Each row over its sum: X, Y and Z relative to those of white.
     xyz = mix_channels(linear, [[weight / sum(row) for weight in row] for row in _RGB_TO_XYZ])
@@ -333,7 +333,7 @@ def imresize(
 ) -> jax.Array:
     """Images [..., H, W, C] resampled by `scale`, to ceil(side * scale), or to `shape` (height, width).
 
-    MATLAB's imresize of floats: pixel centres, borders mirrored, Keys' cubic with a = -0.5, and with `antialias` a
+    MATLAB's imresize of floats: pixel centers, borders mirrored, Keys' cubic with a = -0.5, and with `antialias` a
     kernel that widens as the image shrinks. The result is neither clipped nor rounded; floats keep their dtype,
     integers become float32. `scale` and `shape` are static under jit.
 
@@ -372,7 +372,7 @@ def resampling_weights(
 ) -> tuple[np.ndarray, np.ndarray]:
     """For each of `new` pixels along a side of `old`: the old pixels that it mixes, and float64 weights that sum to 1.
 
-    Both are [new, taps]: what `imresize` does along one side, for pictures that are resampled a strip at a time on the
+    Both are [new, taps]: what `imresize` does along one side, for images that are resampled a strip at a time on the
     host. `scale` is new / old unless given.
 
     >>> places, weights = image.resampling_weights(4, 2, method="area")
@@ -381,9 +381,9 @@ def resampling_weights(
     """
     scale = new / old if scale is None else scale
     kernel, width = _kernel(method, scale, antialias)
-    centres = (np.arange(new) + 0.5) / scale - 0.5
-    places = np.floor(centres - width / 2)[:, None] + np.arange(math.ceil(width) + 2)
-    weights = kernel(centres[:, None] - places)
+    centers = (np.arange(new) + 0.5) / scale - 0.5
+    places = np.floor(centers - width / 2)[:, None] + np.arange(math.ceil(width) + 2)
+    weights = kernel(centers[:, None] - places)
     weights /= weights.sum(axis=1, keepdims=True)
     mirrored = places.astype(np.int64) % (2 * old)
     return np.minimum(mirrored, 2 * old - 1 - mirrored), weights
@@ -400,7 +400,7 @@ def _resampling_matrix(old: int, new: int, scale: float, method: str, antialias:
 def _kernel(method: str, scale: float, antialias: bool) -> tuple[Callable[[np.ndarray], np.ndarray], float]:
     """A function of the distance in old pixels, and the width outside of which it is zero."""
     if method == "nearest":
-        # Half-open, and blind to the last digits, so that a centre between two pixels takes one: the later.
+        # Half-open, and blind to the last digits, so that a center between two pixels takes one: the later.
         return lambda x: ((x >= -0.5 - 1e-9) & (x < 0.5 - 1e-9)).astype(np.float64), 1.0
     if method == "area":
         footprint = 1.0 / scale
@@ -439,13 +439,13 @@ def _sides(images: jax.Array) -> tuple[int, int]:
     return images.shape[-3], images.shape[-2]
 
 
-def _is_grey(images: jax.Array) -> bool:
+def _is_gray(images: jax.Array) -> bool:
     if images.ndim == 0 or images.shape[-1] not in (1, 3):
         channels = images.shape[-1] if images.ndim else 0
-        raise ValueError(f"images have {channels} channels; luma wants 3 (RGB) or 1 (grey).")
+        raise ValueError(f"images have {channels} channels; luma wants 3 (RGB) or 1 (gray).")
     return images.shape[-1] == 1
 
 
-def _require_colours(images: jax.Array) -> None:
+def _require_colors(images: jax.Array) -> None:
     if images.ndim == 0 or images.shape[-1] != 3:
-        raise ValueError(f"images have shape {images.shape}; wanted three colours, [..., 3].")
+        raise ValueError(f"images have shape {images.shape}; wanted three colors, [..., 3].")

@@ -21,8 +21,8 @@ def jpeg(images_u8: ArrayLike, quality: ArrayLike, *, subsampling: Subsampling =
     """Images [..., H, W, C] after JPEG's baseline coding, uint8 to uint8; C is 1 or 3.
 
     `quality`, 1 to 100, is one number or one an image [...], and scales the standard's tables as libjpeg does.
-    "4:2:0" halves the colours' sides, by libjpeg's means and triangles. Not differentiable. Raises TypeError for other
-    dtypes, ValueError for other channel counts. ITU-T T.81, annexes A and K; JFIF 1.02 for the colours.
+    "4:2:0" halves the colors' sides, by libjpeg's means and triangles. Not differentiable. Raises TypeError for other
+    dtypes, ValueError for other channel counts. ITU-T T.81, annexes A and K; JFIF 1.02 for the colors.
     """
     images = jnp.asarray(images_u8)
     if images.dtype != jnp.uint8:
@@ -38,11 +38,11 @@ def jpeg(images_u8: ArrayLike, quality: ArrayLike, *, subsampling: Subsampling =
     ycbcr = _rounded(image.mix_channels(levels, _TO_YCBCR) + _CENTRES)
     table = _table(_CHROMINANCE, quality)
     decoded = [_coded(ycbcr[..., 0], _table(_LUMINANCE, quality))]
-    for colour in (ycbcr[..., 1], ycbcr[..., 2]):
+    for color in (ycbcr[..., 1], ycbcr[..., 2]):
         if subsampling == "4:4:4":
-            decoded.append(_coded(colour, table))
+            decoded.append(_coded(color, table))
         else:
-            decoded.append(_doubled(_coded(_halved(colour), table))[..., :height, :width])
+            decoded.append(_doubled(_coded(_halved(color), table))[..., :height, :width])
     rgb = image.mix_channels(jnp.stack(decoded, axis=-1) - _CENTRES, np.linalg.inv(_TO_YCBCR))
     return _rounded(rgb).astype(jnp.uint8)
 
@@ -76,13 +76,13 @@ _DCT[0] /= np.sqrt(2)
 
 
 def _table(base: tuple[tuple[int, ...], ...], quality: jax.Array) -> jax.Array:
-    """Steps of quantisation [..., 8, 8] for qualities [...], as libjpeg's jpeg_set_quality computes them."""
+    """Steps of quantization [..., 8, 8] for qualities [...], as libjpeg's jpeg_set_quality computes them."""
     percent = jnp.where(quality < 50, 5000 // quality, 200 - 2 * quality)[..., None, None]
     return jnp.clip((jnp.array(base) * percent + 50) // 100, 1, 255).astype(jnp.float32)
 
 
 def _coded(plane: jax.Array, table: jax.Array) -> jax.Array:
-    """Levels [..., H, W] after the quantisation of each 8x8 block's DCT; the last row and column fill up the blocks."""
+    """Levels [..., H, W] after the quantization of each 8x8 block's DCT; the last row and column fill up the blocks."""
     height, width = plane.shape[-2:]
     padded = _extended(plane, -height % 8, -width % 8)
     blocks = padded.reshape(*plane.shape[:-2], padded.shape[-2] // 8, 8, padded.shape[-1] // 8, 8)
@@ -90,8 +90,8 @@ def _coded(plane: jax.Array, table: jax.Array) -> jax.Array:
     coefficients = jnp.einsum("ui,...aibj,vj->...aubv", dct, blocks - 128.0, dct, precision=_HIGHEST)
     # In eighths, as libjpeg has them: ties are common, and the last digits must not decide them.
     eighths = jnp.round(8.0 * jnp.abs(coefficients))
-    quantised = jnp.sign(coefficients) * jnp.floor(eighths / (8.0 * steps) + 0.5)
-    back = jnp.einsum("ui,...aubv,vj->...aibj", dct, quantised * steps, dct, precision=_HIGHEST)
+    quantized = jnp.sign(coefficients) * jnp.floor(eighths / (8.0 * steps) + 0.5)
+    back = jnp.einsum("ui,...aubv,vj->...aibj", dct, quantized * steps, dct, precision=_HIGHEST)
     return _rounded(back.reshape(padded.shape)[..., :height, :width] + 128.0)
 
 

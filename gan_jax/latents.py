@@ -1,4 +1,4 @@
-"""Latents z [N, Z]: what a generator of pictures starts from. Drawing them, and ways from one to another."""
+"""Latents z [N, Z]: what a generator of images starts from. Drawing them, and ways from one to another."""
 
 from typing import Literal
 

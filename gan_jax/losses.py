@@ -1,6 +1,6 @@
 """Pure loss functions: arrays in, a scalar out; nothing here knows a network.
 
-Logits are a critic's unnormalised scores, of any shape (a PatchGAN gives one for each patch); means are over all of
+Logits are a critic's unnormalized scores, of any shape (a PatchGAN gives one for each patch); means are over all of
 their elements. A critic's loss is the sum of its real and its fake half, never their average. Everything is computed
 in float32 at least. Every function works under `jit`, `grad` and `vmap`.
 
@@ -51,7 +51,7 @@ __dir__ = __all__.copy
 
 
 class AdversarialLoss(NamedTuple):
-    """A game: two functions of (real logits, fake logits), one a player, each giving a scalar to minimise.
+    """A game: two functions of (real logits, fake logits), one a player, each giving a scalar to minimize.
 
     With r the real logits, f the fake ones, D = sigmoid(logits), [...] the mean over every element:
 
@@ -101,7 +101,7 @@ def _game(*, real: _Formula, fake: _Formula, generator: _Formula) -> Adversarial
 
 # In terms of softplus, log D(t) = -softplus(-t) and log(1 - D(t)) = -softplus(t) lose no digits and never overflow.
 
-# Goodfellow et al. 2014, "Generative Adversarial Nets", eq. 1, as printed: the generator minimises log(1 - D(G(z))),
+# Goodfellow et al. 2014, "Generative Adversarial Nets", eq. 1, as printed: the generator minimizes log(1 - D(G(z))),
 # whose gradient vanishes where the critic is sure.
 minimax = _game(real=lambda r: softplus(-r), fake=softplus, generator=lambda f: -softplus(f))
 
@@ -189,12 +189,12 @@ def gradient_penalty(
     the gradient of their sum. Give a `key`, to draw epsilon uniformly in [0, 1), or `epsilon` [N] itself.
 
     target=1.0 is WGAN-GP's two-sided penalty, to be weighted by 10; `one_sided` forgives norms under the target;
-    target=0.0 is the zero-centred penalty. The penalty reaches whatever parameters `critic` closes over; its gradient
+    target=0.0 is the zero-centered penalty. The penalty reaches whatever parameters `critic` closes over; its gradient
     is finite even where the critic's is zero. Raises ValueError where shapes differ, for an epsilon that is not [N],
     and for neither or both of key and epsilon.
 
     Gulrajani et al. 2017, "Improved Training of Wasserstein GANs", eq. 3. One-sided: Petzka et al. 2018, "On the
-    Regularization of Wasserstein GANs". Zero-centred: Thanh-Tung et al. 2019, "Improving Generalization and Stability
+    Regularization of Wasserstein GANs". Zero-centered: Thanh-Tung et al. 2019, "Improving Generalization and Stability
     of Generative Adversarial Networks".
 
     >>> real, fake, epsilon = jnp.ones((2, 4, 4, 3)), jnp.zeros((2, 4, 4, 3)), jnp.array([0.25, 0.75])
@@ -344,7 +344,7 @@ def content(
 def total_variation(images: ArrayLike) -> jax.Array:
     """Anisotropic total variation of images [..., H, W, C]: mean |vertical step| + mean |horizontal step|.
 
-    Each mean is over its own count of steps between neighbours, as in BasicSR, so the value does not grow with the
+    Each mean is over its own count of steps between neighbors, as in BasicSR, so the value does not grow with the
     image. Raises ValueError for a side under 2. Rudin et al. 1992, "Nonlinear total variation based noise removal".
 
     >>> float(losses.total_variation(jnp.arange(4.0).reshape(2, 2, 1)))  # 2 a row, 1 a column
@@ -361,7 +361,7 @@ def total_variation(images: ArrayLike) -> jax.Array:
 def sinkhorn(x: ArrayLike, y: ArrayLike, *, epsilon: float, iterations: int) -> jax.Array:
     """Entropic optimal transport from points x [n, d] to y [m, d]: the mean squared distance that the plan moves them.
 
-    The cost is C_ij = |x_i - y_j|^2 (a sum over d), every point weighs the same (1/n, 1/m), and P minimises
+    The cost is C_ij = |x_i - y_j|^2 (a sum over d), every point weighs the same (1/n, 1/m), and P minimizes
     <P, C> + epsilon * sum P log P with these marginals. Returns <P, C>, without the entropy. Flatten images first.
     The gradient may take memory for n * m * d numbers.
 

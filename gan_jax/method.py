@@ -21,7 +21,7 @@ __all__ = [
     "NetState",
     "State",
     "Variables",
-    "clipped",
+    "clip_weights",
     "scale_rates",
     "train_step",
 ]
@@ -60,7 +60,7 @@ class NetState:
         """What a file holds of it: the moving average if there is one, else the parameters and statistics."""
         return {"params": self.params, "stats": self.stats} if self.ema is None else self.ema
 
-    def descend(
+    def apply_gradients(
         self, tx: optax.GradientTransformation, grads: Params, stats: Stats, *, ema_decay: float | None = None
     ) -> "NetState":
         """One optimizer step down `grads`, with the new `stats`: the one place that applies a gradient.
@@ -75,7 +75,7 @@ class NetState:
         return NetState(params, stats, opt, self.lr_scale, average)
 
 
-def clipped(tx: optax.GradientTransformation, limit: float) -> optax.GradientTransformation:
+def clip_weights(tx: optax.GradientTransformation, limit: float) -> optax.GradientTransformation:
     """`tx` whose steps end with every parameter clipped to [-limit, limit]: the critic's optimizer of WGAN.
 
     Arjovsky et al. 2017, "Wasserstein GAN", algorithm 1, line 7.

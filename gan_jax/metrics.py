@@ -21,7 +21,7 @@ from gan_jax import image
 
 __all__ = [
     "MS_SSIM_WEIGHTS",
-    "colour_histogram_intersection",
+    "color_histogram_intersection",
     "frechet_distance",
     "kernel_distance",
     "lab_histograms",
@@ -205,7 +205,7 @@ def kernel_distance(features: ArrayLike, reference_features: ArrayLike) -> float
 
 
 def laplacian_energy(images: ArrayLike) -> jax.Array:
-    """Sharpness of each image [...]: mean square of the 4-neighbour Laplacian of its BT.601 luma.
+    """Sharpness of each image [...]: mean square of the 4-neighbor Laplacian of its BT.601 luma.
 
     Images are [..., H, W, 1 or 3], and the value is in their own unit squared: compare it within one dtype and range.
     Raises ValueError for images under 3x3 or with channels other than 1 or 3.
@@ -219,21 +219,21 @@ def laplacian_energy(images: ArrayLike) -> jax.Array:
     height, width = luma.shape[-2:]
     if min(height, width) < 3:
         raise ValueError(f"images are {height}x{width}; the Laplacian wants 3x3 or more.")
-    centre = luma[..., 1:-1, 1:-1]
-    neighbours = luma[..., :-2, 1:-1] + luma[..., 2:, 1:-1] + luma[..., 1:-1, :-2] + luma[..., 1:-1, 2:]
-    return jnp.square(neighbours - 4.0 * centre).mean(axis=(-2, -1))
+    center = luma[..., 1:-1, 1:-1]
+    neighbors = luma[..., :-2, 1:-1] + luma[..., 2:, 1:-1] + luma[..., 1:-1, :-2] + luma[..., 1:-1, 2:]
+    return jnp.square(neighbors - 4.0 * center).mean(axis=(-2, -1))
 
 
-def colour_histogram_intersection(images: ArrayLike, references: ArrayLike) -> jax.Array:
+def color_histogram_intersection(images: ArrayLike, references: ArrayLike) -> jax.Array:
     """How much of the references' L, a and b distributions the images share [3], in [0, 1]; 1 where equal.
 
     uint8 RGB [..., H, W, 3]; the marginal distributions are those over all pixels of all images. Bins are one unit wide
-    and centred on the integers, so that rounding cannot scatter greys over two bins. Raises ValueError where shapes
+    and centered on the integers, so that rounding cannot scatter grays over two bins. Raises ValueError where shapes
     differ, TypeError for other dtypes. Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial
     Networks", table 5, which leaves its bins unsaid.
 
     >>> white = jnp.full((1, 4, 4, 3), 255, jnp.uint8)
-    >>> metrics.colour_histogram_intersection(white, jnp.zeros_like(white)).tolist()  # neither has a colour
+    >>> metrics.color_histogram_intersection(white, jnp.zeros_like(white)).tolist()  # neither has a color
     [0.0, 1.0, 1.0]
     """
     x, y = jnp.asarray(images), jnp.asarray(references)
@@ -312,7 +312,7 @@ def lab_histograms(images_u8: jax.Array) -> jax.Array:
         bins = jnp.floor(lab + 0.5).astype(jnp.int32)
         return jax.vmap(lambda values: jnp.bincount(values, length=256), in_axes=1)(bins)
 
-    # Image by image: the float colours of a whole test set would fill the memory.
+    # Image by image: the float colors of a whole test set would fill the memory.
     return jax.lax.map(count, images_u8.reshape(-1, *images_u8.shape[-3:])).sum(axis=0)
 
 
@@ -355,13 +355,13 @@ def _weigh(mean: jax.Array, variance: jax.Array, axis: int) -> tuple[jax.Array, 
     def at(pixels: jax.Array, start: int) -> jax.Array:
         return jax.lax.slice_in_dim(pixels, start, start + size, axis=axis)
 
-    centre = at(mean, _SSIM_WINDOW // 2)
-    first = second = jnp.zeros_like(centre)
+    center = at(mean, _SSIM_WINDOW // 2)
+    first = second = jnp.zeros_like(center)
     for start, weight in enumerate(weights):
-        distance = at(mean, start) - centre
+        distance = at(mean, start) - center
         first += weight * distance
         second += weight * (at(variance, start) + distance**2)
-    return centre + first, second - first**2
+    return center + first, second - first**2
 
 
 def _halve(images: jax.Array) -> jax.Array:

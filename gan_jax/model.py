@@ -41,7 +41,7 @@ class ModelSpec:
     """
 
     architecture: Mapping[str, Any]  # as networks.describe writes it
-    in_channels: int  # of the picture that goes in, or of the latent
+    in_channels: int  # of the image that goes in, or of the latent
     method: str
     norm: Literal["image", "running"]  # test-time statistics: each image's own, or the running ones
     dropout: bool  # whether dropout, the generator's noise, stays on at test time
@@ -50,7 +50,7 @@ class ModelSpec:
     step: int = 0  # training steps behind it
     kind: Literal["generator", "critic", "features"] = "generator"
     degradation: Mapping[str, Any] | None = None  # what made its training inputs, as degrade.describe writes it
-    latent: Literal["normal", "uniform"] | None = None  # what the latents of a generator of pictures are drawn from
+    latent: Literal["normal", "uniform"] | None = None  # what the latents of a generator of images are drawn from
     classes: tuple[str, ...] | None = None  # the names of its labels 0, 1, ..., where they have names
 
     @functools.cached_property
@@ -70,7 +70,7 @@ class ModelSpec:
 
     @property
     def out_channels(self) -> int:
-        """Of the picture that comes out, of the logits or, where there are several maps, of the last."""
+        """Of the image that comes out, of the logits or, where there are several maps, of the last."""
         _, output = networks.shapes(self.module, self.in_channels)
         return int(jax.tree.leaves(output)[-1].shape[-1])
 

@@ -96,7 +96,7 @@ def vgg16_variables(path: str | os.PathLike | None = None) -> dict[str, Any]:
 
 
 class ContentFeatures(NamedTuple):
-    """A trained VGG for a content loss: `networks.starting_from(networks.from_linen(module), **variables)`."""
+    """A trained VGG for a content loss: `networks.with_weights(networks.from_linen(module), **variables)`."""
 
     module: networks.VGG  # images in [-1, 1] -> feature maps by layer
     variables: dict[str, Any]  # {"params", "stats"}, of the layers that the module has
@@ -150,7 +150,7 @@ def _distances(net: str, params: Any, weights: Any, images: jax.Array, reference
     if images.ndim < 3 or images.shape[-1] != 3 or min(images.shape[-3:-1]) < smallest_side:
         raise ValueError(
             f"images have shape {images.shape}; LPIPS ({net}) wants RGB [..., H, W, 3] with sides of {smallest_side} "
-            "or more: repeat a grey channel thrice."
+            "or more: repeat a gray channel thrice."
         )
 
     def features(images: jax.Array) -> Mapping[str, jax.Array]:

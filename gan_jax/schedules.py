@@ -1,4 +1,4 @@
-"""Learning rates by step, and the plateau rule that validation drives; epochs are those of the training pictures."""
+"""Learning rates by step, and the plateau rule that validation drives; epochs are those of the training images."""
 
 import math
 from collections.abc import Callable, Sequence

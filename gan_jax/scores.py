@@ -43,8 +43,8 @@ class Metric(NamedTuple):
 
     title: str
     better: Better
-    decimals: int  # of a mean over many pictures
-    decimals_of_one: int = 4  # of one picture's value
+    decimals: int  # of a mean over many images
+    decimals_of_one: int = 4  # of one image's value
     unit: str = ""
 
     @property

@@ -22,10 +22,10 @@ import optax
 import pytest
 
 from gan_jax import networks, report
-from gan_jax.data import pictures
+from gan_jax.data import image_files
 from gan_jax.data.demo.facades import Facades
-from gan_jax.generator import Generator, GeneratorSpec
 from gan_jax.methods.pix2pix import pix2pix
+from gan_jax.model import Model, ModelSpec
 from gan_jax.recipes import pix2pix as experiment
 from gan_jax.training import run
 
@@ -88,27 +88,27 @@ def tiny_generator():
         module = networks.UNet(out_channels=out_channels, depth=3, width=4, **fields)
         x = np.zeros((1, 8, 8, in_channels), np.float32)
         params, stats = jax.jit(networks.from_linen(module).init)(jax.random.key(0), x)
-        # Larger than at the start of training, so that outputs are not all grey.
+        # Larger than at the start of training, so that outputs are not all gray.
         params = jax.tree.map(lambda p: 10.0 * p, params)
-        spec = GeneratorSpec(
+        spec = ModelSpec(
             architecture=networks.describe(module),
             in_channels=in_channels,
             method="pix2pix",
             norm=norm,
             dropout=dropout,
         )
-        return Generator(spec, {"params": params, "stats": stats})
+        return Model(spec, {"params": params, "stats": stats})
 
     return make
 
 
 @pytest.fixture(scope="session")
 def facades_folder(tmp_path_factory):
-    """A folder of side-by-side AB pictures, 32x32 each: 16 to train on, 2 to validate, 3 to test."""
+    """A folder of side-by-side AB images, 32x32 each: 16 to train on, 2 to validate, 3 to test."""
     root = tmp_path_factory.mktemp("data") / "facades"
     for split, count in (("train", 16), ("val", 2), ("test", 3)):
         for pair in (Facades(split, count, 32)[i] for i in range(count)):
-            pictures.save(
+            image_files.save(
                 root / split / f"{pair['name']}.png", np.concatenate([pair["source"], pair["target"]], axis=1)
             )
     return root

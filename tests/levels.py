@@ -1,4 +1,4 @@
-"""Pictures of two programs, which round otherwise: of another batch size, another count of devices, another shape."""
+"""Images of two programs, which round otherwise: of another batch size, another count of devices, another shape."""
 
 import numpy as np
 

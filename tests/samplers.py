@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax import networks
-from gan_jax.generator import Generator, GeneratorSpec
+from gan_jax.model import Model, ModelSpec
 
 
 def untrained(classes, latent="normal"):
@@ -12,5 +12,5 @@ def untrained(classes, latent="normal"):
     inputs = [jnp.zeros((1, 6)), *([jnp.zeros(1, int)] if classes else [])]
     params, stats = jax.jit(networks.from_linen(module).init)(jax.random.key(0), *inputs)
     params = jax.tree.map(lambda p: 20.0 * p, params)  # so that samples differ visibly
-    spec = GeneratorSpec(networks.describe(module), 6, "dcgan", norm="running", dropout=False, latent=latent)
-    return Generator(spec, {"params": params, "stats": stats})
+    spec = ModelSpec(networks.describe(module), 6, "dcgan", norm="running", dropout=False, latent=latent)
+    return Model(spec, {"params": params, "stats": stats})

@@ -24,9 +24,9 @@ import numpy as np
 import pytest
 
 import gan_jax
-from gan_jax import evaluate, generator, image, infer, losses, metrics, report
+from gan_jax import evaluate, image, infer, losses, metrics, model, report
 from gan_jax.cli import inspection
-from gan_jax.data import finding, labelled, layouts, pictures, sources, super_resolution
+from gan_jax.data import finding, image_files, labeled, layouts, sources, super_resolution
 from gan_jax.data.demo import skimage_photos
 from gan_jax.training import checkpoint
 
@@ -159,11 +159,11 @@ def test_the_checker_sees_paths_that_cannot_be_strings():
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory, tiny_generator):
-    """Pictures in every layout, a generator, a run's folder and a checkpoint's."""
+    """Images in every layout, a generator, a run's folder and a checkpoint's."""
     folder = tmp_path_factory.mktemp("files")
     for name in ("pairs/trainA/a", "pairs/trainB/a", "classes/train/cat/a", "high/train/a", "low/train/ax2"):
-        pictures.save(folder / f"{name}.png", np.full((4, 4, 3) if "low" in name else (8, 8, 3), 7, np.uint8))
-    generator.save(folder / "g.safetensors", tiny_generator())
+        image_files.save(folder / f"{name}.png", np.full((4, 4, 3) if "low" in name else (8, 8, 3), 7, np.uint8))
+    model.save(folder / "g.safetensors", tiny_generator())
     (folder / "run" / "checkpoints" / "3" / "state").mkdir(parents=True)
     (folder / "run" / "config.json").write_text("{}")
     return folder
@@ -174,26 +174,26 @@ PATHS = {
     "layouts.open_pairs": lambda at: layouts.open_pairs(at("pairs"), "train", **RGB)[0],
     "layouts.open_side": lambda at: layouts.open_side(at("pairs"), "train", "A", key="A", channels=3)[0],
     "sources.Pictures": lambda at: sources.Pictures((at("pairs/trainA"),), [("a.png",)], "A", 3)[0],
-    "labelled.open_folder": lambda at: labelled.open_folder(at("classes"), "train", channels=3)[0],
-    "resolution.open_split": lambda at: super_resolution.open_split(
+    "labeled.open_folder": lambda at: labeled.open_folder(at("classes"), "train", channels=3)[0],
+    "super_resolution.open_split": lambda at: super_resolution.open_split(
         at("high"), "train", low_root=at("low"), scale=2, channels=3
     )[0],
-    "resolution.HighResImages": lambda at: super_resolution.HighResImages(
+    "super_resolution.HighResImages": lambda at: super_resolution.HighResImages(
         (at("high/train"), at("low/train")), [("a.png", "ax2.png")], 3, 2
     )[0],
     "finding.list_pictures": lambda at: finding.list_pictures(at("pairs")),
-    "pictures.save": lambda at: (
-        pictures.save(at("new/x.png"), np.zeros((2, 2, 1), np.uint8)), pictures.read(at("new/x.png"), 1)
+    "image_files.save": lambda at: (
+        image_files.save(at("new/x.png"), np.zeros((2, 2, 1), np.uint8)), image_files.read(at("new/x.png"), 1)
     ),
     "skimage_photos.prepare": lambda at: skimage_photos.prepare(at("photos")),
     "infer.plan": lambda at: infer.plan([at("pairs/trainA")], at("out"), samples=2),
     "infer.plan of one": lambda at: infer.plan(at("pairs/trainA/a.png"), at("out.png")),
     "infer.translate_files": lambda at: infer.translate_files(
-        generator.load(at("g.safetensors")), [infer.Job(at("pairs/trainA/a.png"), at("out/a.png"))]
+        model.load(at("g.safetensors")), [infer.Job(at("pairs/trainA/a.png"), at("out/a.png"))]
     ),
-    "generator.save": lambda at: generator.save(at("h.safetensors"), generator.load(at("g.safetensors"))),
-    "generator.find": lambda at: generator.find(at("g.safetensors")),
-    "generator.is_foreign": lambda at: generator.is_foreign(at("g.safetensors")),
+    "model.save": lambda at: model.save(at("h.safetensors"), model.load(at("g.safetensors"))),
+    "model.find": lambda at: model.find(at("g.safetensors")),
+    "model.is_foreign": lambda at: model.is_foreign(at("g.safetensors")),
     "evaluate.evaluate": lambda at: evaluate.evaluate(
         at("pairs/trainA"), at("pairs/trainB"), evaluate.PROTOCOLS["rgb"], other=at("high/train"), metric_names=["psnr"]
     ).scores,
@@ -274,11 +274,14 @@ def two_scales(images, references, *, max_value=None):
 SMALL = floats(2, 4, 6, 3)
 PHOTO = floats(2, 22, 23, 3)
 LEVELS = np.uint8(floats(2, 4, 6, 3, scale=255.0))
-GAMES = {name: game for name, game in vars(losses).items() if isinstance(game, losses.AdversarialLoss)}
+ADVERSARIAL_LOSSES = {name: game for name, game in vars(losses).items() if isinstance(game, losses.AdversarialLoss)}
 SINKHORN = {"epsilon": 0.5, "iterations": 10}
 CASES = {
-    **{f"losses.{name}.critic": Case(game.critic, pair(6), free=(0,)) for name, game in GAMES.items()},
-    **{f"losses.{name}.generator": Case(game.generator, pair(6), free=(0,)) for name, game in GAMES.items()},
+    **{f"losses.{name}.critic": Case(game.critic, pair(6), free=(0,)) for name, game in ADVERSARIAL_LOSSES.items()},
+    **{
+        f"losses.{name}.generator": Case(game.generator, pair(6), free=(0,))
+        for name, game in ADVERSARIAL_LOSSES.items()
+    },
     "losses.label_smoothing": Case(losses.label_smoothing(losses.least_squares).critic, pair(6), free=(0,)),
     "losses.gradient_penalty": Case(
         lambda real, fake, epsilon: losses.gradient_penalty(half_critic, real, fake, epsilon=epsilon),
@@ -328,7 +331,7 @@ CASES = {
     "metrics.frechet_distance": Case(metrics.frechet_distance, pair(5, 3), free=(0,), traced=False),
     "metrics.kernel_distance": Case(metrics.kernel_distance, pair(5, 3), free=(0,), traced=False),
     "metrics.laplacian_energy": Case(metrics.laplacian_energy, (SMALL,)),
-    "metrics.colour_histogram_intersection": Case(metrics.colour_histogram_intersection, (LEVELS, LEVELS[::-1])),
+    "metrics.color_histogram_intersection": Case(metrics.color_histogram_intersection, (LEVELS, LEVELS[::-1])),
     "metrics.lab_histograms": Case(metrics.lab_histograms, (LEVELS,)),
     "metrics.label_map_scores": Case(
         lambda x, y: metrics.label_map_scores(x, y, 3), (LEVELS[..., 0] % 3, LEVELS[..., 1] % 3)
@@ -344,9 +347,9 @@ PURE_MEMBERS = [member for member in MEMBERS if member.__module__ in PURE]
 
 def test_the_table_of_cases_has_every_public_function():
     functions = {label(member).removeprefix("gan_jax.") for member in PURE_MEMBERS if inspect.isfunction(member)}
-    halves = {f"losses.{name}.{half}" for name in GAMES for half in ("critic", "generator")}
+    halves = {f"losses.{name}.{half}" for name in ADVERSARIAL_LOSSES for half in ("critic", "generator")}
     assert CASES.keys() == functions | halves
-    assert len(GAMES) == 7
+    assert len(ADVERSARIAL_LOSSES) == 7
 
 
 @pytest.mark.parametrize("member", PURE_MEMBERS, ids=label)
@@ -405,7 +408,7 @@ def test_pure_functions_refuse_to_broadcast(name):
 NOT_IMAGE_BY_IMAGE = {
     "image.peak", "image.resampling_weights", "image.grid",
     "metrics.frechet_distance", "metrics.kernel_distance",
-    "metrics.colour_histogram_intersection", "metrics.lab_histograms", "metrics.label_map_scores",
+    "metrics.color_histogram_intersection", "metrics.lab_histograms", "metrics.label_map_scores",
 }  # fmt: skip
 BY_IMAGE = [name for name in CASES if name.split(".")[0] in ("image", "metrics") and name not in NOT_IMAGE_BY_IMAGE]
 

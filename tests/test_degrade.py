@@ -36,7 +36,7 @@ def test_area_is_the_mean_of_each_block_and_nearest_one_pixel_of_it():
 
 
 def test_bilinear_and_lanczos_widen_with_the_scale():
-    """Away from the borders: weights at pixel centres of MATLAB's kernels, stretched by the scale of 2."""
+    """Away from the borders: weights at pixel centers of MATLAB's kernels, stretched by the scale of 2."""
     distances = np.arange(-5.5, 6.0) / 2
     for name, kernel, reach in (
         ("bilinear", np.maximum(1 - np.abs(distances), 0), 2),
@@ -69,16 +69,16 @@ def test_a_flat_picture_stays(name):
 
 
 def test_noise_has_its_deviation_follows_from_the_key_and_works_under_jit_and_vmap():
-    grey = np.full((3, 64, 64, 3), 128, np.uint8)
+    gray = np.full((3, 64, 64, 3), 128, np.uint8)
     degradation = Degradation("area", 1, noise=6.0)
     step = jax.jit(degradation)
-    noisy = np.float64(step(grey, KEY))
+    noisy = np.float64(step(gray, KEY))
     # 12288 values: one standard deviation of the estimate is 0.04; rounding adds 1/12 to the variance.
     np.testing.assert_allclose(noisy.std(axis=(1, 2, 3)), np.hypot(6.0, 12**-0.5), atol=0.2)
     np.testing.assert_allclose(noisy.mean(axis=(1, 2, 3)), 128, atol=0.3)
-    np.testing.assert_array_equal(step(grey, KEY), noisy)
-    assert (step(grey, jax.random.key(1)) != noisy).mean() > 0.8
-    own = np.float64(jax.jit(Degradation("area", 1, noise=(0.0, 20.0)))(grey, KEY)).std(axis=(1, 2, 3))
+    np.testing.assert_array_equal(step(gray, KEY), noisy)
+    assert (step(gray, jax.random.key(1)) != noisy).mean() > 0.8
+    own = np.float64(jax.jit(Degradation("area", 1, noise=(0.0, 20.0)))(gray, KEY)).std(axis=(1, 2, 3))
     assert len(set(own.round(1))) == 3  # each image draws its own
     keys = jax.random.split(KEY, 2)
     for each, most in (
@@ -104,8 +104,8 @@ def test_plain_data_says_all_of_a_degradation(degradation):
 
 def test_the_data_of_the_default_and_of_an_unknown_field():
     assert degrade.describe(Degradation()) == {"name": "bicubic", "scale": 4, "noise": 0.0, "jpeg": None}
-    with pytest.raises(ValueError, match=r"no degradation can be built from .*'colour'"):
-        degrade.build({"colour": 3})
+    with pytest.raises(ValueError, match=r"no degradation can be built from .*'color'"):
+        degrade.build({"color": 3})
 
 
 @pytest.mark.parametrize(

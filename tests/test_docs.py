@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gan_jax import cli, losses
-from gan_jax.data import pictures
+from gan_jax.data import image_files
 from gan_jax.data.demo.facades import Facades
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -48,11 +48,11 @@ def test_the_training_steps_train():
     assert len(logs) == 4
     for log in logs:
         assert all(jnp.isfinite(term) for terms in log for term in jax.tree.leaves(terms))
-    plain, cycle, penalised, transport = logs
+    plain, cycle, penalized, transport = logs
     for log, name in ((plain, "l1"), (plain, "content"), (cycle, "cycle_a"), (cycle, "identity_b")):
         assert log[-1][name] < 0.9 * log[0][name]
     assert transport[-1]["distance"] < 0.9 * transport[0]["distance"]
-    wgan_gp, hinge_r1 = penalised[:5], penalised[5:]
+    wgan_gp, hinge_r1 = penalized[:5], penalized[5:]
     for log in (wgan_gp, hinge_r1):
         assert log[-1]["critic"] != log[0]["critic"]
         assert log[-1]["penalty"] != log[0]["penalty"]
@@ -79,10 +79,10 @@ def test_the_added_method_trains_and_its_file_is_taken_by_the_command_line(tmp_p
     assert len(names["curve"]) == 20
     assert np.mean(names["curve"][-5:]) < 0.8 * names["curve"][0]
     for i, item in enumerate(Facades("test", 2, 40)):
-        pictures.save(f"maps/{i}.png", item["source"])
+        image_files.save(f"maps/{i}.png", item["source"])
     (command,) = re.findall(r"^gan-jax (.*)$", page.read_text(), re.MULTILINE)
     assert cli.main(command.split()) == 0
-    assert [pictures.read(f"fronts/{i}.png", 3).shape for i in range(2)] == [(40, 40, 3)] * 2
+    assert [image_files.read(f"fronts/{i}.png", 3).shape for i in range(2)] == [(40, 40, 3)] * 2
     capsys.readouterr()
     assert cli.main(["inspect", "mine.safetensors"]) == 0
     assert "generator of lsgan_l1 after 20 steps" in capsys.readouterr().out
@@ -94,7 +94,7 @@ def test_the_sources_on_the_page_on_data_open_and_make_batches(tmp_path, monkeyp
         ("facades/trainA/1", "facades/trainB/1", "photos/train/1", "horse2zebra/trainA/1", "horse2zebra/trainB/2",
          "digits/train/0/1", "digits/train/1/2", "DIV2K/DIV2K_valid_HR/0801")
     ):  # fmt: skip
-        pictures.save(f"{name}.png", np.full((256, 256, 3), level, np.uint8))
+        image_files.save(f"{name}.png", np.full((256, 256, 3), level, np.uint8))
     frames = np.zeros((5, 256, 256, 3), np.uint8), np.ones((5, 256, 256, 1), np.uint8)
     names = {"__name__": "page", "frames": frames}
     for code in programs(DOCS / "adding_data.md"):

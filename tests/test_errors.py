@@ -78,7 +78,7 @@ def table() -> str:
         "",
         "The sentence goes to stderr after `error: `, and nothing is written; `note: ` lines may stand before it.",
         "For a wrong value of a flag it is a box; … stands for what is left out of it here. Of more than ten errors",
-        "the others are counted. Exit codes: 0 done; 1 some pictures failed, each with a sentence, and the rest is",
+        "the others are counted. Exit codes: 0 done; 1 some images failed, each with a sentence, and the rest is",
         "done; 2 wrong use or input; 129 a closed terminal; 130 Ctrl-C; 143 SIGTERM. What stops a run on its way",
         "leaves its last checkpoint, and the same command goes on to the same result.",
     ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gan_jax import folders, generator
+from gan_jax import folders, model
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_a_comparison_keeps_no_generator_and_is_no_stage(make):
     assert folders.is_comparison(ring)
     assert folders.last(Path("checkpoints")) == Path("checkpoints")
     with pytest.raises(FileNotFoundError, match="ring compares methods and keeps no generator; gan-jax report shows"):
-        generator.find(ring)
+        model.find(ring)
     run = make("checkpoints/run")
     assert folders.last(Path("checkpoints")) == run
 

@@ -289,7 +289,7 @@ def days(tmp_path_factory, run):
 
 @pytest.fixture(scope="session")
 def cycle(tmp_path_factory, run):
-    """Training 3: CycleGAN on two kinds of pictures."""
+    """Training 3: CycleGAN on two kinds of images."""
     root = tmp_path_factory.mktemp("cycle")
     for side in "AB":
         for split, count in (("train", 6), ("test", 2)):
@@ -327,7 +327,7 @@ def cycle(tmp_path_factory, run):
     return Trained(root / "runs" / "cycle", done.out + done.err, done.returncode)
 
 
-# F1: colours below alpha 0
+# F1: colors below alpha 0
 
 
 def test_f1_deep_garbage_in_tiles(tmp_path, gan_jax, bilinear):
@@ -351,7 +351,7 @@ def test_f1_deep_garbage_in_tiles(tmp_path, gan_jax, bilinear):
 
 
 def test_f1_a_generator_that_keeps_the_size(tmp_path, gan_jax, tiny):
-    """F1: two pictures that look alike and differ below alpha 0 only: what pix2pix's output shows is the same."""
+    """F1: two images that look alike and differ below alpha 0 only: what pix2pix's output shows is the same."""
     shown, alpha = noise(1, 32, 32), np.zeros((32, 32, 1), np.uint8)
     alpha[6:26, 6:20] = 255
     for name, hidden in (("black", np.zeros_like(shown)), ("garbage", noise(2, 32, 32, block=1))):
@@ -367,7 +367,7 @@ def test_f1_a_generator_that_keeps_the_size(tmp_path, gan_jax, tiny):
 
 
 def test_f2_wrong_checksum_of_phys(tmp_path, gan_jax, bilinear):
-    """F2: a PNG whose pHYs (resolution) chunk has a wrong checksum is translated like the picture without it."""
+    """F2: a PNG whose pHYs (resolution) chunk has a wrong checksum is translated like the image without it."""
     write(tmp_path / "in" / "clean.png", noise(3, 12, 12))
     shutil.copy(tmp_path / "in" / "clean.png", tmp_path / "in" / "phys.png")
     with_chunk(tmp_path / "in" / "phys.png", chunk(b"pHYs", struct.pack(">IIB", 2835, 2835, 1), crc=0x12345678))
@@ -375,8 +375,8 @@ def test_f2_wrong_checksum_of_phys(tmp_path, gan_jax, bilinear):
     assert (pixels(tmp_path / "out" / "phys.png") == pixels(tmp_path / "out" / "clean.png")).all()
 
 
-def test_f2_large_colour_profile(tmp_path, gan_jax):
-    """F2: a PNG with a printer's colour profile of 2 MB (iCCP) is scored: infinite PSNR against the same pixels."""
+def test_f2_large_color_profile(tmp_path, gan_jax):
+    """F2: a PNG with a printer's color profile of 2 MB (iCCP) is scored: infinite PSNR against the same pixels."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes() + bytes(2**21)
     write(tmp_path / "a" / "x.png", noise(4, 24, 24))
     write(tmp_path / "b" / "x.png", noise(4, 24, 24))
@@ -431,7 +431,7 @@ def test_f4_every_extension_and_an_iphones_heic(tmp_path, gan_jax, bilinear):
         picture = Image.fromarray(noise(i, 16, 16))
         (picture.convert("1") if name == "d.pbm" else picture).save(folder / name, kind)
     (folder / "IMG_0001.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64))
-    (folder / "notes.txt").write_text("no picture")
+    (folder / "notes.txt").write_text("no image")
     done = fine(gan_jax("translate", bilinear, folder, tmp_path / "out"), None)
     assert files_below(tmp_path / "out") == [f"{Path(name).stem}.png" for name in sorted(formats)], done.said
     assert "IMG_0001.HEIC" in done.said, done.said
@@ -513,17 +513,17 @@ def test_f7_sample_to_a_jpeg(tmp_path, gan_jax, days):
 
 def test_f8_a_scan_of_three_pages(tmp_path, gan_jax, bilinear):
     """F8: a TIFF of three pages: without a flag it is said; --frame all writes three files, --frame 2 not the first."""
-    colours = [(200, 0, 0), (0, 200, 0), (0, 0, 200)]
-    pages = [Image.new("RGB", (12, 12), colour) for colour in colours]
+    colors = [(200, 0, 0), (0, 200, 0), (0, 0, 200)]
+    pages = [Image.new("RGB", (12, 12), color) for color in colors]
     pages[0].save(tmp_path / "scan.tif", save_all=True, append_images=pages[1:])
     said = fine(gan_jax("translate", bilinear, tmp_path / "scan.tif", tmp_path / "silent"), None).said
     assert "scan.tif" in said and re.search(r"\b(3|three)\b", said) and re.search(r"page|frame", said), said
     fine(gan_jax("translate", bilinear, tmp_path / "scan.tif", tmp_path / "all", "--frame", "all"))
     made = [tuple(pixels(tmp_path / "all" / name)[20, 20]) for name in files_below(tmp_path / "all")]
-    assert sorted(made) == sorted(colours)
+    assert sorted(made) == sorted(colors)
     fine(gan_jax("translate", bilinear, tmp_path / "scan.tif", tmp_path / "one", "--frame", "2"))
     (name,) = files_below(tmp_path / "one")
-    assert tuple(pixels(tmp_path / "one" / name)[20, 20]) in colours[1:]
+    assert tuple(pixels(tmp_path / "one" / name)[20, 20]) in colors[1:]
 
 
 # F9 and the format of outputs
@@ -707,8 +707,8 @@ def test_weight_orig_of_a_spectral_critic(tmp_path, gan_jax):
     assert "critic" in done.said
     assert "PatchGAN" in done.said
     arrays = load_file(tmp_path / "d.safetensors").values()
-    normalised = any(array.shape == wanted.shape and np.allclose(array, wanted, atol=1e-4) for array in arrays)
-    assert normalised or "spectral_norm True" in fine(gan_jax("inspect", tmp_path / "d.safetensors")).said
+    normalized = any(array.shape == wanted.shape and np.allclose(array, wanted, atol=1e-4) for array in arrays)
+    assert normalized or "spectral_norm True" in fine(gan_jax("inspect", tmp_path / "d.safetensors")).said
 
 
 def test_zero_padding_of_resnet_blocks(tmp_path, gan_jax):
@@ -863,7 +863,7 @@ def test_n1_the_folder_of_a_cyclegan(tmp_path, gan_jax, cycle):
 
 
 def test_n2_the_report_of_a_finished_dcgan(days):
-    """N2: neither `unknown` nor `yet` in the report of a finished DCGAN without test pictures."""
+    """N2: neither `unknown` nor `yet` in the report of a finished DCGAN without test images."""
     text = visible((days.folder / "report.html").read_text())
     found = re.search(r".{0,60}\b(unknown|yet)\b.{0,60}", flat(text))
     assert found is None, found
@@ -873,14 +873,14 @@ def test_n3_the_report_of_a_cyclegan(cycle):
     """N3: CycleGAN's report has both directions apart and reconstructions, and not `No test scores yet`."""
     text = flat(visible((cycle.folder / "report.html").read_text()))
     assert "No test scores yet" not in text
-    pictures = text[max(text.find("Test pictures"), 0) : text.find("Curves")]
+    pictures = text[max(text.find("Test images"), 0) : text.find("Curves")]
     assert re.search(r"reconstruct|\brec[ _]A\b", pictures, re.I), pictures[-800:]
     for here, there in ("AB", "BA"):
         assert re.search(rf"fake[ _]{there}|{here} ?(to|→|->) ?{there}", pictures), pictures[-800:]
 
 
 def test_n4_one_test_picture_and_no_val(tiny):
-    """N4: no val and a single test picture: the run says that the best is chosen on it, and that scores mean little."""
+    """N4: no val and a single test image: the run says that the best is chosen on it, and that scores mean little."""
     said = tiny.said
     chosen = r"(chosen|chooses|picked|picks|selected|selects|best)"
     assert re.search(rf"{chosen}[^\n]{{0,200}}\btest\b|\btest\b[^\n]{{0,200}}{chosen}", said), said[:1500]
@@ -967,14 +967,14 @@ def test_n11_words_of_other_programs(tmp_path, run, pairs):
         (["--n_cpu", "8"], "--num_threads"),
         (["--learning_rate", "0.001"], "--lr"),
         (["--epochs", "5"], "--n_epochs"),
-        (["--derive", "gray"], "grey"),
+        (["--derive", "grey"], "gray"),
     ):
         done = fine(run("-m", "experiments.pix2pix", "--dataroot", tmp_path / "nowhere", *words, cwd=tmp_path), 2)
-        if words == ["--derive", "gray"] and "nowhere" in done.said:
+        if words == ["--derive", "grey"] and "nowhere" in done.said:
             continue  # understood, and gone on to the folder
         assert re.search(rf"{ours}\b", done.said), (words, done.said[-600:])
-        if words == ["--derive", "gray"]:
-            assert re.search(r"(perhaps|mean|did you|write|use|is called|spelt|spelled)[^.]*grey", done.said, re.I), (
+        if words == ["--derive", "grey"]:
+            assert re.search(r"(perhaps|mean|did you|write|use|is called|spelt|spelled)[^.]*gray", done.said, re.I), (
                 done.said
             )
 
@@ -1018,16 +1018,16 @@ def test_n13_the_clock_in_the_log(tiny):
 
 
 def test_n14_text_as_paths_and_stars(tmp_path, run):
-    """N14: evaluate.evaluate and pictures.read take `str`; psnr takes [H, W, C]; `import *` brings no jnp."""
+    """N14: evaluate.evaluate and image_files.read take `str`; psnr takes [H, W, C]; `import *` brings no jnp."""
     write(tmp_path / "a" / "x.png", noise(49, 16, 16))
     write(tmp_path / "b" / "x.png", noise(50, 16, 16))
     code = """
 from gan_jax import evaluate, metrics
-from gan_jax.data import pictures
+from gan_jax.data import images
 result = evaluate.evaluate("a", "b", evaluate.PROTOCOLS["rgb"])
-x, y = pictures.read("a/x.png", 3), pictures.read("b/x.png", 3)
+x, y = image_files.read("a/x.png", 3), image_files.read("b/x.png", 3)
 print(round(result.psnr, 3) == round(float(metrics.psnr(x, y)), 3))
-pictures.save("made/c.png", x)
+image_files.save("made/c.png", x)
 names = {}
 for module in ("losses", "metrics", "infer", "generator", "image"):
     exec(f"from gan_jax.{module} import *", names)
@@ -1050,7 +1050,7 @@ def test_a_phase_of_ones_own(tmp_path, run, tiny, pairs):
 
 
 def test_verbs_under_jax_enable_x64(tmp_path, gan_jax, tiny, days):
-    """JAX_ENABLE_X64=1 (set in many a .bashrc): translate gives the picture of 32 bits; sample and evaluate work."""
+    """JAX_ENABLE_X64=1 (set in many a .bashrc): translate gives the image of 32 bits; sample and evaluate work."""
     wide = {"JAX_ENABLE_X64": "1"}
     source = write(tmp_path / "a.png", noise(51, 32, 32))
     flags = ["translate", tiny.folder / "tiny.safetensors", source]

@@ -43,11 +43,11 @@ def test_floats_pass_unchanged_and_other_types_are_refused():
         image.to_float(np.zeros((1, 2, 2, 3), np.int32))
 
 
-def test_luma_weighs_green_most_and_keeps_grey():
+def test_luma_weighs_green_most_and_keeps_gray():
     rgb = np.eye(3, dtype=np.float32).reshape(1, 1, 3, 3)
     np.testing.assert_allclose(image.full_range_luma(rgb)[0, 0, :, 0], [0.299, 0.587, 0.114], rtol=1e-6)
-    grey = np.full((1, 2, 2, 1), 0.25, np.float32)
-    np.testing.assert_array_equal(image.full_range_luma(grey), grey)
+    gray = np.full((1, 2, 2, 1), 0.25, np.float32)
+    np.testing.assert_array_equal(image.full_range_luma(gray), gray)
     with pytest.raises(ValueError, match="2 channels"):
         image.full_range_luma(np.zeros((1, 2, 2, 2), np.float32))
 
@@ -72,22 +72,22 @@ def test_ycbcr_equals_matlabs_formula_and_comes_back():
     np.testing.assert_allclose(image.ycbcr_to_rgb(image.rgb_to_ycbcr(rgb_u8), max_value=255.0), rgb_u8, atol=1e-4)
 
 
-def test_studio_range_ends_at_16_and_235_and_grey_passes():
+def test_studio_range_ends_at_16_and_235_and_gray_passes():
     ends = np.uint8([[0, 0, 0], [255, 255, 255]])
     np.testing.assert_allclose(image.luma(ends), [[16], [235]], rtol=1e-6)
     np.testing.assert_allclose(image.luma(ends / np.float32(255), max_value=1.0) * 255, [[16], [235]], rtol=1e-6)
     np.testing.assert_allclose(image.luma(ends * np.uint16(257)), [[16 * 257], [235 * 257]], rtol=1e-6)
     np.testing.assert_allclose(image.rgb_to_ycbcr(ends)[:, 1:], np.full((2, 2), 128), rtol=1e-6)
-    grey = np.full((2, 2, 1), 77, np.uint8)
-    np.testing.assert_array_equal(image.luma(grey), grey)
+    gray = np.full((2, 2, 1), 77, np.uint8)
+    np.testing.assert_array_equal(image.luma(gray), gray)
     with pytest.raises(ValueError, match="4 channels"):
         image.luma(np.zeros((2, 2, 4), np.uint8))
     for convert in (image.rgb_to_ycbcr, image.ycbcr_to_rgb):
-        with pytest.raises(ValueError, match="wanted three colours"):
-            convert(grey)
+        with pytest.raises(ValueError, match="wanted three colors"):
+            convert(gray)
 
 
-def test_lab_of_the_primaries_of_white_and_of_greys():
+def test_lab_of_the_primaries_of_white_and_of_grays():
     rgb = np.uint8([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255], [0, 0, 0], [119, 119, 119]])
     # scikit-image 0.26, rgb2lab, whose matrix and white are rounded: hence 0.02.
     expected = [
@@ -99,7 +99,7 @@ def test_lab_of_the_primaries_of_white_and_of_greys():
         [50.0344, -0.0014, 0.0026],
     ]
     np.testing.assert_allclose(image.rgb_to_lab(rgb), expected, atol=0.02)
-    # Ours has greys without colour, to float32's digits of 500 (f(X) - f(Y)).
+    # Ours has grays without color, to float32's digits of 500 (f(X) - f(Y)).
     np.testing.assert_allclose(image.rgb_to_lab(rgb[3:])[:, 1:], 0.0, atol=1e-4)
     np.testing.assert_allclose(image.rgb_to_lab(rgb / np.float32(255), max_value=1.0), image.rgb_to_lab(rgb), atol=1e-4)
 
@@ -111,7 +111,7 @@ def test_lab_has_a_gradient_everywhere():
 
 
 def test_lab_wants_three_channels():
-    with pytest.raises(ValueError, match=r"shape \(2, 2, 1\); wanted three colours"):
+    with pytest.raises(ValueError, match=r"shape \(2, 2, 1\); wanted three colors"):
         image.rgb_to_lab(np.zeros((2, 2, 1), np.uint8))
 
 
@@ -152,7 +152,7 @@ def test_grid_lays_images_out_row_by_row():
     expected[:2, :3], expected[:2, 4:], expected[3:, :3] = 0, 1, 2
     np.testing.assert_array_equal(image.grid(pictures, 2, gap=1)[..., 0], expected)
     assert image.grid(pictures, 8, gap=0).shape == (2, 9, 1)
-    assert image.grid(pictures.astype(np.float32), 2).max() == 2.0  # a picture's: white is 1
+    assert image.grid(pictures.astype(np.float32), 2).max() == 2.0  # an image's: white is 1
     assert image.grid(pictures.astype(np.uint16), 2).max() == 65535
     two = np.stack([pictures, pictures + 1])
     np.testing.assert_array_equal(image.grid(two, 2), [image.grid(pictures, 2) for pictures in two])
@@ -176,7 +176,7 @@ def test_bicubic_equals_matlabs(name):
     ("method", "pillow"),
     [("bicubic", Image.BICUBIC), ("bilinear", Image.BILINEAR), ("lanczos", Image.LANCZOS), ("nearest", Image.NEAREST)],
 )
-@pytest.mark.parametrize("shape", [(16, 24), (92, 72)])  # no centre falls between two pixels
+@pytest.mark.parametrize("shape", [(16, 24), (92, 72)])  # no center falls between two pixels
 def test_methods_equal_pillows_away_from_the_border(method, pillow, shape):
     picture = noise(60, 50)
     expected = np.asarray(Image.fromarray(picture).resize(shape[::-1], pillow))
@@ -197,11 +197,11 @@ def test_area_is_the_mean_over_the_footprint():
     np.testing.assert_allclose(image.imresize(row, shape=(1, 4), method="area").ravel(), [0, 2, 4, 6], atol=1e-6)
 
 
-def test_nearest_takes_the_pixel_at_the_centre():
+def test_nearest_takes_the_pixel_at_the_center():
     picture = noise(12, 24, 1)
     np.testing.assert_array_equal(image.imresize(picture, scale=2, method="nearest"), picture.repeat(2, 0).repeat(2, 1))
     np.testing.assert_array_equal(image.imresize(picture, scale=1 / 3, method="nearest"), picture[1::3, 1::3])
-    # The centre lies between two pixels; 1/6 is not a number of float64, and must not choose at random.
+    # The center lies between two pixels; 1/6 is not a number of float64, and must not choose at random.
     np.testing.assert_array_equal(image.imresize(picture, scale=1 / 6, method="nearest"), picture[3::6, 3::6])
 
 

@@ -43,7 +43,7 @@ ALLOWED = {
     },
     "gan_jax/infer/": {
         "jax", "numpy",
-        "gan_jax.data", "gan_jax.errors", "gan_jax.files", "gan_jax.generator", "gan_jax.image", "gan_jax.latents",
+        "gan_jax.data", "gan_jax.errors", "gan_jax.files", "gan_jax.model", "gan_jax.image", "gan_jax.latents",
         "gan_jax.networks",
     },
     "gan_jax/evaluate/": {
@@ -55,7 +55,7 @@ ALLOWED = {
     "gan_jax/training/": {
         "jax", "numpy", "flax.struct", "optax", "orbax", "rich",
         "gan_jax.data", "gan_jax.errors", "gan_jax.evaluate", "gan_jax.files", "gan_jax.folders",
-        "gan_jax.generator", "gan_jax.image", "gan_jax.infer", "gan_jax.log", "gan_jax.losses",
+        "gan_jax.model", "gan_jax.image", "gan_jax.infer", "gan_jax.log", "gan_jax.losses",
         "gan_jax.method", "gan_jax.metrics", "gan_jax.networks", "gan_jax.report",
         "gan_jax.schedules", "gan_jax.scores", "gan_jax.terminal",
     },

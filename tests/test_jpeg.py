@@ -28,7 +28,7 @@ CODE = jax.jit(jpeg, static_argnames="subsampling")
 
 @pytest.mark.parametrize("subsampling", ["4:2:0", "4:4:4"])
 def test_jpeg_is_pillows(subsampling):
-    """Sides that neither 8 nor 2 divides, in colour and grey.
+    """Sides that neither 8 nor 2 divides, in color and gray.
 
     libjpeg's DCT is of integers and ours of floats, so a coefficient may fall on the other side of a half. The bounds
     are what was measured, with room: at most 5.3% of the values differ by more than a level,

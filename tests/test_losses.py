@@ -18,7 +18,7 @@ with np.load(GOLDEN / "inputs.npz") as archive:
 # A float32 rounding is 6e-8; a sum of 594 terms one after the other collects some sqrt(594) of them.
 FLOAT32 = 2e-6
 
-GAMES = {
+ADVERSARIAL_LOSSES = {
     "minimax": losses.minimax,
     "non_saturating": losses.non_saturating,
     "least_squares": losses.least_squares,
@@ -77,28 +77,28 @@ def test_games_equal_the_reference_codes():
         np.testing.assert_allclose(value, expected, rtol=FLOAT32)
 
 
-@pytest.mark.parametrize("name", GAMES)
+@pytest.mark.parametrize("name", ADVERSARIAL_LOSSES)
 def test_each_player_descends_its_own_way(name):
-    game = GAMES[name]
+    game = ADVERSARIAL_LOSSES[name]
     pull_real, pull_fake = jax.grad(game.critic, argnums=(0, 1))(jnp.zeros(3), jnp.full(3, 0.5))
     assert (pull_real < 0).all()  # the critic raises the logits of real images
     assert (pull_fake > 0).all()  # and lowers those of fakes
     assert (jax.grad(game.generator, argnums=1)(jnp.zeros(3), jnp.full(3, 0.5)) < 0).all()
 
 
-@pytest.mark.parametrize("name", GAMES)
+@pytest.mark.parametrize("name", ADVERSARIAL_LOSSES)
 @pytest.mark.parametrize(("real", "fake"), [(1e4, 1e4), (-1e4, -1e4), (1e4, -1e4), (-1e4, 1e4)])
 def test_far_logits_give_finite_values_and_gradients(name, real, fake):
     shape = (2, 3, 3, 1)
-    for half in (GAMES[name].critic, GAMES[name].generator):
+    for half in (ADVERSARIAL_LOSSES[name].critic, ADVERSARIAL_LOSSES[name].generator):
         value, grads = jax.value_and_grad(half, argnums=(0, 1))(jnp.full(shape, real), jnp.full(shape, fake))
         assert all(np.isfinite(x).all() for x in (value, *grads))
 
 
-@pytest.mark.parametrize("name", GAMES)
+@pytest.mark.parametrize("name", ADVERSARIAL_LOSSES)
 def test_a_game_says_whether_it_compares_over_the_whole_batch(name):
     """If not, the mean of the losses of two halves is that of the batch, for both players."""
-    game, halves = GAMES[name], (slice(0, len(R) // 2), slice(len(R) // 2, None))
+    game, halves = ADVERSARIAL_LOSSES[name], (slice(0, len(R) // 2), slice(len(R) // 2, None))
     for loss in (game.critic, game.generator):
         of_shares = np.mean([loss(R[half], F[half]) for half in halves])
         assert np.allclose(of_shares, loss(R, F), rtol=1e-5) != game.whole_batch
@@ -123,10 +123,10 @@ def test_minimax_stops_pulling_where_non_saturating_pulls_hardest():
     assert jax.grad(losses.non_saturating.generator, argnums=1)(sure, sure) == -1
 
 
-@pytest.mark.parametrize("name", GAMES)
+@pytest.mark.parametrize("name", ADVERSARIAL_LOSSES)
 def test_games_take_logits_of_any_shape_and_work_under_jit_and_vmap(name):
     real, fake = jnp.asarray(R), jnp.asarray(F)
-    for half in (GAMES[name].critic, GAMES[name].generator):
+    for half in (ADVERSARIAL_LOSSES[name].critic, ADVERSARIAL_LOSSES[name].generator):
         value = half(real, fake)
         # The same terms summed in another order.
         np.testing.assert_allclose(jax.jit(half)(real.ravel(), fake.reshape(6, 12)), value, rtol=FLOAT32)

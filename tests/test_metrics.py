@@ -116,7 +116,7 @@ def test_values_are_per_image_and_in_order():
         alone = np.concatenate([metric(noisy[i : i + 1], images[i : i + 1]) for i in range(3)])
         # Programs of other shapes; SSIM is a mean of numbers up to 1 that nearly cancel.
         np.testing.assert_allclose(together, alone, rtol=1e-6, atol=1e-6)
-        # Of equal pictures every difference is 0, whatever rounds.
+        # Of equal images every difference is 0, whatever rounds.
         assert together[1] < together[0] == together[2]
 
 
@@ -140,7 +140,7 @@ def edges(low, high):
 def test_ssim_keeps_its_digits(x, y):
     expected = np.prod(similarities_f64(x, y), axis=0).mean(axis=(1, 2, 3))
     np.testing.assert_allclose(metrics.ssim(x, y), expected, atol=1e-6)
-    # The same pictures in another range.
+    # The same images in another range.
     unit_x, unit_y = x / np.float32(255), y / np.float32(255)
     np.testing.assert_allclose(metrics.ssim(unit_x, unit_y, max_value=1.0), expected, atol=1e-6)
 
@@ -203,7 +203,7 @@ def drawn(seed, key, recipe):
 
 
 def test_lpips_equals_the_official_code_on_a_random_trunk():
-    # The linear weights are the trained ones (v0.1) of the wheel lpips 0.1.4; its licence lies beside them.
+    # The linear weights are the trained ones (v0.1) of the wheel lpips 0.1.4; its license lies beside them.
     net = json.loads((GOLDEN / "lpips" / "expected.json").read_text())["nets"]["alex"]
     pictures, weights = np.load(GOLDEN / "lpips" / "inputs.npz"), dict(np.load(GOLDEN / "lpips" / "alex_linear.npz"))
     maps = alexnet(np.concatenate([pictures["a"], pictures["b"]]).transpose(0, 2, 3, 1), net["seed"], net["recipe"])
@@ -255,7 +255,7 @@ def test_kernel_distance_is_the_unbiased_estimate():
 def test_laplacian_energy_of_a_single_bright_pixel():
     picture = np.zeros((1, 5, 5, 1), np.uint8)
     picture[0, 2, 2] = 10
-    # Over the 3x3 inner pixels: -40 at the pixel, 10 at its four neighbours.
+    # Over the 3x3 inner pixels: -40 at the pixel, 10 at its four neighbors.
     np.testing.assert_allclose(metrics.laplacian_energy(picture), [(40**2 + 4 * 10**2) / 9], rtol=1e-6)
     assert metrics.laplacian_energy(np.full((1, 4, 4, 3), 77, np.uint8))[0] < 1e-6
 
@@ -289,27 +289,27 @@ def test_what_cannot_be_compared_is_refused():
                 distance(x, y)
 
 
-def test_colour_histograms_intersect_where_the_colours_do():
-    red, grey = np.uint8([255, 0, 0]), np.uint8([119, 119, 119])
+def test_color_histograms_intersect_where_the_colors_do():
+    red, gray = np.uint8([255, 0, 0]), np.uint8([119, 119, 119])
     picture = np.tile(red, (2, 4, 4, 1))
-    np.testing.assert_array_equal(metrics.colour_histogram_intersection(picture, picture), [1, 1, 1])
+    np.testing.assert_array_equal(metrics.color_histogram_intersection(picture, picture), [1, 1, 1])
     quarter = picture.copy()
-    quarter[0, :, :2] = grey
+    quarter[0, :, :2] = gray
     # A quarter of all pixels lacks the red; where it lies does not matter.
-    np.testing.assert_array_equal(metrics.colour_histogram_intersection(quarter, picture), [0.75] * 3)
-    np.testing.assert_array_equal(metrics.colour_histogram_intersection(quarter, quarter[::-1, ::-1]), [1, 1, 1])
-    np.testing.assert_array_equal(metrics.colour_histogram_intersection(quarter[0], picture[0]), [0.5] * 3)
+    np.testing.assert_array_equal(metrics.color_histogram_intersection(quarter, picture), [0.75] * 3)
+    np.testing.assert_array_equal(metrics.color_histogram_intersection(quarter, quarter[::-1, ::-1]), [1, 1, 1])
+    np.testing.assert_array_equal(metrics.color_histogram_intersection(quarter[0], picture[0]), [0.5] * 3)
     np.testing.assert_array_equal(metrics.lab_histograms(quarter[None]), metrics.lab_histograms(quarter))
 
 
-def test_colour_histograms_tell_light_from_colour():
+def test_color_histograms_tell_light_from_color():
     ramp = np.tile(np.arange(0, 256, 5, dtype=np.uint8)[:, None], (1, 1, 1, 3))
-    # Black shares one of 52 greys' lightness, and the a and b of all of them.
-    shared = metrics.colour_histogram_intersection(ramp, np.zeros_like(ramp))
+    # Black shares one of 52 grays' lightness, and the a and b of all of them.
+    shared = metrics.color_histogram_intersection(ramp, np.zeros_like(ramp))
     np.testing.assert_array_equal(shared, np.float32([1 / 52, 1, 1]))
 
 
-def test_colour_histograms_equal_numpys():
+def test_color_histograms_equal_numpys():
     images, references = np.random.default_rng(0).integers(0, 256, (2, 2, 9, 7, 3), dtype=np.uint8)
     expected = []
     edges = (np.arange(102) - 0.5, np.arange(-128, 129) - 0.5, np.arange(-128, 129) - 0.5)
@@ -317,8 +317,8 @@ def test_colour_histograms_equal_numpys():
         lab = (np.asarray(image.rgb_to_lab(pictures))[..., channel] for pictures in (images, references))
         a, b = (np.histogram(values, bins)[0] for values in lab)
         expected.append(np.minimum(a, b).sum() / a.sum())
-    # No colour lies within 1e-3 of a bin's edge, ten times what float32 moves it: counts are equal.
-    np.testing.assert_allclose(metrics.colour_histogram_intersection(images, references), expected, rtol=1e-6)
+    # No color lies within 1e-3 of a bin's edge, ten times what float32 moves it: counts are equal.
+    np.testing.assert_allclose(metrics.color_histogram_intersection(images, references), expected, rtol=1e-6)
 
 
 def test_label_map_scores_by_hand():
@@ -338,12 +338,12 @@ def test_void_pixels_do_not_count_and_strange_labels_are_wrong():
     assert all(np.isnan(value) for value in metrics.label_map_scores(found[2:], wanted[2:], 2).values())
 
 
-def test_what_has_no_colours_or_no_labels_is_refused():
+def test_what_has_no_colors_or_no_labels_is_refused():
     images = np.zeros((1, 2, 2, 3), np.uint8)
     with pytest.raises(TypeError, match="wanted uint8"):
-        metrics.colour_histogram_intersection(images / 255, images)
+        metrics.color_histogram_intersection(images / 255, images)
     with pytest.raises(ValueError, match="must be equal"):
-        metrics.colour_histogram_intersection(images, images[:, :1])
+        metrics.color_histogram_intersection(images, images[:, :1])
     with pytest.raises(TypeError, match="wanted integers"):
         metrics.label_map_scores(images / 255, images, 2)
     with pytest.raises(ValueError, match="must be equal"):

@@ -59,7 +59,7 @@ def test_a_degradation_is_kept(tmp_path, tiny_generator):
 
 @pytest.fixture
 def sampler():
-    """An untrained generator of pictures of two classes."""
+    """An untrained generator of images of two classes."""
     module = networks.DCGANGenerator(size=8, width=1, classes=2)
     inputs = [np.zeros(example.shape, example.dtype) for example in module.input_spec(4)]
     params, stats = networks.from_linen(module).init(jax.random.key(0), *inputs)
@@ -207,7 +207,7 @@ def test_files_of_others_and_of_newer_programs_are_refused(tmp_path, tiny_genera
     with pytest.raises(ValueError, match="has format 5 and this gan_jax reads up to 4; install a newer"):
         load(foreign)
     odd = {"format": 2, **dataclasses.asdict(tiny_generator().spec), "degradation": {"scale": 4}}
-    for text in ("not json", "{}", "3", "[]", json.dumps({"format": 1, "colour": 3}), json.dumps(odd)):
+    for text in ("not json", "{}", "3", "[]", json.dumps({"format": 1, "color": 3}), json.dumps(odd)):
         foreign.write_bytes(safetensors.numpy.save({"x": np.zeros(2, np.float32)}, {"gan_jax": text}))
         with pytest.raises(ValueError, match="says nothing that this gan_jax understands"):
             load(foreign)
@@ -242,9 +242,9 @@ def test_what_only_a_newer_program_may_know_is_told(tmp_path, tiny_generator):
     described = dict(model.spec.architecture)
     for changes, reason in (
         ({"architecture": {"name": "WNet"}}, "no architecture is called 'WNet'; there are .*"),
-        ({"architecture": {**described, "colour": 3}}, "UNet has no field 'colour'; it has depth, .*"),
+        ({"architecture": {**described, "color": 3}}, "UNet has no field 'color'; it has depth, .*"),
         ({"architecture": {**described, "upsample": "fourier"}}, "UNet's upsample is 'fourier'; wanted one of .*"),
-        ({"colour": 3}, ".*unexpected keyword argument 'colour'"),
+        ({"color": 3}, ".*unexpected keyword argument 'color'"),
     ):
         path = rewritten(tmp_path / "g", model, **changes)
         with pytest.raises(ValueError, match=rf"is beyond this gan_jax \({reason}\); a newer gan_jax may be needed"):

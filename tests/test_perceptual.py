@@ -99,7 +99,7 @@ def test_lpips_equals_the_official_code_on_a_random_trunk(name, tmp_path):
     # Each side's features may round in another order: 1e-6 of a unit vector, squared.
     np.testing.assert_allclose(distance(a, a), [0, 0, 0], atol=1e-10)
     if name == "alex":
-        # Bytes are the same pictures, in another program.
+        # Bytes are the same images, in another program.
         a_u8, b_u8 = (np.uint8(np.floor((x + 1) * 127.5 + 0.5)) for x in (a, b))
         mixed = distance(a_u8, np.float32(b_u8) / np.float32(127.5) - 1)
         np.testing.assert_allclose(distance(a_u8, b_u8), mixed, rtol=1e-5)
@@ -118,7 +118,7 @@ def test_vgg16_variables_fit_the_network(tmp_path):
     module = networks.VGG(16, ("relu5_3",))
     x = jnp.zeros((1, 16, 16, 3))
     # Raises where a name or a shape is not the network's.
-    params, _ = networks.starting_from(networks.from_linen(module), **variables).init(jax.random.key(0), x)
+    params, _ = networks.with_weights(networks.from_linen(module), **variables).init(jax.random.key(0), x)
     for index, name in enumerate(("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1")):
         np.testing.assert_array_equal(params[name]["kernel"], tree["VGG16_0"][f"Conv_{index}"]["kernel"])
     np.testing.assert_array_equal(params["conv5_3"]["bias"], tree["VGG16_0"]["Conv_12"]["bias"])
@@ -196,7 +196,7 @@ def test_a_pickle_that_asks_for_code_is_refused_by_name(tmp_path):
         (pickle.dumps(np.zeros(3, np.float32), protocol=3).replace(b"K\x03\x85", b"K\x04\x85"), "cannot reshape"),
         (b"}q\x00U\x01ah\x00s.", "maximum recursion depth"),  # a dict that holds itself
     ],
-    ids=["truncated", "empty", "a picture", "text", "float64", "objects", "big-endian", "wrong shape", "cycle"],
+    ids=["truncated", "empty", "an image", "text", "float64", "objects", "big-endian", "wrong shape", "cycle"],
 )
 def test_broken_files_get_a_sentence(content, message, tmp_path):
     path = tmp_path / "x.ckpt"
@@ -233,7 +233,7 @@ def test_lpips_says_what_is_wrong(tmp_path):
         distance(x, x[:1])
     with pytest.raises(ValueError, match=r"sides of 31 or more"):
         distance(x[:, 1:], x[:, 1:])
-    with pytest.raises(ValueError, match="repeat a grey channel thrice"):
+    with pytest.raises(ValueError, match="repeat a gray channel thrice"):
         distance(x[..., :1], x[..., :1])
     with pytest.raises(TypeError, match="images are uint16; wanted uint8"):
         distance(x.astype(np.uint16), x.astype(np.uint16))
@@ -283,7 +283,7 @@ def test_content_features_have_the_layers_that_are_needed_and_a_digest_of_them(v
     module, variables, digest = perceptual.content_features("vgg19", ("relu2_2",), path=vgg19_file)
     assert sorted(variables["params"]) == ["conv1_1", "conv1_2", "conv2_1", "conv2_2"]
     # Raises where a name or a shape is not the network's.
-    network = networks.starting_from(networks.from_linen(module), **variables)
+    network = networks.with_weights(networks.from_linen(module), **variables)
     jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, 16, 16, 3)))
     assert len(digest) == 64
     arrays = dict(np.load(LOSSES / "vgg_width32.npz"))

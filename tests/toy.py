@@ -1,6 +1,6 @@
-"""The smallest experiment: twelve numbers that mix the colours, for tests of what surrounds a method.
+"""The smallest experiment: twelve numbers that mix the colors, for tests of what surrounds a method.
 
-Its flags, pictures and exam are pix2pix's, so that a run of it is like any other, in a tenth of the time.
+Its flags, images and evaluator are pix2pix's, so that a run of it is like any other, in a tenth of the time.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from gan_jax.method import Method, NetState
 from gan_jax.recipes import flags, pix2pix
 from gan_jax.training import run
 
-MODULE = networks.MLP(3, layers=0)  # a matrix and a bias on each pixel's colours
+MODULE = networks.MLP(3, layers=0)  # a matrix and a bias on each pixel's colors
 
 
 @flax.struct.dataclass
@@ -43,7 +43,7 @@ def method(tx):
             return losses.l2(output, image.to_float(batch["target"]))
 
         value, gradient = jax.value_and_grad(loss)(state.generator.params)
-        generator = state.generator.descend(tx, gradient, state.generator.stats)
+        generator = state.generator.apply_gradients(tx, gradient, state.generator.stats)
         return State(state.step + 1, state.key, generator), {"loss/l2": value}
 
     return Method(init, draw, update)

@@ -16,12 +16,12 @@ __dir__ = __all__.copy
 
 @dataclasses.dataclass(frozen=True)
 class Translate:
-    """Run a generator over pictures: any size in, the same out, or that times the generator's scale."""
+    """Run a generator over images: any size in, the same out, or that times the generator's scale."""
 
     generator: Positional[Path]
     """A .safetensors file, or a run's folder: then its last generator; of several stages that of the last."""
     paths: Annotated[Positional[tuple[Path, ...]], arg(metavar="INPUT... OUTPUT")]
-    """Pictures or folders of pictures, then the folder to write to (or, for one picture, one file)."""
+    """Images or folders of images, then the folder to write to (or, for one image, one file)."""
     direction: Literal["AtoB", "BtoA"] | None = None
     """Which of the two generators of a run of CycleGAN."""
     step: int | None = None
@@ -29,43 +29,43 @@ class Translate:
     suffix: str = ""
     """What is put behind each name: a.png gives a_out.png with _out."""
     format: Literal["png", "jpg", "webp", "tif", "bmp", "avif", "same"] | None = None
-    """What a folder's pictures are written as: png unless given; same keeps the inputs' own formats. JPEG and AVIF
-    have quality 95 and full colour, WebP is lossless."""
+    """What a folder's images are written as: png unless given; same keeps the inputs' own formats. JPEG and AVIF
+    have quality 95 and full color, WebP is lossless."""
     quality: int | None = None
     """Quality of .jpg, .webp and .avif, 1 to 100, in place of that."""
     frame: Annotated[int | Literal["all"] | None, arg(metavar="N|all")] = None
     """Which frame of an animation, or page of a document, counted from 0; all writes each for itself."""
     half: Literal["left", "right"] | None = None
-    """Take that half of each picture: the input of pairs side by side."""
+    """Take that half of each image: the input of pairs side by side."""
     limit: int | None = None
-    """Translate only the first LIMIT pictures."""
+    """Translate only the first LIMIT images."""
     skip_existing: bool = False
-    """Leave out pictures whose output is there already."""
+    """Leave out images whose output is there already."""
     batch_size: int = 1
-    """Pictures of one padded size to compute together; the results do not depend on it."""
+    """Images of one padded size to compute together; the results do not depend on it."""
     seed: int = 0
     """Chooses the noise of a generator whose dropout is on at test time."""
     samples: int | None = None
-    """Write so many outputs of each picture, each with noise of its own: a.png gives a_sample_0.png (the one written
+    """Write so many outputs of each image, each with noise of its own: a.png gives a_sample_0.png (the one written
     without this flag), a_sample_1.png, ..., their mean a_mean.png and their standard deviation a_std.png, where 10
     stands for a deviation of 1 of 255 levels, 255 for 25.5 and more."""
     dropout: Literal["on", "off"] | None = None
     """Dropout at test time; as the generator's file says unless given."""
     norm: Literal["image", "running"] | None = None
-    """Normalise by each image's own statistics or by the running ones; as the generator's file says unless given."""
+    """Normalize by each image's own statistics or by the running ones; as the generator's file says unless given."""
     tile: int | None = None
-    """Compute in tiles of so many input pixels a side, 0 for whole pictures; as large as memory allows unless given.
-    The result is the whole picture's."""
+    """Compute in tiles of so many input pixels a side, 0 for whole images; as large as memory allows unless given.
+    The result is the whole image's."""
     outscale: float | None = None
     """The final side over the input's, by bicubic after the generator; the generator's scale unless given."""
     self_ensemble: bool = False
-    """Take the mean over eight ways to turn and mirror each picture: a little better, eight times the work."""
+    """Take the mean over eight ways to turn and mirror each image: a little better, eight times the work."""
 
     def run(self) -> int:
         """Returns the exit code."""
         from gan_jax import infer
         from gan_jax.data import finding, seams
-        from gan_jax.data.pictures import WITH_QUALITY
+        from gan_jax.data.image_files import WITH_QUALITY
 
         if len(self.paths) < 2:
             raise ValueError("give at least one input and, last, an output: gan-jax translate RUN in/ out/.")
@@ -74,7 +74,7 @@ class Translate:
             if value is not None and value < 1:
                 raise ValueError(f"--{name} is {value}; wanted at least 1.")
         if self.tile is not None and self.tile < 0:
-            raise ValueError(f"--tile is {self.tile}; wanted at least 1, or 0 for whole pictures.")
+            raise ValueError(f"--tile is {self.tile}; wanted at least 1, or 0 for whole images.")
         if self.outscale is not None and not 0 < self.outscale <= 64:
             raise ValueError(f"--outscale is {self.outscale:g}; wanted more than 0 and at most 64.")
         if not 0 <= self.seed < 2**32:
@@ -93,9 +93,7 @@ class Translate:
         except ValueError as error:  # it knows no file
             raise ValueError(f"{self.generator}: {error}") from None
         if (self.suffix or self.format) and infer.names_a_file(inputs, output):
-            raise ValueError(
-                f"{output} is one picture; --suffix and --format are for those of a folder: leave them out."
-            )
+            raise ValueError(f"{output} is one image; --suffix and --format are for those of a folder: leave them out.")
         extension = None if self.format == "same" else f".{self.format or 'png'}"
         planned = infer.plan(
             inputs, output, samples=self.samples, suffix=self.suffix, extension=extension, frame=self.frame
@@ -110,7 +108,7 @@ class Translate:
         if self.half is None and seams.hold_pairs([job.input for job in jobs]):
             speaker.note(
                 "these look like pairs side by side, and the whole of each is translated; --half left takes the left "
-                "picture of each alone, --half right the other."
+                "image of each alone, --half right the other."
             )
         failures = infer.translate_files(
             model,
@@ -129,28 +127,28 @@ class Translate:
         speaker.end(failures)
         print(f"wrote {len(jobs) - len(failures)} of {len(jobs)}")
         if self.samples is not None:
-            print(f"the *_std pictures show {infer.STD_SCALE} times the standard deviation")
+            print(f"the *_std images show {infer.STD_SCALE} times the standard deviation")
         return 1 if failures else 0
 
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """Make pictures with a generator that starts from latents: a DCGAN's or a WGAN's."""
+    """Make images with a generator that starts from latents: a DCGAN's or a WGAN's."""
 
     generator: Positional[Path]
     """A .safetensors file, or a run's folder: then its last generator."""
     output: Positional[Path] = Path("samples.png")
-    """One .png, for a grid of all pictures, or the folder to write each picture to."""
+    """One .png, for a grid of all images, or the folder to write each image to."""
     n: int | None = None
     """How many: 64 unless given, and a generator with classes then fills a grid with a row a class."""
     seed: int = 0
-    """Chooses the latents; picture i of a seed does not depend on --n."""
+    """Chooses the latents; image i of a seed does not depend on --n."""
     step: int | None = None
     """The generator that the run keeps of this step, in place of its last."""
     label: str | None = None
-    """The class of all pictures: its name, or its number where no class has that name; else the classes take turns."""
+    """The class of all images: its name, or its number where no class has that name; else the classes take turns."""
     interpolate: bool = False
-    """Rows of pictures that each go from one latent to another, in place of pictures of latents drawn alone."""
+    """Rows of images that each go from one latent to another, in place of images of latents drawn alone."""
 
     def run(self) -> int:
         """Returns the exit code."""
@@ -171,19 +169,19 @@ class Sample:
         of_class = "" if label is None else f" of label {label}"
         if label is not None and model.spec.classes:
             of_class = f" of class {model.spec.classes[label]} (label {label})"
-        print(f"wrote {written} pictures{of_class} to {self.output}")
+        print(f"wrote {written} images{of_class} to {self.output}")
         return 0
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluate:
-    """Score pictures against references under a named protocol; they are paired by relative path, extensions apart."""
+    """Score images against references under a named protocol; they are paired by relative path, extensions apart."""
 
     paths: Annotated[Positional[tuple[Path, ...]], arg(metavar="OUTPUTS [REFERENCES]")]
-    """Pictures to score and what they should be: two folder trees or two files; or one folder, with
+    """Images to score and what they should be: two folder trees or two files; or one folder, with
     patterns of names."""
     outputs: str = "{}"
-    """What outputs are called, {} standing for what two pictures have in common: "{}_fake_B.png"."""
+    """What outputs are called, {} standing for what two images have in common: "{}_fake_B.png"."""
     references: str = "{}"
     """What references are called: "{}_real_B.png"."""
     suffix: str = ""
@@ -210,7 +208,7 @@ class Evaluate:
     """Also write the scores to this CSV file."""
 
     def run(self) -> int:
-        """Returns the exit code: 0, or 2 with every unusable picture named and nothing scored."""
+        """Returns the exit code: 0, or 2 with every unusable image named and nothing scored."""
         import json
 
         from gan_jax import evaluate, files
@@ -309,7 +307,7 @@ class Convert:
 
     def run(self) -> int:
         """Returns the exit code."""
-        from gan_jax import generator
+        from gan_jax import model as models
         from gan_jax.interop import convert
 
         if not self.to_torch and (self.step is not None or self.direction):
@@ -327,7 +325,7 @@ class Convert:
             convert.write_torch(self.target, _load(self.source, self.step, self.direction))
             print(f"wrote {self.target} under PyTorch names")
             return 0
-        if self.source.is_file() and not generator.is_foreign(self.source):
+        if self.source.is_file() and not models.is_foreign(self.source):
             raise ValueError(f"{self.source} is a file of gan_jax already; --to_torch writes it under PyTorch names.")
         fields = convert.fields(self.set)
         architecture: Any = self.architecture
@@ -344,7 +342,7 @@ class Convert:
         )
         for note in converted.notes:
             print(f"  {note}")
-        generator.save(self.target, converted.generator)
+        models.save(self.target, converted.generator)
         spec = converted.generator.spec
         print(
             f"wrote {self.target}: {spec.kind}, {spec.architecture['name']}, "
@@ -389,19 +387,19 @@ class Data:
 
 @dataclasses.dataclass(frozen=True)
 class Shrink:
-    """Make low resolution of pictures, 8-bit RGB, as test sets of super-resolution have it."""
+    """Make low resolution of images, 8-bit RGB, as test sets of super-resolution have it."""
 
     paths: Annotated[Positional[tuple[Path, ...]], arg(metavar="INPUT... OUTPUT")]
-    """Pictures or folders of pictures, then the folder to write to."""
+    """Images or folders of images, then the folder to write to."""
     scale: int = 4
-    """Side of the pictures, cropped to multiples of it, over side of what is written."""
+    """Side of the images, cropped to multiples of it, over side of what is written."""
     downscale: Literal["bicubic", "bilinear", "lanczos", "area", "nearest"] = "bicubic"
     """What makes it: bicubic is MATLAB's imresize, which the papers use."""
 
     def run(self) -> int:
         """Returns the exit code."""
         from gan_jax import degrade, infer
-        from gan_jax.data import finding, pictures, super_resolution
+        from gan_jax.data import finding, image_files, super_resolution
 
         if len(self.paths) < 2:
             raise ValueError("give at least one input and, last, an output: gan-jax shrink in/ out/ --scale 4.")
@@ -411,8 +409,8 @@ class Shrink:
         made = degrade.Degradation(self.downscale, self.scale)
         jobs = infer.plan(inputs, output)
         speaker = _Speaker("written")
-        frames = pictures.count_all_frames(job.input for job in jobs)
-        speaker.notes([*finding.notes(inputs), *pictures.frame_notes(frames)])
+        frames = image_files.count_all_frames(job.input for job in jobs)
+        speaker.notes([*finding.notes(inputs), *image_files.frame_notes(frames)])
         ends = [(job.input, job.output) for job in jobs]
         failures = super_resolution.shrink_files(ends, self.scale, lambda picture: degrade.picture(made, picture))
         speaker.end(failures)
@@ -472,12 +470,12 @@ _TRAIN = "train"  # no class: each recipe has flags of its own
 
 def _load(path: Path, step: int | None, direction: Literal["AtoB", "BtoA"] | None = None) -> Any:
     """The generator that a path means; said where the path leaves that open."""
-    from gan_jax import generator
+    from gan_jax import model as models
 
-    found = generator.find(path, step=step, direction=direction)
+    found = models.find(path, step=step, direction=direction)
     if path.is_dir() and found.parent != path:
         print(f"note: the generator is {found}.", file=sys.stderr)
-    return generator.load(found)
+    return models.load(found)
 
 
 def _each(path: Path, call: Callable[[Path], object]) -> int:

@@ -1,4 +1,4 @@
-"""Picture files: finding them below folders, and saying which are left out."""
+"""Image files: finding them below folders, and saying which are left out."""
 
 import os
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from gan_jax import errors
 __all__ = ["EXTENSIONS", "KNOWN", "Survey", "list_pictures", "looks_like_picture", "notes", "survey"]
 __dir__ = __all__.copy
 
-# All that Pillow decodes to at most 8 bits a channel, of what people keep pictures in.
+# All that Pillow decodes to at most 8 bits a channel, of what people keep images in.
 EXTENSIONS = (
     ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".avif", ".avifs", ".bmp", ".dib",
     ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".gif", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx",
@@ -18,7 +18,7 @@ EXTENSIONS = (
     ".ras", ".xbm", ".xpm", ".im", ".msp", ".pcd", ".pxr", ".ico", ".cur", ".icns",
 )  # fmt: skip
 _SHOWN_EXTENSIONS = ".png .jpg .webp .tif .bmp, or in another of Pillow's formats"
-# Pictures too, which are named where they are left out.
+# Images too, which are named where they are left out.
 _UNREAD = (
     ".heic", ".heif", ".jxl", ".jxr", ".svg", ".svgz", ".eps", ".ai", ".exr", ".hdr", ".pfm", ".fit", ".fits", ".xcf",
     ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw", ".raw", ".dcm", ".pdf", ".wmf",
@@ -29,7 +29,7 @@ _SIGNATURES = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*", b"8
 
 
 class Survey(NamedTuple):
-    """The pictures below a folder, and what looks like pictures there and cannot be read; sorted relative paths."""
+    """The images below a folder, and what looks like images there and cannot be read; sorted relative paths."""
 
     files: list[str]
     left_out: list[str]
@@ -80,7 +80,7 @@ def survey(folder: str | Path) -> Survey:
 
 
 def looks_like_picture(path: str | Path) -> bool:
-    """Whether a file's extension, or its first bytes, are those of a picture, be it one that cannot be read here."""
+    """Whether a file's extension, or its first bytes, are those of an image, be it one that cannot be read here."""
     path = Path(path)
     if path.name.lower().endswith(KNOWN):
         return True
@@ -94,14 +94,14 @@ def looks_like_picture(path: str | Path) -> bool:
 
 
 def list_pictures(folder: str | Path, *, instead: str = "") -> list[str]:
-    """Sorted paths of the pictures below a folder, as `survey` finds them; FileNotFoundError if there are none.
+    """Sorted paths of the images below a folder, as `survey` finds them; FileNotFoundError if there are none.
 
     `instead` ends that error's sentence: what else would do.
     """
     folder = Path(folder)
     files, left_out = survey(folder)
     if not files:
-        got = "no pictures in" if folder.is_dir() else "no folder"
+        got = "no images in" if folder.is_dir() else "no folder"
         beside = f" ({left_out[0]} cannot be read)" if left_out else ""
         raise FileNotFoundError(f"{got} {folder}{beside}; wanted files there that end in {_SHOWN_EXTENSIONS}{instead}.")
     return files

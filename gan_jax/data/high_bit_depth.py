@@ -1,4 +1,4 @@
-"""Picture files in their own depth: uint8 or uint16 [H, W, C], C 1 (grey) or 3 (RGB)."""
+"""Image files in their own depth: uint8 or uint16 [H, W, C], C 1 (gray) or 3 (RGB)."""
 
 import io
 import logging
@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
-from gan_jax.data import metadata, pictures
+from gan_jax.data import image_files, metadata
 from gan_jax.files import unfinished
 
 __all__ = ["read", "read_image_file", "save"]
@@ -19,60 +19,60 @@ __dir__ = __all__.copy
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what matters of its words is said here
 
-_GREY_16 = ("I;16", "I;16L", "I;16B")
+_GRAY_16 = ("I;16", "I;16L", "I;16B")
 _PHOTOMETRIC = 262  # tag of TIFF 6.0
 
 
 def read(path: str | Path) -> np.ndarray:
-    """A picture file as uint8, or as uint16 if its channels have 16 bits: PNG and TIFF. Alpha is laid over white.
+    """An image file as uint8, or as uint16 if its channels have 16 bits: PNG and TIFF. Alpha is laid over white.
 
-    Pillow reads 16-bit grey; it would cut 16-bit colour to 8 bits, so that other decoders take over. Raises ValueError
+    Pillow reads 16-bit gray; it would cut 16-bit color to 8 bits, so that other decoders take over. Raises ValueError
     naming the file if it is damaged, huge or of another kind; ImportError if the `deep` extra is missing.
     """
     path = Path(path)
-    with pictures.opened(path, deep=True) as image:
-        if not pictures.is_deep(image):
-            picture = pictures.decoded(image)
-            return pictures.as_array(picture, 1 if picture.mode == "L" else 3)
+    with image_files.opened(path, deep=True) as image:
+        if not image_files.is_deep(image):
+            picture = image_files.decoded(image)
+            return image_files.as_array(picture, 1 if picture.mode == "L" else 3)
         what = _header(image)
     array = _decoded(path, what, 0)
     return _over_white(array) if array.shape[2] in (2, 4) else array
 
 
-def read_image_file(path: str | Path, channels: int, *, frame: int = 0) -> pictures.ImageFile:
-    """A frame of a picture file in its own depth, with all that belongs to it and 1 or 3 channels.
+def read_image_file(path: str | Path, channels: int, *, frame: int = 0) -> image_files.ImageFile:
+    """A frame of an image file in its own depth, with all that belongs to it and 1 or 3 channels.
 
     Raises as `read` does, and ValueError for a frame that is not there.
     """
     path = Path(path)
-    with pictures.opened(path, frame=frame, deep=True) as image:
-        if not pictures.is_deep(image):
-            return pictures.image_file(image, channels)
+    with image_files.opened(path, frame=frame, deep=True) as image:
+        if not image_files.is_deep(image):
+            return image_files.image_file(image, channels)
         what = _header(image)
     array = _decoded(path, what, frame)
-    colours = array.shape[2] // 2 * 2 - 1 if array.shape[2] in (2, 4) else array.shape[2]
-    alpha = array[..., colours:] if colours < array.shape[2] else None
-    pixels = np.ascontiguousarray(pictures.in_channels(array[..., :colours], channels))
-    profile = pictures.profile_for(channels, what.icc_profile)
-    return pictures.ImageFile(pixels, alpha, what.exif, profile, what.frames)
+    colors = array.shape[2] // 2 * 2 - 1 if array.shape[2] in (2, 4) else array.shape[2]
+    alpha = array[..., colors:] if colors < array.shape[2] else None
+    pixels = np.ascontiguousarray(image_files.in_channels(array[..., :colors], channels))
+    profile = image_files.profile_for(channels, what.icc_profile)
+    return image_files.ImageFile(pixels, alpha, what.exif, profile, what.frames)
 
 
-def save(path: str | Path, image_file: pictures.ImageFile, *, quality: int | None = None) -> None:
-    """Write a picture in its own depth, whole or not at all: 16 bits as PNG or TIFF; `quality` is that of `pictures`.
+def save(path: str | Path, image_file: image_files.ImageFile, *, quality: int | None = None) -> None:
+    """Write an image in its own depth, whole or not at all: 16 bits as PNG or TIFF; `quality` is that of `pictures`.
 
-    A 16-bit TIFF keeps the colour profile and not the EXIF. Raises ValueError for 16 bits in another format,
-    ImportError if the `deep` extra is missing that 16 bits in colour or with alpha take, and OSError as
-    `pictures.save` does.
+    A 16-bit TIFF keeps the color profile and not the EXIF. Raises ValueError for 16 bits in another format,
+    ImportError if the `deep` extra is missing that 16 bits in color or with alpha take, and OSError as
+    `image_files.save` does.
     """
     path = Path(path)
     if image_file.pixels.dtype == np.uint8:
-        pictures.save_image_file(path, image_file, quality=quality)
+        image_files.save_image_file(path, image_file, quality=quality)
         return
     suffix = path.suffix.lower()
     if suffix not in (".png", ".tif", ".tiff"):
         raise ValueError("16 bits a channel are written to .png or .tif alone")
     if image_file.pixels.shape[2] == 1 and image_file.alpha is None:
-        pictures.save_image_file(path, image_file)
+        image_files.save_image_file(path, image_file)
         return
     layers = [image_file.pixels] if image_file.alpha is None else [image_file.pixels, image_file.alpha]
     array = np.concatenate(layers, axis=2)
@@ -83,10 +83,10 @@ def save(path: str | Path, image_file: pictures.ImageFile, *, quality: int | Non
             else:
                 _write_tiff(part, array, image_file)
     except ImportError:
-        raise ImportError("16 bits in colour or with alpha: pip install 'gan_jax[deep]'") from None
+        raise ImportError("16 bits in color or with alpha: pip install 'gan_jax[deep]'") from None
 
 
-def _png(array: np.ndarray, image_file: pictures.ImageFile) -> bytes:
+def _png(array: np.ndarray, image_file: image_files.ImageFile) -> bytes:
     import imagecodecs
 
     chunks = b""
@@ -103,7 +103,7 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def _write_tiff(path: Path, array: np.ndarray, image_file: pictures.ImageFile) -> None:
+def _write_tiff(path: Path, array: np.ndarray, image_file: image_files.ImageFile) -> None:
     import tifffile
 
     tifffile.imwrite(
@@ -119,12 +119,12 @@ def _write_tiff(path: Path, array: np.ndarray, image_file: pictures.ImageFile) -
 
 def _decoded(path: Path, what: "_Header", frame: int) -> np.ndarray:
     """uint16 [H, W, 1 to 4], upright. Raises ValueError for odd files."""
-    if what.format not in ("PNG", "TIFF") or what.mode not in (*_GREY_16, "LA", "RGB", "RGBA"):
-        raise ValueError(f"{path} is 16-bit {what.format} of mode {what.mode}; wanted PNG or TIFF, grey or RGB.")
+    if what.format not in ("PNG", "TIFF") or what.mode not in (*_GRAY_16, "LA", "RGB", "RGBA"):
+        raise ValueError(f"{path} is 16-bit {what.format} of mode {what.mode}; wanted PNG or TIFF, gray or RGB.")
     if what.inverted:
         raise ValueError(f"{path} has 16 bits a channel and is inverted, with 0 as white; save it with 0 as black.")
     try:
-        array = _read_grey(path, frame) if what.mode in _GREY_16 else _read_colour(path, what.format, frame)
+        array = _read_gray(path, frame) if what.mode in _GRAY_16 else _read_color(path, what.format, frame)
     except Exception as error:
         # tifffile names the package that it lacks for a compression in an error of its own.
         if isinstance(error, ImportError) or "imagecodecs" in str(error):
@@ -132,9 +132,9 @@ def _decoded(path: Path, what: "_Header", frame: int) -> np.ndarray:
         if getattr(error, "errno", None) is not None:
             raise
         # Damaged files make decoders raise nearly anything.
-        raise ValueError(f"{path} is damaged or not a picture; replace or remove it.") from error
+        raise ValueError(f"{path} is damaged or not an image; replace or remove it.") from error
     array = array.reshape(*array.shape[:2], -1)
-    turned = what.mode in _GREY_16 and what.format == "TIFF"
+    turned = what.mode in _GRAY_16 and what.format == "TIFF"
     return array if turned else _upright(array, what.orientation)
 
 
@@ -158,19 +158,19 @@ class _Header(NamedTuple):
 
 
 def _header(image: Image.Image) -> _Header:
-    """What an opened picture of 16 bits a channel is."""
-    known = (pictures.lasting_exif(image), image.info.get("icc_profile"), pictures.frames_of(image))
+    """What an opened image of 16 bits a channel is."""
+    known = (image_files.lasting_exif(image), image.info.get("icc_profile"), image_files.frames_of(image))
     inverted = isinstance(image, TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == 0
-    return _Header(str(image.format), image.mode, pictures.orientation(image), *known, inverted)
+    return _Header(str(image.format), image.mode, image_files.orientation(image), *known, inverted)
 
 
-def _read_grey(path: Path, frame: int) -> np.ndarray:
-    with pictures.unmapped(path, frame=frame) as image:
+def _read_gray(path: Path, frame: int) -> np.ndarray:
+    with image_files.unmapped(path, frame=frame) as image:
         image.load()  # before NumPy asks for the sides: Pillow turns a TIFF while it loads it
         return np.asarray(image).astype(np.uint16)
 
 
-def _read_colour(path: Path, file_format: str, frame: int) -> np.ndarray:
+def _read_color(path: Path, file_format: str, frame: int) -> np.ndarray:
     if file_format == "PNG":
         import imagecodecs
 
@@ -186,6 +186,6 @@ def _read_colour(path: Path, file_format: str, frame: int) -> np.ndarray:
 
 
 def _over_white(array: np.ndarray) -> np.ndarray:
-    colours, alpha = array[..., :-1].astype(np.int64), array[..., -1:].astype(np.int64)
+    colors, alpha = array[..., :-1].astype(np.int64), array[..., -1:].astype(np.int64)
     # floor(x + 0.5) in integers.
-    return ((2 * (colours * alpha + 65535 * (65535 - alpha)) + 65535) // (2 * 65535)).astype(np.uint16)
+    return ((2 * (colors * alpha + 65535 * (65535 - alpha)) + 65535) // (2 * 65535)).astype(np.uint16)

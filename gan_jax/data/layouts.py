@@ -1,6 +1,6 @@
 """Data folders: which files of a folder are those of a split, and what of it is not read.
 
-Folders of splits, folders of A and of B, or neither: then a tenth of the pictures is held out. In place of a folder's
+Folders of splits, folders of A and of B, or neither: then a tenth of the images is held out. In place of a folder's
 path stands a word for what the program brings by itself.
 """
 
@@ -47,7 +47,7 @@ def builtin(dataroot: str, *words: str) -> str | None:
         raise ValueError(f"--dataroot {dataroot}: there is {known}; a folder of that name is ./{dataroot}.")
     if name == dataroot and os.path.lexists(name):
         raise ValueError(
-            f"--dataroot {name} may mean what is called so in this folder, or the pictures that the program knows by "
+            f"--dataroot {name} may mean what is called so in this folder, or the images that the program knows by "
             f"that word; give --dataroot ./{name} or --dataroot {_BUILTIN}{name}."
         )
     return name
@@ -66,17 +66,16 @@ def open_pairs(
     """Open train, val, test or another split of the folder `root`; its layout shows in its sub-folders' names.
 
     `trainA` and `trainB`, or `A/train` and `B/train`: files paired by path, extensions apart. `train`: A and B side by
-    side in a file or, with `derive`, single pictures, targets whose sources a transformation makes of them. Without
+    side in a file or, with `derive`, single images, targets whose sources a transformation makes of them. Without
     any, a tenth is held out as val and test. val and test stand in for each other (see `.folders`), another split for
     none; None if there is none. Of a split's sorted pairs the first `limit` are opened. FileNotFoundError where there
-    are no pictures; ValueError for names without a partner and for settings that cannot be met.
+    are no images; ValueError for names without a partner and for settings that cannot be met.
     """
     root, derive = Path(root), transforms.spelled(derive)
     channels = (source_channels, target_channels)
     if not set(channels) <= {1, 3}:
         raise ValueError(
-            f"pictures of {source_channels} and {target_channels} channels are asked for; "
-            "files have 1 (grey) or 3 (RGB)."
+            f"images of {source_channels} and {target_channels} channels are asked for; files have 1 (gray) or 3 (RGB)."
         )
     if derive and _layout(root, split)("")[-1] != root:
         raise ValueError(
@@ -100,11 +99,11 @@ def open_pairs(
 def open_side(
     root: str | Path, split: str, side: Literal["A", "B"], *, key: str, channels: int, limit: int | None = None
 ) -> Pictures | None:
-    """Open the pictures of kind A or B, which know no pairs, of train, val, test or another split of the folder `root`.
+    """Open the images of kind A or B, which know no pairs, of train, val, test or another split of the folder `root`.
 
     They are in `trainA` and `trainB`, or `A/train` and `B/train`; or in `A` and `B`, of which a tenth is then held out
     as val and test. val and test stand in for each other, another split for none; None if there is none. Of the sorted
-    pictures the first `limit` are opened. FileNotFoundError where there are none to train on; ValueError for a limit
+    images the first `limit` are opened. FileNotFoundError where there are none to train on; ValueError for a limit
     that leaves none.
     """
     root = Path(root)
@@ -128,12 +127,12 @@ def open_side(
     found = sorted(path.relative_to(root).as_posix() for path in root.glob("*") if path.is_dir())
     raise FileNotFoundError(
         f"no folder {root / f'train{side}'}; found {', '.join(found) or 'no folder'} in {root}, wanted trainA and "
-        "trainB, or A/train and B/train, with pictures of each kind (dataset_mode aligned reads pairs)."
+        "trainB, or A/train and B/train, with images of each kind (dataset_mode aligned reads pairs)."
     )
 
 
 def left_out(root: str | Path, folders: Sequence[str | Path], layout: Sequence[str | Path]) -> tuple[str, ...]:
-    """Sentences on what of a data folder is not read, by a run whose pictures are in some `folders` of its `layout`."""
+    """Sentences on what of a data folder is not read, by a run whose images are in some `folders` of its `layout`."""
     root, unreadable = Path(root), tuple(finding.notes(folders))
     if root in map(Path, folders):
         return unreadable
@@ -153,16 +152,16 @@ def left_out(root: str | Path, folders: Sequence[str | Path], layout: Sequence[s
 
 def _require(root: Path, limit: int | None) -> None:
     if limit is not None and limit < 1:
-        raise ValueError(f"limit is {limit}, which leaves no pictures; use at least 1, or none to read all.")
+        raise ValueError(f"limit is {limit}, which leaves no images; use at least 1, or none to read all.")
     if not root.is_dir():
-        raise FileNotFoundError(f"no folder {root}; wanted one with pictures in it or in split folders.")
+        raise FileNotFoundError(f"no folder {root}; wanted one with images in it or in split folders.")
 
 
 def files_of(split: str, at: Layout, *, instead: str) -> tuple[tuple[Path, ...], list[tuple[str, ...]]] | None:
     """The folders and the files of a split under a layout; None where it has none, and none that stands in for it.
 
     Splits stand in for each other and a tenth is held out as `open_pairs` says, and its errors are raised; `instead`
-    ends that for no pictures at all.
+    ends that for no images at all.
     """
     present = [name for name in {*STAND_INS, split} if any(folder.is_dir() for folder in at(name))]
     if not present and split in STAND_INS:
@@ -202,7 +201,7 @@ def _matched(folders: tuple[Path, ...], *, instead: str = "") -> list[tuple[str,
     for folder, files, by_stem in zip(folders, listed, by_stems, strict=True):
         twice = [str(folder / file) for file in files if by_stem[_stem(file)] != file]
         if twice:
-            raise ValueError(f"{twice[0]} differs from another picture in its extension only; remove one.")
+            raise ValueError(f"{twice[0]} differs from another image in its extension only; remove one.")
     if len(listed) == 1:
         return [(file,) for file in listed[0]]
     a, b = by_stems
@@ -210,7 +209,7 @@ def _matched(folders: tuple[Path, ...], *, instead: str = "") -> list[tuple[str,
     alone += [str(folders[1] / b[stem]) for stem in b if stem not in a]
     if alone:
         shown = errors.first_of(alone, 3)
-        raise ValueError(f"no partner of the same name for {shown}; add the partners, or remove these pictures.")
+        raise ValueError(f"no partner of the same name for {shown}; add the partners, or remove these images.")
     return [(a[stem], b[stem]) for stem in a]
 
 

@@ -1,6 +1,6 @@
 """What PNG and JPEG files hold beside their pixels: text, profiles, animation. What is wrong there is left out.
 
-Pillow refuses a picture for a comment's wrong checksum, and for text that is longer than it likes.
+Pillow refuses an image for a comment's wrong checksum, and for text that is longer than it likes.
 """
 
 import io
@@ -13,7 +13,7 @@ __dir__ = __all__.copy
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MOST_TEXT, _MOST_TEXTS = 2**20, 2**26  # bytes that Pillow unpacks of one text, and of all
-_MOST_PROFILE = 2**26  # of a colour profile, which Pillow would cut off at _MOST_TEXT
+_MOST_PROFILE = 2**26  # of a color profile, which Pillow would cut off at _MOST_TEXT
 _LEAST = {b"pHYs": 9, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1}  # bytes of their content
 _TEXT = (b"tEXt", b"zTXt", b"iTXt")
 _ANIMATION = {b"acTL": 8, b"fcTL": 26, b"fdAT": 5}  # a sequence number and pixels
@@ -34,7 +34,7 @@ class _Chunk(NamedTuple):
 
 
 def png_without_faults(file: IO[bytes]) -> tuple[IO[bytes], bytes | None]:
-    """A PNG without the optional chunks that would spoil it, and a colour profile too large for Pillow.
+    """A PNG without the optional chunks that would spoil it, and a color profile too large for Pillow.
 
     Any other file, and a PNG without such chunks, comes back as it is, at its beginning.
     """
@@ -88,7 +88,7 @@ def _chunks(file: IO[bytes]) -> list[_Chunk]:
 
 
 def _fits(file: IO[bytes], chunks: list[_Chunk], transparency: _Chunk) -> bool:
-    """Whether a tRNS has the length that pictures of this colour type give it; those with alpha have none."""
+    """Whether a tRNS has the length that images of this color type give it; those with alpha have none."""
     header = _content(file, chunks[0])
     return {b"\0": transparency.length == 2, b"\2": transparency.length == 6, b"\3": True}.get(header[9:10], False)
 
@@ -107,7 +107,7 @@ def _is_sound(file: IO[bytes], chunk: _Chunk) -> bool:
 
 
 def _is_animation(file: IO[bytes], chunks: list[_Chunk]) -> bool:
-    """Whether the chunks of an animation are sound, in front of and behind the still picture, and in order."""
+    """Whether the chunks of an animation are sound, in front of and behind the still image, and in order."""
     kinds = [chunk.kind for chunk in chunks]
     parts = [chunk for chunk in chunks if chunk.kind in (b"fcTL", b"fdAT")]
     if kinds.count(b"acTL") != 1 or b"IDAT" not in kinds or kinds.index(b"acTL") > kinds.index(b"IDAT"):
@@ -145,7 +145,7 @@ def _inflated(packed: bytes, most: int) -> bytes | None:
 
 
 def jpeg_without_extras(file: IO[bytes]) -> IO[bytes] | None:
-    """A JPEG with nothing beside its pixels but whole EXIF, colour profile and Adobe's mark; None of another file.
+    """A JPEG with nothing beside its pixels but whole EXIF, color profile and Adobe's mark; None of another file.
 
     For a JPEG whose other segments Pillow trips over.
     """

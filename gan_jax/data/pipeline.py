@@ -20,7 +20,7 @@ __dir__ = __all__.copy
 
 
 class Source(Protocol):
-    """Random access to pairs or pictures; see `gan_jax.data.sources`.
+    """Random access to pairs or images; see `gan_jax.data.sources`.
 
     One with `parts`, sources themselves, gives items that are made of one of each: the order of each part is its own,
     and so is its jitter.
@@ -32,7 +32,7 @@ class Source(Protocol):
 
 
 class _Stream:
-    """This process's pictures, in order, without an end, `chunk` of them at a time."""
+    """This process's images, in order, without an end, `chunk` of them at a time."""
 
     def __init__(
         self,
@@ -98,12 +98,12 @@ def batches(
 
     Without `shuffle` every epoch has the source's own order. Threads decode ahead of use, until the iterator is
     closed or collected. Raises ValueError for a batch_size that the processes cannot share evenly and, from
-    next(), for a picture that cannot be used.
+    next(), for an image that cannot be used.
     """
     if batch_size % process[1]:
         raise ValueError(f"batch_size {batch_size} is not a multiple of {process[1]} processes; make it one.")
     share = batch_size // process[1]
-    # To hand a small picture from thread to thread takes longer than to read it: each thread makes its part of a batch.
+    # To hand a small image from thread to thread takes longer than to read it: each thread makes its part of a batch.
     chunk = max(size for size in range(1, max(share // threads, 1) + 1) if share % size == 0)
     chunks = share // chunk
     stream = grain.MapDataset.source(_Stream(source, batch_size, seed, transform, process, shuffle, chunk))
@@ -133,7 +133,7 @@ def _stack(parts: list[list[dict[str, np.ndarray]]]) -> dict[str, np.ndarray]:
         shapes = sorted({pair[name].shape for pair in pairs})
         if len(shapes) > 1:
             raise ValueError(
-                f"{name} pictures of one batch have different shapes, {shapes[0]} and {shapes[1]}; "
+                f"{name} images of one batch have different shapes, {shapes[0]} and {shapes[1]}; "
                 "use a --preprocess that makes them equal, or --batch_size 1."
             )
     return {name: np.stack([pair[name] for pair in pairs]) for name in pairs[0]}

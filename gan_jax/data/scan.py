@@ -1,4 +1,4 @@
-"""What the first bytes of picture files say, cached: a broken file stops a run before its first step."""
+"""What the first bytes of image files say, cached: a broken file stops a run before its first step."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gan_jax.data.pictures import frame_notes, frames_of, opened, orientation
+from gan_jax.data.image_files import frame_notes, frames_of, opened, orientation
 from gan_jax.data.sources import PictureFiles
 from gan_jax.data.transforms import Size
 
@@ -18,7 +18,7 @@ __dir__ = __all__.copy
 
 
 class Header(NamedTuple):
-    """What is known of a file before decoding: its bytes, its time, the upright picture's size, its mode, frames."""
+    """What is known of a file before decoding: its bytes, its time, the upright image's size, its mode, frames."""
 
     bytes: int
     mtime_ns: int
@@ -29,9 +29,9 @@ class Header(NamedTuple):
 
 
 def check_headers(source: PictureFiles, *, smallest: Size = 1) -> tuple[str, ...]:
-    """Open every picture's header; ValueError names the first that cannot be used, and counts the others.
+    """Open every image's header; ValueError names the first that cannot be used, and counts the others.
 
-    Pictures that are smaller than `smallest`, a side or (height, width) in pixels, cannot be used, nor those of which
+    Images that are smaller than `smallest`, a side or (height, width) in pixels, cannot be used, nor those of which
     the source's `misfit` says so. Returns sentences on files of which only a part is.
     """
     columns = zip(source.folders, zip(*source.files, strict=True), strict=True)

@@ -1,6 +1,6 @@
-"""Whether pictures are two side by side, A and B of a pair: told by the seam in the middle, or by their sides.
+"""Whether images are two side by side, A and B of a pair: told by the seam in the middle, or by their sides.
 
-Within a photograph the columns on both sides of the middle continue each other; between two pictures there is a jump.
+Within a photograph the columns on both sides of the middle continue each other; between two images there is a jump.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,23 +9,23 @@ from pathlib import Path
 
 import numpy as np
 
-from gan_jax.data import pictures
+from gan_jax.data import image_files
 
 __all__ = ["hold_pairs", "jump", "look_like_pairs", "notes", "sample"]
 __dir__ = __all__.copy
 
 _LOOKED_AT = 16  # files of a folder
-_NEAR = 8  # columns on each side that say how much neighbours differ
+_NEAR = 8  # columns on each side that say how much neighbors differ
 # Levels of 255: what compression leaves of a plain ground is less, and tells nothing.
 _FLAT = 2.0
-# Of scikit-image's pictures the median is 0.9 to 1.1, of pairs made of them 3 to 16: small ones and JPEG, too.
+# Of scikit-image's images the median is 0.9 to 1.1, of pairs made of them 3 to 16: small ones and JPEG, too.
 _WITHIN, _BETWEEN = 1.4, 2.0
 
 
 def jump(image_u8: np.ndarray) -> float | None:
-    """The step between the two columns in the middle of [H, W, C], over the steps between their neighbours.
+    """The step between the two columns in the middle of [H, W, C], over the steps between their neighbors.
 
-    About 1 within a picture, more where two meet. None where it tells nothing: plain ground, or too few pixels.
+    About 1 within an image, more where two meet. None where it tells nothing: plain ground, or too few pixels.
     """
     height, width = image_u8.shape[:2]
     near = min(_NEAR, width // 2 - 1)
@@ -40,7 +40,7 @@ def jump(image_u8: np.ndarray) -> float | None:
 
 
 def look_like_pairs(images_u8: Iterable[np.ndarray]) -> bool | None:
-    """Whether pictures, each [H, W, C], are pairs side by side; None where that cannot be told.
+    """Whether images, each [H, W, C], are pairs side by side; None where that cannot be told.
 
     Where most have a plain ground in the middle, as drawings and products have, those twice as wide as high (or four
     times: halves of 2:1) are pairs, and those no wider than high are none.
@@ -71,17 +71,17 @@ def hold_pairs(paths: Sequence[str | Path]) -> bool:
 
 
 def notes(folder: str | Path, paths: Sequence[str | Path]) -> tuple[str, ...]:
-    """What a method of single pictures should say of a folder whose pictures `hold_pairs`."""
+    """What a method of single images should say of a folder whose images `hold_pairs`."""
     if not hold_pairs(paths):
         return ()
-    return (f"the pictures of {folder} look like A and B side by side, and are read as one picture each.",)
+    return (f"the images of {folder} look like A and B side by side, and are read as one image each.",)
 
 
 def sample(paths: Sequence[str | Path]) -> Iterator[np.ndarray]:
-    """Up to 16 of the pictures, spread evenly, as uint8 [H, W, 3]; without those that cannot be read."""
+    """Up to 16 of the images, spread evenly, as uint8 [H, W, 3]; without those that cannot be read."""
     for path in _spread(paths):
         with suppress(ValueError, OSError):
-            yield pictures.read(path, 3)
+            yield image_files.read(path, 3)
 
 
 def _spread(paths: Sequence[str | Path]) -> list[str | Path]:
@@ -90,7 +90,7 @@ def _spread(paths: Sequence[str | Path]) -> list[str | Path]:
 
 
 def _is_twice_as_wide(path: str | Path) -> bool:
-    with suppress(ValueError, OSError), pictures.opened(path) as image:
+    with suppress(ValueError, OSError), image_files.opened(path) as image:
         return bool(image.width == 2 * image.height)
     return False
 

@@ -1,7 +1,7 @@
-"""Random-access sources: the picture files of a split, alone or in pairs, and sources made of others.
+"""Random-access sources: the image files of a split, alone or in pairs, and sources made of others.
 
 A source is any object with `__len__`, a `__repr__` that is the same in every process, and `__getitem__(i)`
-that gives {"name": str, "source": uint8 [H, W, C], "target": uint8 [H, W, C']}. One of single pictures gives one
+that gives {"name": str, "source": uint8 [H, W, C], "target": uint8 [H, W, C']}. One of single images gives one
 array: where it is the target, the transformation makes the source (`transforms.deriver`).
 """
 
@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from gan_jax.data import pictures
+from gan_jax.data import image_files
 from gan_jax.data.transforms import Size, height_width
 
 __all__ = [
@@ -29,7 +29,7 @@ __dir__ = __all__.copy
 
 
 def fingerprint(source: Any) -> str:
-    """What changes when a source's pictures do: its own fingerprint, or how it describes itself."""
+    """What changes when a source's images do: its own fingerprint, or how it describes itself."""
     return getattr(source, "fingerprint", repr(source))
 
 
@@ -58,7 +58,7 @@ class PictureFiles:
     def misfit(self, i: int, sizes: Sequence[tuple[int, int]], smallest: Size) -> str | None:
         """Why element i, whose files have those (width, height), cannot be used; None where it can.
 
-        Of pictures smaller than `smallest`, a side or (height, width) in pixels, none can.
+        Of images smaller than `smallest`, a side or (height, width) in pixels, none can.
         """
         return _too_small(self.paths(i)[0], sizes[0], smallest)
 
@@ -84,7 +84,7 @@ def _too_small(path: Path, size: tuple[int, int], smallest: Size, each: str = ""
 
 @dataclass(frozen=True, repr=False)
 class Pairs(PictureFiles):
-    """Pairs of pictures A and B: two files or, with one folder, the left and the right half of one file."""
+    """Pairs of images A and B: two files or, with one folder, the left and the right half of one file."""
 
     direction: Literal["AtoB", "BtoA"]
     source_channels: int
@@ -96,7 +96,7 @@ class Pairs(PictureFiles):
         return f"Pairs({len(self)} in {where}, {self.direction}, {channels})"
 
     def __getitem__(self, i: int) -> dict[str, Any]:
-        halves = [pictures.read_picture(path) for path in self.paths(i)]
+        halves = [image_files.read_picture(path) for path in self.paths(i)]
         if len(halves) == 1:
             (both,) = halves
             width, height = both.size
@@ -104,12 +104,12 @@ class Pairs(PictureFiles):
         source, target = halves if self.direction == "AtoB" else halves[::-1]
         return {
             "name": self.name(i),
-            "source": pictures.as_array(source, self.source_channels),
-            "target": pictures.as_array(target, self.target_channels),
+            "source": image_files.as_array(source, self.source_channels),
+            "target": image_files.as_array(target, self.target_channels),
         }
 
     def misfit(self, i: int, sizes: Sequence[tuple[int, int]], smallest: Size) -> str | None:
-        """As that of all picture files; A and B have one size, and an even width where they share a file."""
+        """As that of all image files; A and B have one size, and an even width where they share a file."""
         paths, (width, height) = self.paths(i), sizes[0]
         if len(paths) == 1 and width % 2:
             return f"{paths[0]} is {width}x{height}; A and B side by side need an even width: crop or remove it."
@@ -117,13 +117,13 @@ class Pairs(PictureFiles):
             return _too_small(paths[0], (width // 2, height), smallest, " for A and B each")
         if sizes[0] != sizes[1]:
             shown = " but ".join(f"{path} is {w}x{h}" for path, (w, h) in zip(paths, sizes, strict=True))
-            return f"{shown}; give both pictures of a pair one size."
+            return f"{shown}; give both images of a pair one size."
         return super().misfit(i, sizes, smallest)
 
 
 @dataclass(frozen=True, repr=False)
 class Pictures(PictureFiles):
-    """Single pictures, under the name `key`."""
+    """Single images, under the name `key`."""
 
     key: str
     channels: int
@@ -132,12 +132,12 @@ class Pictures(PictureFiles):
         return f"Pictures({len(self)} in {self.folders[0]}, {self.key}, {self.channels} channels)"
 
     def __getitem__(self, i: int) -> dict[str, Any]:
-        return {"name": self.name(i), self.key: pictures.read(self.paths(i)[0], self.channels)}
+        return {"name": self.name(i), self.key: image_files.read(self.paths(i)[0], self.channels)}
 
 
 @dataclass(frozen=True)
 class OneSide:
-    """One side of pairs as single pictures, under the name `key`: of all pairs, or of those of `indices`."""
+    """One side of pairs as single images, under the name `key`: of all pairs, or of those of `indices`."""
 
     pairs: Any
     side: Literal["source", "target"]
@@ -153,7 +153,7 @@ class OneSide:
 
     @property
     def fingerprint(self) -> str:
-        """That of the pairs, and which pictures of them these are."""
+        """That of the pairs, and which images of them these are."""
         return f"{fingerprint(self.pairs)} {self.side} {self.indices}"
 
     @property
@@ -165,7 +165,7 @@ class OneSide:
 class UnpairedDataset:
     """Sources that know nothing of each other: batches go through each in an order of its own.
 
-    The length is that of the longest, so that an epoch has seen all pictures; the others begin anew.
+    The length is that of the longest, so that an epoch has seen all images; the others begin anew.
     """
 
     def __init__(self, *parts: Any) -> None:

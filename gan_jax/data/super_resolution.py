@@ -1,4 +1,4 @@
-"""Pictures of super-resolution: photographs of high resolution alone, or with the same scenes in low resolution.
+"""Images of super-resolution: photographs of high resolution alone, or with the same scenes in low resolution.
 
 Elements are {"name": str, "target": uint8 [H, W, C]} and, where low resolution is given, "source" [H / scale, ...].
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gan_jax.data import finding, pictures
+from gan_jax.data import finding, image_files
 from gan_jax.data.demo import skimage_photos
 from gan_jax.data.layouts import STAND_INS, held_out, left_out
 from gan_jax.data.sources import PictureFiles, fingerprint
@@ -48,11 +48,11 @@ class HighResImages(PictureFiles):
         return f"HighResImages({len(self)} in {where}, {self.channels} channels)"
 
     def __getitem__(self, i: int) -> dict[str, Any]:
-        read = (pictures.read(path, self.channels) for path in self.paths(i))
+        read = (image_files.read(path, self.channels) for path in self.paths(i))
         return {"name": self.name(i), **dict(zip(("target", "source"), read, strict=False))}
 
     def misfit(self, i: int, sizes: Sequence[tuple[int, int]], smallest: Size) -> str | None:
-        """As that of all picture files; high and low resolution are in the scale's ratio."""
+        """As that of all image files; high and low resolution are in the scale's ratio."""
         path, (width, height), least = self.paths(i)[0], sizes[0], min(height_width(smallest))
         if min(width, height) < least:
             return (
@@ -74,7 +74,7 @@ class SkimagePhotos:
     def __init__(self, split: str, limit: int | None = None) -> None:
         self._split, self._files = split, skimage_photos.SPLITS[split][:limit]
         self._folder = skimage_photos.installed()
-        self._read = functools.cache(lambda file: pictures.read(self._folder / file, 3))
+        self._read = functools.cache(lambda file: image_files.read(self._folder / file, 3))
 
     def __len__(self) -> int:
         return len(self._files)
@@ -144,13 +144,13 @@ def open_split(
         return HighResImages((folder,), files, channels, scale, notes=notes)
     low_folder = _split_folder(Path(low_root), split, f"_LR_bicubic/X{scale}")
     if low_folder is None or not low_folder.is_dir():
-        raise FileNotFoundError(f"no {split} pictures in {low_root}; wanted the layout of {root} in low resolution.")
+        raise FileNotFoundError(f"no {split} images in {low_root}; wanted the layout of {root} in low resolution.")
     by_stem = {Path(file).with_suffix("").as_posix(): file for file in finding.list_pictures(low_folder)}
     stems = [Path(file).with_suffix("").as_posix() for (file,) in files]
     partners = [by_stem.get(stem) or by_stem.get(f"{stem}x{scale}") for stem in stems]
     alone = [stem for stem, partner in zip(stems, partners, strict=True) if partner is None]
     if alone:
-        raise ValueError(f"{low_folder} has no picture {alone[0]} or {alone[0]}x{scale}; {len(alone)} are missing.")
+        raise ValueError(f"{low_folder} has no image {alone[0]} or {alone[0]}x{scale}; {len(alone)} are missing.")
     both = [(file, partner) for (file,), partner in zip(files, partners, strict=True) if partner]
     return HighResImages((folder, low_folder), both, channels, scale, notes=notes)
 
@@ -172,7 +172,7 @@ def _split_folder(root: Path, split: str, ending: str) -> Path | None:
 
 
 def mod_cropped(picture: np.ndarray, scale: int) -> np.ndarray:
-    """The upper left of a picture [H, W, C], with sides that are multiples of the scale."""
+    """The upper left of an image [H, W, C], with sides that are multiples of the scale."""
     return picture[: picture.shape[0] // scale * scale, : picture.shape[1] // scale * scale]
 
 
@@ -181,10 +181,10 @@ def shrink_files(jobs: Iterable[tuple[str | Path, str | Path]], scale: int, shri
     failures = []
     for source, output in jobs:
         try:
-            picture = mod_cropped(pictures.read(source, 3), scale)
+            picture = mod_cropped(image_files.read(source, 3), scale)
             if 0 in picture.shape:
                 raise ValueError(f"{source} is smaller than --scale {scale}; leave it out.")
-            pictures.save(output, shrink(picture))
+            image_files.save(output, shrink(picture))
         except (ValueError, OSError) as error:
             failures.append(str(error))
     return failures
@@ -214,7 +214,7 @@ def crop(size: int, scale: int, *, flip: bool) -> Transform:
 
 
 def whole(scale: int, shrink: Shrink) -> Transform:
-    """Whole pictures, cropped to multiples of the scale; low resolution by `shrink` where it is not given."""
+    """Whole images, cropped to multiples of the scale; low resolution by `shrink` where it is not given."""
 
     def transform(pair: Item, rng: np.random.Generator) -> dict[str, np.ndarray]:
         del rng

@@ -16,17 +16,17 @@ _SPLITS = {
 
 
 class Prepared:
-    """The labelled pictures of a split of a data set such as mnist or cifar10; see `labelled`."""
+    """The labeled images of a split of a data set such as mnist or cifar10; see `labeled`."""
 
     def __init__(self, name: str, split: str, *, folder: str | Path | None = None, limit: int | None = None) -> None:
         """Opens train, val or test; a twentieth of train is val where there is no validation split.
 
         `folder` is where data sets are, ~/tensorflow_datasets unless given. Raises FileNotFoundError where it is not
-        prepared there, ValueError where it has no pictures with labels.
+        prepared there, ValueError where it has no images with labels.
         """
         self._name, self._split = name, split
         info, self._part, self._records = _opened(
-            name, split, folder, ("image", "label"), "labelled pictures: mnist, fashion_mnist, cifar10"
+            name, split, folder, ("image", "label"), "labeled images: mnist, fashion_mnist, cifar10"
         )
         self._count = min(len(self._records), limit or len(self._records))
         self.classes = tuple(info.features["label"].names)
@@ -43,7 +43,7 @@ class Prepared:
 
 
 class PreparedPairs:
-    """The pictures of high and of low resolution of a split of a data set such as div2k/bicubic_x4; see `resolution`.
+    """The images of high and of low resolution of a split of a data set such as div2k/bicubic_x4; see `resolution`.
 
     Raises what `Prepared` raises.
     """

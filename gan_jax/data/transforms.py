@@ -1,8 +1,8 @@
-"""From pictures of any size to those of a training step: resized, cropped, mirrored, derived.
+"""From images of any size to those of a training step: resized, cropped, mirrored, derived.
 
-An item holds a pair, or one picture: uint8 [H, W, C] arrays, by name, beside its own `name`. A preprocess, made from
+An item holds a pair, or one image: uint8 [H, W, C] arrays, by name, beside its own `name`. A preprocess, made from
 the flags, makes a `Geometry` from an item's (height, width) and a `Draw`, all that is random as plain data: what
-happens to all its pictures. `apply` does it, and between resizing and cropping makes a source of a lone target.
+happens to all its images. `apply` does it, and between resizing and cropping makes a source of a lone target.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from PIL import Image
 
-from gan_jax.data import pictures
+from gan_jax.data import image_files
 
 __all__ = [
     "CENTRE",
@@ -27,12 +27,12 @@ __all__ = [
     "Transform",
     "apply",
     "blur",
-    "centre",
+    "center",
     "crop",
     "deriver",
     "draw",
     "edges",
-    "grey",
+    "gray",
     "height_width",
     "jitter",
     "mosaic",
@@ -111,13 +111,13 @@ def resize_and_crop(*, load_size: Size, crop_size: Size, multiple: int = 1) -> P
 
 
 def crop(*, load_size: Size, crop_size: Size, multiple: int = 1) -> Preprocess:
-    """Cut out crop_size and resize nothing; ValueError for a picture that is smaller. Nothing else is used."""
+    """Cut out crop_size and resize nothing; ValueError for an image that is smaller. Nothing else is used."""
     wanted = height_width(crop_size)
 
     def preprocess(size: tuple[int, int], at: Draw) -> Geometry:
         if not _fits(wanted, size):
             raise ValueError(
-                f"a picture {size[1]} wide and {size[0]} high is smaller than crop_size {shown(crop_size)}; "
+                f"an image {size[1]} wide and {size[0]} high is smaller than crop_size {shown(crop_size)}; "
                 "use a smaller crop_size or the preprocess resize_and_crop."
             )
         return _cut(size, wanted, at)
@@ -128,7 +128,7 @@ def crop(*, load_size: Size, crop_size: Size, multiple: int = 1) -> Preprocess:
 def scale_width(*, load_size: Size, crop_size: Size, multiple: int = 1) -> Preprocess:
     """Scale to width load_size and a height of at least crop_size's, both then rounded to a `multiple`.
 
-    A picture too flat for that height is stretched to it. Raises ValueError for a load_size of two sides.
+    An image too flat for that height is stretched to it. Raises ValueError for a load_size of two sides.
     """
     scaled = _width_scaler(load_size, crop_size)
 
@@ -151,7 +151,7 @@ def scale_width_and_crop(*, load_size: Size, crop_size: Size, multiple: int = 1)
 
 
 def none(*, load_size: Size, crop_size: Size, multiple: int = 1) -> Preprocess:
-    """Keep the picture whole and resize it to the nearest sides that are a `multiple`, the only one used."""
+    """Keep the image whole and resize it to the nearest sides that are a `multiple`, the only one used."""
 
     def preprocess(size: tuple[int, int], at: Draw) -> Geometry:
         rounded = _to_multiple(size, multiple)
@@ -176,7 +176,7 @@ def _to_multiple(size: tuple[int, int], multiple: int) -> tuple[int, int]:
     return height, width
 
 
-# Each makes a Preprocess from load_size, crop_size and the multiple that the sides of whole pictures must be.
+# Each makes a Preprocess from load_size, crop_size and the multiple that the sides of whole images must be.
 PREPROCESS: Mapping[str, Callable[..., Preprocess]] = {
     "resize_and_crop": resize_and_crop,
     "crop": crop,
@@ -184,7 +184,7 @@ PREPROCESS: Mapping[str, Callable[..., Preprocess]] = {
     "scale_width_and_crop": scale_width_and_crop,
     "none": none,
 }
-_ROUNDING = 4  # the multiple that pytorch-CycleGAN-and-pix2pix resizes whole pictures to
+_ROUNDING = 4  # the multiple that pytorch-CycleGAN-and-pix2pix resizes whole images to
 _UNCROPPED = {"crop": "none", "scale_width_and_crop": "scale_width"}
 
 
@@ -197,23 +197,23 @@ def jitter(
     multiple: int = 1,
     derive: Deriver | None = None,
 ) -> Transform:
-    """The training transform named in PREPROCESS: one random crop and mirror for all pictures of an item.
+    """The training transform named in PREPROCESS: one random crop and mirror for all images of an item.
 
     `derive` makes the source of an item that has a target alone. Sides that are no `multiple` are padded by reflection,
     as a generator pads what it translates. Raises ValueError for sizes that exclude each other and, when it is called,
-    for a picture that is too small.
+    for an image that is too small.
     """
     rounding = _ROUNDING if multiple % _ROUNDING == 0 else 1
     plan = PREPROCESS[preprocess](load_size=load_size, crop_size=crop_size, multiple=rounding)
     transform = _transform(plan, lambda rng: draw(rng, flip=flip), derive)
 
     def padded(item: Item, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        return {name: pictures.pad(picture, multiple) for name, picture in transform(item, rng).items()}
+        return {name: image_files.pad(picture, multiple) for name, picture in transform(item, rng).items()}
 
     return padded
 
 
-def centre(preprocess: str, *, load_size: Size, crop_size: Size, derive: Deriver | None = None) -> Transform:
+def center(preprocess: str, *, load_size: Size, crop_size: Size, derive: Deriver | None = None) -> Transform:
     """The validation transform: as `jitter` with the crop in the middle; resize_and_crop squeezes to crop_size."""
     load_size = crop_size if preprocess == "resize_and_crop" else load_size
     plan = PREPROCESS[preprocess](load_size=load_size, crop_size=crop_size)
@@ -221,9 +221,9 @@ def centre(preprocess: str, *, load_size: Size, crop_size: Size, derive: Deriver
 
 
 def whole(preprocess: str, *, load_size: Size, crop_size: Size, derive: Deriver | None = None) -> Transform:
-    """The transform of scored pictures: as `centre`, but nothing is cropped and no side is rounded."""
+    """The transform of scored images: as `center`, but nothing is cropped and no side is rounded."""
     preprocess = _UNCROPPED.get(preprocess, preprocess)
-    return centre(preprocess, load_size=load_size, crop_size=crop_size, derive=derive)
+    return center(preprocess, load_size=load_size, crop_size=crop_size, derive=derive)
 
 
 def _transform(plan: Preprocess, place: Callable[[np.random.Generator], Draw], derive: Deriver | None) -> Transform:
@@ -238,7 +238,7 @@ def _transform(plan: Preprocess, place: Callable[[np.random.Generator], Draw], d
 
 
 def _size_of(pictures_u8: Mapping[str, np.ndarray]) -> tuple[int, int]:
-    """The (height, width) that all pictures have."""
+    """The (height, width) that all images have."""
     (first, size), *others = ((key, picture.shape[:2]) for key, picture in pictures_u8.items())
     for other, (height, width) in others:
         if (height, width) != size:
@@ -249,7 +249,7 @@ def _size_of(pictures_u8: Mapping[str, np.ndarray]) -> tuple[int, int]:
 def apply(
     pictures_u8: Mapping[str, np.ndarray], geometry: Geometry, derive: Deriver | None = None
 ) -> dict[str, np.ndarray]:
-    """Resize, crop and mirror pictures uint8 [H, W, C] of one size alike.
+    """Resize, crop and mirror images uint8 [H, W, C] of one size alike.
 
     `derive` makes the source where there is none. It is called between resizing and cropping: its lines then have the
     final resolution, and the border of the crop is not one of them.
@@ -274,7 +274,7 @@ def resize(image_u8: np.ndarray, height: int, width: int) -> np.ndarray:
     return resized[0] if channels == 3 else np.stack(resized, axis=-1)
 
 
-def grey(photo_u8: np.ndarray) -> np.ndarray:
+def gray(photo_u8: np.ndarray) -> np.ndarray:
     """Luma, uint8 [H, W, 1], of a photograph [H, W, 3 or 1]: BT.601 full range, as Pillow's "L"."""
     if photo_u8.shape[2] == 1:
         return photo_u8
@@ -283,7 +283,7 @@ def grey(photo_u8: np.ndarray) -> np.ndarray:
 
 def edges(photo_u8: np.ndarray) -> np.ndarray:
     """Black lines on white, uint8 [H, W, 1], along the edges of a photograph [H, W, 3 or 1]: Canny (1986)."""
-    smooth = _gaussian(grey(photo_u8)[..., 0].astype(np.float32), sigma=1.5)
+    smooth = _gaussian(gray(photo_u8)[..., 0].astype(np.float32), sigma=1.5)
     padded = np.pad(smooth, 1, mode="edge")
     across = padded[:, 2:] - padded[:, :-2]
     down = padded[2:] - padded[:-2]
@@ -313,10 +313,10 @@ def mosaic(photo_u8: np.ndarray) -> np.ndarray:
     return means.repeat(heights, axis=0).repeat(widths, axis=1)
 
 
-Derive = Literal["grey", "gray", "edges", "blur", "mosaic"]
+Derive = Literal["gray", "grey", "edges", "blur", "mosaic"]
 # Each makes a source [H, W, C or 1] from a photograph [H, W, C].
 DERIVE: Mapping[Derive, Callable[[np.ndarray], np.ndarray]] = {
-    "grey": grey,
+    "gray": gray,
     "edges": edges,
     "blur": blur,
     "mosaic": mosaic,
@@ -329,7 +329,7 @@ def deriver(word: Derive | None, channels: int) -> Deriver | None:
         return None
     make = DERIVE[spelled(word)]
     if channels == 1:
-        return lambda target_u8: grey(make(target_u8))
+        return lambda target_u8: gray(make(target_u8))
 
     def derive(target_u8: np.ndarray) -> np.ndarray:
         source_u8 = make(target_u8)
@@ -339,8 +339,8 @@ def deriver(word: Derive | None, channels: int) -> Deriver | None:
 
 
 def spelled(word: Any) -> Any:
-    """A flag's word in the one spelling that is kept: "grey" for "gray"; any other as it is."""
-    return "grey" if word == "gray" else word
+    """A flag's word in the one spelling that is kept: "gray" for "grey"; any other as it is."""
+    return "gray" if word == "grey" else word
 
 
 def _gaussian(image: np.ndarray, sigma: float) -> np.ndarray:
@@ -356,7 +356,7 @@ def _gaussian(image: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def _ridges(strength: np.ndarray, dx: np.ndarray, dy: np.ndarray) -> np.ndarray:
-    """Where the gradient is stronger than at both neighbours along its direction, which is one of four."""
+    """Where the gradient is stronger than at both neighbors along its direction, which is one of four."""
     height, width = strength.shape
     padded = np.pad(strength, 1)
     direction = np.rint(np.arctan2(dy, dx) / (np.pi / 4)).astype(int) % 4

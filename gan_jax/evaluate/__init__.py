@@ -1,4 +1,4 @@
-"""Scores of pictures against references under a named protocol, as a table, CSV or JSON."""
+"""Scores of images against references under a named protocol, as a table, CSV or JSON."""
 
 from gan_jax.evaluate.folders import ANY_NAME, by_stem, evaluate
 from gan_jax.evaluate.protocol import PROTOCOLS, Protocol, with_options

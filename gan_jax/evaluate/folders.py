@@ -1,4 +1,4 @@
-"""Scores of folders: the pictures of two sides paired by name, read several at a time, scored and forgotten."""
+"""Scores of folders: the images of two sides paired by name, read several at a time, scored and forgotten."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gan_jax import image, perceptual
-from gan_jax.data import finding, high_bit_depth, pictures
+from gan_jax.data import finding, high_bit_depth, image_files
 from gan_jax.evaluate.protocol import Protocol
 from gan_jax.evaluate.scoring import Lpips, Score, cropped, score
 from gan_jax.evaluate.tables import Evaluation
@@ -34,15 +34,15 @@ def evaluate(
     self_check: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
-    """Scores every picture of one file or folder tree against the reference of its path, extensions apart.
+    """Scores every image of one file or folder tree against the reference of its path, extensions apart.
 
-    `output_names` and `reference_names` say which pictures count and what is common to a pair: "{}_fake_B.png" and
+    `output_names` and `reference_names` say which images count and what is common to a pair: "{}_fake_B.png" and
     "{}_real_B.png" pair a_fake_B.png with a_real_B.png, in one folder too.
-    Pictures are read and scored several at a time and then forgotten. `other` is a second set of outputs;
-    `self_check` also scores the references shrunk and enlarged by the protocol's scale. If a picture is missing,
+    Images are read and scored several at a time and then forgotten. `other` is a second set of outputs;
+    `self_check` also scores the references shrunk and enlarged by the protocol's scale. If an image is missing,
     extra, unreadable or of another size or depth than its reference, all such are failures and nothing is scored.
 
-    Raises FileNotFoundError where a side has no pictures, ValueError where no two match, for names without a {}, where
+    Raises FileNotFoundError where a side has no images, ValueError where no two match, for names without a {}, where
     outputs are their own references or where `self_check` has no scale, ImportError for LPIPS without its weights.
     """
     if self_check and protocol.scale < 2:
@@ -83,9 +83,9 @@ def evaluate(
                 scored.append(result[1])
     if len(names_by_bits) > 1:
         depths = " and ".join(f"{len(names)} of {bits} bits ({names[0]})" for bits, names in names_by_bits.items())
-        failures.append(f"there are pictures {depths}; score each depth alone.")
+        failures.append(f"there are images {depths}; score each depth alone.")
     read = [path for paths in partners.values() for path in paths]
-    notes = [*finding.notes(dict.fromkeys(sides)), *pictures.frame_notes(pictures.count_all_frames(read))]
+    notes = [*finding.notes(dict.fromkeys(sides)), *image_files.frame_notes(image_files.count_all_frames(read))]
     if failures:
         return Evaluation(protocol, [], failures, notes)
     sets = list(zip(*scored, strict=True))
@@ -99,7 +99,7 @@ def evaluate(
 
 
 def by_stem(path: str | Path, names: str = ANY_NAME) -> dict[str, Path]:
-    """The pictures of a file or a folder tree by relative path without extension, or by what stands for {} in `names`.
+    """The images of a file or a folder tree by relative path without extension, or by what stands for {} in `names`.
 
     Raises FileNotFoundError where there are none, ValueError where two have one name or `names` has no {}.
     """
@@ -107,7 +107,7 @@ def by_stem(path: str | Path, names: str = ANY_NAME) -> dict[str, Path]:
     if path.is_file():
         return {path.stem: path}
     if not path.is_dir():
-        raise FileNotFoundError(f"{path} does not exist; name a picture or a folder of pictures.")
+        raise FileNotFoundError(f"{path} does not exist; name an image or a folder of images.")
     files: dict[str, Path] = {}
     for name in finding.list_pictures(path):
         found = pattern.fullmatch(name)
@@ -118,7 +118,7 @@ def by_stem(path: str | Path, names: str = ANY_NAME) -> dict[str, Path]:
             raise ValueError(f"{files[stem]} and {path / name} have one name; keep one of them.")
         files[stem] = path / name
     if not files:
-        raise FileNotFoundError(f"no picture in {path} is called {names}; {{}} stands for what two have in common.")
+        raise FileNotFoundError(f"no image in {path} is called {names}; {{}} stands for what two have in common.")
     return files
 
 
@@ -151,8 +151,8 @@ def _pair(sides: Sequence[Path], names: Sequence[str]) -> tuple[dict[str, list[P
             side for side, there in zip(sides[:-1], files, strict=False) if not there.keys() & files[-1].keys()
         ]
         raise ValueError(
-            f"no picture in {(strangers or sides)[0]} has the path of one in {references} (extensions apart); "
-            'give folders whose pictures have the same names, or what they have in common: --outputs "{}_out".'
+            f"no image in {(strangers or sides)[0]} has the path of one in {references} (extensions apart); "
+            'give folders whose images have the same names, or what they have in common: --outputs "{}_out".'
         )
     failures = []
     for stem in sorted(set().union(*files) - set(common)):
@@ -164,7 +164,7 @@ def _pair(sides: Sequence[Path], names: Sequence[str]) -> tuple[dict[str, list[P
 
 
 def _read(paths: Sequence[Path], protocol: Protocol) -> list[np.ndarray]:
-    """The pictures, the reference last and cropped to the scale: one shape and one depth, RGB unless all are grey."""
+    """The images, the reference last and cropped to the scale: one shape and one depth, RGB unless all are gray."""
     arrays, found = [], []
     for path in paths:
         try:

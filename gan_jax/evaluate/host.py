@@ -1,6 +1,6 @@
-"""Metrics of one picture on the host: what `gan_jax.metrics` and `image.luma` have, with no size compiled anew.
+"""Metrics of one image on the host: what `gan_jax.metrics` and `image.luma` have, with no size compiled anew.
 
-Pictures are [H, W, C] of integers or floats in [0, peak]. PSNR and luma are of float64 and of integers; SSIM's windows
+Images are [H, W, C] of integers or floats in [0, peak]. PSNR and luma are of float64 and of integers; SSIM's windows
 are those of `metrics.ssim_factors`, in tiles of one size.
 """
 
@@ -13,7 +13,7 @@ from gan_jax import metrics
 __all__ = ["luma", "ms_ssim", "psnr", "ssim"]
 __dir__ = __all__.copy
 
-# SSIM is computed on tiles of so many windows a side: one compiled program for pictures of all sizes.
+# SSIM is computed on tiles of so many windows a side: one compiled program for images of all sizes.
 _TILE, _MARGIN = 128, 10
 
 
@@ -41,10 +41,10 @@ def ms_ssim(x: np.ndarray, y: np.ndarray, peak: float) -> float:
 
 
 def luma(picture: np.ndarray, *, rounded: bool) -> np.ndarray:
-    """BT.601 luma [H, W, 1] in studio range, of the picture's depth; grey passes.
+    """BT.601 luma [H, W, 1] in studio range, of the image's depth; gray passes.
 
-    `image.luma` on the host, in integers, so that rounding meets the halves exactly: of all 8-bit colours 107 fall to
-    the other side in float32, and every size of picture would be compiled anew.
+    `image.luma` on the host, in integers, so that rounding meets the halves exactly: of all 8-bit colors 107 fall to
+    the other side in float32, and every size of image would be compiled anew.
     """
     if picture.shape[2] == 1:
         return picture

@@ -1,4 +1,4 @@
-"""What of two pictures is compared: named protocols, and the words that say what each is."""
+"""What of two images is compared: named protocols, and the words that say what each is."""
 
 from typing import NamedTuple
 
@@ -26,10 +26,10 @@ class Protocol(NamedTuple):
     @property
     def description(self) -> str:
         """The definition."""
-        channels = "RGB (grey where both are grey)"
+        channels = "RGB (gray where both are gray)"
         if self.y_channel:
             rounding = "rounded" if self.round_y else "not rounded"
-            channels = f"Y of BT.601 in studio range, {rounding} (grey as it is where both are grey)"
+            channels = f"Y of BT.601 in studio range, {rounding} (gray as it is where both are gray)"
         border = f"{self.border} pixels cropped from each border" if self.border else "no border cropped"
         if self.crop_border is None and self.scale == 1:
             border += " (--scale N crops the papers' N)"

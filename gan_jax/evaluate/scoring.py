@@ -1,4 +1,4 @@
-"""The score of one picture against its reference under a protocol."""
+"""The score of one image against its reference under a protocol."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -82,25 +82,25 @@ def cropped(
     """Both without the border; ValueError for pairs that the metrics cannot score."""
     if output.shape != reference.shape or output.dtype != reference.dtype:
         found = [f"{side.dtype}{list(side.shape)}" for side in (output, reference)]
-        raise ValueError(f"the picture is {found[0]} and its reference {found[1]}; they must be alike.")
+        raise ValueError(f"the image is {found[0]} and its reference {found[1]}; they must be alike.")
     if reference.dtype not in (np.uint8, np.uint16):
-        raise TypeError(f"the pictures are {reference.dtype}, whose range is not known; wanted uint8 or uint16.")
+        raise TypeError(f"the images are {reference.dtype}, whose range is not known; wanted uint8 or uint16.")
     border, (height, width) = protocol.border, output.shape[:2]
     largest = max(metric_names, key=lambda name: SMALLEST[name])
     smallest = SMALLEST[largest] + 2 * border
     if min(height, width) < smallest:
         raise ValueError(
-            f"the picture is {width}x{height}; {largest} with a border of {border} wants sides of {smallest} or more: "
+            f"the image is {width}x{height}; {largest} with a border of {border} wants sides of {smallest} or more: "
             f"remove the pair or leave {largest} out."
         )
     if "lpips" in metric_names and output.dtype != np.uint8:
-        raise ValueError("the picture has 16 bits a channel; LPIPS wants 8: convert the pictures or leave lpips out.")
+        raise ValueError("the image has 16 bits a channel; LPIPS wants 8: convert the images or leave lpips out.")
     kept = np.s_[border : height - border, border : width - border]
     return output[kept], reference[kept]
 
 
 def _lpips(output: np.ndarray, reference: np.ndarray, lpips: Lpips | None) -> float:
-    """The distance of RGB pictures; grey is repeated three times."""
+    """The distance of RGB images; gray is repeated three times."""
     if lpips is None:
         raise ValueError("LPIPS wants its network; give `lpips`.")
     batches = (np.broadcast_to(side[None], (1, *side.shape[:2], 3)) for side in (output, reference))

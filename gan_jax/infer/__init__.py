@@ -1,4 +1,4 @@
-"""Generators at work: pictures of any size in, pictures out, in folders and in arrays.
+"""Generators at work: images of any size in, images out, in folders and in arrays.
 
 Dropout is the generator's noise, chosen by a seed and a sample number: sample k of a seed is one dropout mask for each
 image size, the same whatever is computed beside it. Sample 0 is what `translate` gives.

@@ -8,8 +8,8 @@ from typing import Literal
 import jax
 import numpy as np
 
-from gan_jax.generator import Generator
 from gan_jax.infer import engine, memory
+from gan_jax.model import Model
 
 __all__ = [
     "noise_key",
@@ -26,8 +26,8 @@ _AT_ONCE = 8  # images of an array that are on the device together
 
 
 def with_options(
-    generator: Generator, *, dropout: bool | None = None, norm: Literal["image", "running"] | None = None
-) -> Generator:
+    generator: Model, *, dropout: bool | None = None, norm: Literal["image", "running"] | None = None
+) -> Model:
     """The generator with its dropout or its norm's statistics at test time other than its file says; None keeps them.
 
     Raises ValueError for a critic, for dropout without dropout layers and for "running" without running statistics.
@@ -44,7 +44,7 @@ def with_options(
 
 
 def translate(
-    generator: Generator,
+    generator: Model,
     images: np.ndarray,
     *,
     seed: int = 0,
@@ -52,9 +52,9 @@ def translate(
     outscale: float | None = None,
     self_ensemble: bool = False,
 ) -> np.ndarray:
-    """The generator's pictures for images [N, H, W, C] or [H, W, C], uint8 or uint16; same dtype, sides by its scale.
+    """The generator's images for images [N, H, W, C] or [H, W, C], uint8 or uint16; same dtype, sides by its scale.
 
-    Sides that the network cannot take are padded by reflection and cropped back. Every image is normalised alone
+    Sides that the network cannot take are padded by reflection and cropped back. Every image is normalized alone
     and gets the same noise, which `seed` chooses: an output does not depend on the images beside it, but for rounding.
 
     Images that do not fit into memory are computed in tiles, with the result of the whole but for rounding: `tile`
@@ -69,8 +69,8 @@ def translate(
     return _samples(generator, images, 1, seed, engine.Options(tile, outscale, self_ensemble))[0]
 
 
-def samples(generator: Generator, images: np.ndarray, count: int, *, seed: int = 0) -> np.ndarray:
-    """`count` pictures for each image, by the noise of dropout: `translate` with a first axis [count].
+def samples(generator: Model, images: np.ndarray, count: int, *, seed: int = 0) -> np.ndarray:
+    """`count` images for each image, by the noise of dropout: `translate` with a first axis [count].
 
     Sample k depends on its image, the seed and k alone, but for rounding. Raises what `translate` raises, and
     ValueError for a count below 1 or where dropout is off, since all samples would be equal.
@@ -80,7 +80,7 @@ def samples(generator: Generator, images: np.ndarray, count: int, *, seed: int =
     return _samples(generator, images, count, seed, engine.Options())
 
 
-def _samples(generator: Generator, images: np.ndarray, count: int, seed: int, options: engine.Options) -> np.ndarray:
+def _samples(generator: Model, images: np.ndarray, count: int, seed: int, options: engine.Options) -> np.ndarray:
     """Samples 0, 1, ... of a seed: `translate` with a first axis [count]."""
     images = np.asarray(images)
     channels = generator.spec.in_channels
@@ -103,7 +103,7 @@ def _samples(generator: Generator, images: np.ndarray, count: int, seed: int, op
 
 
 def _translated(
-    planned: engine.Plan, generator: Generator, images: np.ndarray, noise: jax.Array, say: Callable[[str], None]
+    planned: engine.Plan, generator: Model, images: np.ndarray, noise: jax.Array, say: Callable[[str], None]
 ) -> np.ndarray:
     outputs: list[np.ndarray] = []
     for start in range(0, len(images), _AT_ONCE):
@@ -118,16 +118,16 @@ def _translated(
     return np.stack(outputs)
 
 
-def require_generator(generator: Generator) -> None:
+def require_generator(generator: Model) -> None:
     """Raises ValueError for a critic, and for a generator that starts from latents."""
     if generator.spec.kind != "generator":
         raise ValueError(f"the file holds a {generator.spec.kind}; wanted a generator: name its file or the run.")
     if generator.spec.latent is not None:
         name = generator.spec.architecture["name"]
-        raise ValueError(f"this {name} makes pictures from latents, not from pictures; use gan-jax sample.")
+        raise ValueError(f"this {name} makes images from latents, not from images; use gan-jax sample.")
 
 
-def require_samples(generator: Generator, count: int) -> None:
+def require_samples(generator: Model, count: int) -> None:
     """Raises ValueError for a count below 1, and where noise would change nothing: dropout is off, or not there."""
     if count < 1:
         raise ValueError(f"{count} samples are asked for; wanted at least 1.")
@@ -137,12 +137,12 @@ def require_samples(generator: Generator, count: int) -> None:
         raise ValueError("dropout is off, so that all samples would be equal; turn dropout on, or ask for no samples.")
 
 
-def on_device(generator: Generator) -> Generator:
+def on_device(generator: Model) -> Model:
     """The same generator, whose variables do not travel to the device with every call."""
     return generator._replace(variables=jax.device_put(generator.variables))
 
 
-def _has_dropout_layers(generator: Generator) -> bool:
+def _has_dropout_layers(generator: Model) -> bool:
     """Architectures with dropout layers have its rate as the field `dropout`; at 0 they leave the layers out."""
     return bool(generator.spec.architecture.get("dropout"))
 

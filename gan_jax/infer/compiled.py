@@ -1,4 +1,4 @@
-"""The compiled programs of inference: a whole picture, a window of one, and the statistics that windows share."""
+"""The compiled programs of inference: a whole image, a window of one, and the statistics that windows share."""
 
 import functools
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from gan_jax import image, networks
-from gan_jax.generator import GeneratorSpec
+from gan_jax.model import ModelSpec
 from gan_jax.networks import windowed
 
 __all__ = ["Signature", "Window", "apply_tile", "apply_whole", "moments", "signature"]
@@ -22,19 +22,19 @@ class Signature(NamedTuple):
     input_range: tuple[float, float]
     output_range: tuple[float, float]
     dtype: str  # of the outputs: uint8, uint16, or float32 in [-1, 1], neither clipped nor rounded
-    sides: tuple[int, int] | None  # of the picture whose dropout windows share, if there is any
+    sides: tuple[int, int] | None  # of the image whose dropout windows share, if there is any
 
 
 class Window(NamedTuple):
-    """A window [1, H, W, C], where in its picture it begins [2], and where in it its core begins and ends [2, 2]."""
+    """A window [1, H, W, C], where in its image it begins [2], and where in it its core begins and ends [2, 2]."""
 
     images: ArrayLike
     offset: ArrayLike
     core: ArrayLike
 
 
-def signature(spec: GeneratorSpec, dtype: str, *, sides: tuple[int, int] | None = None) -> Signature:
-    """Those of a generator; `sides` are the padded picture's, for the programs of windows."""
+def signature(spec: ModelSpec, dtype: str, *, sides: tuple[int, int] | None = None) -> Signature:
+    """Those of a generator; `sides` are the padded image's, for the programs of windows."""
     return Signature(spec.norm == "image", spec.input_range, spec.output_range, dtype, sides if spec.dropout else None)
 
 

@@ -1,9 +1,9 @@
-"""Pictures through a generator: a `Plan` of how, made once for a size, and `run`, which follows it.
+"""Images through a generator: a `Plan` of how, made once for a size, and `run`, which follows it.
 
-Where a picture is cut into tiles the result is that of the whole picture, up to rounding: every tile comes with as much
-around it as the network sees. Norms by the picture's own statistics take them from the whole picture: they are gathered
+Where an image is cut into tiles the result is that of the whole image, up to rounding: every tile comes with as much
+around it as the network sees. Norms by the image's own statistics take them from the whole image: they are gathered
 one norm after the other, each from all tiles with the norms before it frozen. For L norms that takes L passes, each
-through the layers in front of the norm, and then the pass for the picture itself.
+through the layers in front of the norm, and then the pass for the image itself.
 """
 
 import dataclasses
@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from gan_jax.data import pictures
-from gan_jax.generator import Generator
+from gan_jax.data import image_files
 from gan_jax.infer import compiled, memory, tiles
 from gan_jax.infer.resize import final_sides, resized
+from gan_jax.model import Model
 from gan_jax.networks import windowed
 
 __all__ = ["Failure", "Options", "Plan", "in_float32", "plan", "rotate", "run", "unrotate"]
@@ -31,11 +31,11 @@ _LEAST = 64  # a tile that memory alone decides on is no smaller
 
 
 class Options(NamedTuple):
-    """How pictures are computed, beside what the generator's file says.
+    """How images are computed, beside what the generator's file says.
 
-    `tile`: input pixels along a tile's side; 0 takes every picture whole, None as much as memory allows.
+    `tile`: input pixels along a tile's side; 0 takes every image whole, None as much as memory allows.
     `outscale`: the final side over the input's, by bicubic after the network; None is the generator's scale.
-    `self_ensemble`: the mean over eight ways to turn and mirror the picture.
+    `self_ensemble`: the mean over eight ways to turn and mirror the image.
     """
 
     tile: int | None = None
@@ -60,28 +60,28 @@ class Plan(NamedTuple):
         return self._replace(padded=self.padded[::-1], spans=self.spans[::-1])
 
 
-class Failure(ValueError):  # noqa: N818 - what a picture meets with
-    """Why a picture, or one of several, has no output."""
+class Failure(ValueError):  # noqa: N818 - what an image meets with
+    """Why an image, or one of several, has no output."""
 
 
 class _NotFiniteError(Exception):
     pass
 
 
-def plan(generator: Generator, size: tuple[int, int], options: Options, budget: Callable[..., float]) -> Plan:
+def plan(generator: Model, size: tuple[int, int], options: Options, budget: Callable[..., float]) -> Plan:
     """The plan for images of a height and width, or of any that are padded to the same.
 
     `budget(generous=)` is `memory.available_bytes`, which only large images ask.
     """
     module, spec = generator.module, generator.spec
-    padded = pictures.padded_size(size, spec.size_multiple)
+    padded = image_files.padded_size(size, spec.size_multiple)
     whole = Plan(padded, options)
     if options.tile:
         return _in_tiles(generator, whole, options.tile) if max(padded) > options.tile else whole._replace(together=1)
     if padded[0] * padded[1] <= _SMALL:
         return whole
     pixel = windowed.activation_bytes_per_pixel(module, spec.in_channels)
-    # Tiles cost a network with statistics of the picture many passes, and any other next to nothing.
+    # Tiles cost a network with statistics of the image many passes, and any other next to nothing.
     room = min(budget(generous=_own_norms(generator) > 0), _MOST_BYTES)
     together = int(room / (pixel * padded[0] * padded[1]))
     if together or options.tile == 0:
@@ -91,32 +91,32 @@ def plan(generator: Generator, size: tuple[int, int], options: Options, budget: 
     return _in_tiles(generator, whole, tile)
 
 
-def _in_tiles(generator: Generator, whole: Plan, tile: int) -> Plan:
+def _in_tiles(generator: Model, whole: Plan, tile: int) -> Plan:
     """The plan with tiles of that size, or without where one of them, with what it needs around it, is the whole."""
     halo, multiple = _halo(generator), generator.spec.size_multiple
     rows, columns = (tuple(tiles.spans(side, tile, halo, multiple)) for side in whole.padded)
     if len(rows) == len(columns) == 1:
         note = (
-            f"{generator.spec.architecture['name']} sees {halo} pixels to each side, so that a picture of "
+            f"{generator.spec.architecture['name']} sees {halo} pixels to each side, so that an image of "
             f"{whole.padded[1]}x{whole.padded[0]} is computed whole."
         )
         return whole._replace(together=1, note=note)
     return whole._replace(together=1, tile=tile, spans=(rows, columns), norms=_own_norms(generator))
 
 
-def _smaller(planned: Plan, generator: Generator) -> Plan | None:
+def _smaller(planned: Plan, generator: Model) -> Plan | None:
     """The next plan for one image that takes less memory; None where there is none."""
     halo, multiple = _halo(generator), generator.spec.size_multiple
     tile = tiles.halved(*planned.padded, planned.tile, halo, multiple)
     return None if tile is None else _in_tiles(generator, planned, tile)
 
 
-def _halo(generator: Generator) -> int:
+def _halo(generator: Model) -> int:
     return windowed.receptive_radius(generator.module, generator.spec.in_channels, generator.spec.scale)
 
 
-def _own_norms(generator: Generator) -> int:
-    """How many norms take their statistics from the picture."""
+def _own_norms(generator: Model) -> int:
+    """How many norms take their statistics from the image."""
     return len(windowed.norm_widths(generator.module, generator.spec.in_channels, generator.spec.norm == "image"))
 
 
@@ -126,7 +126,7 @@ def _nothing(words: str) -> None:
 
 def run(
     planned: Plan,
-    generator: Generator,
+    generator: Model,
     images: Sequence[np.ndarray],
     noise: jax.Array,
     *,
@@ -155,7 +155,7 @@ def run(
         ) from None
 
 
-def in_float32(generator: Generator) -> Generator | None:
+def in_float32(generator: Model) -> Model | None:
     """The generator computing in float32, or None if it does already."""
     architecture = generator.spec.architecture
     if architecture.get("dtype", "float32") == "float32":
@@ -165,7 +165,7 @@ def in_float32(generator: Generator) -> Generator | None:
 
 
 def _outputs(
-    planned: Plan, generator: Generator, images: Sequence[np.ndarray], noise: jax.Array, name: str
+    planned: Plan, generator: Model, images: Sequence[np.ndarray], noise: jax.Array, name: str
 ) -> list[np.ndarray]:
     """In the images' dtype and the final size, the mean over the orientations."""
     dtype, options = images[0].dtype, planned.options
@@ -186,7 +186,7 @@ def _outputs(
 
 
 def rotate(picture: np.ndarray, orientation: int) -> np.ndarray:
-    """One of the eight ways to see a picture [H, W, C]: quarters of a turn, of the picture or its mirror image."""
+    """One of the eight ways to see an image [H, W, C]: quarters of a turn, of the image or its mirror image."""
     return np.ascontiguousarray(np.rot90(picture[:, ::-1] if orientation >= 4 else picture, orientation % 4))
 
 
@@ -197,7 +197,7 @@ def unrotate(picture: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def _computed(
-    planned: Plan, generator: Generator, images: Sequence[np.ndarray], noise: jax.Array, dtype: np.dtype, name: str
+    planned: Plan, generator: Model, images: Sequence[np.ndarray], noise: jax.Array, dtype: np.dtype, name: str
 ) -> list[np.ndarray]:
     """The network's outputs in `dtype`, in smaller and smaller parts until they fit into memory.
 
@@ -224,11 +224,9 @@ def _computed(
     return outputs
 
 
-def _whole(
-    generator: Generator, images: Sequence[np.ndarray], key: jax.Array | None, dtype: np.dtype
-) -> list[np.ndarray]:
+def _whole(generator: Model, images: Sequence[np.ndarray], key: jax.Array | None, dtype: np.dtype) -> list[np.ndarray]:
     spec = generator.spec
-    batch = np.stack([pictures.pad(picture, spec.size_multiple) for picture in images])
+    batch = np.stack([image_files.pad(picture, spec.size_multiple) for picture in images])
     signature = compiled.signature(spec, str(dtype))
     outputs, finite = compiled.apply_whole(generator.module, signature, generator.variables, batch, key)
     if not finite:
@@ -241,11 +239,9 @@ def _whole(
     ]
 
 
-def _tiled(
-    planned: Plan, generator: Generator, picture: np.ndarray, key: jax.Array | None, dtype: np.dtype
-) -> np.ndarray:
+def _tiled(planned: Plan, generator: Model, picture: np.ndarray, key: jax.Array | None, dtype: np.dtype) -> np.ndarray:
     spec, scale = generator.spec, generator.spec.scale
-    padded = pictures.pad(picture, spec.size_multiple)
+    padded = image_files.pad(picture, spec.size_multiple)
     signature = compiled.signature(spec, str(dtype), sides=planned.padded)
     places = [(rows, columns) for rows in planned.spans[0] for columns in planned.spans[1]]
     statistics: list[tuple[np.ndarray, np.ndarray]] = []

@@ -1,4 +1,4 @@
-"""Picture files through a generator: what is to be read and written, and the work."""
+"""Image files through a generator: what is to be read and written, and the work."""
 
 import functools
 import os
@@ -11,12 +11,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from gan_jax import errors, files, image
-from gan_jax.data import finding, high_bit_depth, pictures
-from gan_jax.data.pictures import ImageFile
-from gan_jax.generator import Generator
+from gan_jax.data import finding, high_bit_depth, image_files
+from gan_jax.data.image_files import ImageFile
 from gan_jax.infer import arrays, engine, memory
 from gan_jax.infer.resize import final_sides, resized
 from gan_jax.infer.streams import WriteBehind, batches_by_size, read_ahead
+from gan_jax.model import Model
 
 __all__ = [
     "STD_SCALE",
@@ -28,15 +28,15 @@ __all__ = [
 ]
 __dir__ = __all__.copy
 
-# What a picture of standard deviations shows is this many times as large: a trained pix2pix varies by 1 to 10 levels.
-# Fixed, so that pictures can be compared, and ten, so that they can be read.
+# What an image of standard deviations shows is this many times as large: a trained pix2pix varies by 1 to 10 levels.
+# Fixed, so that images can be compared, and ten, so that they can be read.
 STD_SCALE = 10
 
 _EXTENSION = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}")  # and not the end of v1.2
 
 
 class Job(NamedTuple):
-    """One picture to translate."""
+    """One image to translate."""
 
     input: str | Path
     output: str | Path
@@ -54,10 +54,10 @@ def plan(
 ) -> list[Job]:
     """What to read and where to write: below the folder `output`, relative paths kept.
 
-    `inputs` are pictures and folders, or one of them. Names get the `suffix` and the `extension`, or keep their own
-    where that is None and can be written. One picture may also be written to a file that `output` names. Of pictures
+    `inputs` are images and folders, or one of them. Names get the `suffix` and the `extension`, or keep their own
+    where that is None and can be written. One image may also be written to a file that `output` names. Of images
     with several frames the chosen one is taken, or each for itself: a.gif then gives a_frame_0.png, a_frame_1.png, ...
-    Raises FileNotFoundError for an input without pictures, and ValueError where two outputs would have one name, an
+    Raises FileNotFoundError for an input without images, and ValueError where two outputs would have one name, an
     output would replace an input or has a name that no file can have, or `output` is a file that should be a folder.
     """
     given = [inputs] if isinstance(inputs, str | Path) else inputs
@@ -89,19 +89,19 @@ def _jobs(
     if names_a_file(inputs, output):
         if len(inputs) > 1 or not inputs[0].is_file():
             if not all(root.exists() for root in inputs):
-                raise FileNotFoundError(f"{_missing(inputs)} does not exist; name a picture or a folder of pictures.")
-            raise ValueError(f"{output} is the name of one picture and {inputs[0]} may give several; name a folder.")
-        pictures.require_written(output)
+                raise FileNotFoundError(f"{_missing(inputs)} does not exist; name an image or a folder of images.")
+            raise ValueError(f"{output} is the name of one image and {inputs[0]} may give several; name a folder.")
+        image_files.require_written(output)
         jobs = _frames(inputs[0], output, frame)
         if len(jobs) > 1:
             raise ValueError(f"{inputs[0]} has {len(jobs)} frames and {output} takes one; name a folder.")
         return [job._replace(output=output) for job in jobs]
     if output.is_file():
-        raise ValueError(f"{output} is a file; wanted a folder to write to, or one .png for one picture.")
+        raise ValueError(f"{output} is a file; wanted a folder to write to, or one .png for one image.")
     planned: dict[Path, Job] = {}
     for root in inputs:
         if not root.exists():
-            raise FileNotFoundError(f"{root} does not exist; name a picture or a folder of pictures.")
+            raise FileNotFoundError(f"{root} does not exist; name an image or a folder of images.")
         names = [root.name] if root.is_file() else finding.list_pictures(root)
         whole_root, whole_output = root.resolve(), output.resolve()
         for name in names:
@@ -122,7 +122,7 @@ def _jobs(
 
 
 def names_a_file(inputs: Sequence[str | Path], output: str | Path) -> bool:
-    """Whether an output is called as a file rather than as a folder: as a picture or, for one picture, as any file."""
+    """Whether an output is called as a file rather than as a folder: as an image or, for one image, as any file."""
     output = Path(output)
     if output.is_dir():
         return False
@@ -137,7 +137,7 @@ def _missing(inputs: Sequence[Path]) -> Path:
 def _output_name(name: str, suffix: str, extension: str | None) -> str:
     stem, own = os.path.splitext(name)
     if extension is None:
-        extension = own if own.lower() in pictures.WRITTEN else ".png"
+        extension = own if own.lower() in image_files.WRITTEN else ".png"
     return f"{stem}{suffix}{extension}"
 
 
@@ -145,7 +145,7 @@ def _frames(source: Path, output: Path, frame: int | Literal["all"] | None) -> l
     """A job for the frame of a file that is wanted, or one for each that it has."""
     if frame != "all":
         return [Job(source, output, frame)]
-    count = pictures.count_frames(source)
+    count = image_files.count_frames(source)
     if count == 1:
         return [Job(source, output)]
     digits = len(str(count - 1))
@@ -154,7 +154,7 @@ def _frames(source: Path, output: Path, frame: int | Literal["all"] | None) -> l
 
 
 def translate_files(
-    generator: Generator,
+    generator: Model,
     jobs: Sequence[Job],
     *,
     batch_size: int = 1,
@@ -170,18 +170,18 @@ def translate_files(
 ) -> list[str]:
     """Translates files, reading and writing while the device computes; says of each job that failed why it did.
 
-    Pictures are turned upright and brought to the generator's channels, 1 or 3, as training does; 16 bits stay 16.
-    Alpha is kept: a generator that enlarges enlarges it too, as a grey picture, and colours that it hides are replaced
-    by the nearest seen ones. So are the colour profile and what EXIF says of the picture. `half` takes that half of
-    each picture, of pairs side by side; `quality` is that of `pictures.save_image_file`. At most `batch_size` pictures
+    Images are turned upright and brought to the generator's channels, 1 or 3, as training does; 16 bits stay 16.
+    Alpha is kept: a generator that enlarges enlarges it too, as a gray image, and colors that it hides are replaced
+    by the nearest seen ones. So are the color profile and what EXIF says of the image. `half` takes that half of
+    each image, of pairs side by side; `quality` is that of `image_files.save_image_file`. At most `batch_size` images
     of one padded size are computed together; `tile`, `outscale` and `self_ensemble` are those of `translate`. `say` is
     told, in a sentence, what is not a failure and yet worth knowing, `progress` how many jobs of how many are done.
 
-    With `samples` each picture gives the files that `outputs` names: samples 0, 1, ... of the seed, and each pixel's
+    With `samples` each image gives the files that `outputs` names: samples 0, 1, ... of the seed, and each pixel's
     and channel's mean and population standard deviation over the samples in levels. The latter is written STD_SCALE
     times as large, up to the highest level. Memory does not grow with `samples`.
 
-    Raises ValueError for a critic, for a generator whose channels no picture has, and as `samples` does.
+    Raises ValueError for a critic, for a generator whose channels no image has, and as `samples` does.
     """
     arrays.require_generator(generator)
     _require_picture_channels(generator)
@@ -229,13 +229,13 @@ class _Tally:
 
 
 def _kind(multiple: int, one: tuple[Job, ImageFile]) -> tuple:
-    """What pictures of a batch have in common."""
+    """What images of a batch have in common."""
     pixels = one[1].pixels
-    return pictures.padded_size(pixels.shape[:2], multiple), pixels.dtype
+    return image_files.padded_size(pixels.shape[:2], multiple), pixels.dtype
 
 
 def _notes(batch: Sequence[tuple[Job, ImageFile]], planned: engine.Plan) -> Iterator[str]:
-    """What there is to say of the pictures of a batch before they are computed."""
+    """What there is to say of the images of a batch before they are computed."""
     for job, photograph in batch:
         if photograph.frames > 1 and job.frame is None:
             yield (
@@ -248,7 +248,7 @@ def _notes(batch: Sequence[tuple[Job, ImageFile]], planned: engine.Plan) -> Iter
 
 def _compute(
     planned: engine.Plan,
-    generator: Generator,
+    generator: Model,
     batch: Sequence[tuple[Job, ImageFile]],
     count: int,
     seed: int,
@@ -257,7 +257,7 @@ def _compute(
     tally: _Tally,
     say: Callable[[str], None],
 ) -> None:
-    """Has every file of a batch written, computed `count` together; where that fails, each picture's for itself."""
+    """Has every file of a batch written, computed `count` together; where that fails, each image's for itself."""
     # A short batch is filled up, so that every batch of a size runs the same program.
     photographs = [photograph for _, photograph in batch]
     images = [photograph.pixels for photograph in photographs + photographs[:1] * (count - len(batch))]
@@ -278,7 +278,7 @@ def _compute(
 
 def _results(
     planned: engine.Plan,
-    generator: Generator,
+    generator: Model,
     images: Sequence[np.ndarray],
     name: str,
     seed: int,
@@ -294,7 +294,7 @@ def _results(
         yield engine.run(planned, generator, images, arrays.noise_key(seed, 0), name=name, say=tell)
         return
     dtype = images[0].dtype
-    # Sums of whole numbers are exact, so neither picture depends on the order of the samples.
+    # Sums of whole numbers are exact, so neither image depends on the order of the samples.
     totals: list[Any] = [0] * len(images)
     squares: list[Any] = [0] * len(images)
     for k in range(samples):
@@ -310,8 +310,8 @@ def _results(
     ]
 
 
-def _alpha(planned: engine.Plan, generator: Generator, photograph: ImageFile, name: str) -> np.ndarray | None:
-    """The alpha of the output: the picture's own, enlarged by the generator where that enlarges."""
+def _alpha(planned: engine.Plan, generator: Model, photograph: ImageFile, name: str) -> np.ndarray | None:
+    """The alpha of the output: the image's own, enlarged by the generator where that enlarges."""
     alpha, spec = photograph.alpha, generator.spec
     if alpha is None:
         return None
@@ -319,9 +319,9 @@ def _alpha(planned: engine.Plan, generator: Generator, photograph: ImageFile, na
     if (alpha == alpha[0, 0]).all():
         return np.broadcast_to(alpha[0, 0], (height, width, 1))
     if spec.scale > 1:
-        as_grey = np.repeat(alpha, spec.in_channels, axis=2)
-        (enlarged,) = engine.run(planned, generator, [as_grey], arrays.noise_key(0, 0), name=name)
-        return pictures.in_channels(enlarged, 1)
+        as_gray = np.repeat(alpha, spec.in_channels, axis=2)
+        (enlarged,) = engine.run(planned, generator, [as_gray], arrays.noise_key(0, 0), name=name)
+        return image_files.in_channels(enlarged, 1)
     if (height, width) == alpha.shape[:2]:
         return alpha
     half = np.iinfo(alpha.dtype).max / 2
@@ -329,7 +329,7 @@ def _alpha(planned: engine.Plan, generator: Generator, photograph: ImageFile, na
 
 
 def _read(job: Job, channels: int, half: Literal["left", "right"] | None) -> ImageFile:
-    """A job's picture as the generator is to see it."""
+    """A job's image as the generator is to see it."""
     photograph = high_bit_depth.read_image_file(job.input, channels, frame=job.frame or 0)
     if half is not None:
         width = photograph.pixels.shape[1]
@@ -340,13 +340,13 @@ def _read(job: Job, channels: int, half: Literal["left", "right"] | None) -> Ima
         photograph = photograph._replace(pixels=photograph.pixels[:, kept], alpha=alpha)
     if photograph.alpha is None:
         return photograph
-    return photograph._replace(pixels=pictures.seen_colours(photograph.pixels, photograph.alpha))
+    return photograph._replace(pixels=image_files.seen_colors(photograph.pixels, photograph.alpha))
 
 
-def _require_picture_channels(generator: Generator) -> None:
+def _require_picture_channels(generator: Model) -> None:
     channels = (generator.spec.in_channels, generator.spec.out_channels)
     if not set(channels) <= {1, 3}:
         raise ValueError(
-            f"the generator turns {channels[0]} channels into {channels[1]} and picture files have 1 or 3; "
+            f"the generator turns {channels[0]} channels into {channels[1]} and image files have 1 or 3; "
             "give it arrays, from Python."
         )

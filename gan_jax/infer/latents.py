@@ -1,4 +1,4 @@
-"""Generators of pictures from latents: samples, grids and interpolations, as arrays and as files."""
+"""Generators of images from latents: samples, grids and interpolations, as arrays and as files."""
 
 import functools
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ import jax
 import numpy as np
 
 from gan_jax import image, networks
-from gan_jax.data import pictures
-from gan_jax.generator import Generator
+from gan_jax.data import image_files
 from gan_jax.latents import Distribution, between
+from gan_jax.model import Model
 
 __all__ = [
     "COLUMNS",
@@ -27,7 +27,7 @@ __all__ = [
 ]
 __dir__ = __all__.copy
 
-COLUMNS = 8  # of a grid; pictures on the way between two latents
+COLUMNS = 8  # of a grid; images on the way between two latents
 _BATCH = 64  # samples a call: always so many, so that a sample does not depend on how many are asked for
 
 
@@ -35,7 +35,7 @@ class UnfitError(ValueError):
     """A generator that cannot do what is asked of it."""
 
 
-def latents_of(generator: Generator, count: int, *, seed: int = 0) -> np.ndarray:
+def latents_of(generator: Model, count: int, *, seed: int = 0) -> np.ndarray:
     """The first `count` latents [count, Z] of a seed: latent i does not depend on the count.
 
     Raises UnfitError for a generator that does not start from latents.
@@ -48,12 +48,12 @@ def latents_of(generator: Generator, count: int, *, seed: int = 0) -> np.ndarray
     return np.array(drawn, np.float32).reshape(count, size)
 
 
-def classes_of(generator: Generator) -> int:
+def classes_of(generator: Model) -> int:
     """How many classes a generator is told apart by; 0 for one without labels."""
     return int(generator.spec.architecture.get("classes", 0))
 
 
-def label_of(generator: Generator, name: str) -> int:
+def label_of(generator: Model, name: str) -> int:
     """The label of the class that is called so, or of that number where none is.
 
     Raises UnfitError for a generator that does not start from latents, and where no class is meant.
@@ -74,8 +74,8 @@ def label_of(generator: Generator, name: str) -> int:
     raise UnfitError(f"no class is {name}; wanted {numbers}, or a name: {generator.spec.classes_in_words}.")
 
 
-def sample(generator: Generator, z: np.ndarray, labels: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
-    """Pictures uint8 [N, H, W, C] of latents [N, Z] and, for a generator with classes, labels [N].
+def sample(generator: Model, z: np.ndarray, labels: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
+    """Images uint8 [N, H, W, C] of latents [N, Z] and, for a generator with classes, labels [N].
 
     Raises UnfitError for a generator that does not start from latents, and where labels and its classes do not go
     together.
@@ -83,7 +83,7 @@ def sample(generator: Generator, z: np.ndarray, labels: Sequence[int] | np.ndarr
     _distribution(generator)
     known = classes_of(generator)
     if known and labels is None:
-        raise UnfitError(f"the generator has {known} classes; wanted a label for each picture.")
+        raise UnfitError(f"the generator has {known} classes; wanted a label for each image.")
     if labels is not None and not (known and all(0 <= label < known for label in labels)):
         got = sorted({int(label) for label in labels})
         raise UnfitError(f"labels are {got}; " + (f"wanted 0 to {known - 1}." if known else "the generator has none."))
@@ -110,11 +110,11 @@ def _compiled(module: Any, output_range: tuple[float, float]) -> Any:
     return jax.jit(run)
 
 
-def _distribution(generator: Generator) -> Distribution:
+def _distribution(generator: Model) -> Distribution:
     if generator.spec.latent is None:
         raise UnfitError(
-            f"it holds a {generator.spec.kind} of {generator.spec.method}, which makes no pictures from latents; "
-            "pictures go through gan-jax translate."
+            f"it holds a {generator.spec.kind} of {generator.spec.method}, which makes no images from latents; "
+            "images go through gan-jax translate."
         )
     return generator.spec.latent
 
@@ -124,7 +124,7 @@ def labels_in_turn(classes: int, count: int) -> np.ndarray:
     return np.arange(count, dtype=np.int32) % max(classes, 1)
 
 
-def class_rows(generator: Generator, *, seed: int = 0) -> np.ndarray:
+def class_rows(generator: Model, *, seed: int = 0) -> np.ndarray:
     """A grid [H, W, C] with a row a class and the same eight latents in each; without classes, of 64 samples."""
     known = classes_of(generator)
     if not known:
@@ -133,8 +133,8 @@ def class_rows(generator: Generator, *, seed: int = 0) -> np.ndarray:
     return np.asarray(image.grid(sample(generator, z, np.repeat(np.arange(known), COLUMNS)), COLUMNS))
 
 
-def interpolations(generator: Generator, *, rows: int = 8, seed: int = 0, label: int | None = None) -> np.ndarray:
-    """Pictures [rows * 8, H, W, C]: each eight go from one latent to another, with one label, or classes in turn."""
+def interpolations(generator: Model, *, rows: int = 8, seed: int = 0, label: int | None = None) -> np.ndarray:
+    """Images [rows * 8, H, W, C]: each eight go from one latent to another, with one label, or classes in turn."""
     z, distribution = latents_of(generator, 2 * rows, seed=seed), _distribution(generator)
     ways = [between(z[2 * i], z[2 * i + 1], COLUMNS, distribution) for i in range(rows)]
     labels = _labels(generator, rows, label)
@@ -142,7 +142,7 @@ def interpolations(generator: Generator, *, rows: int = 8, seed: int = 0, label:
     return sample(generator, np.concatenate(ways), labels)
 
 
-def _labels(generator: Generator, count: int, label: int | None) -> np.ndarray | None:
+def _labels(generator: Model, count: int, label: int | None) -> np.ndarray | None:
     known = classes_of(generator)
     if label is not None:
         return np.full(count, label)
@@ -150,7 +150,7 @@ def _labels(generator: Generator, count: int, label: int | None) -> np.ndarray |
 
 
 def write(
-    generator: Generator,
+    generator: Model,
     output: str | Path,
     *,
     count: int | None = None,
@@ -170,7 +170,7 @@ def write(
     is_grid = bool(output.suffix)
     known = classes_of(generator)
     if is_grid and known and count is None and label is None and not interpolate:
-        pictures.save(output, class_rows(generator, seed=seed))
+        image_files.save(output, class_rows(generator, seed=seed))
         return known * COLUMNS
     count = count or COLUMNS**2
     if interpolate:
@@ -180,8 +180,8 @@ def write(
     else:
         made = sample(generator, latents_of(generator, count, seed=seed), _labels(generator, count, label))
     if is_grid:
-        pictures.save(output, np.asarray(image.grid(made, min(count, COLUMNS))))
+        image_files.save(output, np.asarray(image.grid(made, min(count, COLUMNS))))
     else:
         for index, picture in enumerate(made):
-            pictures.save(output / f"{index:05d}.png", picture)
+            image_files.save(output / f"{index:05d}.png", picture)
     return count

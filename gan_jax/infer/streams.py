@@ -1,4 +1,4 @@
-"""Pictures on their way through a device that is never to wait: read ahead, gathered into batches, written behind."""
+"""Images on their way through a device that is never to wait: read ahead, gathered into batches, written behind."""
 
 import itertools
 from collections import deque
@@ -7,12 +7,12 @@ from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from gan_jax.data.pictures import ImageFile
+from gan_jax.data.image_files import ImageFile
 
 __all__ = ["WriteBehind", "batches_by_size", "read_ahead"]
 __dir__ = __all__.copy
 
-_AHEAD = 8  # pictures that may wait in memory to be computed or written,
+_AHEAD = 8  # images that may wait in memory to be computed or written,
 _WAITING_BYTES = 2**28  # and their bytes, however many they are, if more than one
 _ERRORS = (ValueError, OSError, ImportError)  # what is wrong with a file; any other is a fault of this program
 
@@ -28,7 +28,7 @@ def read_ahead(
 ) -> Iterator[tuple[_Job, ImageFile]]:
     """Each job with what `read` gives of it in the pool, in order: a few ahead, or a single one where they are large.
 
-    A job whose picture cannot be read is left out, and `failed` is told why.
+    A job whose image cannot be read is left out, and `failed` is told why.
     """
     coming, reading, most = iter(jobs), deque[tuple[_Job, Future]](), 1
     while True:
@@ -49,7 +49,7 @@ def read_ahead(
 def batches_by_size(
     pictures: Iterable[_Picture], size: Callable[[_Picture], Hashable], batch_size: int
 ) -> Iterator[list[_Picture]]:
-    """Pictures of one size together, `batch_size` at most; fewer at the end, and where too many sizes are waiting."""
+    """Images of one size together, `batch_size` at most; fewer at the end, and where too many sizes are waiting."""
     buckets: dict[Hashable, list[_Picture]] = {}
     for picture in pictures:
         kind = size(picture)
@@ -63,7 +63,7 @@ def batches_by_size(
 
 
 class WriteBehind(Generic[_Job]):
-    """Saves pictures in a pool, while few of them wait in memory: `put` waits where there are too many.
+    """Saves images in a pool, while few of them wait in memory: `put` waits where there are too many.
 
     Where one cannot be written `failed` is told which and why. `finish` waits for all.
     """
@@ -78,7 +78,7 @@ class WriteBehind(Generic[_Job]):
         self._writing: deque[tuple[_Job, Path, int, Future]] = deque()
 
     def put(self, job: _Job, path: str | Path, photograph: ImageFile) -> None:
-        """Has a job's picture written to a path."""
+        """Has a job's image written to a path."""
         path = Path(path)
         future = self._pool.submit(self._save, path, photograph)
         self._writing.append((job, path, photograph.pixels.nbytes, future))

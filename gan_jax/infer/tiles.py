@@ -1,6 +1,6 @@
-"""The geometry of tiles: windows that overlap by what a network sees, whose cores make up a picture side by side.
+"""The geometry of tiles: windows that overlap by what a network sees, whose cores make up an image side by side.
 
-A window ends where the picture ends, so that a network pads there as it pads the whole picture.
+A window ends where the image ends, so that a network pads there as it pads the whole image.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ __dir__ = __all__.copy
 
 
 class Span(NamedTuple):
-    """One window along one side of a picture, and the part of it, its core, that the window answers for."""
+    """One window along one side of an image, and the part of it, its core, that the window answers for."""
 
     start: int
     stop: int
@@ -33,7 +33,7 @@ def spans(side: int, tile: int, halo: int, multiple: int) -> list[Span]:
     """Windows of one size along `side`, a multiple of `multiple`, as they and their cores are.
 
     Cores are `tile` pixels long, rounded up to the multiple; those at the ends are longer by the halo. Between a core
-    and where its window cuts the picture lie `halo` pixels or more. If that is the whole side there is one window.
+    and where its window cuts the image lie `halo` pixels or more. If that is the whole side there is one window.
     """
     step, margin = (-(-length // multiple) * multiple for length in (max(tile, 1), halo))
     window = step + 2 * margin
@@ -53,12 +53,12 @@ def scaled_core(span: Span, scale: int) -> slice:
 
 
 def covers(height: int, width: int, tile: int, halo: int, multiple: int) -> bool:
-    """Whether one window of that tile is the whole picture."""
+    """Whether one window of that tile is the whole image."""
     return len(spans(height, tile, halo, multiple)) == len(spans(width, tile, halo, multiple)) == 1
 
 
 def halved(height: int, width: int, tile: int | None, halo: int, multiple: int, *, least: int = 16) -> int | None:
-    """The next smaller tile that cuts the picture, after `tile` or, None, the whole; None where there is none."""
+    """The next smaller tile that cuts the image, after `tile` or, None, the whole; None where there is none."""
     tile = max(height, width) if tile is None else tile
     while (tile := tile // 2) >= least:
         if not covers(height, width, tile, halo, multiple):

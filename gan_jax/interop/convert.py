@@ -83,7 +83,7 @@ def read(
     """The network in a .pth, .pt, .safetensors or Chainer .npz file, with its use as the source project has it.
 
     `entry` names a state_dict where the file holds several; `architecture` as in `from_torch`; the others replace
-    what the project does. Raises FileNotFoundError, and ValueError where nothing is recognised, in one sentence.
+    what the project does. Raises FileNotFoundError, and ValueError where nothing is recognized, in one sentence.
     """
     try:
         network = _chosen(state_dicts.load(Path(path)), entry, architecture)

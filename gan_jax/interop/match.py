@@ -55,7 +55,7 @@ def match(state: State, architecture: str | Mapping[str, Any] | None) -> Match:
 
     Raises ValueError where none or several fit, in one sentence.
     """
-    network = _recognised(state, architecture)
+    network = _recognized(state, architecture)
     # Only now are arrays copied.
     variables = jax.tree.map(lambda array: np.array(array, np.float32, order="C"), network.variables)
     places = jax.tree_util.tree_leaves_with_path(variables)
@@ -64,7 +64,7 @@ def match(state: State, architecture: str | Mapping[str, Any] | None) -> Match:
     return network._replace(variables=variables)
 
 
-def _recognised(state: State, architecture: str | Mapping[str, Any] | None) -> Match:
+def _recognized(state: State, architecture: str | Mapping[str, Any] | None) -> Match:
     wanted: dict[str, Any] = {"name": architecture} if isinstance(architecture, str) else dict(architecture or {})
     name = wanted.pop("name", None)
     if name is not None and name not in networks.catalogue():
@@ -143,7 +143,7 @@ def _apart(entry: str, state: State) -> dict[str, State]:
 def _is_known(state: State) -> bool:
     """Whether a state_dict is a known network, or looks like one."""
     try:
-        _recognised(state, None)
+        _recognized(state, None)
     except _MismatchError as error:
         return not error.is_unknown
     except ValueError:
@@ -157,7 +157,7 @@ def candidates(found: Found, architecture: str | Mapping[str, Any] | None) -> li
     places = []
     for place, state in found.items():
         try:
-            network = _recognised(state, architecture)
+            network = _recognized(state, architecture)
         except ValueError:
             continue
         if name is not None or network.layout.use.kind == "generator":

@@ -43,7 +43,7 @@ def _torch_names(arrays: Mapping[str, np.ndarray | None]) -> dict[str, Any]:
     content: dict[str, Any] = {}
     for name, array in arrays.items():
         if array is None or "optimizer:" in name:
-            continue  # never initialised, or not a network's
+            continue  # never initialized, or not a network's
         model = re.match(r"updater/model:([^/]+)/(?:predictor/)?(.*)", name)
         if "/" in name and model is None and name.startswith(("updater/", "extensions/", "trainer/", "_snapshot")):
             continue

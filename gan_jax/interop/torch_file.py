@@ -224,7 +224,7 @@ def _tensor(storage: _Storage, offset: int, size: Any, stride: Any, *_rest: Any)
     """torch._utils._rebuild_tensor and _rebuild_tensor_v2: a view of a storage, checked before memory is taken."""
     dtype, elements, data = storage
     if dtype.type is np.void:
-        return Unknown("a tensor of complex or quantised numbers")
+        return Unknown("a tensor of complex or quantized numbers")
     size, stride = tuple(size), tuple(stride)
     numbers = (offset, *size, *stride)
     if len(size) != len(stride) or len(size) > _MAX_AXES or not all(type(n) is int and n >= 0 for n in numbers):

@@ -21,13 +21,13 @@ __dir__ = __all__.copy
 
 @flax.struct.dataclass
 class State:
-    """What CycleGAN carries from step to step; A and B are the two kinds of pictures."""
+    """What CycleGAN carries from step to step; A and B are the two kinds of images."""
 
     step: jax.Array  # int32: updates made so far
     key: Key  # constant: each step folds its number in
     AtoB: NetState
     BtoA: NetState
-    critic_A: NetState  # noqa: N815 - as its file is called; it judges pictures of kind A
+    critic_A: NetState  # noqa: N815 - as its file is called; it judges images of kind A
     critic_B: NetState  # noqa: N815
     pool_A: Pool | None  # noqa: N815 - of what BtoA made, if wanted
     pool_B: Pool | None  # noqa: N815
@@ -39,7 +39,7 @@ class Draws(NamedTuple):
     dropout: Key
     pool_A: pool.Draws | None  # noqa: N815 - as the state's
     pool_B: pool.Draws | None  # noqa: N815
-    epsilon: jax.Array | None = None  # [2, N], where the gradients of critic_A and critic_B are penalised
+    epsilon: jax.Array | None = None  # [2, N], where the gradients of critic_A and critic_B are penalized
 
 
 def cyclegan(
@@ -63,13 +63,13 @@ def cyclegan(
 
     Batches hold "A" and "B", uint8 [N, H, W, C] or floats in [-1, 1], that have nothing to do with each other.
     `cycle_a_weight` is that of the forward cycle A to B to A, `cycle_b_weight` of the backward one; the identity loss
-    on pictures of a kind (section 5.2) has `identity_weight` times the weight of that kind's cycle, and a weight of 0
+    on images of a kind (section 5.2) has `identity_weight` times the weight of that kind's cycle, and a weight of 0
     leaves a term out. `adversarial` None trains on these alone; the critics then stay as they were. Critics see fakes
     of a pool of `pool_size` each; 0 shows them the latest. `halve_critic` halves their losses (section 7.1).
     `penalty_weight` is that of WGAN-GP's gradient penalty; `init` then raises ValueError for critics with batch norm.
     `ema_decay` is the decay of exponential moving averages of the generators.
     """
-    painters, averages = {"AtoB": a_to_b, "BtoA": b_to_a}, ema_decay is not None
+    generator_nets, averages = {"AtoB": a_to_b, "BtoA": b_to_a}, ema_decay is not None
 
     def init(key: Key, batch: Batch) -> State:
         a, b = image.to_float(batch["A"]), image.to_float(batch["B"])
@@ -84,7 +84,7 @@ def cyclegan(
         judges = NetState.create(critic_a, critic_tx, keys[2], a), NetState.create(critic_b, critic_tx, keys[3], b)
         if penalty_weight:
             for judge in judges:
-                penalties.require_lone_samples(judge)
+                penalties.require_no_batch_norm(judge)
         return State(
             step=jnp.zeros((), jnp.int32),
             key=key,
@@ -120,7 +120,7 @@ def cyclegan(
             keys = iter(jax.random.split(draws.dropout, 6))
 
             def translate(name: str, images: jax.Array) -> jax.Array:
-                apply, key = painters[name].apply, next(keys)
+                apply, key = generator_nets[name].apply, next(keys)
                 made, stats[name] = apply(params[name], stats[name], images, train=True, key=key)
                 return made
 
@@ -163,13 +163,13 @@ def cyclegan(
             (loss, new_stats), grads = jax.value_and_grad(critic_loss, has_aux=True)(net.params)
             if halve_critic:
                 grads = jax.tree.map(lambda g: 0.5 * g, grads)
-            return net.descend(critic_tx, grads, new_stats), loss
+            return net.apply_gradients(critic_tx, grads, new_stats), loss
 
         params = {"AtoB": state.AtoB.params, "BtoA": state.BtoA.params}
         gradient = jax.value_and_grad(generators_loss, has_aux=True)
         (loss, (stats, critic_stats, fake_a, fake_b, metrics)), grads = gradient(params)
-        to_b = state.AtoB.descend(generator_tx, grads["AtoB"], stats["AtoB"], ema_decay=ema_decay)
-        to_a = state.BtoA.descend(generator_tx, grads["BtoA"], stats["BtoA"], ema_decay=ema_decay)
+        to_b = state.AtoB.apply_gradients(generator_tx, grads["AtoB"], stats["AtoB"], ema_decay=ema_decay)
+        to_a = state.BtoA.apply_gradients(generator_tx, grads["BtoA"], stats["BtoA"], ema_decay=ema_decay)
         new_state = dataclasses.replace(state, step=state.step + 1, AtoB=to_b, BtoA=to_a)
         if adversarial is not None:
             pool_a, shown_a = _exchange(state.pool_A, fake_a, draws.pool_A)

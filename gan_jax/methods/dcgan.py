@@ -66,7 +66,7 @@ def dcgan(
         z = jnp.zeros((real.shape[0], latent_size))
         critic_state = NetState.create(critic, critic_tx, critic_key, real, *labels)
         if r1_weight:
-            penalties.require_lone_samples(critic_state)
+            penalties.require_no_batch_norm(critic_state)
         return State(
             step=jnp.zeros((), jnp.int32),
             key=key,
@@ -101,11 +101,11 @@ def dcgan(
 
         gradient = jax.value_and_grad(critic_loss, has_aux=True)
         (loss_of_critic, critic_stats), grads = gradient(state.critic.params)
-        new_critic = state.critic.descend(critic_tx, grads, critic_stats)
+        new_critic = state.critic.apply_gradients(critic_tx, grads, critic_stats)
 
         gradient = jax.value_and_grad(generator_loss, has_aux=True)
         (loss, (stats, critic_stats)), grads = gradient(state.generator.params, new_critic)
-        new_generator = state.generator.descend(generator_tx, grads, stats, ema_decay=ema_decay)
+        new_generator = state.generator.apply_gradients(generator_tx, grads, stats, ema_decay=ema_decay)
         # The generator's pass through the critic moves its running statistics too, as in the example.
         new_critic = dataclasses.replace(new_critic, stats=critic_stats)
         new_state = State(step=state.step + 1, key=state.key, generator=new_generator, critic=new_critic)

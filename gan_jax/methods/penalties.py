@@ -9,11 +9,11 @@ from gan_jax import losses
 from gan_jax.method import Key, NetState
 from gan_jax.networks.network import Stats
 
-__all__ = ["draw", "penalty", "require_lone_samples"]
+__all__ = ["draw", "penalty", "require_no_batch_norm"]
 __dir__ = __all__.copy
 
 
-def require_lone_samples(critic: NetState) -> None:
+def require_no_batch_norm(critic: NetState) -> None:
     """Raises ValueError for a critic with batch norm, through which samples touch each other's logits."""
     if set(critic.stats) - {"spectral_norm"}:
         raise ValueError(
@@ -23,7 +23,7 @@ def require_lone_samples(critic: NetState) -> None:
 
 
 def draw(key: Key, samples: int, *, weight: float) -> tuple[Key, jax.Array | None]:
-    """What is left of a step's key, and where between real and fake each sample is penalised: [samples] in [0, 1).
+    """What is left of a step's key, and where between real and fake each sample is penalized: [samples] in [0, 1).
 
     Without a weight the key is left as it is, and nothing is drawn.
     """

@@ -32,7 +32,7 @@ class Draws(NamedTuple):
     """Everything random in one step."""
 
     dropout: Key  # the paper's noise z
-    epsilon: jax.Array | None = None  # [N], where between target and fake the critic's gradient is penalised
+    epsilon: jax.Array | None = None  # [N], where between target and fake the critic's gradient is penalized
 
 
 def pix2pix(
@@ -68,7 +68,7 @@ def pix2pix(
         key, generator_key, critic_key = jax.random.split(key, 3)
         critic_state = NetState.create(critic, critic_tx, critic_key, seen(source, target))
         if penalty_weight or r1_weight:
-            penalties.require_lone_samples(critic_state)
+            penalties.require_no_batch_norm(critic_state)
         return State(
             step=jnp.zeros((), jnp.int32),
             key=key,
@@ -117,12 +117,12 @@ def pix2pix(
             (loss, critic_stats), grads = gradient(state.critic.params, adversarial)
             if halve_critic:
                 grads = jax.tree.map(lambda g: 0.5 * g, grads)
-            new_critic = state.critic.descend(critic_tx, grads, critic_stats)
+            new_critic = state.critic.apply_gradients(critic_tx, grads, critic_stats)
             metrics["loss/critic"] = loss
 
         gradient = jax.value_and_grad(generator_loss, has_aux=True)
         (loss, (stats, critic_stats, terms)), grads = gradient(state.generator.params, new_critic)
-        new_generator = state.generator.descend(generator_tx, grads, stats, ema_decay=ema_decay)
+        new_generator = state.generator.apply_gradients(generator_tx, grads, stats, ema_decay=ema_decay)
         # The generator's pass through the critic moves the critic's running statistics too, as in the paper's and the
         # PyTorch port's code.
         new_critic = dataclasses.replace(new_critic, stats=critic_stats)

@@ -1,7 +1,7 @@
-"""CycleGAN's image pool: critics see the history of a generator's pictures, not the latest alone.
+"""CycleGAN's image pool: critics see the history of a generator's images, not the latest alone.
 
 Shrivastava et al. 2017, "Learning from Simulated and Unsupervised Images through Adversarial Training", section 2.3,
-as Zhu et al. 2017 take it: 50 pictures, of which half of the time one is shown in a new one's place.
+as Zhu et al. 2017 take it: 50 images, of which half of the time one is shown in a new one's place.
 """
 
 from typing import NamedTuple
@@ -14,40 +14,40 @@ __dir__ = __all__.copy
 
 
 class Pool(NamedTuple):
-    """So many pictures of one shape, on the device."""
+    """So many images of one shape, on the device."""
 
-    images: jax.Array  # [size, H, W, C]; from `filled` on they are not yet pictures
-    filled: jax.Array  # int32: pictures so far, at most size
+    images: jax.Array  # [size, H, W, C]; from `filled` on they are not yet images
+    filled: jax.Array  # int32: images so far, at most size
 
 
 class Draws(NamedTuple):
-    """What is random in an exchange of N pictures."""
+    """What is random in an exchange of N images."""
 
-    chance: jax.Array  # [N], in [0, 1): above 1/2 a picture of the pool is shown instead
+    chance: jax.Array  # [N], in [0, 1): above 1/2 an image of the pool is shown instead
     slot: jax.Array  # [N], int32: which one
 
 
 def empty(size: int, image: jax.ShapeDtypeStruct) -> Pool:
-    """A pool for `size` pictures of the shape and dtype of `image`, [H, W, C]."""
+    """A pool for `size` images of the shape and dtype of `image`, [H, W, C]."""
     return Pool(jnp.zeros((size, *image.shape), image.dtype), jnp.zeros((), jnp.int32))
 
 
 def draw(key: jax.Array, count: int, size: int) -> Draws:
-    """The draws for `count` pictures and a pool of `size`."""
+    """The draws for `count` images and a pool of `size`."""
     chance, slot = jax.random.split(key)
     return Draws(jax.random.uniform(chance, (count,)), jax.random.randint(slot, (count,), 0, size))
 
 
 def exchange(pool: Pool, images: jax.Array, draws: Draws) -> tuple[Pool, jax.Array]:
-    """The pool after `images` [N, H, W, C], and the N pictures to show in their place.
+    """The pool after `images` [N, H, W, C], and the N images to show in their place.
 
-    One by one: until the pool is full a picture is kept and shown. Then it is shown itself, or takes the place of one
-    that is. Raises ValueError where the pictures do not have the shape of the pool's.
+    One by one: until the pool is full an image is kept and shown. Then it is shown itself, or takes the place of one
+    that is. Raises ValueError where the images do not have the shape of the pool's.
     """
     if images.shape[1:] != pool.images.shape[1:]:
         got, wanted = ("x".join(map(str, shape)) for shape in (images.shape[1:], pool.images.shape[1:]))
         raise ValueError(
-            f"a picture is {got} and the image pool holds pictures of {wanted}; take a --preprocess that makes all "
+            f"an image is {got} and the image pool holds images of {wanted}; take a --preprocess that makes all "
             "of one size, or --pool_size 0."
         )
     size = len(pool.images)

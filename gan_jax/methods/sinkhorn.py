@@ -64,7 +64,7 @@ def sinkhorn(
             return losses.sinkhorn_divergence(*flat, epsilon=epsilon, iterations=iterations), stats
 
         (value, stats), grads = jax.value_and_grad(loss, has_aux=True)(state.generator.params)
-        new_generator = state.generator.descend(generator_tx, grads, stats)
+        new_generator = state.generator.apply_gradients(generator_tx, grads, stats)
         return State(step=state.step + 1, key=state.key, generator=new_generator), {"loss/generator": value}
 
     return Method(init, draw, update)

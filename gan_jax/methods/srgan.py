@@ -40,7 +40,7 @@ class Draws(NamedTuple):
     """Everything random in one step."""
 
     degradation: Key  # its noise, and what each image draws for itself
-    epsilon: jax.Array | None = None  # [N], where between target and fake the critic's gradient is penalised
+    epsilon: jax.Array | None = None  # [N], where between target and fake the critic's gradient is penalized
 
 
 def srgan(
@@ -72,7 +72,7 @@ def srgan(
     its features are multiplied by `content_scale`; BasicSR compares "conv5_4" by "l1" with a scale of 1. The critic
     sees images in `output_range`; `penalty_weight` is that of WGAN-GP's gradient penalty, and `init` then raises
     ValueError for a critic with batch norm. `adversarial` None leaves the critic as it was: the paper's
-    SRResNet-VGG22. A generator that starts from SRResNet's weights is `networks.starting_from`.
+    SRResNet-VGG22. A generator that starts from SRResNet's weights is `networks.with_weights`.
 
     Both players step from the state before the step and see the same fake, as in BasicSR's optimize_parameters. The
     critic's running statistics move as often as there: by the fake for the generator, then by target and fake; in a
@@ -90,7 +90,7 @@ def srgan(
         source, target = pairs(batch, degradation_key, degrade, input_range, output_range)
         critic_state = NetState.create(critic, critic_tx, critic_key, target)
         if penalty_weight:
-            penalties.require_lone_samples(critic_state)
+            penalties.require_no_batch_norm(critic_state)
         frozen = None
         if content is not None:
             params, stats = content.init(content_key, target)
@@ -149,7 +149,7 @@ def srgan(
 
         gradient = jax.value_and_grad(generator_loss, has_aux=True)
         (loss, (stats, critic_stats, metrics)), grads = gradient(state.generator.params)
-        new_generator = state.generator.descend(generator_tx, grads, stats, ema_decay=ema_decay)
+        new_generator = state.generator.apply_gradients(generator_tx, grads, stats, ema_decay=ema_decay)
         metrics = {"loss/generator": loss, **metrics}
 
         new_critic = state.critic
@@ -157,7 +157,7 @@ def srgan(
             # From the statistics that the generator's pass moved already, as in the reference codes.
             gradient = jax.value_and_grad(critic_loss, has_aux=True)
             (loss, (critic_stats, means)), grads = gradient(state.critic.params, critic_stats, adversarial)
-            new_critic = state.critic.descend(critic_tx, grads, critic_stats)
+            new_critic = state.critic.apply_gradients(critic_tx, grads, critic_stats)
             metrics = {"loss/critic": loss, **metrics, **means}
 
         return dataclasses.replace(state, step=state.step + 1, generator=new_generator, critic=new_critic), metrics

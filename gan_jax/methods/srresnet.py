@@ -78,7 +78,7 @@ def srresnet(
 
         gradient = jax.value_and_grad(generator_loss, has_aux=True)
         (value, (stats, metrics)), grads = gradient(state.generator.params)
-        new_generator = state.generator.descend(generator_tx, grads, stats, ema_decay=ema_decay)
+        new_generator = state.generator.apply_gradients(generator_tx, grads, stats, ema_decay=ema_decay)
         new_state = State(step=state.step + 1, key=state.key, generator=new_generator)
         return new_state, {"loss/generator": value, **metrics}
 
@@ -90,7 +90,7 @@ def pairs(
 ) -> tuple[jax.Array, jax.Array]:
     """(source, target) of a batch as floats in their ranges; a source that is not there is made of the target.
 
-    What is made is rounded to 8 bits, as a picture will be that the generator is used on. Raises ValueError where
+    What is made is rounded to 8 bits, as an image will be that the generator is used on. Raises ValueError where
     there is neither a source nor a degradation.
     """
     target = ranged(batch["target"], output_range)

@@ -33,7 +33,7 @@ class Draws(NamedTuple):
     """Everything random in one step."""
 
     critic_latent: jax.Array  # [n_critic, N, Z]
-    epsilon: jax.Array  # [n_critic, N]: where between real and fake the gradient is penalised
+    epsilon: jax.Array  # [n_critic, N]: where between real and fake the gradient is penalized
     latent: jax.Array  # [N, Z], the generator's own
 
 
@@ -52,8 +52,9 @@ def wgan(
 ) -> Method:
     """`n_critic` critic steps, each on images and latents of its own, then a generator step on fresh latents.
 
-    WGAN (algorithm 1): `critic_tx` is `method.clipped(optax.rmsprop(5e-5, decay=0.99), 0.01)`. WGAN-GP (algorithm 1):
-    `penalty_weight` is 10, and the critic must judge each sample alone; `init` raises ValueError for batch norm.
+    WGAN (algorithm 1): `critic_tx` is `method.clip_weights(optax.rmsprop(5e-5, decay=0.99), 0.01)`. WGAN-GP
+    (algorithm 1): `penalty_weight` is 10, and the critic must judge each sample alone; `init` raises ValueError for
+    batch norm.
 
     Batches hold "image", uint8 [n_critic N, H, W, C] or floats in [-1, 1], and where it is `conditional` "label",
     integers [n_critic N]. The metric "wasserstein" is the critic's estimate of the distance up to its Lipschitz
@@ -83,7 +84,7 @@ def wgan(
         z = jnp.zeros((real.shape[1], latent_size))
         critic_state = NetState.create(critic, critic_tx, critic_key, real[0], *first)
         if penalty_weight:
-            penalties.require_lone_samples(critic_state)
+            penalties.require_no_batch_norm(critic_state)
         return State(
             step=jnp.zeros((), jnp.int32),
             key=key,
@@ -125,7 +126,7 @@ def wgan(
                 return total, (stats, {"loss/critic": total, **metrics})
 
             (_, (stats, metrics)), grads = jax.value_and_grad(loss, has_aux=True)(critic_state.params)
-            return critic_state.descend(critic_tx, grads, stats), metrics
+            return critic_state.apply_gradients(critic_tx, grads, stats), metrics
 
         given = (real, labels, draws.critic_latent, draws.epsilon)
         # Unrolled: in a loop XLA computes convolutions on a CPU several times as slowly (benchmarks/wgan_step.py).
@@ -138,7 +139,7 @@ def wgan(
             return game.generator(fake_logits, fake_logits), stats
 
         (loss, stats), grads = jax.value_and_grad(generator_loss, has_aux=True)(state.generator.params)
-        new_generator = state.generator.descend(generator_tx, grads, stats, ema_decay=ema_decay)
+        new_generator = state.generator.apply_gradients(generator_tx, grads, stats, ema_decay=ema_decay)
         new_state = State(step=state.step + 1, key=state.key, generator=new_generator, critic=new_critic)
         return new_state, {**{name: values.mean() for name, values in metrics.items()}, "loss/generator": loss}
 

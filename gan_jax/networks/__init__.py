@@ -16,9 +16,9 @@ from gan_jax.networks.chainer_patchgan import ChainerPatchGAN
 from gan_jax.networks.chainer_unet import ChainerUNet
 from gan_jax.networks.classifier import Classifier
 from gan_jax.networks.dcgan import DCGANCritic, DCGANGenerator
-from gan_jax.networks.initialisation import InitName, initialised
+from gan_jax.networks.initialization import InitName, initialized
 from gan_jax.networks.mlp import MLP
-from gan_jax.networks.network import Network, difference, from_linen, from_nnx, require_known_values, starting_from
+from gan_jax.networks.network import Network, difference, from_linen, from_nnx, require_known_values, with_weights
 from gan_jax.networks.patchgan import PatchGAN
 from gan_jax.networks.pixelgan import PixelGAN
 from gan_jax.networks.resnet import ResNet
@@ -56,11 +56,11 @@ __all__ = [
     "difference",
     "from_linen",
     "from_nnx",
-    "initialised",
+    "initialized",
     "receptive_field",
     "require_known_values",
     "shapes",
-    "starting_from",
+    "with_weights",
 ]
 __dir__ = __all__.copy
 

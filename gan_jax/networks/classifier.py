@@ -1,4 +1,4 @@
-"""A small classifier of pictures, which scores generators on data that has labels."""
+"""A small classifier of images, which scores generators on data that has labels."""
 
 import flax.linen as nn
 import jax

@@ -58,12 +58,12 @@ PaddingName = Literal["reflect", "replicate", "zero"]
 EnlargementName = Literal["pixel_shuffle", "nearest", "bilinear"]
 UpsampleName = Literal["transposed", "pixel_shuffle", "nearest", "bilinear"]
 
-# torch's own: U(-1, 1) / sqrt(inputs of one output), for references that initialise nothing themselves.
+# torch's own: U(-1, 1) / sqrt(inputs of one output), for references that initialize nothing themselves.
 torch_default = variance_scaling(1 / 3, "fan_in", "uniform")
 
 
 def _normal_around_one(key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> jax.Array:
-    """N(1, 0.02), as DCGAN and its successors initialise the scale of batch norm."""
+    """N(1, 0.02), as DCGAN and its successors initialize the scale of batch norm."""
     return 1.0 + 0.02 * jax.random.normal(key, shape, dtype)
 
 
@@ -92,7 +92,7 @@ def pad(x: jax.Array, width: int, kind: PaddingName) -> jax.Array:
 
 def leaky_relu(x: jax.Array, slope: float) -> jax.Array:
     """x where it is positive, slope * x elsewhere."""
-    # At zero jax.nn's derivative is 1, torch's the slope. Zeros are common: grey areas under a bias of zero.
+    # At zero jax.nn's derivative is 1, torch's the slope. Zeros are common: gray areas under a bias of zero.
     return jnp.where(x > 0, x, slope * x)
 
 
@@ -175,7 +175,7 @@ class ConvTranspose(nn.Module):
 
 
 def icnr(kernel_init: Callable[..., jax.Array], factor: int) -> Callable[..., jax.Array]:
-    """An initialiser whose kernels, in front of a pixel shuffle, enlarge by nearest neighbours: no checkerboard.
+    """An initializer whose kernels, in front of a pixel shuffle, enlarge by nearest neighbors: no checkerboard.
 
     Aitken et al. 2017, "Checkerboard artifact free sub-pixel convolution".
     """
@@ -256,7 +256,7 @@ class PReLU(nn.Module):
 
 
 class BatchNorm(nn.Module):
-    """Batch norm as in torch: biased variance normalises, unbiased variance enters the running statistics.
+    """Batch norm as in torch: biased variance normalizes, unbiased variance enters the running statistics.
 
     `statistics_batch` images share their statistics; None means the whole batch, whatever the device count.
     """
@@ -284,13 +284,13 @@ class BatchNorm(nn.Module):
                 "give a batch size that is a multiple of it."
             )
         groups = x.reshape(-1, group, *x.shape[1:])
-        centred, mean, variance = _centred(groups, axes=(1, 2, 3))
+        centered, mean, variance = _centered(groups, axes=(1, 2, 3))
         if not self.is_initializing():
             count = group * x.shape[1] * x.shape[2]
             self._move(running_mean, mean)
             self._move(running_variance, variance * (count / max(count - 1, 1)))
         factor = scale * lax.rsqrt(variance + NORM_EPS)
-        return (centred * _over(factor, groups.ndim) + bias).reshape(x.shape).astype(dtype)
+        return (centered * _over(factor, groups.ndim) + bias).reshape(x.shape).astype(dtype)
 
     @staticmethod
     def _move(running: nn.Variable, batch: jax.Array) -> None:
@@ -304,8 +304,8 @@ class InstanceNorm(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """[N, H, W, C] -> the same shape."""
-        centred, _, variance = _centred(as_float32(x), axes=(1, 2))
-        return (centred * _over(lax.rsqrt(variance + NORM_EPS), x.ndim)).astype(x.dtype)
+        centered, _, variance = _centered(as_float32(x), axes=(1, 2))
+        return (centered * _over(lax.rsqrt(variance + NORM_EPS), x.ndim)).astype(x.dtype)
 
 
 class LayerNorm(nn.Module):
@@ -321,20 +321,20 @@ class LayerNorm(nn.Module):
             self.param(name, init, x.shape[-1:], jnp.float32) for name, init in (("scale", ones), ("bias", zeros))
         )
         values = as_float32(x).reshape(x.shape[0], -1, 1)
-        centred, _, variance = _centred(values, axes=(1,))
-        y = (centred * _over(lax.rsqrt(variance + NORM_EPS), 3)).reshape(x.shape)
+        centered, _, variance = _centered(values, axes=(1,))
+        y = (centered * _over(lax.rsqrt(variance + NORM_EPS), 3)).reshape(x.shape)
         return (y * scale + bias).astype(x.dtype)
 
 
-def _centred(x: jax.Array, axes: tuple[int, ...]) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _centered(x: jax.Array, axes: tuple[int, ...]) -> tuple[jax.Array, jax.Array, jax.Array]:
     """x minus its mean over the axes between the first and the last, that mean and the biased variance [N, C].
 
     Statistics stay [N, C] until they are used: with `keepdims` XLA no longer merges the two passes of a step
     through its generator, and the second costs as much as the first.
     """
     mean = x.mean(axis=axes)
-    centred = x - _over(mean, x.ndim)
-    return centred, mean, jnp.square(centred).mean(axis=axes)
+    centered = x - _over(mean, x.ndim)
+    return centered, mean, jnp.square(centered).mean(axis=axes)
 
 
 def _over(statistics: jax.Array, ndim: int) -> jax.Array:

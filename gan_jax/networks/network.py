@@ -19,7 +19,7 @@ __all__ = [
     "from_linen",
     "from_nnx",
     "require_known_values",
-    "starting_from",
+    "with_weights",
 ]
 __dir__ = __all__.copy
 
@@ -109,7 +109,7 @@ def require_known_values(module: nn.Module) -> None:
             raise ValueError(f"{name} is {value!r}; wanted one of {', '.join(map(repr, known))}.")
 
 
-def starting_from(network: Network, params: Params, stats: Stats) -> Network:
+def with_weights(network: Network, params: Params, stats: Stats) -> Network:
     """The same network, whose `init` returns copies of these trees: fine-tuning.
 
     Raises ValueError, from `init`, where their structure or shapes are not the network's own.

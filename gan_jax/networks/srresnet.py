@@ -55,7 +55,7 @@ class SRResNet(Architecture):
     """A 9x9 convolution, `blocks` residual blocks under a long skip, sub-pixel upsampling, a linear 9x9 convolution.
 
     The slopes of PReLU are one number a layer ("shared") or one a channel. `upsample` replaces the pixel shuffle,
-    `icnr` starts it as nearest neighbours. `output` is what the last convolution's values go through: nothing, as in
+    `icnr` starts it as nearest neighbors. `output` is what the last convolution's values go through: nothing, as in
     the paper; tanh, for values in [-1, 1]; or "unit_tanh", (tanh + 1) / 2, for values in [0, 1].
     """
 

@@ -23,9 +23,9 @@ _STD = (0.229, 0.224, 0.225)
 VGG_BLOCKS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 
 
-def _normalised(x: jax.Array, range_norm: bool) -> jax.Array:
+def _normalized(x: jax.Array, range_norm: bool) -> jax.Array:
     if x.shape[-1] != 3:
-        raise ValueError(f"images have {x.shape[-1]} channels; ImageNet features want 3: repeat a grey channel thrice.")
+        raise ValueError(f"images have {x.shape[-1]} channels; ImageNet features want 3: repeat a gray channel thrice.")
     x = jnp.asarray((x + 1.0) / 2.0 if range_norm else x)
     return (x - jnp.array(_MEAN, x.dtype)) / jnp.array(_STD, x.dtype)
 
@@ -75,7 +75,7 @@ class VGG(Architecture):
                 steps[name] = Conv(features, 3, 1, 1, True, kernel_init=torch_default, name=name)
                 steps[f"relu{block}_{index}"] = nn.relu
             steps[f"pool{block}"] = functools.partial(nn.max_pool, window_shape=(2, 2), strides=(2, 2))
-        return _maps(steps, self.layers, computed_in(_normalised(x, self.range_norm), self.dtype))
+        return _maps(steps, self.layers, computed_in(_normalized(x, self.range_norm), self.dtype))
 
 
 class AlexNet(Architecture):
@@ -104,4 +104,4 @@ class AlexNet(Architecture):
             steps[f"relu{index}"] = nn.relu
             if index in (1, 2, 5):
                 steps[f"pool{index}"] = functools.partial(nn.max_pool, window_shape=(3, 3), strides=(2, 2))
-        return _maps(steps, self.layers, computed_in(_normalised(x, self.range_norm), self.dtype))
+        return _maps(steps, self.layers, computed_in(_normalized(x, self.range_norm), self.dtype))

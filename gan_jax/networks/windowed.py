@@ -1,6 +1,6 @@
-"""A network on a window of its picture: what it would draw from the whole picture, statistics and dropout, is given.
+"""A network on a window of its image: what it would draw from the whole image, statistics and dropout, is given.
 
-With that, and a margin as wide as the network's receptive radius, a window's outputs are the whole picture's.
+With that, and a margin as wide as the network's receptive radius, a window's outputs are the whole image's.
 """
 
 import functools
@@ -34,11 +34,11 @@ def apply_tile(
     key: jax.Array | None = None,
     place: tuple[tuple[int, int], jax.Array] | None = None,
 ) -> tuple[jax.Array, list[jax.Array]]:
-    """A window [1, H, W, C] -> the output, and the inputs of all norms by the picture's own statistics, in order.
+    """A window [1, H, W, C] -> the output, and the inputs of all norms by the image's own statistics, in order.
 
     Norm i of these is given the mean and the variance statistics[i], each [C]; behind the last one given, values are
     the window's alone. These norms are instance norms, layer norms and, with `own_statistics`, batch norms. Dropout is
-    active where there is a `key`; `place` is the sides of the picture whose mask it is, and where in it [2] the window
+    active where there is a `key`; `place` is the sides of the image whose mask it is, and where in it [2] the window
     begins.
     """
     inputs: list[jax.Array] = []
@@ -50,7 +50,7 @@ def apply_tile(
             as_alone = call(*args, **kwargs)
             if len(inputs) > len(statistics):
                 return as_alone
-            return _normalised(layer, args[0], *statistics[len(inputs) - 1]).astype(as_alone.dtype)
+            return _normalized(layer, args[0], *statistics[len(inputs) - 1]).astype(as_alone.dtype)
         if isinstance(layer, nn.Dropout) and place is not None:
             return args[0] * _part_of_mask(call, args[0], x.shape, *place)
         return call(*args, **kwargs)
@@ -60,14 +60,14 @@ def apply_tile(
     return output, inputs
 
 
-def _normalised(layer: nn.Module, x: jax.Array, mean: jax.Array, variance: jax.Array) -> jax.Array:
+def _normalized(layer: nn.Module, x: jax.Array, mean: jax.Array, variance: jax.Array) -> jax.Array:
     if isinstance(layer, LayerNorm):  # all channels are one group, whose moments follow from theirs
         variance = variance.mean() + mean.var()
         mean = mean.mean()
-    normalised = (x - mean) * lax.rsqrt(variance + NORM_EPS)
+    normalized = (x - mean) * lax.rsqrt(variance + NORM_EPS)
     if isinstance(layer, InstanceNorm):
-        return normalised
-    return normalised * layer.get_variable("params", "scale") + layer.get_variable("params", "bias")
+        return normalized
+    return normalized * layer.get_variable("params", "scale") + layer.get_variable("params", "bias")
 
 
 def _part_of_mask(call: Any, x: jax.Array, window: tuple, whole: tuple[int, int], offset: jax.Array) -> jax.Array:
@@ -80,7 +80,7 @@ def _part_of_mask(call: Any, x: jax.Array, window: tuple, whole: tuple[int, int]
 
 @functools.lru_cache
 def norm_widths(module: nn.Module, channels: int, own_statistics: bool) -> tuple[int, ...]:
-    """The channels of each norm by the picture's own statistics, in order, for pictures of so many channels."""
+    """The channels of each norm by the image's own statistics, in order, for images of so many channels."""
     shapes = _variable_shapes(module, channels)
     x = jax.ShapeDtypeStruct((1, *_probe(module), channels), jnp.float32)
     _, inputs = jax.eval_shape(

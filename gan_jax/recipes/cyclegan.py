@@ -1,4 +1,4 @@
-r"""CycleGAN on two folders of pictures, or on the embedded facades by day and by night.
+r"""CycleGAN on two folders of images, or on the embedded facades by day and by night.
 
     gan-jax train cyclegan demo
     gan-jax train cyclegan --dataroot datasets/horse2zebra --name horse2zebra
@@ -16,7 +16,7 @@ from typing import Any, Literal
 from gan_jax import networks
 from gan_jax.data import transforms
 from gan_jax.methods.cyclegan import cyclegan
-from gan_jax.recipes import flags, games, pairs, pytorch_compat, translators, unpaired
+from gan_jax.recipes import adversarial, flags, pairs, pytorch_compat, translators, unpaired
 from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import run, translation
 from gan_jax.training.config import require_at_least, require_finite
@@ -34,8 +34,8 @@ class Config(translators.Config):
     """demo: the embedded day and night, minutes on two CPU cores. Or a data set of the paper."""
     dataset_mode: Literal["unaligned", "aligned"] = "unaligned"
     """unaligned: two folders. aligned: pairs, which are trained on apart, and scored."""
-    gan_mode: games.GanMode = "lsgan"
-    """Adversarial loss: wasserstein clips the critics' weights, wgangp penalises their gradients; none trains on the
+    gan_mode: adversarial.GanMode = "lsgan"
+    """Adversarial loss: wasserstein clips the critics' weights, wgangp penalizes their gradients; none trains on the
     cycles alone."""
     cycle: Literal["both", "forward", "backward", "none"] = "both"
     """Cycles with a weight: forward is A to B to A."""
@@ -44,9 +44,9 @@ class Config(translators.Config):
     lambda_B: float = 10.0  # noqa: N815 - the incumbent's flag
     """Weight of the backward cycle."""
     lambda_identity: float = 0.5
-    """Weight of the identity loss, relative to that of the cycle of the same pictures."""
+    """Weight of the identity loss, relative to that of the cycle of the same images."""
     pool_size: int = 50
-    """Pictures that each critic's fakes are drawn from; 0 shows it the latest."""
+    """Images that each critic's fakes are drawn from; 0 shows it the latest."""
     netG: translators.NetG | None = "resnet_9blocks"  # noqa: N815 - the incumbent's flag
     """Generator."""
     norm: Literal["batch", "instance", "none"] = "instance"
@@ -74,7 +74,7 @@ class Config(translators.Config):
                 raise ValueError(f"--{name} starts one network, and CycleGAN has two of each; leave it out.")
         if self.lambda_identity and any(self.cycle_weights) and (self.input_nc or 3) != self.output_nc:
             raise ValueError(
-                f"the identity loss compares pictures of {self.input_nc or 3} and {self.output_nc} channels; "
+                f"the identity loss compares images of {self.input_nc or 3} and {self.output_nc} channels; "
                 "give --lambda_identity 0."
             )
 
@@ -121,21 +121,21 @@ PRESETS = {
 def experiment(config: Config) -> Experiment:
     """The experiment that a configuration means."""
     if config.dataroot is None:
-        raise ValueError(f"no training pictures: give --dataroot FOLDER, or a preset ({', '.join(PRESETS)}).")
+        raise ValueError(f"no training images: give --dataroot FOLDER, or a preset ({', '.join(PRESETS)}).")
     if config.dataroot == f"datasets/{config.preset}" and not Path(config.dataroot).is_dir():
         raise FileNotFoundError(
             f"no folder {config.dataroot}; unpack {_ARCHIVES}/{config.preset}.zip there, or give --dataroot."
         )
     train, tasks = unpaired.training(config, config.dataset_mode), unpaired.tasks(config, config.dataset_mode)
     if config.lr_policy == "plateau" and any(task.target is None for task in tasks.values()):
-        raise ValueError("--lr_policy plateau watches scores, which pictures without counterparts lack; take linear.")
+        raise ValueError("--lr_policy plateau watches scores, which images without counterparts lack; take linear.")
     channels = {"A": pairs.input_channels(config), "B": config.output_nc}
-    painters = {f"{a}to{b}": translators.generator_module(config, channels[b]) for a, b in ("AB", "BA")}
+    generator_nets = {f"{a}to{b}": translators.generator_module(config, channels[b]) for a, b in ("AB", "BA")}
     critic = translators.critic_module(config)
     per_epoch = run.steps_per_epoch(config, len(train))
     forward, backward = config.cycle_weights
     method = cyclegan(
-        *(translators.fresh(config, module) for module in (*painters.values(), critic, critic)),
+        *(translators.fresh(config, module) for module in (*generator_nets.values(), critic, critic)),
         generator_tx=flags.adam(config, per_epoch),
         critic_tx=config.critic_tx(flags.adam(config, per_epoch)),
         adversarial=config.adversarial,
@@ -147,21 +147,21 @@ def experiment(config: Config) -> Experiment:
         ema_decay=config.ema_decay,
     )
     specs = {
-        name: translators.generator_spec(painter, channels[name[0]], method="cyclegan")
-        for name, painter in painters.items()
+        name: translators.generator_spec(generator_net, channels[name[0]], method="cyclegan")
+        for name, generator_net in generator_nets.items()
     }
     critics = {f"critic_{kind}": critic for kind in channels}
     if config.gan_mode != "none":
         specs |= {name: translators.critic_spec(critic, channels[name[-1]], method="cyclegan") for name in critics}
     sizes: dict[str, Any] = {"load_size": config.load_size, "crop_size": config.crop_size}
-    multiple = painters["AtoB"].size_multiple
+    multiple = generator_nets["AtoB"].size_multiple
     whole_batch = config.needs_whole_batch
     if config.pool_size and config.gan_mode != "none":
         whole_batch.append("image pools (--pool_size 0 turns them off)")
     return Experiment(
         method_name="cyclegan",
         method=method,
-        networks={name: networks.describe(painter) for name, painter in painters.items()}
+        networks={name: networks.describe(generator_net) for name, generator_net in generator_nets.items()}
         | {
             name: networks.describe(module) | {"receptive_field": networks.receptive_field(module)}
             for name, module in critics.items()
@@ -169,7 +169,7 @@ def experiment(config: Config) -> Experiment:
         specs=specs,
         train=train,
         jitter=transforms.jitter(config.preprocess, **sizes, flip=not config.no_flip, multiple=multiple),
-        exam=translation.Translations(tasks),
+        evaluator=translation.TranslationEvaluator(tasks),
         needs_whole_batch=whole_batch,
     )
 

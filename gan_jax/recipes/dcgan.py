@@ -1,4 +1,4 @@
-r"""DCGAN, with and without classes, on a folder of pictures, on a data set of TFDS, or on the embedded shapes.
+r"""DCGAN, with and without classes, on a folder of images, on a data set of TFDS, or on the embedded shapes.
 
     gan-jax train dcgan demo
     gan-jax train dcgan --dataroot photos --name photos --size 64
@@ -13,9 +13,9 @@ import dataclasses
 from typing import Any, Literal
 
 from gan_jax import networks
-from gan_jax.data import labelled
+from gan_jax.data import labeled
 from gan_jax.methods.dcgan import dcgan
-from gan_jax.recipes import flags, games, samplers
+from gan_jax.recipes import adversarial, flags, samplers
 from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import run
 from gan_jax.training.experiment import Experiment
@@ -69,31 +69,31 @@ PRESETS = {
 
 def experiment(config: Config) -> Experiment:
     """The experiment that a configuration means."""
-    train, exam = samplers.splits(config)
+    train, evaluator = samplers.splits(config)
     known = samplers.classes(config, train)
-    painter = samplers.generator_module(config, known)
+    generator_net = samplers.generator_module(config, known)
     critic = samplers.critic_module(config, known, config.norm)
     per_epoch = run.steps_per_epoch(config, len(train))
     method = dcgan(
-        networks.from_linen(painter),
+        networks.from_linen(generator_net),
         networks.from_linen(critic),
         generator_tx=flags.adam(config, per_epoch),
         critic_tx=flags.adam(config, per_epoch),
         latent_size=config.nz,
         latent=config.latent,
-        adversarial=games.GAMES[config.gan_mode],
+        adversarial=adversarial.ADVERSARIAL_LOSSES[config.gan_mode],
         conditional=config.conditional,
         ema_decay=config.ema_decay,
     )
     return Experiment(
         method_name="dcgan",
         method=method,
-        networks={"generator": networks.describe(painter), "critic": networks.describe(critic)},
-        specs=samplers.specs(config, painter, critic, known, method="dcgan"),
+        networks={"generator": networks.describe(generator_net), "critic": networks.describe(critic)},
+        specs=samplers.specs(config, generator_net, critic, known, method="dcgan"),
         train=train,
-        jitter=labelled.fitted(config.size, config.output_nc, flip=config.flip),
-        exam=exam,
-        needs_whole_batch=games.whole_batch(config.gan_mode),
+        jitter=labeled.fitted(config.size, config.output_nc, flip=config.flip),
+        evaluator=evaluator,
+        needs_whole_batch=adversarial.whole_batch(config.gan_mode),
     )
 
 

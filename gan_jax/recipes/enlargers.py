@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gan_jax import degrade, networks
-from gan_jax.generator import GeneratorSpec
+from gan_jax.model import ModelSpec
 from gan_jax.networks import layers
 from gan_jax.recipes import super_resolution
 from gan_jax.training.config import require_at_least
@@ -16,7 +16,7 @@ __dir__ = __all__.copy
 
 @dataclasses.dataclass(frozen=True)
 class Config(super_resolution.Config):
-    """The flags of a generator that enlarges pictures, and of its critic."""
+    """The flags of a generator that enlarges images, and of its critic."""
 
     netG: Literal["srresnet", "msrresnet"] = "srresnet"  # noqa: N815 - as in the other experiments
     """Generator: the paper's with batch norm, or BasicSR's without."""
@@ -31,7 +31,7 @@ class Config(super_resolution.Config):
     upsample: layers.EnlargementName = "pixel_shuffle"
     """How the generator enlarges feature maps."""
     icnr: bool = False
-    """Start pixel shuffle as nearest-neighbour enlargement, which leaves no checkerboards."""
+    """Start pixel shuffle as nearest-neighbor enlargement, which leaves no checkerboards."""
     spectral_norm: bool = False
     """Divide the critic's kernels by their largest singular value."""
     dtype: layers.DTypeName = "float32"
@@ -81,10 +81,10 @@ def ranges(config: Config) -> dict[str, Any]:
     return {"input_range": (0.0, 1.0), "output_range": (0.0, 1.0) if config.netG == "msrresnet" else (-1.0, 1.0)}
 
 
-def generator_spec(config: Config, module: Any, *, method: str) -> GeneratorSpec:
+def generator_spec(config: Config, module: Any, *, method: str) -> ModelSpec:
     """What a generator's file says."""
     made = super_resolution.degradation(config)
-    return GeneratorSpec(
+    return ModelSpec(
         architecture=networks.describe(module),
         in_channels=config.channels,
         method=method,

@@ -26,7 +26,7 @@ __all__ = [
 ]
 __dir__ = __all__.copy
 
-# Beside the run's own: whether dataroot holds the same pictures is told by their fingerprint.
+# Beside the run's own: whether dataroot holds the same images is told by their fingerprint.
 _FREE_TO_CHANGE = {
     "dataroot",
     "dataroot_lq",
@@ -108,9 +108,9 @@ class Config(RunConfig):
     """The flags that every experiment has; an experiment's own configuration extends them."""
 
     dataroot: commandline.Place | None = None
-    """Folder of training pictures, or builtin:embedded for the set that the program draws itself."""
+    """Folder of training images, or builtin:embedded for the set that the program draws itself."""
     max_dataset_size: int | None = None
-    """Use only so many pictures of each split."""
+    """Use only so many images of each split."""
     lr: float = 2e-4
     """Learning rate of Adam."""
     beta1: float = 0.5
@@ -269,7 +269,7 @@ class IterationConfig(Config):
 
 @dataclasses.dataclass(frozen=True)
 class ImageConfig(EpochConfig):
-    """The flags of image-to-image experiments: which pictures, and what is done to them before the networks."""
+    """The flags of image-to-image experiments: which images, and what is done to them before the networks."""
 
     direction: Literal["AtoB", "BtoA"] = "AtoB"
     """Which side of a pair is the input."""
@@ -278,13 +278,13 @@ class ImageConfig(EpochConfig):
     preprocess: Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"] = "resize_and_crop"
     """Resize to load_size (or scale to that width) and crop, only one of both, or neither."""
     load_size: SizeFlag = 286
-    """Side that pictures are resized to before the crop, or the width that they are scaled to."""
+    """Side that images are resized to before the crop, or the width that they are scaled to."""
     crop_size: SizeFlag = 256
-    """Side of the training pictures."""
+    """Side of the training images."""
     no_flip: bool = False
-    """Do not mirror training pictures at random."""
+    """Do not mirror training images at random."""
     input_nc: Literal[1, 3] | None = None
-    """Channels of the input; 1 with --derive grey or edges, 3 otherwise."""
+    """Channels of the input; 1 with --derive gray or edges, 3 otherwise."""
     output_nc: Literal[1, 3] = 3
     """Channels of the output."""
 
@@ -302,10 +302,10 @@ class ImageConfig(EpochConfig):
 def adam(config: Config, steps_per_epoch: int, *, beta2: float = 0.999) -> optax.GradientTransformation:
     """Adam as the flags ask for it, for one network."""
     tx = optax.adam(config.schedule(steps_per_epoch), b1=config.beta1, b2=beta2, eps=1e-8)
-    return parallel.averaged(tx) if config.parallel == "pmap" else tx
+    return parallel.pmean_gradients(tx) if config.parallel == "pmap" else tx
 
 
 def rmsprop(config: Config, steps_per_epoch: int) -> optax.GradientTransformation:
     """RMSProp at the rate that the flags ask for, as torch has it, for one network."""
     tx = optax.rmsprop(config.schedule(steps_per_epoch), decay=0.99, eps=1e-8, eps_in_sqrt=False)
-    return parallel.averaged(tx) if config.parallel == "pmap" else tx
+    return parallel.pmean_gradients(tx) if config.parallel == "pmap" else tx

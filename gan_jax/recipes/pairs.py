@@ -34,20 +34,20 @@ _ARCHIVED = ("facades", "maps", "edges2shoes", "edges2handbags", "night2day")
 
 
 def is_embedded(config: flags.ImageConfig) -> bool:
-    """Whether the pictures are those that the program draws. Raises ValueError for an ambiguous --dataroot."""
+    """Whether the images are those that the program draws. Raises ValueError for an ambiguous --dataroot."""
     assert config.dataroot is not None
     return layouts.builtin(config.dataroot, "embedded") is not None
 
 
 def input_channels(config: flags.ImageConfig) -> int:
     """Channels of the generator's input."""
-    return config.input_nc or (1 if config.derive in ("grey", "edges") else 3)
+    return config.input_nc or (1 if config.derive in ("gray", "edges") else 3)
 
 
 def open_split(config: flags.ImageConfig, split: str, *, guessed: bool = False) -> Source | None:
     """The pairs of a split, every header read; None where there is no such split.
 
-    With `guessed` it was not said whether training pictures are pairs side by side or single photographs: they must
+    With `guessed` it was not said whether training images are pairs side by side or single photographs: they must
     look as --derive, or its absence, has it. Raises FileNotFoundError and ValueError for data that cannot be used.
     """
     channels = input_channels(config)
@@ -57,7 +57,7 @@ def open_split(config: flags.ImageConfig, split: str, *, guessed: bool = False) 
         if config.preprocess not in ("resize_and_crop", "crop"):
             raise ValueError(
                 f"the embedded facades are drawn at the size that is wanted; --preprocess {config.preprocess} is for "
-                "pictures of your own: leave it out."
+                "images of your own: leave it out."
             )
         size = config.load_size if split == "train" else config.crop_size
         count = min(EMBEDDED_COUNTS[split], config.max_dataset_size or EMBEDDED_COUNTS[split])
@@ -78,24 +78,24 @@ def open_split(config: flags.ImageConfig, split: str, *, guessed: bool = False) 
     if guessed and split == "train" and pairs is not None and len(pairs.folders) == 1:
         _require_likeness(pairs, config.derive)
     if pairs is not None:
-        # Below the crop a picture cannot be cut, below 11 pixels SSIM is not defined.
+        # Below the crop an image cannot be cut, below 11 pixels SSIM is not defined.
         crop = config.crop_size if config.preprocess == "crop" and split != "test" else 11
         pairs = dataclasses.replace(pairs, notes=(*pairs.notes, *scan.check_headers(pairs, smallest=crop)))
     return pairs
 
 
 def _require_likeness(opened: sources.PictureFiles, derive: str | None) -> None:
-    """Raises ValueError for single photographs that would be cut in halves, and for pairs that would be one picture."""
+    """Raises ValueError for single photographs that would be cut in halves, and for pairs that would be one image."""
     alike = seams.look_like_pairs(seams.sample([opened.paths(i)[0] for i in range(len(opened))]))
     if alike is False and derive is None:
         raise ValueError(
-            f"the pictures of {opened.folders[0]} look like single photographs, not like A and B side by side; give "
+            f"the images of {opened.folders[0]} look like single photographs, not like A and B side by side; give "
             f"--derive {' or '.join(transforms.DERIVE)} to make their inputs of them, or --dataset_mode aligned if "
             "they are pairs all the same."
         )
     if alike and derive is not None:
         raise ValueError(
-            f"the pictures of {opened.folders[0]} look like A and B side by side, and --derive {derive} makes the "
+            f"the images of {opened.folders[0]} look like A and B side by side, and --derive {derive} makes the "
             "input of single photographs; leave it out, or give --dataset_mode single if they are photographs all the "
             "same."
         )
@@ -114,10 +114,10 @@ def task(config: flags.ImageConfig, train: Source, val: Source | None, test: Sou
     return translation.Task(
         val=val,
         test=test,
-        still=transforms.centre(config.preprocess, **options),
+        still=transforms.center(config.preprocess, **options),
         whole=transforms.whole(config.preprocess, **options),
         score=functools.partial(translation.score, label_scores=labels),
-        rivals=baselines(config, train),
+        baselines=baselines(config, train),
         scores_truth=labels is not None,
     )
 
@@ -128,8 +128,8 @@ def baselines(config: flags.ImageConfig, train: Source) -> dict[str, Callable[[n
         return {f"{config.derive} input": lambda source: _with_channels(source, config.output_nc)}
     if not _is_drawn(train) or config.direction == "BtoA":
         return {}
-    lookup = functools.cache(lambda: facade_scores.mean_colour_lookup(train[i] for i in range(len(train))))
-    return {"mean colour of each class": lambda source: facade_scores.paint(source, lookup())}
+    lookup = functools.cache(lambda: facade_scores.mean_color_lookup(train[i] for i in range(len(train))))
+    return {"mean color of each class": lambda source: facade_scores.paint(source, lookup())}
 
 
 def _is_drawn(train: Source) -> bool:
@@ -140,7 +140,7 @@ def _is_drawn(train: Source) -> bool:
 def _with_channels(picture: np.ndarray, channels: int) -> np.ndarray:
     if picture.shape[-1] == channels:
         return picture
-    return np.repeat(picture[..., :1], channels, axis=-1) if channels == 3 else transforms.grey(picture)
+    return np.repeat(picture[..., :1], channels, axis=-1) if channels == 3 else transforms.gray(picture)
 
 
 def label_scores(config: flags.ImageConfig, train: Source) -> translation.LabelScores | None:
@@ -150,8 +150,8 @@ def label_scores(config: flags.ImageConfig, train: Source) -> translation.LabelS
 
     def scores(outputs: np.ndarray, targets: np.ndarray, sources: np.ndarray) -> dict[str, float]:
         to_photos = config.direction == "AtoB"
-        found = (facade_scores.decode_labels if to_photos else facade_scores.colours_to_labels)(outputs)
-        wanted = facade_scores.colours_to_labels(sources if to_photos else targets)
+        found = (facade_scores.decode_labels if to_photos else facade_scores.colors_to_labels)(outputs)
+        wanted = facade_scores.colors_to_labels(sources if to_photos else targets)
         return {k: float(v) for k, v in metrics.label_map_scores(found, wanted, len(demo_facades.CLASSES)).items()}
 
     return scores

@@ -2,7 +2,7 @@ r"""pix2pix on a folder of pairs, on photographs, or on the embedded facades.
 
     gan-jax train pix2pix demo
     gan-jax train pix2pix --dataroot datasets/facades --name facades --direction BtoA
-    gan-jax train pix2pix --dataroot datasets/photos --derive grey --preprocess crop --crop_size 64
+    gan-jax train pix2pix --dataroot datasets/photos --derive gray --preprocess crop --crop_size 64
     gan-jax train pix2pix ablate
     gan-jax train pix2pix upscale
 
@@ -38,7 +38,7 @@ class Config(translators.Config):
     """demo: the embedded facades, minutes on two CPU cores. ablate: the paper's tables. upscale: pix2pix beside SRGAN.
     Or a data set of the paper."""
     dataset_mode: Literal["aligned", "single"] | None = None
-    """aligned: pairs. single: photographs, with --derive. Said by --derive unless given, and the pictures are looked
+    """aligned: pairs. single: photographs, with --derive. Said by --derive unless given, and the images are looked
     at before the first step."""
     unconditional: bool = False
     """Hide the input from the critic: the paper's GAN instead of its cGAN."""
@@ -62,7 +62,7 @@ class Config(translators.Config):
         if self.dataset_mode == "single" and not self.derive:
             raise ValueError(
                 f"--dataset_mode single wants --derive {' or '.join(transforms.DERIVE)}, which makes the inputs; "
-                "single pictures are translated by gan-jax translate RUN INPUT OUTPUT."
+                "single images are translated by gan-jax translate RUN INPUT OUTPUT."
             )
         require_finite(self, "lambda_L1", "lambda_L2", zero=True)
         if self.gan_mode == "none" and self.lambda_L1 == self.lambda_L2 == 0:
@@ -114,7 +114,7 @@ PRESETS = {
     "edges2handbags": _paper("edges2handbags", n_epochs=15, batch_size=4),
     "day2night": _paper("day2night", dataroot="datasets/night2day", direction="BtoA", n_epochs=17, batch_size=4),
     # Mirrored but not jittered.
-    "colorize": _paper("colorize", dataroot="datasets/photos", derive="grey", load_size=256, n_epochs=6, batch_size=4),
+    "colorize": _paper("colorize", dataroot="datasets/photos", derive="gray", load_size=256, n_epochs=6, batch_size=4),
 }
 
 
@@ -125,13 +125,13 @@ def _open_split(config: Config, split: str) -> Source | None:
 def experiment(config: Config, open_split: Callable[[Config, str], Source | None] = _open_split) -> Experiment:
     """The experiment that a configuration means, on the pairs that `open_split` opens."""
     if config.dataroot is None:
-        raise ValueError(f"no training pictures: give --dataroot FOLDER, or a preset ({', '.join(PRESETS)}).")
+        raise ValueError(f"no training images: give --dataroot FOLDER, or a preset ({', '.join(PRESETS)}).")
     train, val, test = (open_split(config, split) for split in ("train", "val", "test"))
     assert train is not None  # only val and test may be missing
-    painter, critic = translators.generator_module(config, config.output_nc), translators.critic_module(config)
+    generator_net, critic = translators.generator_module(config, config.output_nc), translators.critic_module(config)
     per_epoch = run.steps_per_epoch(config, len(train))
     method = pix2pix(
-        translators.network(config, painter, "generator", translators.fresh(config, painter)),
+        translators.network(config, generator_net, "generator", translators.fresh(config, generator_net)),
         translators.network(config, critic, "critic", translators.fresh(config, critic)),
         generator_tx=flags.adam(config, per_epoch),
         critic_tx=config.critic_tx(flags.adam(config, per_epoch)),
@@ -142,22 +142,22 @@ def experiment(config: Config, open_split: Callable[[Config, str], Source | None
         penalty_weight=config.penalty_weight,
         ema_decay=config.ema_decay,
     )
-    specs = {"generator": translators.generator_spec(painter, pairs.input_channels(config), method="pix2pix")}
+    specs = {"generator": translators.generator_spec(generator_net, pairs.input_channels(config), method="pix2pix")}
     if config.gan_mode != "none":
         judged = config.output_nc + (0 if config.unconditional else pairs.input_channels(config))
         specs["critic"] = translators.critic_spec(critic, judged, method="pix2pix")
-    options = pairs.transform_options(config) | {"flip": not config.no_flip, "multiple": painter.size_multiple}
+    options = pairs.transform_options(config) | {"flip": not config.no_flip, "multiple": generator_net.size_multiple}
     return Experiment(
         method_name="pix2pix",
         method=method,
         networks={
-            "generator": networks.describe(painter),
+            "generator": networks.describe(generator_net),
             "critic": networks.describe(critic) | {"receptive_field": networks.receptive_field(critic)},
         },
         specs=specs,
         train=train,
         jitter=transforms.jitter(config.preprocess, **options),
-        exam=translation.Translations({"generator": pairs.task(config, train, val, test)}),
+        evaluator=translation.TranslationEvaluator({"generator": pairs.task(config, train, val, test)}),
         needs_whole_batch=config.needs_whole_batch,
     )
 

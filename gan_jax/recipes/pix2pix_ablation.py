@@ -91,7 +91,7 @@ _HISTOGRAM = ("histogram/L", "histogram/a", "histogram/b")
 def ablate(config: ImageConfig, experiment: Callable[[Any], Experiment]) -> int:
     """Runs every cell, each a run of its own below the folder of `config`, and prints the tables.
 
-    A cell that is finished is not run again. Returns the exit code. Raises ValueError for other pictures than the
+    A cell that is finished is not run again. Returns the exit code. Raises ValueError for other images than the
     embedded ones, which know their labels, and for crops that a cell's critic cannot judge.
     """
     if not pairs.is_embedded(config):

@@ -1,4 +1,4 @@
-"""pix2pix as a super-resolver, beside bicubic, SRResNet and SRGAN: one table and one picture.
+"""pix2pix as a super-resolver, beside bicubic, SRResNet and SRGAN: one table and one image.
 
 pix2pix takes the low resolution enlarged by bicubic for its input. All learn from the same photographs, and are scored
 on others by the protocol of super-resolution.
@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from gan_jax import evaluate, generator, infer
-from gan_jax.data import pictures
+from gan_jax import evaluate, infer
+from gan_jax import model as models
+from gan_jax.data import image_files
 from gan_jax.data import super_resolution as data
 from gan_jax.data.pipeline import Source
 from gan_jax.recipes import srgan, super_resolution
@@ -24,7 +25,7 @@ from gan_jax.training.experiment import Experiment
 __all__ = ["as_markdown", "blurred", "compare", "opener", "upscale"]
 __dir__ = __all__.copy
 
-_DETAIL = 96  # side of what the picture shows of each photograph
+_DETAIL = 96  # side of what the image shows of each photograph
 
 
 def upscale(config: ImageConfig, experiment: Callable[..., Experiment]) -> int:
@@ -79,16 +80,16 @@ def compare(config: super_resolution.Config, folders: Mapping[str, Path], pictur
     sources, targets = ([pair[name] for pair in pairs] for name in ("source", "target"))
     made: dict[str, Sequence[np.ndarray]] = {"bicubic": [super_resolution.enlarge(s, config.scale) for s in sources]}
     for name, folder in folders.items():
-        model = generator.load(folder)
+        model = models.load(folder)
         inputs = sources if model.spec.scale == config.scale else made["bicubic"]
         made[name] = [infer.translate(model, source) for source in inputs]
         if model.spec.norm == "image" and model.variables["stats"]:
-            # Trained with the statistics of a batch, it does better with their average than with one picture's.
+            # Trained with the statistics of a batch, it does better with their average than with one image's.
             running = infer.with_options(model, norm="running")
             made[f"{name}, running statistics"] = [infer.translate(running, source) for source in inputs]
     score = super_resolution.scores(config.scale)
     rows = [{"name": name, **score(images, targets, sources)} for name, images in made.items()]
-    pictures.save(picture, _details([*made.values(), targets]))
+    image_files.save(picture, _details([*made.values(), targets]))
     protocol = super_resolution.protocol(config.scale)
     return {"protocol": f"{protocol.name}: {protocol.description}", "scale": config.scale, "rows": rows}
 

@@ -35,18 +35,18 @@ _GPUS = "CUDA_VISIBLE_DEVICES in the environment chooses the devices; a batch of
 _CYCLEGAN = "pix2pix has no such part; it is CycleGAN's."
 _PIX2PIX = "CycleGAN has no such part; it is pix2pix's."
 _PARTS = "the generator's file says which architecture it is."
-_ONE_BY_ONE = "test pictures are read in order, one by one, and never mirrored."
+_ONE_BY_ONE = "test images are read in order, one by one, and never mirrored."
 _PAGE = "the results are in index.html."
 _CHOSEN = "`train.py` chooses the experiment by it."
 _UNALIGNED = "pix2pix wants pairs; --model cycle_gan trains without."
-_COLOUR = "use --model pix2pix with --derive grey, which makes the input of each photograph."
+_COLOR = "use --model pix2pix with --derive gray, which makes the input of each photograph."
 _KEEPS = "a run keeps generators by epoch; use --epoch N with one that --save_epoch_freq kept."
 _NAME = "write the whole name into --name."
 
 BOTH = (
     Row("--dataroot --name --checkpoints_dir --direction --input_nc --output_nc", ANY, "same"),
     Row("--netG --netD --ngf --ndf --n_layers_D", ANY, "same"),
-    Row("--max_dataset_size", "inf", "mapped", "all pictures are used."),
+    Row("--max_dataset_size", "inf", "mapped", "all images are used."),
     Row("--preprocess --load_size --crop_size --max_dataset_size --batch_size --num_threads", ANY, "same"),
     Row("--n_epochs --n_epochs_decay --lr --beta1 --lr_decay_iters", ANY, "same"),
     Row("--print_freq --save_latest_freq", ANY, "same"),
@@ -72,7 +72,7 @@ BOTH = (
     Row("--which_direction", ANY, "mapped", to="--direction {}"),
     Row("--which_model_netG", ANY, "mapped", to="--netG {}"),
     Row("--which_model_netD", ANY, "mapped", to="--netD {}"),
-    Row("--model", "colorization", "refused", _COLOUR),
+    Row("--model", "colorization", "refused", _COLOR),
     Row("--model", "test", "refused", "it trains nothing; use gan-jax translate RUN INPUT OUTPUT, or test.py."),
     Row("--model", ANY, "refused", "there is --model pix2pix and --model cycle_gan."),
     Row("--phase", "train", "mapped", "training reads the split train."),
@@ -106,7 +106,7 @@ BOTH = (
 )
 
 _OTHER_DATA = (
-    Row("--dataset_mode", "colorization", "refused", _COLOUR),
+    Row("--dataset_mode", "colorization", "refused", _COLOR),
     Row(
         "--dataset_mode",
         ANY,
@@ -120,7 +120,7 @@ PIX2PIX = (
     Row("--lambda_L1", ANY, "same"),
     Row("--lambda_A", ANY, "mapped", "with pix2pix it was the weight of L1.", to="--lambda_L1 {}"),
     Row("--align_data --use_dropout", None, "mapped", "what pix2pix does anyway."),
-    Row("--dataset_mode", "aligned", "same", "without it pictures that do not look like pairs are refused."),
+    Row("--dataset_mode", "aligned", "same", "without it images that do not look like pairs are refused."),
     Row("--dataset_mode", "single", "same", "with --derive: photographs to train on."),
     Row("--dataset_mode", "unaligned", "refused", _UNALIGNED),
     *_OTHER_DATA,
@@ -142,24 +142,24 @@ TRAIN = (*PIX2PIX, *BOTH)
 TRAIN_CYCLEGAN = (*CYCLEGAN, *BOTH)
 
 TEST = (
-    Row("--num_test --how_many --ntest --max_dataset_size", "inf", "mapped", "all pictures are used."),
+    Row("--num_test --how_many --ntest --max_dataset_size", "inf", "mapped", "all images are used."),
     Row("--dataroot --name --checkpoints_dir --results_dir --phase --direction --num_test", ANY, "same"),
     Row("--preprocess --load_size --crop_size", ANY, "same"),
     Row("--eval --no_dropout", None, "same"),
     Row("--model", "pix2pix cycle_gan test", "same"),
-    Row("--model", "colorization", "refused", "use --model pix2pix: a run with --derive grey makes its inputs itself."),
+    Row("--model", "colorization", "refused", "use --model pix2pix: a run with --derive gray makes its inputs itself."),
     Row(
         "--model",
         ANY,
         "refused",
-        "there is --model pix2pix for pairs, cycle_gan for two kinds of pictures, and test for single ones.",
+        "there is --model pix2pix for pairs, cycle_gan for two kinds of images, and test for single ones.",
     ),
     Row("--epoch", ANY, "same"),
     Row("--which_epoch", ANY, "mapped", to="--epoch {}"),
     Row("--dataset_mode", "aligned", "mapped", "what --model pix2pix reads."),
     Row("--dataset_mode", "unaligned", "mapped", "what --model cycle_gan reads."),
     Row("--dataset_mode", "single", "mapped", to="--model test"),
-    Row("--dataset_mode", ANY, "refused", "there is aligned, unaligned, and single for single pictures."),
+    Row("--dataset_mode", ANY, "refused", "there is aligned, unaligned, and single for single images."),
     # Names of 2017 and 2018, and other ways to say the same.
     Row("--how_many --ntest --max_dataset_size", ANY, "mapped", to="--num_test {}"),
     Row("--loadSize", ANY, "mapped", to="--load_size {}"),
@@ -178,8 +178,8 @@ TEST = (
     Row("--use_wandb --verbose", None, "ignored", _PAGE),
     Row("--wandb_project_name", ANY, "ignored", _PAGE),
     Row("--identity", ANY, "ignored", "it is train.py's."),
-    Row("--aspect_ratio", "1 1.0", "mapped", "pictures keep their sides."),
-    Row("--aspect_ratio", ANY, "refused", "pictures keep their sides; --preprocess none keeps those of the files."),
+    Row("--aspect_ratio", "1 1.0", "mapped", "images keep their sides."),
+    Row("--aspect_ratio", ANY, "refused", "images keep their sides; --preprocess none keeps those of the files."),
     Row("--load_iter", "0", "mapped"),
     Row("--load_iter", ANY, "refused", _KEEPS),
     Row("--model_suffix", "_A", "mapped", "of a run of CycleGAN.", to="--direction AtoB"),
@@ -227,7 +227,7 @@ def read(arguments: list[str], rows: tuple[Row, ...] = TRAIN) -> tuple[list[str]
 
 
 def table(rows: tuple[Row, ...] = TRAIN) -> str:
-    """The rows as a Markdown table; neighbours that say the same share a line."""
+    """The rows as a Markdown table; neighbors that say the same share a line."""
     lines, seen = ["| Flag | Becomes | |", "|---|---|---|"], set()
     for (fate, to, note), alike in itertools.groupby(rows, lambda row: (row.fate, row.to, row.note)):
         shown = []

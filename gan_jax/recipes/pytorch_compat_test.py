@@ -1,4 +1,4 @@
-r"""A run's generators on a folder of pairs, of two kinds of pictures or of single ones: what `python test.py` does.
+r"""A run's generators on a folder of pairs, of two kinds of images or of single ones: what `python test.py` does.
 
     python test.py --dataroot datasets/facades --name facades_pix2pix --model pix2pix --direction BtoA
     python test.py --dataroot datasets/horse2zebra --name horse2zebra --model cycle_gan
@@ -19,10 +19,11 @@ from urllib.parse import quote
 
 import numpy as np
 
-from gan_jax import errors, evaluate, files, folders, generator, infer
-from gan_jax.data import layouts, pictures, scan, sources, transforms
+from gan_jax import errors, evaluate, files, folders, infer
+from gan_jax import model as models
+from gan_jax.data import image_files, layouts, scan, sources, transforms
 from gan_jax.folders import RunFolder
-from gan_jax.generator import Generator
+from gan_jax.model import Model
 from gan_jax.recipes import flags, pytorch_compat
 from gan_jax.terminal import commandline
 from gan_jax.training import run
@@ -36,22 +37,22 @@ class Config:
     """The flags of `test.py`."""
 
     dataroot: Path
-    """Folder of pictures, laid out as for training; with --model test, folder of single pictures."""
+    """Folder of images, laid out as for training; with --model test, folder of single images."""
     name: str = "experiment_name"
     """Name of the run."""
     checkpoints_dir: Path = Path("checkpoints")
     """Where the folders of runs are."""
     results_dir: Path = Path("results")
-    """Where pictures are written, below NAME/PHASE_EPOCH."""
+    """Where images are written, below NAME/PHASE_EPOCH."""
     model: Literal["pix2pix", "cycle_gan", "test"] = "pix2pix"
-    """pix2pix: pairs, which are scored; cycle_gan: two kinds of pictures, in both directions; test: single pictures."""
+    """pix2pix: pairs, which are scored; cycle_gan: two kinds of images, in both directions; test: single images."""
     phase: str = "test"
-    """Split of the pictures: test, val, train, or another folder beside those."""
+    """Split of the images: test, val, train, or another folder beside those."""
     epoch: str = "latest"
-    """latest: the run's last generator. best: its best on the validation pictures. Or the number of an epoch that
+    """latest: the run's last generator. best: its best on the validation images. Or the number of an epoch that
     --save_epoch_freq kept."""
     num_test: int | None = None
-    """Only the first so many pictures."""
+    """Only the first so many images."""
     eval: bool = False
     """Running statistics and no dropout, in place of what the generator's file says."""
     no_dropout: bool = False
@@ -59,7 +60,7 @@ class Config:
     direction: Literal["AtoB", "BtoA"] | None = None
     """Which side of a pair is the input; with --model test, which generator of CycleGAN."""
     preprocess: Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"] | None = None
-    """What is done to pictures before the generator sees them."""
+    """What is done to images before the generator sees them."""
     load_size: flags.SizeFlag | None = None
     """As in training."""
     crop_size: flags.SizeFlag | None = None
@@ -69,13 +70,13 @@ class Config:
 class Job(NamedTuple):
     """A generator, what it translates, and what the files of input, output and reference are called."""
 
-    model: Generator
+    model: Model
     pictures: Any  # items of {"name", "source"} and, where there is a reference, "target"
     kinds: dict[str, str]
 
 
 class Result(NamedTuple):
-    """One picture's files, by what they show, and its score where there is a reference."""
+    """One image's files, by what they show, and its score where there is a reference."""
 
     name: str
     files: dict[str, Path]
@@ -84,7 +85,7 @@ class Result(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class _Singles:
-    """Single pictures, whose outputs have a folder."""
+    """Single images, whose outputs have a folder."""
 
     jobs: Sequence[infer.Job]
     folder: Path
@@ -94,11 +95,11 @@ class _Singles:
         return len(self.jobs)
 
     def __repr__(self) -> str:
-        return f"{len(self)} single pictures"
+        return f"{len(self)} single images"
 
     def __getitem__(self, i: int) -> dict[str, Any]:
         name = Path(self.jobs[i].output).relative_to(self.folder).with_suffix("").as_posix()
-        return {"name": name, "source": pictures.read(self.jobs[i].input, self.channels)}
+        return {"name": name, "source": image_files.read(self.jobs[i].input, self.channels)}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -115,7 +116,7 @@ def _read(arguments: list[str] | None) -> Config:
 
 
 def _test(config: Config) -> int:
-    """Translates, scores and shows the pictures; returns the exit code."""
+    """Translates, scores and shows the images; returns the exit code."""
     for name in ("num_test", "load_size", "crop_size"):
         value = getattr(config, name)
         if value is not None and min(transforms.height_width(value)) < 1:
@@ -128,7 +129,7 @@ def _test(config: Config) -> int:
     recipe = _recipe(run_folder)
     folder = config.results_dir / config.name / f"{config.phase}_{config.epoch}"
     jobs = _jobs(config, recipe, run_folder, folder / "images")
-    # A recipe without the flag, super-resolution's, takes pictures as they are.
+    # A recipe without the flag, super-resolution's, takes images as they are.
     preprocess = config.preprocess or recipe.get("preprocess", "none" if recipe else "resize_and_crop")
     sizes: dict[str, Any] = {name: _size(config, recipe, name) for name in ("load_size", "crop_size")}
 
@@ -157,7 +158,7 @@ def _test(config: Config) -> int:
 
 def _summary(config: Config, job: Job, results: Sequence[Result]) -> str:
     which = f"{config.name}, {config.phase}, {config.epoch} ({job.model.spec.step} steps)"
-    summary = f"{which}: {len(results)} pictures {job.kinds['output']}"
+    summary = f"{which}: {len(results)} images {job.kinds['output']}"
     scores = [result.score for result in results if result.score is not None]
     if not scores:
         return summary
@@ -166,7 +167,7 @@ def _summary(config: Config, job: Job, results: Sequence[Result]) -> str:
     return f"{summary}, mean PSNR {mean.psnr:.4f} dB, mean SSIM {mean.ssim:.5f} ({protocol})"
 
 
-def _load(config: Config, run_folder: Path, which: str = "") -> Generator:
+def _load(config: Config, run_folder: Path, which: str = "") -> Model:
     """The run's generator, or that of CycleGAN's which is named, behaving at test time as its file or the flags say."""
     folder = path = run_folder if config.epoch in ("latest", "best") else _kept(run_folder, config.epoch)
     if config.epoch == "best" or which:
@@ -175,7 +176,7 @@ def _load(config: Config, run_folder: Path, which: str = "") -> Generator:
             raise FileNotFoundError(
                 f"{path} does not exist; a run writes it when validation scores it: use --epoch latest."
             )
-    model = generator.load(path)
+    model = models.load(path)
     running = config.eval and model.variables["stats"]  # the incumbent's --eval leaves other norms as they are
     dropout = False if config.eval or config.no_dropout else None
     return infer.with_options(model, dropout=dropout, norm="running" if running else None)
@@ -233,13 +234,13 @@ def _jobs(config: Config, recipe: dict[str, Any], run_folder: Path, images: Path
             jobs.append(Job(model, opened, kinds))
     jobs = [job for job in jobs if job.pictures is not None]
     if not jobs:
-        wanted = "pictures to test on" if config.phase in layouts.STAND_INS else f"pictures of --phase {config.phase}"
+        wanted = "images to test on" if config.phase in layouts.STAND_INS else f"images of --phase {config.phase}"
         raise FileNotFoundError(f"{config.dataroot} holds no {wanted}; --phase train takes those that it has.")
     return jobs
 
 
 def _open_pairs(
-    config: Config, recipe: dict[str, Any], direction: Literal["AtoB", "BtoA"], model: Generator
+    config: Config, recipe: dict[str, Any], direction: Literal["AtoB", "BtoA"], model: Model
 ) -> sources.Pairs | sources.Pictures | None:
     pairs = layouts.open_pairs(
         config.dataroot,
@@ -255,7 +256,7 @@ def _open_pairs(
     return pairs
 
 
-def _open_side(config: Config, side: Any, model: Generator) -> sources.Pictures | None:
+def _open_side(config: Config, side: Any, model: Model) -> sources.Pictures | None:
     found = layouts.open_side(
         config.dataroot, config.phase, side, key="source", channels=model.spec.in_channels, limit=config.num_test
     )
@@ -271,13 +272,13 @@ def _size(config: Config, recipe: dict[str, Any], name: str) -> transforms.Size:
 
 
 def _result(name: str, pair: dict[str, np.ndarray], job: Job, folder: Path) -> Result:
-    """Translates one picture, scores the output where there is a reference, and writes all of them."""
+    """Translates one image, scores the output where there is a reference, and writes all of them."""
     files.require_possible(folder / "images" / f"{name}_{max(job.kinds.values(), key=len)}.png")
     shown = {"source": pair["source"], "output": infer.translate(job.model, pair["source"]), **pair}
     score = evaluate.score(name, shown["output"], pair["target"]) if "target" in pair else None
     written = {job.kinds[kind]: Path("images") / f"{name}_{job.kinds[kind]}.png" for kind in shown}
     for kind, picture in shown.items():
-        pictures.save(folder / written[job.kinds[kind]], picture)
+        image_files.save(folder / written[job.kinds[kind]], picture)
     return Result(name, written, score)
 
 

@@ -17,9 +17,9 @@ import optax
 from PIL import Image, ImageDraw
 
 from gan_jax import losses, report, training
-from gan_jax.data import pictures
+from gan_jax.data import image_files
 from gan_jax.folders import RunFolder
-from gan_jax.method import Method, clipped
+from gan_jax.method import Method, clip_weights
 from gan_jax.methods.dcgan import dcgan
 from gan_jax.methods.sinkhorn import sinkhorn
 from gan_jax.methods.wgan import wgan
@@ -36,7 +36,7 @@ __all__ = [
     "SEEDS",
     "SETTINGS",
     "STEPS",
-    "centres",
+    "centers",
     "compare",
     "draw_points",
     "methods",
@@ -52,7 +52,7 @@ _FEWEST = 20  # samples that make a mode covered, of the 312 that are its share
 _SIDE, _EXTENT = 360, 1.5  # pixels of a plot; coordinates from -_EXTENT to it
 
 
-def centres() -> np.ndarray:
+def centers() -> np.ndarray:
     """The means of the eight Gaussians [8, 2]."""
     angles = 2.0 * np.pi * np.arange(MODES) / MODES
     return RADIUS * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
@@ -61,7 +61,7 @@ def centres() -> np.ndarray:
 def draw_points(rng: np.random.Generator, count: int) -> np.ndarray:
     """Points [count, 2] of the mixture, float32."""
     modes = rng.integers(0, MODES, count)
-    return (centres()[modes] + DEVIATION * rng.normal(size=(count, 2))).astype(np.float32)
+    return (centers()[modes] + DEVIATION * rng.normal(size=(count, 2))).astype(np.float32)
 
 
 # Of each method. WGAN-GP's penalty has the weight of its authors' own toy program: under the 10 of the paper three
@@ -83,7 +83,7 @@ def _method(name: str, *, lr: float, **settings: float) -> Method:
     generator, critic = from_linen(MLP(2)), from_linen(MLP(1))
     if "clip" in settings:
         tx = optax.rmsprop(lr, decay=0.99, eps=1e-8, eps_in_sqrt=False)
-        critic_tx = clipped(tx, settings["clip"])
+        critic_tx = clip_weights(tx, settings["clip"])
     else:
         tx = critic_tx = optax.adam(lr, b1=settings["beta1"], b2=settings["beta2"], eps=1e-8)
     if name == "Sinkhorn":
@@ -118,7 +118,7 @@ def score(samples: np.ndarray) -> dict[str, float]:
     Samples are [n, 2]. A mode is covered by 20 samples within three deviations. The distance is the root of the
     Sinkhorn divergence to as many points of the mixture, in the plane's own units.
     """
-    distances = np.linalg.norm(samples[:, None] - centres(), axis=-1)
+    distances = np.linalg.norm(samples[:, None] - centers(), axis=-1)
     near = distances.min(axis=1) < 3.0 * DEVIATION
     counts = np.bincount(distances.argmin(axis=1)[near], minlength=MODES)
     some = samples[:400]
@@ -132,7 +132,7 @@ def score(samples: np.ndarray) -> dict[str, float]:
 
 
 def plot(samples: np.ndarray) -> np.ndarray:
-    """One picture [H, W, 3] of samples [seeds, n, 2], a plot a seed: samples blue, the modes' three deviations grey."""
+    """One image [H, W, 3] of samples [seeds, n, 2], a plot a seed: samples blue, the modes' three deviations gray."""
     plots = [_plot(points) for points in samples]
     return np.concatenate(plots, axis=1)
 
@@ -141,13 +141,13 @@ def _plot(points: np.ndarray) -> np.ndarray:
     picture = Image.new("RGB", (_SIDE, _SIDE), "white")
     pen = ImageDraw.Draw(picture, "RGBA")
 
-    def dot(point: Any, radius: float, **colours: Any) -> None:
+    def dot(point: Any, radius: float, **colors: Any) -> None:
         x, y = ((_EXTENT + float(c)) / (2 * _EXTENT) * _SIDE for c in (point[0], -point[1]))
-        pen.ellipse((x - radius, y - radius, x + radius, y + radius), **colours)
+        pen.ellipse((x - radius, y - radius, x + radius, y + radius), **colors)
 
     pixels = _SIDE / (2 * _EXTENT)
-    for centre in centres():
-        dot(centre, 3 * DEVIATION * pixels, fill=(225, 225, 225), outline=(120, 120, 120))
+    for center in centers():
+        dot(center, 3 * DEVIATION * pixels, fill=(225, 225, 225), outline=(120, 120, 120))
     for point in points:
         dot(point, 1.2, fill=(11, 102, 195, 90))
     pen.rectangle((0, 0, _SIDE - 1, _SIDE - 1), outline=(200, 200, 200))
@@ -183,7 +183,7 @@ def compare(folder: Path, *, steps: int = STEPS, batch: int = BATCH, dry_run: bo
         begun = time.perf_counter()
         samples = train(method, batches, steps=steps, batch=batch)
         scores = [score(points) for points in samples]
-        pictures.save(RunFolder(folder).results / "output" / f"{name}.png", plot(samples))
+        image_files.save(RunFolder(folder).results / "output" / f"{name}.png", plot(samples))
         rows.append({"name": name, **_row(scores)})
         translation.write_json(RunFolder(folder).results / "scores.json", table)
         print(f"{name}: {json.dumps(scores)}, {time.perf_counter() - begun:.0f} s", flush=True)

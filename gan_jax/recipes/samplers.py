@@ -1,4 +1,4 @@
-"""The pictures and the networks of experiments that make pictures from latents, and their flags."""
+"""The images and the networks of experiments that make images from latents, and their flags."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gan_jax import networks
-from gan_jax.data import labelled, layouts, scan, seams, tfds_source
+from gan_jax.data import labeled, layouts, scan, seams, tfds_source
 from gan_jax.data.demo.shapes import Shapes
-from gan_jax.data.labelled import Labelled
-from gan_jax.generator import GeneratorSpec
+from gan_jax.data.labeled import Labeled
+from gan_jax.model import ModelSpec
 from gan_jax.recipes import flags
 from gan_jax.terminal import commandline
 from gan_jax.training.config import require_at_least
@@ -23,10 +23,10 @@ EMBEDDED_COUNTS = {"train": 4000, "val": 500, "test": 500}
 
 @dataclasses.dataclass(frozen=True)
 class Config(flags.EpochConfig):
-    """The flags of a generator from latents to pictures and of its critic."""
+    """The flags of a generator from latents to images and of its critic."""
 
     dataroot: commandline.Place | None = None
-    """Folder of training pictures, one folder a class if they have classes; "tfds:mnist" for a data set that
+    """Folder of training images, one folder a class if they have classes; "tfds:mnist" for a data set that
     TensorFlow Datasets prepared; or builtin:embedded for the shapes that the program draws itself."""
     batch_size: int = 64
     """Images a step, over all devices together."""
@@ -37,13 +37,13 @@ class Config(flags.EpochConfig):
     lr_policy: Literal["linear", "constant", "step", "cosine", "plateau"] = "constant"
     """How the learning rate changes: plateau lowers it when validation no longer improves."""
     size: int = 64
-    """Side of the pictures: a power of two, 32 to 128 for instance. Others are cut to squares and resized."""
+    """Side of the images: a power of two, 32 to 128 for instance. Others are cut to squares and resized."""
     output_nc: Literal[1, 3] = 3
-    """Channels of the pictures."""
+    """Channels of the images."""
     flip: bool = False
-    """Mirror training pictures at random."""
+    """Mirror training images at random."""
     conditional: bool = False
-    """Make pictures of a wanted class: both networks are given the labels."""
+    """Make images of a wanted class: both networks are given the labels."""
     nz: int = 100
     """Numbers in a latent."""
     latent: Literal["normal", "uniform"] = "normal"
@@ -55,7 +55,7 @@ class Config(flags.EpochConfig):
     norm: Literal["batch", "instance", "none"] = "batch"
     """Norm of the generator, and of the critic unless another is said."""
     classifier_steps: int = 400
-    """Steps of the classifier that scores samples, where the pictures have labels."""
+    """Steps of the classifier that scores samples, where the images have labels."""
     tfds_dir: Path | None = None
     """Where TensorFlow Datasets are, ~/tensorflow_datasets unless given."""
 
@@ -68,14 +68,14 @@ class Config(flags.EpochConfig):
             raise ValueError(f"--size is {self.size}; wanted a power of two of at least 8: 32, 64 or 128.")
 
 
-def open_split(config: Config, split: str) -> Labelled | None:
-    """The pictures of a split; None where there is no such split.
+def open_split(config: Config, split: str) -> Labeled | None:
+    """The images of a split; None where there is no such split.
 
     Raises FileNotFoundError and ValueError for data that cannot be used.
     """
     root = config.dataroot
     if root is None:
-        raise ValueError("no training pictures: give --dataroot FOLDER, or a preset.")
+        raise ValueError("no training images: give --dataroot FOLDER, or a preset.")
     named = layouts.builtin(root, "embedded", "tfds:")
     if named == "embedded":
         count = min(EMBEDDED_COUNTS[split], config.max_dataset_size or EMBEDDED_COUNTS[split])
@@ -83,7 +83,7 @@ def open_split(config: Config, split: str) -> Labelled | None:
     if named is not None:
         name = named.removeprefix("tfds:")
         return tfds_source.Prepared(name, split, folder=config.tfds_dir, limit=config.max_dataset_size)
-    found = labelled.open_folder(Path(root), split, channels=config.output_nc, limit=config.max_dataset_size)
+    found = labeled.open_folder(Path(root), split, channels=config.output_nc, limit=config.max_dataset_size)
     if found is not None:
         paths = [found.paths(i)[0] for i in range(len(found))] if split == "train" else []
         notes = (*found.notes, *scan.check_headers(found), *seams.notes(found.folders[0], paths))
@@ -91,12 +91,12 @@ def open_split(config: Config, split: str) -> Labelled | None:
     return found
 
 
-def classes(config: Config, train: Labelled) -> tuple[str, ...]:
-    """The classes that the networks are told; none unless conditional. Raises ValueError where pictures have none."""
+def classes(config: Config, train: Labeled) -> tuple[str, ...]:
+    """The classes that the networks are told; none unless conditional. Raises ValueError where images have none."""
     if config.conditional and not train.classes:
         raise ValueError(
-            f"--conditional wants pictures with labels, and {config.dataroot} has no folder for each class; leave it "
-            "out, or sort the pictures."
+            f"--conditional wants images with labels, and {config.dataroot} has no folder for each class; leave it "
+            "out, or sort the images."
         )
     return train.classes if config.conditional else ()
 
@@ -113,31 +113,29 @@ def critic_module(config: Config, known: Sequence[str], norm: Any) -> Any:
     return networks.DCGANCritic(config.size, config.ndf, norm, len(known), config.statistics_batch)
 
 
-def specs(
-    config: Config, generator: Any, critic: Any, known: tuple[str, ...], *, method: str
-) -> dict[str, GeneratorSpec]:
+def specs(config: Config, generator: Any, critic: Any, known: tuple[str, ...], *, method: str) -> dict[str, ModelSpec]:
     """What the files of the generator and the critic say."""
     common: dict[str, Any] = {"method": method, "norm": "running", "dropout": False}
     return {
-        "generator": GeneratorSpec(
+        "generator": ModelSpec(
             networks.describe(generator),
             config.nz,
             **common,
             latent=config.latent,
             classes=known or None,
         ),
-        "critic": GeneratorSpec(networks.describe(critic), config.output_nc, **common, kind="critic"),
+        "critic": ModelSpec(networks.describe(critic), config.output_nc, **common, kind="critic"),
     }
 
 
-def splits(config: Config) -> tuple[Labelled, Samples]:
-    """The training pictures and the exam."""
+def splits(config: Config) -> tuple[Labeled, Samples]:
+    """The training images and the evaluator."""
     train, val, test = (open_split(config, split) for split in ("train", "val", "test"))
     assert train is not None  # only val and test may be missing
     if config.obeys_validation and not (train.classes and val):
         raise ValueError(
-            "--lr_policy plateau watches scores, which need validation pictures with labels; take another policy."
+            "--lr_policy plateau watches scores, which need validation images with labels; take another policy."
         )
-    still = labelled.fitted(config.size, config.output_nc, flip=False)
-    exam = Samples(train, val, test, still, config.folder / "classifier", config.classifier_steps)
-    return train, exam
+    still = labeled.fitted(config.size, config.output_nc, flip=False)
+    evaluator = Samples(train, val, test, still, config.folder / "classifier", config.classifier_steps)
+    return train, evaluator

@@ -18,7 +18,7 @@ from gan_jax import losses, networks, perceptual
 from gan_jax.data import super_resolution as data
 from gan_jax.methods.srgan import srgan
 from gan_jax.methods.srresnet import srresnet
-from gan_jax.recipes import enlargers, flags, games, super_resolution, translators
+from gan_jax.recipes import adversarial, enlargers, flags, super_resolution, translators
 from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import run, translation
 from gan_jax.training.config import require_at_least
@@ -31,7 +31,7 @@ PIXEL_LOSSES = {"l1": losses.l1, "l2": losses.l2, "charbonnier": losses.charbonn
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(games.AdversarialFlags, enlargers.Config):
+class Config(adversarial.AdversarialFlags, enlargers.Config):
     """The flags of SRResNet and SRGAN."""
 
     preset: flags.Preset = None
@@ -55,7 +55,7 @@ class Config(games.AdversarialFlags, enlargers.Config):
     vgg_file: Path | None = None
     """torchvision's weights of the content network."""
     gan_mode: Literal["vanilla", "lsgan", "hinge", "relativistic", "wasserstein", "wgangp", "none"] = "vanilla"
-    """Adversarial loss of stage 2: wasserstein clips the critic's weights, wgangp penalises its gradient, which needs
+    """Adversarial loss of stage 2: wasserstein clips the critic's weights, wgangp penalizes its gradient, which needs
     another --norm_d than batch; none trains for content alone."""
     gan_weight: float = 1e-3
     """Weight of the adversarial loss."""
@@ -188,7 +188,7 @@ def experiment(config: Config) -> Experiment:
     """The experiment that a configuration of one stage means."""
     train, val, test = (super_resolution.open_split(config, split) for split in ("train", "val", "test"))
     assert train is not None  # only val and test may be missing
-    painter = enlargers.generator_module(config)
+    generator_net = enlargers.generator_module(config)
     tx = flags.adam(config, 1, beta2=config.beta2)
     common: dict[str, Any] = {
         "generator_tx": tx,
@@ -197,9 +197,9 @@ def experiment(config: Config) -> Experiment:
         "ema_decay": config.ema_decay,
         **enlargers.ranges(config),
     }
-    spec = enlargers.generator_spec(config, painter, method=config.stage)
-    generator = translators.network(config, painter, "generator", networks.from_linen(painter))
-    described, specs = {"generator": networks.describe(painter)}, {"generator": spec}
+    spec = enlargers.generator_spec(config, generator_net, method=config.stage)
+    generator = translators.network(config, generator_net, "generator", networks.from_linen(generator_net))
+    described, specs = {"generator": networks.describe(generator_net)}, {"generator": spec}
     if config.stage == "srresnet":
         method = srresnet(generator, loss=PIXEL_LOSSES[config.pixel_loss], **common)
     else:
@@ -209,7 +209,7 @@ def experiment(config: Config) -> Experiment:
             specs["critic"] = translators.critic_spec(judge, config.channels, method=config.stage)
         content, trained = None, _content(config)
         if trained is not None:
-            content = networks.starting_from(networks.from_linen(trained.module), **trained.variables)
+            content = networks.with_weights(networks.from_linen(trained.module), **trained.variables)
             described["content"] = {**networks.describe(trained.module), "digest": trained.digest}
         method = srgan(
             generator,
@@ -234,7 +234,7 @@ def experiment(config: Config) -> Experiment:
         specs=specs,
         train=train,
         jitter=data.crop(config.gt_size, config.scale, flip=not config.no_flip),
-        exam=translation.Translations(
+        evaluator=translation.TranslationEvaluator(
             {"generator": super_resolution.task(config, val, test)},
             protocol=f"{protocol.name}: {protocol.description}",
             best="psnr" if config.stage == "srresnet" else "lpips",

@@ -1,4 +1,4 @@
-"""The pictures of super-resolution experiments, what makes low resolution of them, and what scores the result."""
+"""The images of super-resolution experiments, what makes low resolution of them, and what scores the result."""
 
 import dataclasses
 import functools
@@ -37,7 +37,7 @@ PHOTOS, PREPARED = "photos", "tfds:"  # as a dataroot: the photographs of the ex
 
 @dataclasses.dataclass(frozen=True)
 class Config(flags.IterationConfig):
-    """The flags of super-resolution's pictures."""
+    """The flags of super-resolution's images."""
 
     dataroot: commandline.Place | None = None
     """Folder of photographs, builtin:photos for scikit-image's, or tfds:div2k/bicubic_x4 for a data set that TensorFlow
@@ -45,17 +45,17 @@ class Config(flags.IterationConfig):
     tfds_dir: Path | None = None
     """Where --dataroot tfds:div2k/bicubic_x4 is prepared; ~/tensorflow_datasets unless given."""
     dataroot_lq: Path | None = None
-    """Folder of the same pictures in low resolution; made of the others on the device unless given."""
+    """Folder of the same images in low resolution; made of the others on the device unless given."""
     scale: Scale = 4
     """Side of high over side of low resolution."""
     gt_size: int = 96
     """Side of the training crops in high resolution."""
     no_flip: bool = False
-    """Do not mirror and turn training pictures at random."""
-    color: Literal["rgb", "grey", "gray"] = "rgb"
-    """Channels of the pictures."""
+    """Do not mirror and turn training images at random."""
+    color: Literal["rgb", "gray", "grey"] = "rgb"
+    """Channels of the images."""
     downscale: degrade.Kind = "bicubic"
-    """What makes low resolution. A model learns its downscaler: use the one that your pictures have behind them."""
+    """What makes low resolution. A model learns its downscaler: use the one that your images have behind them."""
     blur_sigma: float = 1.6
     """Standard deviation in pixels of --downscale blur."""
     noise: float = 0.0
@@ -83,7 +83,7 @@ class Config(flags.IterationConfig):
 
     @property
     def channels(self) -> int:
-        """Channels of the pictures."""
+        """Channels of the images."""
         return 3 if self.color == "rgb" else 1
 
 
@@ -117,22 +117,22 @@ def open_split(config: Config, split: str) -> Source | None:
     """
     if config.dataroot is None:
         raise ValueError(
-            f"no training pictures: give --dataroot FOLDER, builtin:{PHOTOS} for scikit-image's, or a preset."
+            f"no training images: give --dataroot FOLDER, builtin:{PHOTOS} for scikit-image's, or a preset."
         )
     named = _builtin(config)
     if named == PHOTOS:
-        if config.dataroot_lq is not None or config.color == "grey":
+        if config.dataroot_lq is not None or config.color == "gray":
             raise ValueError(f"--dataroot {PHOTOS} is in RGB and has no low resolution; leave out the other flag.")
         return super_resolution.SkimagePhotos(split, config.max_dataset_size)
     if named is not None:
-        if config.dataroot_lq is not None or config.color == "grey":
+        if config.dataroot_lq is not None or config.color == "gray":
             raise ValueError("--dataroot tfds: has low resolution of its own, in RGB; leave out the other flag.")
         name = named.removeprefix(PREPARED)
         pairs = tfds_source.PreparedPairs(name, split, folder=config.tfds_dir, limit=config.max_dataset_size)
         high, low = (pairs[0][kind].shape[:2] for kind in ("target", "source"))
         if low != (high[0] // config.scale, high[1] // config.scale):
             raise ValueError(
-                f"{name} has pictures of {high[1]}x{high[0]} beside ones of {low[1]}x{low[0]}; wanted the ratio of "
+                f"{name} has images of {high[1]}x{high[0]} beside ones of {low[1]}x{low[0]}; wanted the ratio of "
                 f"--scale {config.scale}."
             )
         return pairs
@@ -164,7 +164,7 @@ def task(config: Config, val: Source | None, test: Source | None) -> translation
         still=whole,
         whole=whole,
         score=scores(config.scale),
-        rivals={"bicubic": functools.partial(enlarge, scale=config.scale)},
+        baselines={"bicubic": functools.partial(enlarge, scale=config.scale)},
     )
 
 
@@ -175,7 +175,7 @@ def shrink(config: Config) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def enlarge(picture: np.ndarray, scale: int) -> np.ndarray:
-    """A picture uint8 [H, W, C] enlarged by bicubic."""
+    """An image uint8 [H, W, C] enlarged by bicubic."""
     levels = np.asarray(image.imresize(picture.astype(np.float32), scale=scale))
     return image.round_to(levels, np.uint8)
 
@@ -193,8 +193,8 @@ def scores(scale: int) -> Callable[[translation.Images, translation.Images, tran
         outputs: translation.Images, targets: translation.Images, sources: translation.Images
     ) -> dict[str, float]:
         del sources
-        coloured = lpips is not None and targets[0].shape[-1] == 3
-        names = ("psnr", "ssim", *(["lpips"] if coloured else []))
+        colored = lpips is not None and targets[0].shape[-1] == 3
+        names = ("psnr", "ssim", *(["lpips"] if colored else []))
         each = [
             evaluate.score("", output, target, protocol(scale), metric_names=names, lpips=lpips).values
             for output, target in zip(outputs, targets, strict=True)

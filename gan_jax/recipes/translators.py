@@ -4,11 +4,11 @@ import dataclasses
 from pathlib import Path
 from typing import Any, Literal
 
-from gan_jax import generator, networks
+from gan_jax import model, networks
 from gan_jax.data import transforms
-from gan_jax.generator import GeneratorSpec
+from gan_jax.model import ModelSpec
 from gan_jax.networks import layers
-from gan_jax.recipes import flags, games
+from gan_jax.recipes import adversarial, flags
 from gan_jax.training import checkpoint
 from gan_jax.training.config import require_at_least, require_finite
 
@@ -33,7 +33,7 @@ RESNET_BLOCKS = {"resnet_6blocks": 6, "resnet_9blocks": 9}
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(games.AdversarialFlags, flags.ImageConfig):
+class Config(adversarial.AdversarialFlags, flags.ImageConfig):
     """The flags of a generator from image to image and of its critic."""
 
     netG: NetG | None = None  # noqa: N815 - the incumbent's flag
@@ -118,12 +118,12 @@ def generator_module(config: Config, out_channels: int) -> Any:
 
 
 def _is_cut(config: Config) -> bool:
-    """Whether training pictures have the sides of crop_size; others are padded to what the network takes."""
+    """Whether training images have the sides of crop_size; others are padded to what the network takes."""
     return config.preprocess not in ("scale_width", "none")
 
 
 def _deepest(config: Config) -> int:
-    """The depth of the deepest U-Net, up to unet_256, that takes the training pictures."""
+    """The depth of the deepest U-Net, up to unet_256, that takes the training images."""
     sides = transforms.height_width(config.crop_size)
     fitting = [d for d in (5, 6, 7, 8) if not _is_cut(config) or all(side % 2**d == 0 for side in sides)]
     return fitting[-1] if fitting else 5
@@ -153,7 +153,7 @@ def fresh(config: Config, module: Any) -> networks.Network:
     """A module as a network whose weights are drawn as the flags say."""
     if (config.init_type, config.init_gain) == ("normal", 0.02):
         return networks.from_linen(module)  # what the layers do by themselves
-    return networks.initialised(module, config.init_type, config.init_gain)
+    return networks.initialized(module, config.init_type, config.init_gain)
 
 
 def network(
@@ -167,7 +167,7 @@ def network(
     begun = checkpoint.latest_step(config.folder / "checkpoints") is not None
     if path is None or (begun and not path.exists()):
         return fresh  # a run that has begun goes on without the file
-    start = generator.load(path)
+    start = model.load(path)
     named = (start.spec.kind, start.spec.architecture["name"])
     if named != (kind, type(module).__name__):
         raise ValueError(
@@ -185,7 +185,7 @@ def network(
     ]
     if differing:
         raise ValueError(f"--init_{kind} {path} is another network: {', '.join(differing)}; give it the same flags.")
-    started = networks.starting_from(fresh, start.variables["params"], start.variables["stats"])
+    started = networks.with_weights(fresh, start.variables["params"], start.variables["stats"])
 
     def init(*inputs: Any) -> Any:
         try:
@@ -196,9 +196,9 @@ def network(
     return started._replace(init=init)
 
 
-def generator_spec(module: Any, channels: int, *, method: str) -> GeneratorSpec:
+def generator_spec(module: Any, channels: int, *, method: str) -> ModelSpec:
     """What a generator's file says: used as pix2pix's paper tests, with dropout and each image's own statistics."""
-    return GeneratorSpec(
+    return ModelSpec(
         architecture=networks.describe(module),
         in_channels=channels,
         method=method,
@@ -207,9 +207,9 @@ def generator_spec(module: Any, channels: int, *, method: str) -> GeneratorSpec:
     )
 
 
-def critic_spec(module: Any, channels: int, *, method: str) -> GeneratorSpec:
+def critic_spec(module: Any, channels: int, *, method: str) -> ModelSpec:
     """What the file of a critic that sees so many channels says."""
-    return GeneratorSpec(
+    return ModelSpec(
         architecture=networks.describe(module),
         in_channels=channels,
         method=method,

@@ -1,4 +1,4 @@
-"""The pictures of experiments without pairs: folders of two kinds, pairs taken apart, or the embedded day and night."""
+"""The images of experiments without pairs: folders of two kinds, pairs taken apart, or the embedded day and night."""
 
 import dataclasses
 from collections.abc import Callable
@@ -16,12 +16,12 @@ from gan_jax.training import translation
 __all__ = ["EMBEDDED_COUNTS", "KINDS", "tasks", "training"]
 __dir__ = __all__.copy
 
-EMBEDDED_COUNTS = {"train": 200, "val": 16, "test": 64}  # pictures of each kind
+EMBEDDED_COUNTS = {"train": 200, "val": 16, "test": 64}  # images of each kind
 KINDS: dict[str, Literal["source", "target"]] = {"A": "source", "B": "target"}  # and what they are of a pair
 
 
 def training(config: translators.Config, mode: str) -> sources.UnpairedDataset:
-    """The training pictures of both kinds, every header read; pairs, too, are gone through apart.
+    """The training images of both kinds, every header read; pairs, too, are gone through apart.
 
     Raises FileNotFoundError and ValueError for data that cannot be used.
     """
@@ -31,10 +31,10 @@ def training(config: translators.Config, mode: str) -> sources.UnpairedDataset:
 
 
 def tasks(config: translators.Config, mode: str) -> dict[str, translation.Task]:
-    """What each generator translates; where its pictures have counterparts, these score it."""
+    """What each generator translates; where its images have counterparts, these score it."""
     sizes: dict[str, Any] = {"load_size": config.load_size, "crop_size": config.crop_size}
     common: dict[str, Any] = {
-        "still": transforms.centre(config.preprocess, **sizes),
+        "still": transforms.center(config.preprocess, **sizes),
         "whole": transforms.whole(config.preprocess, **sizes),
     }
     words = {"AtoB": _words("A", "B"), "BtoA": _words("B", "A")}
@@ -48,15 +48,17 @@ def tasks(config: translators.Config, mode: str) -> dict[str, translation.Task]:
         }
     val, test = (_open_pairs(config, split) for split in ("val", "test"))
     same = pairs.input_channels(config) == config.output_nc
-    rivals: dict[str, Callable[[np.ndarray], np.ndarray]] = {"the input": lambda image: image} if same else {}
+    baselines: dict[str, Callable[[np.ndarray], np.ndarray]] = {"the input": lambda image: image} if same else {}
     return {
-        "AtoB": translation.Task(val, test, rivals=rivals, **words["AtoB"], **common),
-        "BtoA": translation.Task(val, test, source="target", target="source", rivals=rivals, **words["BtoA"], **common),
+        "AtoB": translation.Task(val, test, baselines=baselines, **words["AtoB"], **common),
+        "BtoA": translation.Task(
+            val, test, source="target", target="source", baselines=baselines, **words["BtoA"], **common
+        ),
     }
 
 
 def _words(a: str, b: str) -> dict[str, Any]:
-    """Of the direction from kind `a` to kind `b`: its way back, its title, and what its pictures are called."""
+    """Of the direction from kind `a` to kind `b`: its way back, its title, and what its images are called."""
     captions = {
         "input": a,
         "output": f"fake {b}",
@@ -71,11 +73,11 @@ def _open_pairs(config: translators.Config, split: str) -> Source | None:
     if not pairs.is_embedded(config):
         return pairs.open_split(config, split)
     if (pairs.input_channels(config), config.output_nc) != (3, 3):
-        raise ValueError("the embedded day and night are pictures in RGB: leave out --input_nc and --output_nc.")
+        raise ValueError("the embedded day and night are images in RGB: leave out --input_nc and --output_nc.")
     if config.preprocess not in ("resize_and_crop", "crop"):
         raise ValueError(
             f"the embedded day and night are drawn at the size that is wanted; --preprocess {config.preprocess} is for "
-            "pictures of your own: leave it out."
+            "images of your own: leave it out."
         )
     # No scene is seen by day and by night in training.
     count = min(EMBEDDED_COUNTS[split], config.max_dataset_size or EMBEDDED_COUNTS[split])
@@ -85,7 +87,7 @@ def _open_pairs(config: translators.Config, split: str) -> Source | None:
 
 
 def _open_kind(config: translators.Config, mode: str, split: str, kind: str) -> Source | None:
-    """The pictures of one kind, where there are some of that split."""
+    """The images of one kind, where there are some of that split."""
     embedded = pairs.is_embedded(config)
     if embedded or mode == "aligned":
         both = _open_pairs(config, split)

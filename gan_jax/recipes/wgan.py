@@ -1,4 +1,4 @@
-r"""WGAN and WGAN-GP on a folder of pictures, on a data set of TFDS, on the embedded shapes, or on points in the plane.
+r"""WGAN and WGAN-GP on a folder of images, on a data set of TFDS, on the embedded shapes, or on points in the plane.
 
     gan-jax train wgan demo
     gan-jax train wgan ring
@@ -15,8 +15,8 @@ import math
 from typing import Any, Literal
 
 from gan_jax import networks
-from gan_jax.data import labelled
-from gan_jax.method import clipped
+from gan_jax.data import labeled
+from gan_jax.method import clip_weights
 from gan_jax.methods.wgan import wgan
 from gan_jax.recipes import flags, ring, samplers
 from gan_jax.recipes.recipe import Recipe
@@ -120,9 +120,9 @@ PRESETS = {
 
 def experiment(config: Config) -> Experiment:
     """The experiment that a configuration means."""
-    train, exam = samplers.splits(config)
+    train, evaluator = samplers.splits(config)
     known = samplers.classes(config, train)
-    painter = samplers.generator_module(config, known)
+    generator_net = samplers.generator_module(config, known)
     per_epoch = run.steps_per_epoch(config, len(train))
     if config.clip is None:
         norm: Any = config.norm_d or "none"
@@ -131,10 +131,10 @@ def experiment(config: Config) -> Experiment:
     else:
         norm, penalty_weight = config.norm_d or config.norm, 0.0
         generator_tx = flags.rmsprop(config, per_epoch)
-        critic_tx = clipped(generator_tx, config.clip)
+        critic_tx = clip_weights(generator_tx, config.clip)
     critic = samplers.critic_module(config, known, norm)
     method = wgan(
-        networks.from_linen(painter),
+        networks.from_linen(generator_net),
         networks.from_linen(critic),
         generator_tx=generator_tx,
         critic_tx=critic_tx,
@@ -149,11 +149,11 @@ def experiment(config: Config) -> Experiment:
     return Experiment(
         method_name=name,
         method=method,
-        networks={"generator": networks.describe(painter), "critic": networks.describe(critic)},
-        specs=samplers.specs(config, painter, critic, known, method=name),
+        networks={"generator": networks.describe(generator_net), "critic": networks.describe(critic)},
+        specs=samplers.specs(config, generator_net, critic, known, method=name),
         train=train,
-        jitter=labelled.fitted(config.size, config.output_nc, flip=config.flip),
-        exam=exam,
+        jitter=labeled.fitted(config.size, config.output_nc, flip=config.flip),
+        evaluator=evaluator,
     )
 
 

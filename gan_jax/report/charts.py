@@ -63,13 +63,13 @@ def _chart(title: str, lines: Mapping[str, Series], last_step: int) -> str:
 
     marks, legend = [], []
     for index, (name, points) in enumerate(thinned.items()):
-        colour, noisy = f"c{index % 6}", _is_noisy(points)
+        color, noisy = f"c{index % 6}", _is_noisy(points)
         strong = _smoothed(points) if noisy else points
-        marks += [drawn(points, f"{colour} faint")] * noisy + [drawn(strong, colour)]
+        marks += [drawn(points, f"{color} faint")] * noisy + [drawn(strong, color)]
         end = f" <b>{_brief(strong[-1, 1])}</b>" if len(points) else ""
         bad = [step for step, value in sorted(lines[name].items()) if not math.isfinite(value)]
         warning = f" (not finite at step {bad[0]:,})" if bad else ""
-        legend.append(f'<span class="{colour}">{name}{end}{warning}</span>')
+        legend.append(f'<span class="{color}">{name}{end}{warning}</span>')
     return (
         f'<figure class="chart"><figcaption><h3>{title}</h3>{"".join(legend)}</figcaption>'
         f'<svg viewBox="0 0 360 190" role="img" aria-label="{title}">{_axes(low, high, last_step)}'
@@ -114,7 +114,7 @@ def _limits(lines: Sequence[np.ndarray]) -> tuple[float, float]:
 
 def _axes(low: float, high: float, last_step: int) -> str:
     marks, levels = [], _ticks(low, high, 5)
-    # As many digits as tell neighbours apart.
+    # As many digits as tell neighbors apart.
     digits = 2 + math.floor(math.log10(max(map(abs, levels)) / (levels[1] - levels[0])))
     for tick in levels:
         y = _TOP + (high - tick) / (high - low) * _HEIGHT

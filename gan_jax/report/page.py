@@ -1,4 +1,4 @@
-"""The page: a headline and sections of tables, pictures and charts, each of what the run holds of it."""
+"""The page: a headline and sections of tables, images and charts, each of what the run holds of it."""
 
 import json
 import math
@@ -18,7 +18,7 @@ __dir__ = __all__.copy
 
 _MAX_WARNINGS = 6
 _PIXELATED_SIDE, _LARGE_SIDE = 128, 200  # pixels: up to here enlarged unblurred; from here three fill a line
-_HEADLINE_SCORES, _NARROW_ROW = 3, 3  # scores; pictures of a row that has half the page
+_HEADLINE_SCORES, _NARROW_ROW = 3, 3  # scores; images of a row that has half the page
 _REFERENCE_ROW = "ground truth"  # a score table's upper bound, which competes with nobody
 
 # The policy makes the browser itself refuse any request; the empty icon saves it the one it makes unasked.
@@ -42,7 +42,7 @@ def render(run: RunFiles) -> str:
     sections = {
         "Warnings": _warnings(run.warnings),
         "Scores": _scores(run.scores, data.get("notes"), run.is_finished),
-        "Test pictures": _groups(run) or _missing("No test pictures", run.is_finished),
+        "Test images": _groups(run) or _missing("No test images", run.is_finished),
         "The fixed batch over time": _samples(run) or _missing("No samples", run.is_finished),
         "Curves": _curves(run) or _missing("Nothing logged", run.is_finished),
         "Recipe": _pairs(fields(config.get("recipe"))),
@@ -114,14 +114,14 @@ def _scores(table: Mapping[str, Any], notes: object, finished: bool) -> str:
 
 def _score_table(table: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
     keys = list(dict.fromkeys(key for row in rows for key in row if key != "name"))
-    rivals = [row for row in rows if row.get("name") != _REFERENCE_ROW]
-    best = {key: _best(key, rivals) for key in keys}
+    baselines = [row for row in rows if row.get("name") != _REFERENCE_ROW]
+    best = {key: _best(key, baselines) for key in keys}
     lines = []
     for row in rows:
         words = {key: _score(key, row) for key in keys}
-        leads = {key for key in keys if row in rivals and words[key] == best[key]}
+        leads = {key for key in keys if row in baselines and words[key] == best[key]}
         cells = "".join(f"<td>{f'<strong>{words[key]}</strong>' if key in leads else words[key]}</td>" for key in keys)
-        kind = "" if row in rivals else ' class="reference"'
+        kind = "" if row in baselines else ' class="reference"'
         lines.append(f'<tr{kind}><th scope="row">{_text(row.get("name", ""))}</th>{cells}</tr>')
     parts = (("split", "{} split"), ("count", "{} images"), ("protocol", "{}"))
     about = "; ".join(form.format(_text(table[key])) for key, form in parts if key in table)
@@ -168,8 +168,8 @@ def _samples(run: RunFiles) -> str:
     above, below = shown.pop("input", ""), shown.pop("target", "")
     stacked = "\n".join(shown.values())
     titles = [_text(words["title"]) for words in run.captions.values() if "title" in words]
-    rows = _note(f"Rows of each picture, from above: {', '.join(titles)}.") if titles else ""
-    # The slider shows the pictures of the list below it, so that each is in the page once; without JavaScript
+    rows = _note(f"Rows of each image, from above: {', '.join(titles)}.") if titles else ""
+    # The slider shows the images of the list below it, so that each is in the page once; without JavaScript
     # the slider stays hidden and the list open.
     return (
         f'{rows}<div id="slider" hidden><label for="time">Step</label><input id="time" type="range" min="0">'
@@ -181,7 +181,7 @@ def _samples(run: RunFiles) -> str:
 
 
 def _figures(pictures: Iterable[tuple[str, Picture | None]]) -> list[str]:
-    """Captions and pictures side by side at one size: those that are smaller in their file are said to be."""
+    """Captions and images side by side at one size: those that are smaller in their file are said to be."""
     pictures = list(pictures)
     widest = max((picture.width for _, picture in pictures if picture), default=0)
     return [_figure(caption, picture, widest) for caption, picture in pictures]
@@ -189,7 +189,7 @@ def _figures(pictures: Iterable[tuple[str, Picture | None]]) -> list[str]:
 
 def _figure(caption: str, picture: Picture | None, widest: int) -> str:
     if picture is None:
-        return _note(f"{caption}: this picture cannot be read.")
+        return _note(f"{caption}: this image cannot be read.")
     width, height = picture.width, picture.height
     kind = "pixelated" if height <= _PIXELATED_SIDE else "large" if width > _LARGE_SIDE else ""
     caption += f", enlarged from {width}x{height}" if width < widest else ""

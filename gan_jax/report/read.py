@@ -1,4 +1,4 @@
-"""What a run's folder holds of a report's: its description, its log, its scores, and its pictures as data URIs."""
+"""What a run's folder holds of a report's: its description, its log, its scores, and its images as data URIs."""
 
 import base64
 import io
@@ -17,7 +17,7 @@ __all__ = ["Curves", "Picture", "RunFiles", "Series", "Shown", "fields", "number
 __dir__ = __all__.copy
 
 _T = TypeVar("_T")
-_Found = tuple[str, Path]  # a kind of picture and its file
+_Found = tuple[str, Path]  # a kind of image and its file
 Series = dict[int, float]  # step -> value, NaN and inf included
 Curves = Mapping[tuple[str, str], Series]  # by kind of row and key of value
 
@@ -28,7 +28,7 @@ _KINDS = ("input", "output", "reconstructed", "identity", "target")  # in this o
 
 
 class Picture(NamedTuple):
-    """A picture as the page holds it."""
+    """An image as the page holds it."""
 
     uri: str
     width: int
@@ -36,7 +36,7 @@ class Picture(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """A picture's kind or step, the name of its file without extension, and itself; None where it cannot be read."""
+    """An image's kind or step, the name of its file without extension, and itself; None where it cannot be read."""
 
     kind: str
     name: str
@@ -47,11 +47,11 @@ class RunFiles(NamedTuple):
     """What a report is made of."""
 
     config: Mapping[str, Any]
-    captions: Mapping[str, Mapping[str, Any]]  # by group: what each kind of picture is called, and the "title"
+    captions: Mapping[str, Mapping[str, Any]]  # by group: what each kind of image is called, and the "title"
     curves: Curves
     warnings: Sequence[Mapping[str, Any]]  # rows of the log
     scores: Mapping[str, Any]
-    groups: Mapping[str, Sequence[Sequence[Shown]]]  # rows of test pictures, by generator; "" where there is one
+    groups: Mapping[str, Sequence[Sequence[Shown]]]  # rows of test images, by generator; "" where there is one
     samples: Sequence[Shown]  # of the fixed batch: the input, the outputs by ascending step, the target
 
     @property
@@ -69,7 +69,7 @@ class RunFiles(NamedTuple):
 
 
 def read_run(run: str | Path) -> RunFiles:
-    """Whatever a run's folder holds so far; pictures are chosen evenly where there are many.
+    """Whatever a run's folder holds so far; images are chosen evenly where there are many.
 
     Raises FileNotFoundError where `run` is not a run's folder, ValueError where a file in it is broken.
     """
@@ -125,7 +125,7 @@ def _curves(rows: Sequence[Mapping[str, Any]]) -> Curves:
 
 
 def _test_groups(results: Path, captions: Mapping[str, Any]) -> dict[str, list[list[_Found]]]:
-    """Rows of pictures of one name, all kinds that the folder holds, for each group: "" where none has a folder."""
+    """Rows of images of one name, all kinds that the folder holds, for each group: "" where none has a folder."""
     there = {path.name for path in results.glob("*") if path.is_dir()}
     kinds = [*(kind for kind in _KINDS if kind in there), *sorted(there - set(_KINDS))]
     folders = {path.name for path in (results / "output").glob("*") if path.is_dir()}

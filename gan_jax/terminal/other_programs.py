@@ -1,4 +1,4 @@
-"""The words of neighbouring programs, Real-ESRGAN, BasicSR, torch and Lightning scripts, and what does the same here.
+"""The words of neighboring programs, Real-ESRGAN, BasicSR, torch and Lightning scripts, and what does the same here.
 
 Those of pytorch-CycleGAN-and-pix2pix, whose command lines run as they stand, are in `incumbent`.
 """

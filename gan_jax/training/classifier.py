@@ -1,4 +1,4 @@
-"""A small classifier of the training pictures: it says which class a sample is of, and its features compare sets."""
+"""A small classifier of the training images: it says which class a sample is of, and its features compare sets."""
 
 import contextlib
 import functools
@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from gan_jax import generator, image, networks
+from gan_jax import image, model, networks
 from gan_jax.data import pipeline
 from gan_jax.data.sources import fingerprint
-from gan_jax.generator import Generator, GeneratorSpec
 from gan_jax.method import Batch, Key, Method, Metrics, NetState
+from gan_jax.model import Model, ModelSpec
 from gan_jax.networks.network import Network, Params, Stats
 from gan_jax.training import loop, parallel
 
@@ -28,10 +28,10 @@ _BATCH = 64
 
 def fit(
     source: pipeline.Source, classes: int, transform: Any, *, steps: int = 400, seed: int = 0, threads: int = 2
-) -> Generator:
-    """A classifier of a source's "image" by its "label", `steps` steps of 64 pictures by Adam at 2e-3, falling to 0.
+) -> Model:
+    """A classifier of a source's "image" by its "label", `steps` steps of 64 images by Adam at 2e-3, falling to 0.
 
-    The same pictures, seed and steps give the same classifier, on one machine with one installation.
+    The same images, seed and steps give the same classifier, on one machine with one installation.
     """
     module = networks.Classifier(classes)
     tx = optax.adam(optax.cosine_decay_schedule(2e-3, steps), b1=0.9, b2=0.999, eps=1e-8)
@@ -39,7 +39,7 @@ def fit(
     mesh = parallel.data_mesh(jax.devices()[:1])  # so that the classifier does not depend on how many there are
     with contextlib.closing(batches):
         state = loop.fit(_method(networks.from_linen(module), tx), batches, steps=steps, seed=seed, mesh=mesh)
-    spec = GeneratorSpec(
+    spec = ModelSpec(
         architecture=networks.describe(module),
         in_channels=transform(source[0], np.random.default_rng(0))["image"].shape[-1],
         method="classifier",
@@ -48,7 +48,7 @@ def fit(
         step=steps,
         kind="features",
     )
-    return Generator(spec, jax.device_get(state.network.variables))
+    return Model(spec, jax.device_get(state.network.variables))
 
 
 @flax.struct.dataclass
@@ -71,25 +71,25 @@ def _method(network: Network, tx: optax.GradientTransformation) -> Method:
             return optax.softmax_cross_entropy_with_integer_labels(outputs["logits"], batch["label"]).mean(), stats
 
         (loss, stats), grads = jax.value_and_grad(entropy, has_aux=True)(state.network.params)
-        return _State(state.step + 1, state.key, state.network.descend(tx, grads, stats)), {"loss": loss}
+        return _State(state.step + 1, state.key, state.network.apply_gradients(tx, grads, stats)), {"loss": loss}
 
     return Method(init, lambda key, batch: None, update)
 
 
-def kept(folder: str | Path, source: pipeline.Source, classes: int, transform: Any, *, steps: int = 400) -> Generator:
-    """The classifier of these pictures, at their size, that `folder` keeps; fitted and written there if it has none."""
+def kept(folder: str | Path, source: pipeline.Source, classes: int, transform: Any, *, steps: int = 400) -> Model:
+    """The classifier of these images, at their size, that `folder` keeps; fitted and written there if it has none."""
     folder = Path(folder)
     shape = transform(source[0], np.random.default_rng(0))["image"].shape
     digest = hashlib.sha256(repr((fingerprint(source), shape, classes, steps)).encode()).hexdigest()
     path = folder / f"classifier_{digest[:12]}.safetensors"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        generator.save(path, fit(source, classes, transform, steps=steps))
-    return generator.load(path)
+        model.save(path, fit(source, classes, transform, steps=steps))
+    return model.load(path)
 
 
-def judge(classifier: Generator, images_u8: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Classes [N] and features [N, D] of pictures uint8 [N, H, W, C]."""
+def judge(classifier: Model, images_u8: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Classes [N] and features [N, D] of images uint8 [N, H, W, C]."""
     apply, variables = _compiled(classifier.module), classifier.variables
     classes, features = [], []
     for start in range(0, len(images_u8), _BATCH):
@@ -113,5 +113,5 @@ def _compiled(module: Any) -> Any:
 
 
 def share_of(classes: np.ndarray, labels: np.ndarray) -> float:
-    """The share of pictures that were given their labels."""
+    """The share of images that were given their labels."""
     return float(jnp.mean(jnp.asarray(classes) == jnp.asarray(labels)))

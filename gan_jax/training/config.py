@@ -1,4 +1,4 @@
-"""What a run is told: where its folder is, how many pictures a step has, and when it says and saves something."""
+"""What a run is told: where its folder is, how many images a step has, and when it says and saves something."""
 
 import dataclasses
 import math
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from gan_jax import files, generator
+from gan_jax import files, model
 
 __all__ = ["RunConfig", "Settings", "require_at_least", "require_finite"]
 __dir__ = __all__.copy
@@ -29,11 +29,11 @@ class Settings:
     """Settings of one subject, which check themselves. Groups of them are bases side by side of what has them all.
 
     A group other than a run's own derives from this class alone: fields that it inherited would overrule those of its
-    neighbours.
+    neighbors.
     """
 
     def check(self) -> None:
-        """Raises ValueError for what no run can have; a group calls that of its neighbours with super()."""
+        """Raises ValueError for what no run can have; a group calls that of its neighbors with super()."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,9 +62,9 @@ class RunConfig(Settings):
     from_step: int | None = None
     """Go back to this step first, one that the run keeps; what is newer is deleted. Given again, it goes on."""
     num_threads: int = 4
-    """Threads that read and decode pictures."""
+    """Threads that read and decode images."""
     serial_batches: bool = False
-    """Take training pictures in the order of their names, not shuffled."""
+    """Take training images in the order of their names, not shuffled."""
     stop_signal: Literal["USR1", "USR2"] | None = None
     """One more signal that saves and stops the run, as Ctrl-C, SIGTERM and a closed terminal do: USR1 is what Slurm
     sends with --signal=USR1@90."""
@@ -78,7 +78,7 @@ class RunConfig(Settings):
 
     @property
     def images_per_step(self) -> int:
-        """Training pictures that a step takes: a batch, or several where a step has inner ones."""
+        """Training images that a step takes: a batch, or several where a step has inner ones."""
         return self.batch_size
 
     def steps(self, steps_per_epoch: int) -> int:
@@ -114,10 +114,10 @@ class RunConfig(Settings):
             files.require_possible(self.folder / longest)
         except ValueError as error:
             raise ValueError(f"--checkpoints_dir or --name: {error}") from None
-        if self.name in ("", ".", "..") or Path(self.name).name != self.name or self.name.endswith(generator.BESIDE):
+        if self.name in ("", ".", "..") or Path(self.name).name != self.name or self.name.endswith(model.BESIDE):
             raise ValueError(
                 f"--name is {self.name!r}; wanted the name of one folder, without separators and not ending in "
-                f"{' or '.join(generator.BESIDE)}."
+                f"{' or '.join(model.BESIDE)}."
             )
 
 

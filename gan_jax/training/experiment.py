@@ -8,19 +8,19 @@ import numpy as np
 
 from gan_jax.data.pipeline import Source
 from gan_jax.data.transforms import Transform
-from gan_jax.generator import Generator, GeneratorSpec
 from gan_jax.method import Method
+from gan_jax.model import Model, ModelSpec
 
-__all__ = ["Exam", "Experiment"]
+__all__ = ["Evaluator", "Experiment"]
 __dir__ = __all__.copy
 
 
-class Exam(Protocol):
-    """What a run asks of its generators, by name: pictures and scores while it trains, and a table at its end."""
+class Evaluator(Protocol):
+    """What a run asks of its generators, by name: images and scores while it trains, and a table at its end."""
 
     @property
     def splits(self) -> Mapping[str, Source | None]:
-        """The pictures that it uses, by name; those of names that begin with "test" only at the end."""
+        """The images that it uses, by name; those of names that begin with "test" only at the end."""
 
     @property
     def validates(self) -> bool:
@@ -32,33 +32,33 @@ class Exam(Protocol):
 
     @property
     def captions(self) -> Mapping[str, Mapping[str, str]]:
-        """What pictures of a kind ("input", "output", "target", ...) are called where not so, by group of pictures.
+        """What images of a kind ("input", "output", "target", ...) are called where not so, by group of images.
 
         A group is what one of several generators makes, by whose name its folder is called; "" is all that a single
         one makes. "title" heads a group.
         """
 
     def shown(self) -> dict[str, np.ndarray]:
-        """What is shown beside the generators' pictures, uint8 [H, W, C] by name: "input", "target"."""
+        """What is shown beside the generators' images, uint8 [H, W, C] by name: "input", "target"."""
 
-    def validate(self, generators: Mapping[str, Generator]) -> tuple[dict[str, float], np.ndarray]:
-        """Scores, and one uint8 picture [H, W, C] of what the generators make."""
+    def validate(self, generators: Mapping[str, Model]) -> tuple[dict[str, float], np.ndarray]:
+        """Scores, and one uint8 image [H, W, C] of what the generators make."""
 
     def loss(self, scores: Mapping[str, float]) -> float | None:
         """What makes a generator the best so far: the lower the better. None where no score does."""
 
-    def test(self, generators: Mapping[str, Generator], folder: Path) -> dict[str, Any] | None:
-        """The table of the generators and their rivals, whose pictures go to `folder`; None without a test split."""
+    def test(self, generators: Mapping[str, Model], folder: Path) -> dict[str, Any] | None:
+        """The table of the generators and their baselines, whose images go to `folder`; None without a test split."""
 
 
 class Experiment(NamedTuple):
-    """A method, its networks' descriptions, and the pictures to train and score it on; see docs/adding_a_method.md."""
+    """A method, its networks' descriptions, and the images to train and score it on; see docs/adding_a_method.md."""
 
     method_name: str
     method: Method
     networks: Mapping[str, Mapping[str, Any]]  # descriptions, by the names of Method.networks
-    specs: Mapping[str, GeneratorSpec]  # of those that files are written of, by the same names
+    specs: Mapping[str, ModelSpec]  # of those that files are written of, by the same names
     train: Source
-    jitter: Transform  # of training pictures
-    exam: Exam
+    jitter: Transform  # of training images
+    evaluator: Evaluator
     needs_whole_batch: Sequence[str] = ()  # what replicas with a share of the batch each cannot compute, in words

@@ -4,10 +4,10 @@ import dataclasses
 import shutil
 from pathlib import Path
 
-from gan_jax import generator
+from gan_jax import model
 from gan_jax.folders import RunFolder
-from gan_jax.generator import Generator
 from gan_jax.method import State
+from gan_jax.model import Model
 from gan_jax.training.config import RunConfig
 from gan_jax.training.experiment import Experiment
 
@@ -15,16 +15,16 @@ __all__ = ["files", "generators", "keep", "write"]
 __dir__ = __all__.copy
 
 
-def generators(experiment: Experiment, state: State, step: int) -> dict[str, Generator]:
+def generators(experiment: Experiment, state: State, step: int) -> dict[str, Model]:
     """What a state after so many steps would leave as generators, by name."""
     return _networks(experiment, state, step, "generator")
 
 
-def _networks(experiment: Experiment, state: State, step: int, kind: str) -> dict[str, Generator]:
+def _networks(experiment: Experiment, state: State, step: int, kind: str) -> dict[str, Model]:
     """The networks of a kind, as files hold them."""
     nets = experiment.method.networks(state)
     return {
-        name: Generator(dataclasses.replace(spec, step=step), nets[name].variables)
+        name: Model(dataclasses.replace(spec, step=step), nets[name].variables)
         for name, spec in experiment.specs.items()
         if spec.kind == kind
     }
@@ -41,9 +41,9 @@ def write(folder: str | Path, config: RunConfig, experiment: Experiment, state: 
     """Writes the generators of a state and its critics, which `--init_critic` takes."""
     models = generators(experiment, state, step)
     for name, path in files(config, experiment).items():
-        generator.save(Path(folder) / path.name, models[name])
+        model.save(Path(folder) / path.name, models[name])
     for name, critic in _networks(experiment, state, step, "critic").items():
-        generator.save(Path(folder) / RunFolder(config.folder).model(name).name, critic)
+        model.save(Path(folder) / RunFolder(config.folder).model(name).name, critic)
 
 
 def keep(folder: str | Path, config: RunConfig, experiment: Experiment, state: State) -> None:
@@ -55,7 +55,7 @@ def keep(folder: str | Path, config: RunConfig, experiment: Experiment, state: S
     write(unfinished, config, experiment, state, int(state.step))
     for best in files(config, experiment, best=True).values():
         # One that a kill left behind may be of a later step.
-        if best.exists() and generator.load(best).spec.step <= int(state.step):
+        if best.exists() and model.load(best).spec.step <= int(state.step):
             shutil.copy(best, unfinished)
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)

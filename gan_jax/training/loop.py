@@ -20,11 +20,11 @@ from gan_jax.method import Method, State
 from gan_jax.training import checkpoint, parallel
 from gan_jax.training.checkpoint import Checkpoints, Restored
 
-__all__ = ["Every", "Meter", "StopSignals", "exit_code", "fit", "start", "train"]
+__all__ = ["Meter", "Periodic", "StopSignals", "exit_code", "fit", "start", "train"]
 __dir__ = __all__.copy
 
 
-class Every(NamedTuple):
+class Periodic(NamedTuple):
     """A callback `call(step, state)` after every `steps` steps and after the last one.
 
     It returns None, or the state to go on with.
@@ -101,7 +101,7 @@ def fit(
     seed: int = 0,
     mesh: Mesh | None = None,
     log: Callable[[int, dict[str, float]], object] = lambda step, metrics: None,
-    every: Sequence[Every] = (),
+    every: Sequence[Periodic] = (),
     checkpoints: str | Path | None = None,
     save_every: int = 1000,
 ) -> State:
@@ -154,7 +154,7 @@ def train(
     steps: int,
     mesh: Mesh,
     how: parallel.How = "jit",
-    every: Sequence[Every] = (),
+    every: Sequence[Periodic] = (),
     checkpoints: Checkpoints | None,
     save_every: int,
     keep_every: int | None = None,
@@ -211,6 +211,6 @@ def _read(meter: Meter, step: int, metrics: Mapping[str, jax.Array], waited: flo
         if not math.isfinite(value):
             raise FloatingPointError(
                 f"{name} is {value} at step {step}; training stops, the last checkpoint is kept. "
-                "Lower the learning rate, or look at the pictures of this step's batch."
+                "Lower the learning rate, or look at the images of this step's batch."
             )
     meter.step(step, values, waited)

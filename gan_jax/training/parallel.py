@@ -22,12 +22,12 @@ from gan_jax.method import Batch, Method, Metrics, NetState, State, train_step
 __all__ = [
     "How",
     "abstract_state",
-    "averaged",
     "compile_frozen",
     "compile_init",
     "compile_step",
     "data_mesh",
     "global_batch",
+    "pmean_gradients",
     "require_divisible",
     "require_replicable",
 ]
@@ -138,7 +138,7 @@ def _replica_step(method: Method, state: State, share: Batch) -> tuple[State, Me
     return state, lax.pmean(metrics, _REPLICAS)
 
 
-def averaged(tx: optax.GradientTransformation) -> optax.GradientTransformation:
+def pmean_gradients(tx: optax.GradientTransformation) -> optax.GradientTransformation:
     """`tx` fed with the mean of the replicas' gradients: what an optimizer is under "pmap", and only there."""
 
     def update(grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:

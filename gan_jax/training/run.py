@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from gan_jax import errors, generator, report
+from gan_jax import errors, model, report
 from gan_jax.data import pipeline
 from gan_jax.folders import RunFolder
 from gan_jax.log import Log
@@ -27,7 +27,7 @@ __dir__ = __all__.copy
 
 
 def steps_per_epoch(config: RunConfig, pictures_in_training: int) -> int:
-    """Steps until as many pictures were seen as there are."""
+    """Steps until as many images were seen as there are."""
     return -(-pictures_in_training // config.images_per_step)
 
 
@@ -66,8 +66,8 @@ def execute(config: RunConfig, experiment: Experiment) -> int:
     # The incumbent's default of one image a step is for one device, however many there are.
     mesh = parallel.data_mesh(jax.devices()[:1] if config.batch_size == 1 else None)
     parallel.require_divisible(config.batch_size, mesh)
-    if config.obeys_validation and not experiment.exam.validates:
-        raise ValueError("--lr_policy plateau watches validation pictures, and there are none; add a folder val.")
+    if config.obeys_validation and not experiment.evaluator.validates:
+        raise ValueError("--lr_policy plateau watches validation images, and there are none; add a folder val.")
     if config.parallel == "pmap":
         parallel.require_replicable(
             config.batch_size, mesh, experiment.networks, whole_batch=experiment.needs_whole_batch
@@ -101,12 +101,12 @@ def execute(config: RunConfig, experiment: Experiment) -> int:
 def _finish(config: RunConfig, experiment: Experiment) -> None:
     """Scores the test split with the last generator, writes the report, and says where everything is."""
     files = export.files(config, experiment)
-    generators = {name: generator.load(path) for name, path in files.items()}
-    scores = experiment.exam.test(generators, RunFolder(config.folder).results)
+    generators = {name: model.load(path) for name, path in files.items()}
+    scores = experiment.evaluator.test(generators, RunFolder(config.folder).results)
     page = report.write(config.folder)
     if scores is not None:
         print(translation.score_table(scores))
-    for note in notes.of_scores(experiment.exam):
+    for note in notes.of_scores(experiment.evaluator):
         print(f"note: {note}")
     print(f"report: {page}")
     for path in files.values():
@@ -126,7 +126,7 @@ def _train(
     print(f"training {config.name} for {steps} steps; its folder is {config.folder}")
     for split, source in run_folder.splits(experiment).items():
         print(f"  {split}: {source if source is not None else 'no pictures'}")
-    for note in notes.of_scores(experiment.exam):
+    for note in notes.of_scores(experiment.evaluator):
         print(f"  note: {note}")
 
     run, keep_every = RunFolder(config.folder), config.keep_every(per_epoch)
@@ -164,13 +164,13 @@ def _train(
             threads=config.num_threads,
         )
         # The generator is written before the checkpoint: a run whose last checkpoint is there has its generator.
-        events = [loop.Every(config.save_latest_freq, write)]
+        events = [loop.Periodic(config.save_latest_freq, write)]
         if keep_every is not None:
-            events.append(loop.Every(keep_every, keep))
+            events.append(loop.Periodic(keep_every, keep))
         validation = None
-        if experiment.exam.validates:
+        if experiment.evaluator.validates:
             validation = Validation(config, experiment, steps, log, meter, begin.extra)
-            events.insert(0, loop.Every(config.val_freq, validation))
+            events.insert(0, loop.Periodic(config.val_freq, validation))
         with meter, loop.StopSignals(config.stop_signal) as stop:
             state = loop.train(
                 experiment.method,

@@ -46,9 +46,9 @@ def describe(
             "fingerprints": {split: fingerprint(source) for split, source in sources.items()},
             "batch": {name: list(images.shape) for name, images in example.items()},
             **({"classes": list(classes)} if (classes := getattr(experiment.train, "classes", ())) else {}),
-            "notes": notes.of_scores(experiment.exam),
+            "notes": notes.of_scores(experiment.evaluator),
         },
-        "pictures": experiment.exam.captions,
+        "pictures": experiment.evaluator.captions,
         "networks": {
             name: {**network, **({"parameters": counts[name]} if name in counts else {})}
             for name, network in experiment.networks.items()
@@ -63,8 +63,8 @@ def describe(
 
 
 def splits(experiment: Experiment) -> dict[str, Source | None]:
-    """The pictures of a run by split, those that it trains on first."""
-    return {"train": experiment.train, **experiment.exam.splits}
+    """The images of a run by split, those that it trains on first."""
+    return {"train": experiment.train, **experiment.evaluator.splits}
 
 
 def _plain(value: Any) -> Any:
@@ -162,7 +162,7 @@ def _changes(before: dict[str, Any], now: dict[str, Any], config: RunConfig) -> 
         if name in known and known[name].get("digest") != network.get("digest")
     ]
     if not changes:
-        what = "the pictures or the order of the classes" if now["data"].get("classes") else "the pictures"
+        what = "the images or the order of the classes" if now["data"].get("classes") else "the images"
         changes += [
             f"{what} of {split} changed ({before['data'].get(split)} before, {now['data'][split]} now)"
             for split, fingerprints in now["data"]["fingerprints"].items()

@@ -1,4 +1,4 @@
-"""The `Exam` of generators of pictures from latents."""
+"""The `Evaluator` of generators of images from latents."""
 
 import dataclasses
 import functools
@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from gan_jax import image, losses, metrics
-from gan_jax.data import pictures, pipeline
-from gan_jax.data.labelled import Labelled
+from gan_jax.data import image_files, pipeline
+from gan_jax.data.labeled import Labeled
 from gan_jax.data.sources import fingerprint
 from gan_jax.data.transforms import Transform
-from gan_jax.generator import Generator
 from gan_jax.infer import latents
+from gan_jax.model import Model
 from gan_jax.training import classifier, translation
 
 __all__ = ["Samples"]
@@ -26,21 +26,21 @@ _SCORED, _TRANSPORTED = 500, 200  # samples that a score looks at, at most; thos
 
 @dataclasses.dataclass(frozen=True)
 class Samples:
-    """The `Exam` of a generator from latents to pictures, by the name "generator".
+    """The `Evaluator` of a generator from latents to images, by the name "generator".
 
-    With labelled pictures a classifier of the training pictures scores: "consistency" is the share of samples that
-    it takes for the class they were made as, and the distances compare its features with those of real pictures.
+    With labeled images a classifier of the training images scores: "consistency" is the share of samples that
+    it takes for the class they were made as, and the distances compare its features with those of real images.
     """
 
-    train: Labelled
-    val: Labelled | None
-    test_split: Labelled | None
+    train: Labeled
+    val: Labeled | None
+    test_split: Labeled | None
     still: Transform
     classifier_folder: str | Path  # where it is kept once it is fitted
     classifier_steps: int = 400
 
     @property
-    def splits(self) -> dict[str, Labelled | None]:
+    def splits(self) -> dict[str, Labeled | None]:
         """ "val" and "test"."""
         return {"val": self.val, "test": self.test_split}
 
@@ -51,24 +51,24 @@ class Samples:
 
     @property
     def chooses(self) -> bool:
-        """Whether there are validation pictures, with labels."""
+        """Whether there are validation images, with labels."""
         return self.val is not None and self._scored(self.val)
 
     @property
     def captions(self) -> dict[str, dict[str, str]]:
-        """What is made, and beside it training pictures."""
-        return {"": {"output": "generated", "target": "training pictures"}}
+        """What is made, and beside it training images."""
+        return {"": {"output": "generated", "target": "training images"}}
 
     def shown(self) -> dict[str, np.ndarray]:
-        """Training pictures, a row a class."""
+        """Training images, a row a class."""
         if self.train.classes:
             images = _sorted_by_class(self.train, self.still, latents.COLUMNS)
         else:
             images, _ = _stacked(self.train, self.still, latents.COLUMNS**2)
         return {"target": np.asarray(image.grid(images, latents.COLUMNS))}
 
-    def validate(self, generators: Mapping[str, Generator]) -> tuple[dict[str, float], np.ndarray]:
-        """Scores against the validation pictures where they have labels, and the samples of fixed latents."""
+    def validate(self, generators: Mapping[str, Model]) -> tuple[dict[str, float], np.ndarray]:
+        """Scores against the validation images where they have labels, and the samples of fixed latents."""
         (model,) = generators.values()
         scores = self._scores(model, self.val) if self.val is not None and self.chooses else {}
         return scores, latents.class_rows(model)
@@ -77,10 +77,10 @@ class Samples:
         """The kernel distance."""
         return scores.get("kernel")
 
-    def test(self, generators: Mapping[str, Generator], folder: str | Path) -> dict[str, Any] | None:
-        """Writes grids to `folder`, and returns the table: the generator's scores beside those of real pictures.
+    def test(self, generators: Mapping[str, Model], folder: str | Path) -> dict[str, Any] | None:
+        """Writes grids to `folder`, and returns the table: the generator's scores beside those of real images.
 
-        A table that is there already, for the same generator and pictures, is returned as it is.
+        A table that is there already, for the same generator and images, is returned as it is.
         """
         folder = Path(folder)
         (model,) = generators.values()
@@ -92,7 +92,7 @@ class Samples:
         shutil.rmtree(folder, ignore_errors=True)
         ways = np.asarray(image.grid(latents.interpolations(model), latents.COLUMNS))
         for name, picture in (("samples", latents.class_rows(model, seed=1)), ("interpolations", ways)):
-            pictures.save(folder / "output" / f"{name}.png", picture)
+            image_files.save(folder / "output" / f"{name}.png", picture)
         rows: list[dict[str, Any]] = []
         count = 0
         if real is not None and self._scored(real):
@@ -104,33 +104,33 @@ class Samples:
             "split": "test",
             "pictures": repr(real),
             "count": count,
-            "protocol": "samples against real pictures in the features of a classifier of the training pictures; "
-            "consistency is the share that it takes for their class, and for real pictures its accuracy",
+            "protocol": "samples against real images in the features of a classifier of the training images; "
+            "consistency is the share that it takes for their class, and for real images its accuracy",
             "rows": rows,
-            **({} if rows else {"unscored": "samples are scored beside test pictures in folders of classes"}),
+            **({} if rows else {"unscored": "samples are scored beside test images in folders of classes"}),
             **made_of,
         }
         translation.write_json(folder / "scores.json", result)
         return result
 
-    def _scored(self, real: Labelled) -> bool:
+    def _scored(self, real: Labeled) -> bool:
         """Whether samples can be compared with these: they have labels, and are the two or more of a distribution."""
         return len(real) > 1 and bool(self.train.classes)
 
     @functools.cached_property
-    def _classifier(self) -> Generator:
+    def _classifier(self) -> Model:
         """The classifier that the run keeps, fitted first where there is none."""
         return classifier.kept(
             self.classifier_folder, self.train, len(self.train.classes), self.still, steps=self.classifier_steps
         )
 
-    def _scores(self, model: Generator, real: Labelled) -> dict[str, float]:
-        """The scores of samples, as many as there are real pictures and with labels in turn."""
+    def _scores(self, model: Model, real: Labeled) -> dict[str, float]:
+        """The scores of samples, as many as there are real images and with labels in turn."""
         count, known = min(len(real), _SCORED), latents.classes_of(model)
         labels = latents.labels_in_turn(known, count) if known else None
         return self._compare(latents.sample(model, latents.latents_of(model, count, seed=2), labels), labels, real)
 
-    def _compare(self, images_u8: np.ndarray, labels: np.ndarray | None, real: Labelled) -> dict[str, float]:
+    def _compare(self, images_u8: np.ndarray, labels: np.ndarray | None, real: Labeled) -> dict[str, float]:
         found, features = classifier.judge(self._classifier, images_u8)
         _, reference = classifier.judge(self._classifier, _stacked(real, self.still, _SCORED)[0])
         consistency = {} if labels is None else {"consistency": classifier.share_of(found, labels)}
@@ -148,17 +148,17 @@ def _transport(features: np.ndarray, reference: np.ndarray) -> float:
     return float(losses.sinkhorn_divergence(features, reference, epsilon=epsilon, iterations=100))
 
 
-def _stacked(source: Labelled, still: Transform, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """`count` pictures [N, H, W, C] spread over a source, or all that it has, and their labels [N]."""
+def _stacked(source: Labeled, still: Transform, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """`count` images [N, H, W, C] spread over a source, or all that it has, and their labels [N]."""
     items = pipeline.chosen(source, count, still)
     return np.stack([item["image"] for item in items]), np.stack([item["label"] for item in items])
 
 
-def _sorted_by_class(source: Labelled, still: Transform, each: int) -> np.ndarray:
-    """Pictures [N, H, W, C] of every class, `each` of it and classes in order; white where there are fewer."""
+def _sorted_by_class(source: Labeled, still: Transform, each: int) -> np.ndarray:
+    """Images [N, H, W, C] of every class, `each` of it and classes in order; white where there are fewer."""
     wanted: dict[int, list[np.ndarray]] = {label: [] for label in range(len(source.classes))}
     # Folders are in the order of their classes: gone through in that order, nearly all would be decoded. Where labels
-    # are known beforehand only what is shown is, however few pictures a class has.
+    # are known beforehand only what is shown is, however few images a class has.
     labels = getattr(source, "labels", None)
     for i in map(int, np.random.default_rng(0).permutation(len(source))):
         if all(len(images) >= each for images in wanted.values()):

@@ -1,4 +1,4 @@
-"""Exams of generators that translate pictures: scores of a validation batch, and of a test split at a run's end."""
+"""Evaluators of generators that translate images: scores of a validation batch, and of a test split at a run's end."""
 
 import dataclasses
 import functools
@@ -11,20 +11,20 @@ from typing import Any, Literal
 import numpy as np
 
 from gan_jax import evaluate, files, infer, metrics
-from gan_jax.data import pictures, pipeline
+from gan_jax.data import image_files, pipeline
 from gan_jax.data.pipeline import Source
 from gan_jax.data.sources import fingerprint
 from gan_jax.data.transforms import Transform
-from gan_jax.generator import Generator
+from gan_jax.model import Model
 from gan_jax.scores import ScoreKey
 from gan_jax.training import diagnostics
 
-__all__ = ["Images", "LabelScores", "Task", "Translations", "read_scores", "score", "score_table", "write_json"]
+__all__ = ["Images", "LabelScores", "Task", "TranslationEvaluator", "read_scores", "score", "score_table", "write_json"]
 __dir__ = __all__.copy
 
 _SHOWN, _VALIDATION_IMAGES = 8, 32
-_SHOWN_SIDE = 512  # of a larger picture the middle is shown
-_UNSCORED = "nothing says what these pictures should be"
+_SHOWN_SIDE = 512  # of a larger image the middle is shown
+_UNSCORED = "nothing says what these images should be"
 _RGB = evaluate.PROTOCOLS["rgb"]
 
 Images = Sequence[np.ndarray]  # uint8 [H, W, C] each
@@ -37,7 +37,7 @@ def score(
     """Scores of images [H, W, C] of any sizes: mean PSNR and SSIM, sharpness, and label scores where there are some.
 
     PSNR and SSIM are those of `evaluate.score` under the protocol "rgb". Sharpness is the outputs' mean Laplacian
-    energy over the targets': 1 where equally sharp. For RGB the shares of the colour histograms in common with the
+    energy over the targets': 1 where equally sharp. For RGB the shares of the color histograms in common with the
     targets', in L, a and b, are among them.
     """
     each = [_score_one(output, target) for output, target in zip(outputs_u8, targets_u8, strict=True)]
@@ -65,7 +65,7 @@ def _score_one(output_u8: np.ndarray, target_u8: np.ndarray) -> tuple[float, flo
 
 
 class _Made(Sequence):
-    """Pictures that are made when they are asked for."""
+    """Images that are made when they are asked for."""
 
     def __init__(self, count: int, make: Callable[[int], np.ndarray]) -> None:
         self._count, self._make = count, make
@@ -81,32 +81,32 @@ class _Made(Sequence):
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What one generator translates, what its pictures should be where that is known, and whom it competes with."""
+    """What one generator translates, what its images should be where that is known, and whom it competes with."""
 
     val: Source | None
     test: Source | None
-    still: Transform  # of validation pictures
-    whole: Transform  # of test pictures
+    still: Transform  # of validation images
+    whole: Transform  # of test images
     source: str = "source"  # keys of what the transforms make
     target: str | None = "target"
     score: Callable[[Images, Images, Images], dict[str, float]] = score  # outputs, targets, sources
-    rivals: Mapping[str, Callable[[np.ndarray], np.ndarray]] = dataclasses.field(
+    baselines: Mapping[str, Callable[[np.ndarray], np.ndarray]] = dataclasses.field(
         default_factory=dict
     )  # source -> image
     scores_truth: bool = False  # whether targets do not all score alike
     back: str | None = None  # the generator of the other direction, in CycleGAN
     title: str = ""  # what the generator is called where there are several: "A to B"
-    captions: Mapping[str, str] = dataclasses.field(default_factory=dict)  # what its pictures of each kind are called
+    captions: Mapping[str, str] = dataclasses.field(default_factory=dict)  # what its images of each kind are called
 
     @functools.cached_property
     def batch(self) -> list[dict[str, np.ndarray]]:
-        """The fixed validation pictures."""
+        """The fixed validation images."""
         return [] if self.val is None else pipeline.chosen(self.val, _VALIDATION_IMAGES, self.still)
 
 
 @dataclasses.dataclass(frozen=True)
-class Translations:
-    """The `Exam` of generators from image to image, each with its task."""
+class TranslationEvaluator:
+    """The `Evaluator` of generators from image to image, each with its task."""
 
     tasks: Mapping[str, Task]  # by the generators' names
     protocol: str = f"{_RGB.name}: {_RGB.description}"
@@ -123,7 +123,7 @@ class Translations:
 
     @property
     def validates(self) -> bool:
-        """Whether there are validation pictures."""
+        """Whether there are validation images."""
         return all(task.val is not None for task in self.tasks.values())
 
     @property
@@ -146,8 +146,8 @@ class Translations:
         targets = [[item[task.target] for item in task.batch] for task in self.tasks.values() if task.target]
         return {name: _rows(images) for name, images in (("input", inputs), ("target", targets)) if images}
 
-    def validate(self, generators: Mapping[str, Generator]) -> tuple[dict[str, float], np.ndarray]:
-        """The mean scores of each generator over its validation batch, its health, and a row of its pictures."""
+    def validate(self, generators: Mapping[str, Model]) -> tuple[dict[str, float], np.ndarray]:
+        """The mean scores of each generator over its validation batch, its health, and a row of its images."""
         scores: dict[str, float] = {}
         made = []
         for name, task in self.tasks.items():
@@ -167,10 +167,10 @@ class Translations:
         errors = [10.0 ** (-value / 20.0) for value in found] if self.best == "psnr" else found
         return float(np.mean(errors)) if errors else None
 
-    def test(self, generators: Mapping[str, Generator], folder: str | Path) -> dict[str, Any] | None:
-        """Translates and scores the test splits: pictures to `folder`, and the table of generators and rivals.
+    def test(self, generators: Mapping[str, Model], folder: str | Path) -> dict[str, Any] | None:
+        """Translates and scores the test splits: images to `folder`, and the table of generators and baselines.
 
-        A table that is there already, for the same generators and pictures, is returned as it is.
+        A table that is there already, for the same generators and images, is returned as it is.
         """
         folder = Path(folder)
         tested = {name: task for name, task in self.tasks.items() if task.test is not None}
@@ -198,17 +198,15 @@ class Translations:
         return result
 
     def _alike(self, task: Task) -> Images | None:
-        """Real pictures of the kind that a task's outputs are to be, where they are known."""
+        """Real images of the kind that a task's outputs are to be, where they are known."""
         other = self.tasks.get(task.back or "")
         return None if other is None else [item[other.source] for item in other.batch]
 
     def _prefix(self, name: str) -> list[str]:
         return [name] if len(self.tasks) > 1 else []
 
-    def _test_rows(
-        self, name: str, task: Task, generators: Mapping[str, Generator], folder: Path
-    ) -> list[dict[str, Any]]:
-        """Writes a generator's test pictures, and returns its lines of the table; none without targets."""
+    def _test_rows(self, name: str, task: Task, generators: Mapping[str, Model], folder: Path) -> list[dict[str, Any]]:
+        """Writes a generator's test images, and returns its lines of the table; none without targets."""
         assert task.test is not None
         model = infer.on_device(generators[name])
         back = None if task.back is None else infer.on_device(generators[task.back])
@@ -225,29 +223,29 @@ class Translations:
                 made["target"] = pair[task.target]
             files.append({kind: Path(folder, kind, *self._prefix(name), f"{item['name']}.png") for kind in made})
             for kind, picture in made.items():
-                pictures.save(files[-1][kind], picture)
+                image_files.save(files[-1][kind], picture)
         if not task.target:
             return []
         channels = {kind: picture.shape[-1] for kind, picture in made.items()}
 
         # Read back one by one, not held: a test split may be larger than the memory.
         def written(kind: str) -> _Made:
-            return _Made(len(files), lambda i: pictures.read(files[i][kind], channels[kind]))
+            return _Made(len(files), lambda i: image_files.read(files[i][kind], channels[kind]))
 
-        def painted(rival: Callable[[np.ndarray], np.ndarray]) -> _Made:
-            return _Made(len(files), lambda i: rival(sources[i]))
+        def painted(baseline: Callable[[np.ndarray], np.ndarray]) -> _Made:
+            return _Made(len(files), lambda i: baseline(sources[i]))
 
         sources, outputs, targets = (written(kind) for kind in ("input", "output", "target"))
-        images = {"": outputs, **{rival: painted(paint) for rival, paint in task.rivals.items()}}
+        images = {"": outputs, **{baseline: painted(paint) for baseline, paint in task.baselines.items()}}
         if task.scores_truth:
             images["ground truth"] = targets
         called = [task.title] if task.title else self._prefix(name)
         return [
             {
-                "name": ": ".join(part for part in (*called, rival) if part) or name,
+                "name": ": ".join(part for part in (*called, baseline) if part) or name,
                 **{key: evaluate.json_number(value) for key, value in task.score(made, targets, sources).items()},
             }
-            for rival, made in images.items()
+            for baseline, made in images.items()
         ]
 
 
@@ -264,9 +262,9 @@ def _middle(picture_u8: np.ndarray, side: int) -> np.ndarray:
 
 
 def _rows(rows_u8: Sequence[Images]) -> np.ndarray:
-    """The first pictures of each row side by side and the rows one above the other, on white where they are smaller.
+    """The first images of each row side by side and the rows one above the other, on white where they are smaller.
 
-    Grey ones are shown in RGB.
+    Gray ones are shown in RGB.
     """
     rows = []
     for images in rows_u8:
@@ -280,7 +278,7 @@ def _rows(rows_u8: Sequence[Images]) -> np.ndarray:
 
 
 def read_scores(folder: str | Path) -> dict[str, Any] | None:
-    """The table that an exam wrote to a folder; None if there is none."""
+    """The table that an evaluator wrote to a folder; None if there is none."""
     try:
         scores = json.loads(Path(folder, "scores.json").read_text())
     except (OSError, ValueError):
@@ -291,11 +289,11 @@ def read_scores(folder: str | Path) -> dict[str, Any] | None:
 def score_table(scores: Mapping[str, Any]) -> str:
     """The score table for a terminal."""
     if not scores["rows"]:
-        about = f"{scores['count']} pictures of the {scores['split']} split; " if scores["count"] else ""
+        about = f"{scores['count']} images of the {scores['split']} split; " if scores["count"] else ""
         return f"{about}{scores.get('unscored', _UNSCORED)}."
     columns = list(dict.fromkeys(name for row in scores["rows"] for name in row if name != "name"))
     width = max(len(row["name"]) for row in scores["rows"])
-    lines = [f"{scores['count']} pictures of the {scores['split']} split; {scores['protocol']}"]
+    lines = [f"{scores['count']} images of the {scores['split']} split; {scores['protocol']}"]
     shown = [f"{key.name if key.family == 'label' else str(key):>12}" for key in map(ScoreKey.parse, columns)]
     lines.append("  ".join([" " * width, *shown]))
     for row in scores["rows"]:

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from gan_jax import evaluate, generator, schedules
-from gan_jax.data import pictures
+from gan_jax import evaluate, model, schedules
+from gan_jax.data import image_files
 from gan_jax.folders import RunFolder
 from gan_jax.log import Log, read_log
 from gan_jax.method import State, scale_rates
@@ -30,7 +30,7 @@ class Validation:
         self._earlier: Mapping[str, Any] = rows[-1] if rows else {}
         self._lowest: float | None = before.get("lowest_loss")
         self._plateau = schedules.Plateau(*before.get("plateau", ()))
-        for name, picture in experiment.exam.shown().items():
+        for name, picture in experiment.evaluator.shown().items():
             self._save(name, picture)
 
     @property
@@ -41,7 +41,7 @@ class Validation:
     def __call__(self, step: int, state: State) -> State | None:
         """Scores and shows the generators of a state; returns the one with lower rates where those are to fall."""
         generators = export.generators(self._experiment, state, step)
-        scores, picture = self._experiment.exam.validate(generators)
+        scores, picture = self._experiment.evaluator.validate(generators)
         self._save(f"step_{step:08d}", picture)
         self._log.write("validation", step, {name: evaluate.json_number(value) for name, value in scores.items()})
         words = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
@@ -50,13 +50,13 @@ class Validation:
             self._log.write("warning", step, {"text": warning})
             self._meter.say(f"step {step} warning: {warning}")
         self._earlier = {"step": step, **scores}
-        loss = self._experiment.exam.loss(scores)
+        loss = self._experiment.evaluator.loss(scores)
         if loss is None:
             return None
         if self._lowest is None or loss < self._lowest:
             self._lowest = loss
             for name, path in export.files(self._config, self._experiment, best=True).items():
-                generator.save(path, generators[name])
+                model.save(path, generators[name])
         # Not after the last step too, so that a run that goes on past it is the run that had more epochs.
         if not self._config.obeys_validation or step % self._config.val_freq:
             return None
@@ -67,4 +67,4 @@ class Validation:
         return scale_rates(state, schedules.PLATEAU_FACTOR)
 
     def _save(self, name: str, picture: np.ndarray) -> None:
-        pictures.save(RunFolder(self._config.folder).samples / f"{name}.png", picture)
+        image_files.save(RunFolder(self._config.folder).samples / f"{name}.png", picture)

@@ -16,18 +16,19 @@ import pytest
 import safetensors.numpy
 from PIL import Image
 
-from gan_jax import cli, degrade, errors, generator, image, infer, networks, recipes
-from gan_jax.data import pictures
+from gan_jax import cli, degrade, errors, image, infer, networks, recipes
+from gan_jax import model as models
+from gan_jax.data import image_files
 from gan_jax.training import checkpoint
 
 
 @pytest.fixture
 def folder(tmp_path, tiny_generator):
-    """A generator file and a folder tree of three pictures."""
-    generator.save(tmp_path / "g.safetensors", tiny_generator())
+    """A generator file and a folder tree of three images."""
+    models.save(tmp_path / "g.safetensors", tiny_generator())
     rng = np.random.default_rng(0)
     for name in ("a.png", "b.jpg", "sub/c.png"):
-        pictures.save(tmp_path / "in" / name, rng.integers(0, 256, (12, 14, 3), dtype=np.uint8))
+        image_files.save(tmp_path / "in" / name, rng.integers(0, 256, (12, 14, 3), dtype=np.uint8))
     return tmp_path
 
 
@@ -37,25 +38,25 @@ def untrained(module, spec):
         networks.from_linen(module).init, jax.random.key(0), *module.input_spec(spec.in_channels)
     )
     variables = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), {"params": params, "stats": stats})
-    return generator.Generator(dataclasses.replace(spec, architecture=networks.describe(module)), variables)
+    return models.Model(dataclasses.replace(spec, architecture=networks.describe(module)), variables)
 
 
 @pytest.fixture
 def odd_files(folder):
     """The folder, and beside it files that are no generator, or not one of this program, and an empty folder."""
-    model = generator.load(folder / "g.safetensors")
+    model = models.load(folder / "g.safetensors")
     critic = dataclasses.replace(model.spec, kind="critic", in_channels=6)
-    generator.save(folder / "g_critic.safetensors", untrained(networks.PatchGAN(layers=2, width=4), critic))
+    models.save(folder / "g_critic.safetensors", untrained(networks.PatchGAN(layers=2, width=4), critic))
     features = dataclasses.replace(model.spec, kind="features")
     (folder / "other").mkdir()
-    generator.save(folder / "other" / "features.safetensors", model._replace(spec=features))
+    models.save(folder / "other" / "features.safetensors", model._replace(spec=features))
     arrays = {"x": np.zeros(2, np.float32)}
     (folder / "other" / "foreign.safetensors").write_bytes(safetensors.numpy.save(arrays))
-    newer = {"gan_jax": json.dumps({"format": generator.FORMAT_VERSION + 1})}
+    newer = {"gan_jax": json.dumps({"format": models.FORMAT_VERSION + 1})}
     (folder / "other" / "newer.safetensors").write_bytes(safetensors.numpy.save(arrays, newer))
     (folder / "other" / "cut.safetensors").write_bytes((folder / "g.safetensors").read_bytes()[:-100])
     still = untrained(model.module.clone(norm="none", dropout=0.0), dataclasses.replace(model.spec, dropout=False))
-    generator.save(folder / "other" / "still.safetensors", still)
+    models.save(folder / "other" / "still.safetensors", still)
     (folder / "empty").mkdir()
     return folder
 
@@ -133,8 +134,8 @@ def test_every_unusable_input_is_named_and_the_rest_is_done(folder, capsys):
 
 
 def test_pictures_of_any_channels_are_brought_to_the_generators(folder, capsys):
-    rgb = pictures.read_picture(folder / "in" / "a.png")
-    for mode, name in (("L", "grey.png"), ("RGBA", "alpha.png"), ("CMYK", "print.jpg"), ("P", "palette.png")):
+    rgb = image_files.read_picture(folder / "in" / "a.png")
+    for mode, name in (("L", "gray.png"), ("RGBA", "alpha.png"), ("CMYK", "print.jpg"), ("P", "palette.png")):
         picture = rgb.convert(mode)
         if mode == "RGBA":
             picture.putalpha(128)
@@ -142,15 +143,15 @@ def test_pictures_of_any_channels_are_brought_to_the_generators(folder, capsys):
         picture.save(folder / "modes" / name)
     assert gan_jax("translate", folder / "g.safetensors", folder / "modes", folder / "out") == 0
     assert capsys.readouterr().out == "wrote 4 of 4\n"
-    model = generator.load(folder / "g.safetensors")
-    for name in ("grey.png", "alpha.png", "print.jpg", "palette.png"):
+    model = models.load(folder / "g.safetensors")
+    for name in ("gray.png", "alpha.png", "print.jpg", "palette.png"):
         stored, made = (
-            pictures.read_image_file(path, 3)
+            image_files.read_image_file(path, 3)
             for path in (folder / "modes" / name, (folder / "out" / name).with_suffix(".png"))
         )
         np.testing.assert_array_equal(made.pixels, infer.translate(model, stored.pixels))
         assert (made.alpha is None) == (name != "alpha.png")
-    np.testing.assert_array_equal(pictures.read_image_file(folder / "out" / "alpha.png", 3).alpha, 128)
+    np.testing.assert_array_equal(image_files.read_image_file(folder / "out" / "alpha.png", 3).alpha, 128)
 
 
 def test_a_folder_that_cannot_be_written_to_is_named_for_every_picture(folder, capsys):
@@ -177,7 +178,7 @@ def test_a_full_disk_is_said_once_a_picture(folder, monkeypatch, capsys):
 def test_samples_are_written_with_their_mean_and_deviation(folder, capsys):
     arguments = ("translate", folder / "g.safetensors", folder / "in")
     assert gan_jax(*arguments, folder / "out", "--samples", 2, "--seed", 3) == 0
-    assert capsys.readouterr().out == "wrote 3 of 3\nthe *_std pictures show 10 times the standard deviation\n"
+    assert capsys.readouterr().out == "wrote 3 of 3\nthe *_std images show 10 times the standard deviation\n"
     names = [f"{stem}_{kind}.png" for stem in "ab" for kind in ("mean", "sample_0", "sample_1", "std")]
     assert sorted(path.name for path in (folder / "out").glob("*.png")) == names
     assert gan_jax(*arguments, folder / "one", "--seed", 3) == 0
@@ -192,25 +193,25 @@ def test_samples_are_written_with_their_mean_and_deviation(folder, capsys):
 
 
 def test_dropout_and_norm_override_the_file(folder):
-    model, picture = generator.load(folder / "g.safetensors"), folder / "in" / "a.png"
+    model, picture = models.load(folder / "g.safetensors"), folder / "in" / "a.png"
     options = {"dropout": False, "norm": "running"}
     flags = {"dropout": ("--dropout", "off"), "norm": ("--norm", "running")}
     for name, value in options.items():
         assert gan_jax("translate", folder / "g.safetensors", picture, folder / "x.png", *flags[name]) == 0
-        wanted = infer.translate(infer.with_options(model, **{name: value}), pictures.read(picture, 3))
-        np.testing.assert_array_equal(pictures.read(folder / "x.png", 3), wanted)
-        assert (wanted != infer.translate(model, pictures.read(picture, 3))).any()
+        wanted = infer.translate(infer.with_options(model, **{name: value}), image_files.read(picture, 3))
+        np.testing.assert_array_equal(image_files.read(folder / "x.png", 3), wanted)
+        assert (wanted != infer.translate(model, image_files.read(picture, 3))).any()
 
 
 def test_size_and_ensemble_are_options(folder, capsys):
-    picture, model = folder / "in" / "a.png", generator.load(folder / "g.safetensors")
+    picture, model = folder / "in" / "a.png", models.load(folder / "g.safetensors")
     flags = ("--outscale", 1.5, "--self_ensemble", "--dropout", "off", "--tile", 8)
     assert gan_jax("translate", folder / "g.safetensors", picture, folder / "x.png", *flags) == 0
-    read, still = pictures.read(picture, 3), infer.with_options(model, dropout=False)
+    read, still = image_files.read(picture, 3), infer.with_options(model, dropout=False)
     wanted = infer.translate(still, read, outscale=1.5, self_ensemble=True)
-    np.testing.assert_array_equal(pictures.read(folder / "x.png", 3), wanted)
+    np.testing.assert_array_equal(image_files.read(folder / "x.png", 3), wanted)
     said = capsys.readouterr().err.splitlines()
-    words = "UNet sees 15 pixels to each side, so that a picture of 16x16 is computed whole."
+    words = "UNet sees 15 pixels to each side, so that an image of 16x16 is computed whole."
     assert said == [f"note: {picture}: {words}"]
 
 
@@ -235,7 +236,7 @@ def test_a_critic_beside_the_generator_is_left_out_and_described(odd_files, caps
 
 def test_a_run_translates_with_its_last_generator(finished_run, folder):
     assert gan_jax("translate", finished_run, folder / "in" / "a.png", folder / "x.png") == 0
-    assert pictures.read(folder / "x.png", 3).shape == (12, 14, 3)
+    assert image_files.read(folder / "x.png", 3).shape == (12, 14, 3)
 
 
 def test_evaluate_prints_scores_and_writes_json_and_csv(folder, capsys):
@@ -256,9 +257,9 @@ def test_inspect_says_what_things_are(finished_run, folder, capsys):
     for words in ("generator of pix2pix", "UNet", "parameters", "multiples of 8", "each image's own", "dropout on"):
         assert words in said
     assert "learned from" not in said
-    model = generator.load(folder / "g.safetensors")
+    model = models.load(folder / "g.safetensors")
     spec = dataclasses.replace(model.spec, degradation=degrade.describe(degrade.Degradation(jpeg=90)))
-    generator.save(folder / "x4.safetensors", model._replace(spec=spec))
+    models.save(folder / "x4.safetensors", model._replace(spec=spec))
     assert gan_jax("inspect", folder / "x4.safetensors") == 0
     said = capsys.readouterr().out
     assert "learned from bicubic (jpeg 90, noise 0.0, scale 4, subsampling 4:2:0)" in said
@@ -288,11 +289,11 @@ def test_a_kept_step_is_used_and_named(folder, finished_run, tiny_generator, cap
     shutil.copytree(finished_run, folder / "run")
     (folder / "run" / "kept" / "2").mkdir(parents=True)
     kept = tiny_generator(dropout=False)
-    generator.save(folder / "run" / "kept" / "2" / "tiny.safetensors", kept)
+    models.save(folder / "run" / "kept" / "2" / "tiny.safetensors", kept)
     assert gan_jax("translate", folder / "run", folder / "in" / "a.png", folder / "a.png", "--step", 2) == 0
     assert capsys.readouterr().err == f"note: the generator is {folder / 'run' / 'kept' / '2' / 'tiny.safetensors'}.\n"
-    wanted = infer.translate(kept, pictures.read(folder / "in" / "a.png", 3))
-    np.testing.assert_array_equal(pictures.read(folder / "a.png", 3), wanted)
+    wanted = infer.translate(kept, image_files.read(folder / "in" / "a.png", 3))
+    np.testing.assert_array_equal(image_files.read(folder / "a.png", 3), wanted)
     assert gan_jax("convert", folder / "run", folder / "t.safetensors", "--to_torch", "--step", 2) == 0
     capsys.readouterr()
     assert gan_jax("inspect", folder / "run") == 0
@@ -372,7 +373,7 @@ def test_photographs_are_prepared(tmp_path, capsys):
         (["translate", "g.safetensors", "in", "out", "--seed", "-1"], "--seed is -1; wanted at least 0"),
         (["translate", "g.safetensors", "in", "out", "--seed", str(2**70)], "wanted at least 0 and less than 2**32"),
         (["translate", "g.safetensors", "in", "out", "--samples", "2", "--dropout", "off"], "samples would be equal"),
-        (["translate", "g.safetensors", "empty", "out"], "no pictures in empty"),
+        (["translate", "g.safetensors", "empty", "out"], "no images in empty"),
         (["translate", "g.safetensors", "empty"], "give at least one input and, last, an output"),
         (["translate", "g_critic.safetensors", "in", "out"], "holds a critic; wanted a generator"),
         (["translate", "other", "in", "out"], "other holds several generators"),
@@ -495,7 +496,7 @@ def test_names_formats_and_halves_are_options(folder, capsys):
     same = ("--format", "same", "--quality", "60", "--half", "left")
     assert gan_jax("translate", folder / "g.safetensors", *same, folder / "in", folder / "same") == 0
     assert {path.name for path in (folder / "same").rglob("*.*")} == {"a.png", "b.jpg", "c.png"}
-    assert pictures.read(folder / "same" / "a.png", 3).shape == (12, 7, 3)
+    assert image_files.read(folder / "same" / "a.png", 3).shape == (12, 7, 3)
     assert gan_jax("translate", folder / "g.safetensors", folder / "in", folder / "x", "--quality", "60") == 2
     assert "--quality is for .jpg, .webp and .avif" in capsys.readouterr().err
 
@@ -505,18 +506,18 @@ def test_pairs_that_are_translated_as_one_picture_are_said(folder, capsys):
     smooth = np.stack([8 * rows, 8 * columns, 4 * (rows + columns)], axis=-1).astype(np.uint8)
     for k in range(3):
         pair = np.concatenate([smooth, 255 - np.rot90(smooth, k)], axis=1)
-        pictures.save(folder / "pairs" / f"{k}.png", pair)
+        image_files.save(folder / "pairs" / f"{k}.png", pair)
     assert gan_jax("translate", folder / "g.safetensors", folder / "pairs", folder / "out") == 0
-    assert "--half left takes the left picture" in capsys.readouterr().err
+    assert "--half left takes the left image" in capsys.readouterr().err
     assert gan_jax("translate", folder / "g.safetensors", folder / "pairs", folder / "half", "--half", "left") == 0
     assert capsys.readouterr().err == ""
-    assert pictures.read(folder / "half" / "0.png", 3).shape == (16, 16, 3)
+    assert image_files.read(folder / "half" / "0.png", 3).shape == (16, 16, 3)
 
 
 def test_flags_for_a_folder_are_refused_for_one_file(folder, capsys):
     for flags in (["--suffix", "_x"], ["--format", "jpg"]):
         assert gan_jax("translate", folder / "g.safetensors", folder / "in" / "a.png", folder / "x.png", *flags) == 2
-        assert "x.png is one picture" in capsys.readouterr().err
+        assert "x.png is one image" in capsys.readouterr().err
     assert gan_jax("convert", folder / "g.safetensors", folder / "h.safetensors") == 2
     assert "is a file of gan_jax already" in capsys.readouterr().err
 
@@ -552,7 +553,7 @@ def test_names_of_any_bytes_go_through_every_verb(folder, capfdbinary):
     (folder / "in").mkdir()
     picture = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     for name in ODD:
-        pictures.save(folder / "in" / os.fsdecode(name), picture)
+        image_files.save(folder / "in" / os.fsdecode(name), picture)
     program = "import sys; from gan_jax import cli; sys.exit(max(cli.main(line.split()) for line in sys.argv[1:]))"
     lines = [
         "translate g.safetensors in out",
@@ -571,7 +572,7 @@ def test_names_of_any_bytes_go_through_every_verb(folder, capfdbinary):
     assert b"\n\x83e," in rows
     names = {row["name"] for row in json.loads((folder / "s.json").read_text())["images"]}
     assert names == {os.fsdecode(name).removesuffix(".png") for name in ODD}
-    assert b"two\\nlines" in said.out, "a table has a line a picture"
+    assert b"two\\nlines" in said.out, "a table has a line an image"
 
 
 def test_results_of_other_programs_are_scored_as_they_are(folder, capsys):
@@ -579,10 +580,10 @@ def test_results_of_other_programs_are_scored_as_they_are(folder, capsys):
     for name in ("a", "b", "sub/c"):
         for kind in ("real_A", "fake_B", "real_B"):
             picture = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
-            pictures.save(folder / "images" / f"{name}_{kind}.png", picture)
-            pictures.save(folder / ("inputs" if kind == "real_B" else "else") / f"{name}.png", picture)
+            image_files.save(folder / "images" / f"{name}_{kind}.png", picture)
+            image_files.save(folder / ("inputs" if kind == "real_B" else "else") / f"{name}.png", picture)
             if kind == "fake_B":
-                pictures.save(folder / "results" / f"{name}_out.png", picture)
+                image_files.save(folder / "results" / f"{name}_out.png", picture)
     written = folder / "s.json"
     one = ("--outputs", "{}_fake_B.png", "--references", "{}_real_B.png", "--json", written)
     assert gan_jax("evaluate", folder / "images", *one) == 0
@@ -596,11 +597,11 @@ def test_results_of_other_programs_are_scored_as_they_are(folder, capsys):
     assert gan_jax("evaluate", one, one, "--suffix", "_x") == 2
     assert "are the same" in capsys.readouterr().err
     assert gan_jax("evaluate", folder / "images", "--outputs", "{}_fake_C", "--references", "{}_real_B") == 2
-    assert "no picture in" in capsys.readouterr().err
+    assert "no image in" in capsys.readouterr().err
 
 
 def test_a_result_that_cannot_be_written_leaves_the_old_one(folder, monkeypatch, capsys):
-    pictures.save(folder / "x" / "a.png", np.zeros((16, 16, 3), np.uint8))
+    image_files.save(folder / "x" / "a.png", np.zeros((16, 16, 3), np.uint8))
     shutil.copytree(folder / "x", folder / "y")
     (folder / "s.csv").write_text("old")
     assert gan_jax("evaluate", folder / "x", folder / "y", "--csv", folder / "x") == 2
@@ -662,11 +663,11 @@ def test_help_needs_no_heavy_import():
 
 def test_shrink_makes_the_low_resolution_of_the_papers(tmp_path, capsys):
     picture = np.random.default_rng(0).integers(0, 256, (22, 17, 3), dtype=np.uint8)
-    pictures.save(tmp_path / "in" / "sub" / "a.png", picture)
-    pictures.save(tmp_path / "in" / "small.png", picture[:2])
+    image_files.save(tmp_path / "in" / "sub" / "a.png", picture)
+    image_files.save(tmp_path / "in" / "small.png", picture[:2])
     assert gan_jax("shrink", tmp_path / "in", tmp_path / "out", "--scale", 4) == 1
     wanted = np.clip(np.asarray(image.imresize(picture[:20, :16].astype(np.float32), scale=1 / 4)), 0, 255)
-    found = pictures.read(tmp_path / "out" / "sub" / "a.png", 3)
+    found = image_files.read(tmp_path / "out" / "sub" / "a.png", 3)
     # Rounded: within half a level, and 1e-4 for float32 of another program.
     np.testing.assert_allclose(found, wanted, atol=0.5 + 1e-4, rtol=0)
     printed = capsys.readouterr()

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from gan_jax import cli, generator, image, infer, networks
-from gan_jax.data import pictures
+from gan_jax import cli, image, infer, networks
+from gan_jax import model as models
+from gan_jax.data import image_files
 from gan_jax.interop import convert, torch_file
 from gan_jax.networks import MSRResNet, ResNet, SRResNet, UNet
 from tests.interop import torch_writer
@@ -34,15 +35,15 @@ def test_a_converted_generator_translates_as_its_network_computes(unet, tmp_path
     path, said = unet
     assert "wrote" in said
     assert "(--dropout)" in said  # what the file does not show is told, with the flag that says otherwise
-    model = generator.load(path)
+    model = models.load(path)
     channels = model.spec.in_channels, model.spec.out_channels
     picture = np.random.default_rng(0).integers(0, 256, (64, 64, channels[0]), dtype=np.uint8)
-    pictures.save(tmp_path / "in" / "a.png", picture)
+    image_files.save(tmp_path / "in" / "a.png", picture)
     assert gan_jax("translate", path, tmp_path / "in", tmp_path / "out", "--dropout", "off") == 0
     network = networks.from_linen(model.module)
     batch = image.to_float(picture)[None]
     output, _ = network.apply(model.variables["params"], model.variables["stats"], batch, train=True)
-    got = pictures.read(tmp_path / "out" / "a.png", channels[1]).astype(int)
+    got = image_files.read(tmp_path / "out" / "a.png", channels[1]).astype(int)
     assert np.abs(got - np.asarray(image.to_uint8(output[0]), int)).max() <= 1  # another program may round otherwise
     assert (got == np.asarray(image.to_uint8(output[0]))).mean() > 0.99
 
@@ -61,17 +62,17 @@ def test_inspect_says_what_a_foreign_file_is(capsys):
     said = capsys.readouterr().out
     assert "UNet" in said
     assert "pytorch-CycleGAN-and-pix2pix" in said
-    assert generator.is_foreign(UNET)
+    assert models.is_foreign(UNET)
 
 
 def test_flags_replace_what_the_project_does(tmp_path, capsys):
     target = tmp_path / "g.safetensors"
     flags = ["--set", "dropout=0.5", "dropout_layers=paper", "--dropout", "off", "--input_range", "0", "1"]
     assert gan_jax("convert", UNET, target, "--architecture", "UNet", *flags) == 0
-    spec = generator.load(target).spec
+    spec = models.load(target).spec
     assert (spec.dropout, spec.input_range, spec.output_range) == (False, (0.0, 1.0), (-1.0, 1.0))
     assert spec.architecture["dropout_layers"] == "paper"
-    assert not generator.is_foreign(target)
+    assert not models.is_foreign(target)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_value_ranges_are_those_of_the_file(tiny_generator):
     # An output of [-1, 1] read as [-3, 1] is lighter.
     lighter = np.clip((plain / 127.5 - 1 + 3) / 4 * 255, 0, 255)
     np.testing.assert_allclose(translated(output_range=(-3.0, 1.0)), lighter, atol=1.01)  # one rounding more
-    # A network for [0, 1] sees the picture's lighter half: what a network for [-1, 1] sees of that picture.
+    # A network for [0, 1] sees the image's lighter half: what a network for [-1, 1] sees of that image.
     half = dataclasses.replace(model.spec, input_range=(0.0, 1.0))
     lighter_half = (image.to_float(picture)[None] + 1) / 2
     network = networks.from_linen(model.module)
@@ -122,13 +123,13 @@ def weights_file(folder, name):
 
 
 @pytest.mark.parametrize("name", golden.SMALL)
-def test_every_reference_is_recognised_without_a_flag(name, tmp_path, capsys):
+def test_every_reference_is_recognized_without_a_flag(name, tmp_path, capsys):
     """What is written holds the arrays whose outputs and gradients tests/networks/test_parity.py compares."""
     weights, file = weights_file(tmp_path, name)
     case = golden.CASES[name]
     assert gan_jax("convert", file, tmp_path / "ours.safetensors") == 0
     capsys.readouterr()
-    model = generator.load(tmp_path / "ours.safetensors")
+    model = models.load(tmp_path / "ours.safetensors")
     assert model.module == case.module.clone(**{field: getattr(model.module, field) for field in case.fields})
     _, variables = convert.from_torch(weights, case.fields)
     jax.tree.map(np.testing.assert_array_equal, model.variables, variables)
@@ -152,10 +153,10 @@ def test_the_command_line_makes_the_picture_of_a_reference(name, tmp_path):
     case = golden.CASES[name]
     fields = [f"{field}={value}" for field, value in case.fields.items()]
     assert gan_jax("convert", file, tmp_path / "g.safetensors", *(["--set", *fields] if fields else [])) == 0
-    model = generator.load(tmp_path / "g.safetensors")
+    model = models.load(tmp_path / "g.safetensors")
     side = max(model.spec.size_multiple, 16)
     picture = np.random.default_rng(0).integers(0, 256, (side, side, model.spec.in_channels), dtype=np.uint8)
-    pictures.save(tmp_path / "in" / "a.png", picture)
+    image_files.save(tmp_path / "in" / "a.png", picture)
     options = ["--dropout", "off"] if model.spec.dropout else []
     assert gan_jax("translate", tmp_path / "g.safetensors", tmp_path / "in", tmp_path / "out", *options) == 0
     module, variables = convert.from_torch(weights, case.fields)
@@ -164,6 +165,6 @@ def test_the_command_line_makes_the_picture_of_a_reference(name, tmp_path):
     network = networks.from_linen(module)
     output, _ = network.apply(variables["params"], variables["stats"], batch, train=model.spec.norm == "image")
     levels = np.clip((np.asarray(output[0], np.float64) - black) / (white - black), 0, 1) * 255
-    got = pictures.read(tmp_path / "out" / "a.png", model.spec.out_channels)
+    got = image_files.read(tmp_path / "out" / "a.png", model.spec.out_channels)
     assert got.shape == levels.shape
     assert np.abs(got - levels).max() <= 0.5 + 1e-2  # rounded, of float32 sums in another order

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from gan_jax import cli
-from gan_jax.data import pictures
+from gan_jax.data import image_files
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "metrics"
 EXPECTED = json.loads((GOLDEN / "expected.json").read_text())["pairs"]
@@ -61,11 +61,11 @@ def test_the_json_of_the_golden_pairs_is_what_basicsr_says(pairs, tmp_path, caps
 
 @pytest.fixture
 def folder(tmp_path):
-    """Outputs and references of three random pictures."""
+    """Outputs and references of three random images."""
     rng = np.random.default_rng(0)
     for side in ("out", "ref"):
         for name in ("a", "b", "c"):
-            pictures.save(tmp_path / side / f"{name}.png", rng.integers(0, 256, (24, 26, 3), dtype=np.uint8))
+            image_files.save(tmp_path / side / f"{name}.png", rng.integers(0, 256, (24, 26, 3), dtype=np.uint8))
     return tmp_path
 
 
@@ -102,7 +102,7 @@ def test_everything_unusable_is_listed_and_nothing_is_written(folder, capsys):
     for name, words in {
         "ref/a.png": "has no partner of its name",
         "out/b.png": "has no partner of its name",
-        "ref/c.png": "is damaged or not a picture",
+        "ref/c.png": "is damaged or not an image",
         "out/d.png": f"is 30x30 and {folder / 'ref/d.png'} is 31x30; make them one size.",
     }.items():
         assert any(line.startswith(f"error: {folder / name}") and words in line for line in lines)

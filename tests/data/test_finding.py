@@ -3,22 +3,22 @@ import os
 import numpy as np
 import pytest
 
-from gan_jax.data import finding, pictures
+from gan_jax.data import finding, image_files
 
 
-def colours(height=4, width=6):
+def colors(height=4, width=6):
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
 def test_what_looks_like_a_picture_and_is_left_out_is_named(tmp_path):
-    pictures.save(tmp_path / "a.png", colours())
-    pictures.save(tmp_path / "b.jpg", colours())
+    image_files.save(tmp_path / "a.png", colors())
+    image_files.save(tmp_path / "b.jpg", colors())
     (tmp_path / "b.jpg").rename(tmp_path / "without extension")
-    pictures.save(tmp_path / "sub" / "c.webp", colours())
+    image_files.save(tmp_path / "sub" / "c.webp", colors())
     (tmp_path / "sub" / "c.webp").rename(tmp_path / "sub" / "c.webp_")
     (tmp_path / "phone.HEIC").write_bytes(bytes(32))
     for name in ("notes.txt", "list.csv", ".hidden.png"):
-        (tmp_path / name).write_text("no picture")
+        (tmp_path / name).write_text("no image")
     found = finding.survey(tmp_path)
     assert found == (["a.png"], ["phone.HEIC", "sub/c.webp_", "without extension"])
     assert found.note == (
@@ -38,7 +38,7 @@ def test_a_pipe_is_no_picture(tmp_path):
 
 
 def test_links_are_followed_and_do_not_go_round(tmp_path):
-    pictures.save(tmp_path / "there" / "a.png", colours())
+    image_files.save(tmp_path / "there" / "a.png", colors())
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "linked").symlink_to(tmp_path / "there")
     (tmp_path / "here" / "b.png").symlink_to(tmp_path / "there" / "a.png")
@@ -47,7 +47,7 @@ def test_links_are_followed_and_do_not_go_round(tmp_path):
 
 
 def test_links_to_nowhere_and_to_themselves_stop_nothing_and_are_named(tmp_path):
-    pictures.save(tmp_path / "a.png", colours())
+    image_files.save(tmp_path / "a.png", colors())
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "nowhere").symlink_to("not here")
     (tmp_path / "b.png").symlink_to("not here either")
@@ -55,7 +55,7 @@ def test_links_to_nowhere_and_to_themselves_stop_nothing_and_are_named(tmp_path)
 
 
 def test_a_folder_inside_that_may_not_be_looked_into_is_left_out_and_named(tmp_path, monkeypatch):
-    pictures.save(tmp_path / "a.png", colours())
+    image_files.save(tmp_path / "a.png", colors())
     (tmp_path / "closed").mkdir()
     scandir = os.scandir
 

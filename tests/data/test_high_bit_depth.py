@@ -10,19 +10,19 @@ import pytest
 import tifffile
 from PIL import ExifTags, Image
 
-from gan_jax.data import high_bit_depth, pictures
+from gan_jax.data import high_bit_depth, image_files
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 2**16, (12, 14, 3), dtype=np.uint16)
 
 
 def write_png(path, array):
-    """A 16-bit PNG of 1 to 4 channels, which Pillow cannot write in colour: unfiltered rows, PNG specification."""
+    """A 16-bit PNG of 1 to 4 channels, which Pillow cannot write in color: unfiltered rows, PNG specification."""
     height, width, channels = array.shape
-    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    color_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)
     chunks = {
-        b"IHDR": struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0),
+        b"IHDR": struct.pack(">IIBBBBB", width, height, 16, color_type, 0, 0, 0),
         b"IDAT": zlib.compress(rows),
         b"IEND": b"",
     }
@@ -36,18 +36,18 @@ def test_pictures_of_8_bits_are_read_as_everywhere(tmp_path):
     array = RNG.integers(0, 256, (12, 14, 3), dtype=np.uint8)
     for name, picture in (
         ("rgb.png", array),
-        ("grey.tif", array[..., :1]),
+        ("gray.tif", array[..., :1]),
         ("rgb.tif", array),
-        ("grey.pgm", array[..., :1]),
+        ("gray.pgm", array[..., :1]),
     ):
-        pictures.save(tmp_path / name, picture)
+        image_files.save(tmp_path / name, picture)
         read = high_bit_depth.read(tmp_path / name)
         assert read.dtype == np.uint8
         np.testing.assert_array_equal(read, picture)
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.tif"])
-def test_16_bit_grey_needs_no_extra(tmp_path, monkeypatch, name):
+def test_16_bit_gray_needs_no_extra(tmp_path, monkeypatch, name):
     for package in ("tifffile", "imagecodecs"):
         monkeypatch.setitem(sys.modules, package, None)
     Image.fromarray(RGB[..., 0]).save(tmp_path / name)
@@ -61,7 +61,7 @@ def test_16_bit_grey_needs_no_extra(tmp_path, monkeypatch, name):
     [{}, {"byteorder": ">"}, {"compression": "zlib"}, {"planarconfig": "separate"}],
     ids=["plain", "big-endian", "deflated", "planes apart"],
 )
-def test_16_bit_colour_of_tiff_is_never_cut_to_8_bits(tmp_path, monkeypatch, options):
+def test_16_bit_color_of_tiff_is_never_cut_to_8_bits(tmp_path, monkeypatch, options):
     stored = np.moveaxis(RGB, -1, 0) if "planarconfig" in options else RGB
     tifffile.imwrite(tmp_path / "x.tif", stored, photometric="rgb", **options)
     np.testing.assert_array_equal(high_bit_depth.read(tmp_path / "x.tif"), RGB)
@@ -70,7 +70,7 @@ def test_16_bit_colour_of_tiff_is_never_cut_to_8_bits(tmp_path, monkeypatch, opt
         high_bit_depth.read(tmp_path / "x.tif")
 
 
-def test_16_bit_colour_of_png_is_refused_without_the_extra(tmp_path, monkeypatch):
+def test_16_bit_color_of_png_is_refused_without_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "imagecodecs", None)
     for channels in (2, 3, 4):
         write_png(tmp_path / "x.png", np.resize(RGB, (12, 14, channels)))
@@ -79,13 +79,13 @@ def test_16_bit_colour_of_png_is_refused_without_the_extra(tmp_path, monkeypatch
 
 
 @pytest.mark.slow  # the codecs are installed for these tests alone
-def test_16_bit_colour_of_png_is_read_with_the_extra(tmp_path):
+def test_16_bit_color_of_png_is_read_with_the_extra(tmp_path):
     write_png(tmp_path / "x.png", RGB)
     np.testing.assert_array_equal(high_bit_depth.read(tmp_path / "x.png"), RGB)
     exif = Image.Exif()
     exif[ExifTags.Base.Make] = "Camera"
     for alpha in (None, RGB[..., :1]):
-        photograph = pictures.ImageFile(RGB, alpha, exif.tobytes(), bytes(16) + b"RGB " + bytes(108))
+        photograph = image_files.ImageFile(RGB, alpha, exif.tobytes(), bytes(16) + b"RGB " + bytes(108))
         high_bit_depth.save(tmp_path / "y.png", photograph)
         read = high_bit_depth.read_image_file(tmp_path / "y.png", 3)
         np.testing.assert_array_equal(read.pixels, RGB)
@@ -115,8 +115,8 @@ def test_what_cannot_be_read_in_its_own_depth_is_refused(tmp_path):
     (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:-50])
     for name, words in {
         "x.pgm": "wanted PNG or TIFF",
-        "signed.tif": "mode I; wanted PNG or TIFF, grey or RGB",
-        "cmyk.tif": "mode CMYK; wanted PNG or TIFF, grey or RGB",
+        "signed.tif": "mode I; wanted PNG or TIFF, gray or RGB",
+        "cmyk.tif": "mode CMYK; wanted PNG or TIFF, gray or RGB",
         "negative.tif": "0 as white",
         "float.tif": "mode F",
         "cut.tif": "is damaged",
@@ -143,7 +143,7 @@ def test_pictures_are_turned_upright_in_both_depths(tmp_path, name):
         np.testing.assert_array_equal(high_bit_depth.read(tmp_path / name)[..., 0], turn(array) // 257)
 
 
-def test_deep_colours_are_turned_upright(tmp_path):
+def test_deep_colors_are_turned_upright(tmp_path):
     tifffile.imwrite(tmp_path / "x.tif", RGB, photometric="rgb", extratags=[(274, "H", 1, 6, True)])
     np.testing.assert_array_equal(high_bit_depth.read(tmp_path / "x.tif"), np.rot90(RGB, -1))
 
@@ -164,7 +164,7 @@ def test_what_belongs_to_a_16_bit_picture_is_written_with_it(tmp_path, monkeypat
     exif = Image.Exif()
     exif[ExifTags.Base.Make] = "Camera"
     profile = bytes(16) + b"RGB " + bytes(108)
-    photograph = pictures.ImageFile(RGB, RGB[..., :1], exif.tobytes(), profile)
+    photograph = image_files.ImageFile(RGB, RGB[..., :1], exif.tobytes(), profile)
     for name in ("x.png", "x.tif"):
         high_bit_depth.save(tmp_path / name, photograph)
         with Image.open(tmp_path / name) as written:
@@ -175,31 +175,31 @@ def test_what_belongs_to_a_16_bit_picture_is_written_with_it(tmp_path, monkeypat
     np.testing.assert_array_equal(read.pixels, RGB)
     np.testing.assert_array_equal(read.alpha, RGB[..., :1])
     assert read.icc_profile == profile
-    grey = high_bit_depth.read_image_file(tmp_path / "x.tif", 1)
+    gray = high_bit_depth.read_image_file(tmp_path / "x.tif", 1)
     luma = RGB @ np.array([0.299, 0.587, 0.114])
-    assert np.abs(grey.pixels[..., 0] - luma).max() <= 1.5
-    assert grey.icc_profile is None, "it speaks of red, green and blue"
+    assert np.abs(gray.pixels[..., 0] - luma).max() <= 1.5
+    assert gray.icc_profile is None, "it speaks of red, green and blue"
 
 
 def test_16_bits_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"16 bits a channel are written to .png or .tif alone"):
-        high_bit_depth.save(tmp_path / "x.jpg", pictures.ImageFile(RGB))
+        high_bit_depth.save(tmp_path / "x.jpg", image_files.ImageFile(RGB))
     monkeypatch.setitem(sys.modules, "imagecodecs", None)
-    with pytest.raises(ImportError, match=r"16 bits in colour or with alpha: pip install 'gan_jax\[deep\]'"):
-        high_bit_depth.save(tmp_path / "x.png", pictures.ImageFile(RGB))
-    high_bit_depth.save(tmp_path / "grey.png", pictures.ImageFile(RGB[..., :1]))
-    assert [path.name for path in tmp_path.iterdir()] == ["grey.png"]
+    with pytest.raises(ImportError, match=r"16 bits in color or with alpha: pip install 'gan_jax\[deep\]'"):
+        high_bit_depth.save(tmp_path / "x.png", image_files.ImageFile(RGB))
+    high_bit_depth.save(tmp_path / "gray.png", image_files.ImageFile(RGB[..., :1]))
+    assert [path.name for path in tmp_path.iterdir()] == ["gray.png"]
 
 
 def test_a_file_of_8_bits_is_opened_once(tmp_path, monkeypatch):
     array = RNG.integers(0, 256, (12, 14, 4), dtype=np.uint8)
     Image.fromarray(array).save(tmp_path / "x.png")
-    with pictures.opened(tmp_path / "x.png") as image:
-        over_white = pictures.as_array(pictures.decoded(image), 3)
-    with pictures.opened(tmp_path / "x.png") as image:
-        photograph = pictures.image_file(image, 3)
-    opened, unmapped = [], pictures.unmapped
-    monkeypatch.setattr(pictures, "unmapped", lambda path, **how: opened.append(path) or unmapped(path, **how))
+    with image_files.opened(tmp_path / "x.png") as image:
+        over_white = image_files.as_array(image_files.decoded(image), 3)
+    with image_files.opened(tmp_path / "x.png") as image:
+        photograph = image_files.image_file(image, 3)
+    opened, unmapped = [], image_files.unmapped
+    monkeypatch.setattr(image_files, "unmapped", lambda path, **how: opened.append(path) or unmapped(path, **how))
     np.testing.assert_array_equal(high_bit_depth.read(tmp_path / "x.png"), over_white)
     read = high_bit_depth.read_image_file(tmp_path / "x.png", 3)
     np.testing.assert_array_equal(read.pixels, photograph.pixels)

@@ -1,4 +1,4 @@
-"""Pictures whose pixels are whole and whose optional matter is not."""
+"""Images whose pixels are whole and whose optional matter is not."""
 
 import io
 import struct
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax.data import metadata, pictures, scan
+from gan_jax.data import image_files, metadata, scan
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
 
@@ -69,10 +69,10 @@ FAULTS = {
 def test_what_is_wrong_beside_the_pixels_of_a_png_is_left_out(tmp_path, fault, late):
     path = tmp_path / "x.png"
     path.write_bytes(png_with(*FAULTS[fault], late=late))
-    np.testing.assert_array_equal(pictures.read(path, 3), PIXELS)
-    np.testing.assert_array_equal(pictures.read_image_file(path, 3).pixels, PIXELS)
+    np.testing.assert_array_equal(image_files.read(path, 3), PIXELS)
+    np.testing.assert_array_equal(image_files.read_image_file(path, 3).pixels, PIXELS)
     assert isinstance(scan._read_header(str(path), None), scan.Header)
-    assert pictures.count_frames(path) == 1
+    assert image_files.count_frames(path) == 1
 
 
 SEGMENTS = {
@@ -93,9 +93,9 @@ SEGMENTS = {
 def test_what_is_wrong_beside_the_pixels_of_a_jpeg_is_left_out(tmp_path, fault):
     (tmp_path / "sound.jpg").write_bytes(encoded("JPEG"))
     (tmp_path / "x.jpg").write_bytes(jpeg_with(*SEGMENTS[fault]))
-    expected = pictures.read(tmp_path / "sound.jpg", 3)
-    np.testing.assert_array_equal(pictures.read(tmp_path / "x.jpg", 3), expected)
-    np.testing.assert_array_equal(pictures.read_image_file(tmp_path / "x.jpg", 3).pixels, expected)
+    expected = image_files.read(tmp_path / "sound.jpg", 3)
+    np.testing.assert_array_equal(image_files.read(tmp_path / "x.jpg", 3), expected)
+    np.testing.assert_array_equal(image_files.read_image_file(tmp_path / "x.jpg", 3).pixels, expected)
     assert isinstance(scan._read_header(str(tmp_path / "x.jpg"), None), scan.Header)
 
 
@@ -116,13 +116,13 @@ def test_a_jpeg_without_extras_keeps_its_exif_and_profile():
 def test_exif_that_is_none_turns_nothing(tmp_path, kind, options):
     path = tmp_path / f"x.{kind.lower()}"
     path.write_bytes(encoded(kind, exif=b"Exif\0\0rubbish", **options) if kind != "TIFF" else encoded(kind, **options))
-    np.testing.assert_array_equal(pictures.read(path, 3), PIXELS)
+    np.testing.assert_array_equal(image_files.read(path, 3), PIXELS)
 
 
 def test_a_large_profile_is_kept(tmp_path):
     profile = bytes(16) + b"RGB " + np.random.default_rng(0).integers(0, 256, 2**21, dtype=np.uint8).tobytes()
     (tmp_path / "x.png").write_bytes(png_with(chunk(b"iCCP", b"p\0\0" + zlib.compress(profile))))
-    assert pictures.read_image_file(tmp_path / "x.png", 3).icc_profile == profile
+    assert image_files.read_image_file(tmp_path / "x.png", 3).icc_profile == profile
 
 
 @pytest.mark.parametrize("content", [png_with(), png_with(chunk(b"tEXt", b"k\0v")), encoded("JPEG"), b"", b"\x89PNG"])
@@ -140,4 +140,4 @@ def test_pixels_that_are_wrong_are_said(tmp_path, spoilt):
     place = content.index(spoilt) + 4 + int.from_bytes(content[content.index(spoilt) - 4 :][:4], "big")
     (tmp_path / "x.png").write_bytes(content[:place] + bytes(4) + content[place + 4 :])
     with pytest.raises(ValueError, match=r"x\.png is damaged"):
-        pictures.read(tmp_path / "x.png", 3)
+        image_files.read(tmp_path / "x.png", 3)

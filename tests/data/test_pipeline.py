@@ -6,11 +6,11 @@ import time
 import numpy as np
 import pytest
 
-from gan_jax.data import layouts, pictures, pipeline, scan, sources, transforms
+from gan_jax.data import image_files, layouts, pipeline, scan, sources, transforms
 
 
 class Numbers:
-    """Picture i is all i; a picture in `bad` cannot be read."""
+    """Image i is all i; an image in `bad` cannot be read."""
 
     def __init__(self, count, bad=()):
         self.count, self.bad = count, bad
@@ -28,7 +28,7 @@ class Numbers:
 
 
 def numbered(pair, rng):
-    """Shows the picture's number and, in the target's corner, what was drawn for it."""
+    """Shows the image's number and, in the target's corner, what was drawn for it."""
     target = pair["target"].copy()
     target[0, 0] = rng.integers(256)
     return {"source": pair["source"], "target": target}
@@ -85,14 +85,14 @@ def test_every_epoch_is_another_permutation_and_nothing_is_dropped():
 
 
 def test_unshuffled_epochs_keep_the_order_of_the_source_and_still_resume():
-    whole = take(12, shuffle=False)  # two epochs of 23 and two pictures
+    whole = take(12, shuffle=False)  # two epochs of 23 and two images
     assert order(whole) == [*range(23), *range(23), 0, 1]
     assert_equal(take(3, start=5, shuffle=False), whole[5:8])
     assert_equal(take(12, shuffle=False, threads=1), whole)
     parts = [take(12, process=(index, 2), shuffle=False) for index in range(2)]
     joined = [{name: np.concatenate([a[name], b[name]]) for name in a} for a, b in zip(*parts, strict=True)]
     assert_equal(joined, whole)
-    # What is drawn for a picture differs between epochs and between seeds.
+    # What is drawn for an image differs between epochs and between seeds.
     draws = [int(picture[0, 0, 0]) for batch in whole for picture in batch["target"]]
     assert draws[:23] != draws[23:46]
     assert order(take(12, shuffle=False, seed=8)) == order(whole)
@@ -126,19 +126,19 @@ def test_picture_cut_off_behind_its_header_is_named_by_the_threads(tmp_path, mon
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     file = tmp_path / "train" / name
-    pictures.save(file, noise)
+    image_files.save(file, noise)
     file.write_bytes(file.read_bytes()[:3000])
     source = layouts.open_pairs(tmp_path, "train", derive="blur", source_channels=3, target_channels=3)
     scan.check_headers(source)
     transform = transforms.jitter("crop", load_size=32, crop_size=32)
     with pytest.raises(ValueError, match="damaged") as caught:
         next(pipeline.batches(source, batch_size=2, seed=0, transform=transform))
-    assert str(caught.value) == f"{file} is damaged or not a picture; replace or remove it."
+    assert str(caught.value) == f"{file} is damaged or not an image; replace or remove it."
 
 
 def test_picture_too_small_is_named_by_the_threads():
     transform = transforms.jitter("crop", load_size=5, crop_size=5)
-    with pytest.raises(ValueError, match=r"^0: a picture 6 wide and 4 high is smaller than crop_size 5; use") as caught:
+    with pytest.raises(ValueError, match=r"^0: an image 6 wide and 4 high is smaller than crop_size 5; use") as caught:
         next(pipeline.batches(Numbers(1), batch_size=2, seed=0, transform=transform))
     assert "\n" not in str(caught.value)
 
@@ -196,10 +196,10 @@ def test_pictures_of_different_sizes_cannot_be_one_batch():
         return {"source": pair["source"], "target": pair["target"]}
 
     together = pipeline.batches(Growing(2), batch_size=2, seed=0, transform=whole, shuffle=False)
-    with pytest.raises(ValueError, match=r"source pictures.*\(4, 6, 3\) and \(5, 6, 3\)"):
+    with pytest.raises(ValueError, match=r"source images.*\(4, 6, 3\) and \(5, 6, 3\)"):
         next(together)
     together.close()
-    same = transforms.centre("crop", load_size=4, crop_size=4)
+    same = transforms.center("crop", load_size=4, crop_size=4)
     assert {pair["target"].shape for pair in pipeline.chosen(Growing(2), 2, same)} == {(4, 4, 3)}
     alone = pipeline.batches(Growing(3), batch_size=1, seed=0, transform=whole, shuffle=False)
     assert [next(alone)["target"].shape for _ in range(3)] == [(1, 4, 6, 3), (1, 5, 6, 3), (1, 6, 6, 3)]
@@ -207,7 +207,7 @@ def test_pictures_of_different_sizes_cannot_be_one_batch():
 
 
 class Kind(Numbers):
-    """Picture i of one kind is all i."""
+    """Image i of one kind is all i."""
 
     def __init__(self, count, key):
         super().__init__(count)
@@ -218,7 +218,7 @@ class Kind(Numbers):
 
 
 def drawn(item, rng):
-    """The picture's number, and what was drawn for it beside it."""
+    """The image's number, and what was drawn for it beside it."""
     (key,) = item.keys() - {"name"}
     return {key: np.concatenate([item[key][:1, :1], np.full((1, 1, 1), rng.integers(256), np.uint8)])}
 
@@ -238,7 +238,7 @@ def test_unpaired_parts_have_orders_and_jitter_of_their_own():
         assert all(sorted(epoch) == list(range(length)) for epoch in epochs)
         assert len({tuple(epoch) for epoch in epochs}) > 1
     assert (taken["A"][:, 1] != taken["B"][:, 1]).mean() > 0.9
-    # Of one length, too, no picture always meets the same other one.
+    # Of one length, too, no image always meets the same other one.
     same = take_unpaired(14, lengths=(4, 4))
     assert (same["A"][:, 0] != same["B"][:, 0]).any()
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax.data import pictures, seams, transforms
+from gan_jax.data import image_files, seams, transforms
 from gan_jax.data.demo import facades as demo_facades
 from gan_jax.data.demo import skimage_photos
 
@@ -19,7 +19,7 @@ def photographs():
     files = [file for files in skimage_photos.SPLITS.values() for file in files]
     more = ("brick.png", "camera.png", "coins.png", "grass.png", "gravel.png", "moon.png")
     folder = skimage_photos.installed()
-    return [pictures.read(folder / file, 3) for file in (*files, *more) if (folder / file).exists()]
+    return [image_files.read(folder / file, 3) for file in (*files, *more) if (folder / file).exists()]
 
 
 def cut(image_u8, aspect, height=96):
@@ -40,7 +40,7 @@ def as_jpeg(image_u8, quality=60):
     return np.asarray(Image.open(content))
 
 
-def centred(ink, ground=255, side=64):
+def centered(ink, ground=255, side=64):
     """A thing in the middle of a plain ground."""
     image_u8 = np.full((side, side, 3), ground, np.uint8)
     image_u8[side // 4 : -side // 4, side // 4 : -side // 4] = ink
@@ -75,11 +75,11 @@ def test_labels_maps_and_photographs_are_pairs():
 
 
 def test_where_a_plain_ground_has_no_seam_the_sides_tell():
-    drawn, painted = centred(0), centred((120, 80, 40))
+    drawn, painted = centered(0), centered((120, 80, 40))
     assert seams.jump(beside(drawn, painted)) is None
     assert seams.look_like_pairs([beside(drawn, painted)] * 4) is True
     assert seams.look_like_pairs([beside(drawn, painted)[:, 16:-16]] * 4) is None  # halves of 3:4
-    assert seams.look_like_pairs([centred(0, 254), painted[:, :, :1]]) is False
+    assert seams.look_like_pairs([centered(0, 254), painted[:, :, :1]]) is False
     wide = [np.concatenate([picture] * 2, axis=1) for picture in (drawn, painted)]
     assert seams.look_like_pairs([beside(*wide)]) is True  # halves of 2:1
     assert seams.look_like_pairs([]) is None
@@ -89,9 +89,9 @@ def test_where_a_plain_ground_has_no_seam_the_sides_tell():
 def test_a_folder_is_judged_by_a_sample_of_what_can_be_read(tmp_path):
     facades = demo_facades.Facades("train", 20, 32)
     for i in range(20):
-        pictures.save(tmp_path / "pairs" / f"{i:02d}.png", beside(facades[i]["source"], facades[i]["target"]))
-        pictures.save(tmp_path / "single" / f"{i:02d}.png", facades[i]["target"])
-        pictures.save(tmp_path / "wide" / f"{i:02d}.png", facades[i]["target"][:16])  # 2:1, and no seam
+        image_files.save(tmp_path / "pairs" / f"{i:02d}.png", beside(facades[i]["source"], facades[i]["target"]))
+        image_files.save(tmp_path / "single" / f"{i:02d}.png", facades[i]["target"])
+        image_files.save(tmp_path / "wide" / f"{i:02d}.png", facades[i]["target"][:16])  # 2:1, and no seam
     files = {name: sorted((tmp_path / name).iterdir()) for name in ("pairs", "single", "wide")}
     assert len(list(seams.sample(files["pairs"]))) == 16
     files["pairs"][0].write_bytes(b"no picture")
@@ -102,5 +102,5 @@ def test_a_folder_is_judged_by_a_sample_of_what_can_be_read(tmp_path):
     assert not seams.hold_pairs([])
     assert not seams.hold_pairs([tmp_path / "none.png"])
     (note,) = seams.notes(tmp_path / "pairs", files["pairs"])
-    assert note.endswith("pairs look like A and B side by side, and are read as one picture each.")
+    assert note.endswith("pairs look like A and B side by side, and are read as one image each.")
     assert seams.notes(tmp_path / "single", files["single"]) == ()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax.data import finding, layouts, pictures, scan, sources, transforms
+from gan_jax.data import finding, image_files, layouts, scan, sources, transforms
 
 
 @pytest.fixture(autouse=True)
@@ -21,8 +21,8 @@ def cache(tmp_path_factory, monkeypatch):
 
 def paint(path, value=0, size=(8, 6), mode="RGB", **options):
     path.parent.mkdir(parents=True, exist_ok=True)
-    colour = value if len(mode) == 1 else (value,) * len(mode)
-    Image.new(mode, size, colour).save(path, **options)
+    color = value if len(mode) == 1 else (value,) * len(mode)
+    Image.new(mode, size, color).save(path, **options)
 
 
 def paint_halves(path, a=10, b=200):
@@ -76,20 +76,20 @@ def test_derived_source_is_made_from_the_photograph(tmp_path, derive, channels):
     (tmp_path / "train" / "sub").mkdir(parents=True)
     Image.fromarray(photo).save(tmp_path / "train" / "sub" / "a.png")
     source = open_rgb(tmp_path, derive=derive, source_channels=channels[0], target_channels=channels[1])
-    target = photo if channels[1] == 3 else transforms.grey(photo)
+    target = photo if channels[1] == 3 else transforms.gray(photo)
     np.testing.assert_array_equal(source[0]["target"], target)
     derived = transforms.deriver(derive, channels[0])
-    centre = transforms.centre("crop", load_size=20, crop_size=20, derive=derived)
-    made = centre(source[0], np.random.default_rng(0))["source"]
+    center = transforms.center("crop", load_size=20, crop_size=20, derive=derived)
+    made = center(source[0], np.random.default_rng(0))["source"]
     expected = transforms.DERIVE[derive](target)[:, 5:25]
     assert made.shape == (20, 20, channels[0])
-    assert (made == (transforms.grey(expected) if channels[0] == 1 else expected)).all()
+    assert (made == (transforms.gray(expected) if channels[0] == 1 else expected)).all()
 
 
 def test_sources_print_alike_everywhere(tmp_path):
     paint_halves(tmp_path / "train" / "1.png")
     assert repr(open_rgb(tmp_path)) == f"Pairs(1 in {tmp_path}/train, AtoB, 3 to 3 channels)"
-    photos = open_rgb(tmp_path, derive="grey", source_channels=1)
+    photos = open_rgb(tmp_path, derive="gray", source_channels=1)
     assert repr(photos) == f"Pictures(1 in {tmp_path}/train, target, 3 channels)"
 
 
@@ -97,7 +97,7 @@ def test_hidden_files_and_other_files_are_ignored_and_links_followed(tmp_path):
     paint_halves(tmp_path / "elsewhere.png")
     for name in (".hidden.png", ".cache/1.png", "b.PNG", "a.png"):
         paint_halves(tmp_path / "data" / "train" / name)
-    (tmp_path / "data" / "train" / "notes.txt").write_text("no picture")
+    (tmp_path / "data" / "train" / "notes.txt").write_text("no image")
     (tmp_path / "data" / "train" / "c.png").symlink_to(tmp_path / "elsewhere.png")
     assert finding.list_pictures(tmp_path / "data" / "train") == ["a.png", "b.PNG", "c.png"]
     assert len(open_rgb(tmp_path / "data")) == 3
@@ -137,8 +137,8 @@ def test_limit_takes_the_first_of_the_sorted_split(tmp_path):
     assert three.files == everything.files[:3] == [("00.png",), ("01.png",), ("02.png",)]
     assert repr(three) == f"Pairs(3 in {tmp_path}/split/train, AtoB, 3 to 3 channels)"
     assert three.fingerprint != everything.fingerprint == open_rgb(tmp_path / "split", limit=99).fingerprint
-    assert len(open_rgb(tmp_path / "split", limit=2, derive="grey")) == 2
-    # Held out first: a limit moves no picture from one split to the other.
+    assert len(open_rgb(tmp_path / "split", limit=2, derive="gray")) == 2
+    # Held out first: a limit moves no image from one split to the other.
     for split in ("train", "val"):
         assert open_rgb(tmp_path / "flat", split, limit=1).files == open_rgb(tmp_path / "flat", split).files[:1]
 
@@ -168,18 +168,18 @@ def test_names_without_a_partner_are_counted_and_three_are_named(tmp_path):
 def test_two_pictures_of_one_name_are_refused(tmp_path):
     for file in ("trainA/a.png", "trainA/a.bmp", "trainB/a.png"):
         paint(tmp_path / file)
-    with pytest.raises(ValueError, match=r"trainA/a\.bmp differs from another picture in its extension only"):
+    with pytest.raises(ValueError, match=r"trainA/a\.bmp differs from another image in its extension only"):
         open_rgb(tmp_path)
 
 
 def test_missing_and_empty_folders_say_what_was_looked_for(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no folder .*/none; wanted one with pictures"):
+    with pytest.raises(FileNotFoundError, match=r"no folder .*/none; wanted one with images"):
         open_rgb(tmp_path / "none")
     paint(tmp_path / "halved" / "trainA" / "a.png")
     with pytest.raises(FileNotFoundError, match=r"no folder .*/halved/trainB; wanted"):
         open_rgb(tmp_path / "halved")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"no pictures in .*; wanted .*\.png \.jpg.*trainA"):
+    with pytest.raises(FileNotFoundError, match=r"no images in .*; wanted .*\.png \.jpg.*trainA"):
         open_rgb(tmp_path / "empty")
     paint_halves(tmp_path / "test" / "1.png")
     with pytest.raises(FileNotFoundError, match=r"no folder .*/train; wanted"):
@@ -188,12 +188,12 @@ def test_missing_and_empty_folders_say_what_was_looked_for(tmp_path):
 
 def test_settings_that_cannot_be_met_are_refused(tmp_path):
     paint_halves(tmp_path / "train" / "1.png")
-    with pytest.raises(ValueError, match=r"4 and 3 channels are asked for; files have 1 \(grey\) or 3 \(RGB\)"):
+    with pytest.raises(ValueError, match=r"4 and 3 channels are asked for; files have 1 \(gray\) or 3 \(RGB\)"):
         open_rgb(tmp_path, source_channels=4)
     with pytest.raises(ValueError, match=r"direction BtoA.*derive edges.*use direction AtoB"):
         open_rgb(tmp_path, derive="edges", direction="BtoA")
     with pytest.raises(
-        ValueError, match=r"^limit is 0, which leaves no pictures; use at least 1, or none to read all\.$"
+        ValueError, match=r"^limit is 0, which leaves no images; use at least 1, or none to read all\.$"
     ):
         open_rgb(tmp_path, limit=0)
 
@@ -201,18 +201,18 @@ def test_settings_that_cannot_be_met_are_refused(tmp_path):
 # Decoding
 
 
-def png16(colour_type, channels):
+def png16(color_type, channels):
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = struct.pack(">IIBBBBB", 4, 4, 16, colour_type, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", 4, 4, 16, color_type, 0, 0, 0)
     rows = (b"\0" + b"\x12\x34" * channels * 4) * 4
     pixels = chunk(b"IDAT", zlib.compress(rows))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + pixels + chunk(b"IEND", b"")
 
 
 def decoded(path, channels=3):
-    source = open_rgb(path.parent, derive="grey", target_channels=channels)
+    source = open_rgb(path.parent, derive="gray", target_channels=channels)
     scan.check_headers(source)
     return source[0]["target"]
 
@@ -235,8 +235,8 @@ def test_exif_orientation_is_applied(tmp_path, name):
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
 def test_alpha_is_composited_over_white(tmp_path, mode):
-    colour = (100, 100, 100, 51) if mode == "RGBA" else (100, 51)
-    Image.new(mode, (4, 4), colour).save(tmp_path / "a.png")
+    color = (100, 100, 100, 51) if mode == "RGBA" else (100, 51)
+    Image.new(mode, (4, 4), color).save(tmp_path / "a.png")
     assert (decoded(tmp_path / "a.png") == 224).all()  # 0.2 * 100 + 0.8 * 255
     assert decoded(tmp_path / "a.png", channels=1).shape == (4, 4, 1)
 
@@ -250,21 +250,21 @@ def test_palette_is_expanded_and_its_transparency_is_white(tmp_path):
     assert (decoded(tmp_path / "a.png") == 255).all()
 
 
-def test_grey_and_colour_become_the_wanted_channels(tmp_path):
-    for name, mode, colour in (
+def test_gray_and_color_become_the_wanted_channels(tmp_path):
+    for name, mode, color in (
         ("a.png", "L", 77),
         ("b.png", "RGB", (255, 0, 0)),
         ("c.tif", "CMYK", (0, 255, 255, 0)),
     ):
         (tmp_path / mode).mkdir()
-        Image.new(mode, (4, 4), colour).save(tmp_path / mode / name)
+        Image.new(mode, (4, 4), color).save(tmp_path / mode / name)
     assert (decoded(tmp_path / "L" / "a.png") == 77).all()
     assert (decoded(tmp_path / "RGB" / "b.png", channels=1) == 76).all()  # 0.299 * 255
     assert (decoded(tmp_path / "CMYK" / "c.tif") == (255, 0, 0)).all()
 
 
 def test_animation_gives_its_first_frame(tmp_path):
-    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    frames = [Image.new("RGB", (4, 4), color) for color in ("red", "blue")]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     assert (decoded(tmp_path / "a.gif") == (255, 0, 0)).all()
 
@@ -285,7 +285,7 @@ def test_truncated_picture_is_named_when_it_is_decoded(tmp_path):
         damage(folder / name, 3000)
         source = open_rgb(folder)
         scan.check_headers(source)
-        with pytest.raises(ValueError, match=f"{folder / name} is damaged or not a picture; replace or remove it"):
+        with pytest.raises(ValueError, match=f"{folder / name} is damaged or not an image; replace or remove it"):
             source[0]
 
 
@@ -294,9 +294,9 @@ def test_files_that_are_no_pictures_are_named_and_counted(tmp_path, content):
     paint_halves(tmp_path / "a.png")
     for name in "bcd":
         (tmp_path / f"{name}.png").write_bytes(content)
-    source = open_rgb(tmp_path, derive="grey", split="train")
+    source = open_rgb(tmp_path, derive="gray", split="train")
     bad = sum(file[0] != "a.png" for file in source.files)
-    with pytest.raises(ValueError, match=rf"\w\.png is damaged or not a picture.* {bad - 1} more cannot be used"):
+    with pytest.raises(ValueError, match=rf"\w\.png is damaged or not an image.* {bad - 1} more cannot be used"):
         scan.check_headers(source)
 
 
@@ -343,7 +343,7 @@ def test_odd_width_is_refused_side_by_side_only(tmp_path):
     paint(tmp_path / "train" / "a.png", size=(7, 6))
     with pytest.raises(ValueError, match=r"a\.png is 7x6; A and B side by side need an even width"):
         scan.check_headers(open_rgb(tmp_path))
-    scan.check_headers(open_rgb(tmp_path, derive="grey"))
+    scan.check_headers(open_rgb(tmp_path, derive="gray"))
 
 
 @pytest.mark.parametrize(
@@ -359,7 +359,7 @@ def test_odd_width_is_refused_side_by_side_only(tmp_path):
 def test_pictures_smaller_than_wanted_are_named(tmp_path, smallest, wanted):
     paint(tmp_path / "photos" / "a.png", size=(8, 16))
     paint(tmp_path / "halves" / "a.png", size=(16, 16))
-    photos, halves = open_rgb(tmp_path / "photos", derive="grey"), open_rgb(tmp_path / "halves")
+    photos, halves = open_rgb(tmp_path / "photos", derive="gray"), open_rgb(tmp_path / "halves")
     if wanted is None:
         scan.check_headers(photos, smallest=smallest)
         scan.check_headers(halves, smallest=smallest)
@@ -454,7 +454,7 @@ def test_vanished_file_is_no_damaged_one(tmp_path):
         scan.check_headers(source)
 
 
-# Two kinds of pictures
+# Two kinds of images
 
 
 def open_kind(root, side, split="train", **options):
@@ -496,11 +496,11 @@ def test_a_missing_kind_is_named_with_what_was_found(tmp_path):
     ):
         open_kind(tmp_path, "B")
     (tmp_path / "trainB").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"no pictures in .*trainB"):
+    with pytest.raises(FileNotFoundError, match=r"no images in .*trainB"):
         open_kind(tmp_path, "B")
     with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere"):
         open_kind(tmp_path / "nowhere", "B")
-    with pytest.raises(ValueError, match="limit is 0, which leaves no pictures"):
+    with pytest.raises(ValueError, match="limit is 0, which leaves no images"):
         open_kind(tmp_path, "A", limit=0)
 
 
@@ -528,7 +528,7 @@ def test_unpaired_is_as_long_as_its_longest_part(tmp_path):
 
 def test_the_files_of_a_split_are_found_under_any_layout(tmp_path):
     for name in ("train/b.png", "train/a.png", "val/c.png"):
-        pictures.save(tmp_path / name, np.zeros((4, 4, 3), np.uint8))
+        image_files.save(tmp_path / name, np.zeros((4, 4, 3), np.uint8))
     folders, files = layouts.files_of("test", lambda split: (tmp_path / split,), instead="")
     assert (folders, files) == ((tmp_path / "val",), [("c.png",)])
     assert layouts.files_of("train", lambda split: (tmp_path / split,), instead="")[1] == [("a.png",), ("b.png",)]
@@ -569,11 +569,11 @@ def test_a_word_of_the_programs_own_and_a_folder_of_its_name_are_never_confused(
         layouts.builtin("embedded", "embedded")
 
 
-def test_gray_is_grey(tmp_path):
+def test_gray_is_gray(tmp_path):
     paint(tmp_path / "train" / "1.png")
     photos = layouts.open_pairs(str(tmp_path), "train", derive="gray", source_channels=1, target_channels=3)
-    grey = open_rgb(tmp_path, derive="grey", source_channels=1)
-    assert (photos, repr(photos), photos.fingerprint) == (grey, repr(grey), grey.fingerprint)
+    gray = open_rgb(tmp_path, derive="gray", source_channels=1)
+    assert (photos, repr(photos), photos.fingerprint) == (gray, repr(gray), gray.fingerprint)
 
 
 @pytest.mark.parametrize("layout", ["train{}", "{}/train", "{}"])
@@ -602,7 +602,7 @@ def test_what_of_files_is_not_read_is_said(tmp_path):
 
 def test_what_is_beside_the_folders_of_splits_is_said(tmp_path):
     paint_halves(tmp_path / "train" / "1.png")
-    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / ".hidden").mkdir()
     assert open_rgb(tmp_path).notes == ()
     paint_halves(tmp_path / "more" / "2.png")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gan_jax.data import pictures, scan, super_resolution
+from gan_jax.data import image_files, scan, super_resolution
 from gan_jax.data.demo import skimage_photos
 
 
@@ -13,7 +13,7 @@ def picture(height, width, seed=0):
 
 def write(folder, sizes, suffix=""):
     for i, (height, width) in enumerate(sizes):
-        pictures.save(folder / f"{i:04}{suffix}.png", picture(height, width, i))
+        image_files.save(folder / f"{i:04}{suffix}.png", picture(height, width, i))
 
 
 def shrink(photo):
@@ -81,7 +81,7 @@ def test_what_cannot_be_used_is_said(tmp_path):
     (tmp_path / "lr" / "0000.png").unlink()
     (tmp_path / "lr" / "0001.png").unlink()
     write(tmp_path / "lr", [(5, 5)], "x9")
-    with pytest.raises(ValueError, match=r"has no picture 000[01] or 000[01]x2; 1 are missing"):
+    with pytest.raises(ValueError, match=r"has no image 000[01] or 000[01]x2; 1 are missing"):
         super_resolution.open_split(tmp_path / "hr", "train", low_root=tmp_path / "lr", scale=2, channels=3)
     write(tmp_path / "only" / "val", [(5, 5)])
     with pytest.raises(FileNotFoundError, match="no folder train"):
@@ -129,10 +129,10 @@ def test_the_installed_photographs_keep_their_size():
 
 
 def test_files_are_shrunk_and_those_that_cannot_be_are_named(tmp_path):
-    pictures.save(tmp_path / "a.png", picture(9, 12))
-    pictures.save(tmp_path / "b.png", picture(1, 12))
+    image_files.save(tmp_path / "a.png", picture(9, 12))
+    image_files.save(tmp_path / "b.png", picture(1, 12))
     jobs = [(tmp_path / name, tmp_path / "out" / name) for name in ("a.png", "b.png", "c.png")]
     small, missing = super_resolution.shrink_files(jobs, 2, shrink)
-    np.testing.assert_array_equal(pictures.read(tmp_path / "out" / "a.png", 3), shrink(picture(9, 12)[:8]))
+    np.testing.assert_array_equal(image_files.read(tmp_path / "out" / "a.png", 3), shrink(picture(9, 12)[:8]))
     assert "b.png is smaller than --scale 2" in small
     assert "c.png" in missing

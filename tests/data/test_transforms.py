@@ -30,7 +30,7 @@ def test_geometry_reproduces_the_incumbent(name):
     options, (left, top) = case["options"], case["params"]["crop_pos"]
     photo = np.asarray(Image.open(GOLDEN / "photo.png").convert("RGB"))
     if case["grayscale"]:
-        photo = transforms.grey(photo)
+        photo = transforms.gray(photo)
     sizes = {flag: options[flag] for flag in ("load_size", "crop_size")}
     plan = transforms.PREPROCESS[options["preprocess"]](**sizes, multiple=4)
     height, width = plan(photo.shape[:2], transforms.CENTRE).size
@@ -120,8 +120,8 @@ def test_jitter_mirrors_only_if_asked():
         ("none", (40, 50), np.s_[:]),
     ],
 )
-def test_centre_is_the_whole_picture_or_its_middle(preprocess, size, cut):
-    transform = transforms.centre(preprocess, load_size=45, crop_size=(24, 32))
+def test_center_is_the_whole_picture_or_its_middle(preprocess, size, cut):
+    transform = transforms.center(preprocess, load_size=45, crop_size=(24, 32))
     out = transform(pair(), np.random.default_rng(0))
     for name in ("source", "target"):
         np.testing.assert_array_equal(out[name], transforms.resize(pair()[name], *size)[cut])
@@ -164,7 +164,7 @@ def test_sizes_that_exclude_each_other_are_refused_before_any_picture(preprocess
 
 @pytest.mark.parametrize(("crop", "shown"), [(41, "41"), ((41, 30), "41x30"), ((30, 51), "30x51")])
 def test_picture_smaller_than_the_crop_is_named(crop, shown):
-    with pytest.raises(ValueError, match=f"a: a picture 50 wide and 40 high is smaller than crop_size {shown}; use"):
+    with pytest.raises(ValueError, match=f"a: an image 50 wide and 40 high is smaller than crop_size {shown}; use"):
         transforms.jitter("crop", load_size=50, crop_size=crop)(pair(), np.random.default_rng(0))
 
 
@@ -200,11 +200,11 @@ def test_resize_treats_channels_alone(channels):
     assert transforms.resize(image, 20, 30) is image
 
 
-def test_grey_is_the_luma_of_pillow():
+def test_gray_is_the_luma_of_pillow():
     photo = np.random.default_rng(0).integers(0, 256, (8, 9, 3), np.uint8)
-    luma = transforms.grey(photo)
+    luma = transforms.gray(photo)
     np.testing.assert_array_equal(luma[..., 0], np.asarray(Image.fromarray(photo).convert("L")))
-    np.testing.assert_array_equal(transforms.grey(luma), luma)
+    np.testing.assert_array_equal(transforms.gray(luma), luma)
 
 
 def test_edges_are_thin_black_lines_around_a_shape():
@@ -218,7 +218,7 @@ def test_edges_are_thin_black_lines_around_a_shape():
     assert black[32].sum() == black[:, 32].sum() == 2
     assert set(np.flatnonzero(black[32])) <= {15, 16, 47, 48}
     assert 100 < black.sum() < 140
-    np.testing.assert_array_equal(transforms.edges(transforms.grey(photo)), lines)
+    np.testing.assert_array_equal(transforms.edges(transforms.gray(photo)), lines)
 
 
 def test_edges_are_relative_to_the_picture_and_ignore_noise():
@@ -258,7 +258,7 @@ def test_derived_sources_have_names():
     assert set(transforms.DERIVE) == set(map(transforms.spelled, get_args(transforms.Derive)))
     photo = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
     channels = {name: derive(photo).shape[2] for name, derive in transforms.DERIVE.items()}
-    assert channels == {"grey": 1, "edges": 1, "blur": 3, "mosaic": 3}
+    assert channels == {"gray": 1, "edges": 1, "blur": 3, "mosaic": 3}
     assert all(derive(photo[..., :1]).shape == (20, 30, 1) for derive in transforms.DERIVE.values())
 
 
@@ -324,8 +324,8 @@ def test_a_word_makes_sources_of_the_channels_that_are_asked_for():
     assert transforms.deriver(None, 3) is None
     for word in transforms.DERIVE:
         assert [transforms.deriver(word, channels)(photo).shape for channels in (1, 3)] == [(20, 30, 1), (20, 30, 3)]
-    np.testing.assert_array_equal(transforms.deriver("gray", 1)(photo), transforms.grey(photo))
+    np.testing.assert_array_equal(transforms.deriver("gray", 1)(photo), transforms.gray(photo))
 
 
-def test_there_is_one_spelling_of_grey():
-    assert [transforms.spelled(word) for word in ("gray", "grey", "edges", None)] == ["grey", "grey", "edges", None]
+def test_there_is_one_spelling_of_gray():
+    assert [transforms.spelled(word) for word in ("gray", "gray", "edges", None)] == ["gray", "gray", "edges", None]

@@ -19,8 +19,9 @@ import pytest
 import safetensors.numpy
 from PIL import Image
 
-from gan_jax import cli, generator, networks
-from gan_jax.data import pictures
+from gan_jax import cli, networks
+from gan_jax import model as models
+from gan_jax.data import image_files
 from gan_jax.recipes import cyclegan, dcgan, pix2pix, pytorch_compat_test, srgan, wgan
 
 ROOT = Path(__file__).parents[2]
@@ -124,7 +125,7 @@ def picture(path: str, width: int = 64, height: int = 32, dtype: type = np.uint8
 
 
 def pairs(*names: str) -> Prepare:
-    """A data folder of these pictures alone."""
+    """A data folder of these images alone."""
     return both(remove("data"), *(picture(f"data/{name}") for name in names))
 
 
@@ -148,7 +149,7 @@ def bomb(path: str) -> Prepare:
 
 
 def forbidden(path: str) -> Prepare:
-    """A picture that may not be read. Not by chmod: tests may run as root, who may read everything."""
+    """An image that may not be read. Not by chmod: tests may run as root, who may read everything."""
 
     def prepare(patch: Patch) -> None:
         def refuse(file: str | Path, *rest: str) -> IO:
@@ -156,7 +157,7 @@ def forbidden(path: str) -> Prepare:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
             return open(file, *rest)
 
-        patch.setattr(pictures, "open", refuse, raising=False)
+        patch.setattr(image_files, "open", refuse, raising=False)
 
     return prepare
 
@@ -165,12 +166,12 @@ def of_channels(path: str, in_channels: int) -> Prepare:
     """An untrained generator like the run's, for images of other channels."""
 
     def prepare(patch: Patch) -> None:
-        model = generator.load("runs/tiny")
+        model = models.load("runs/tiny")
         init, inputs = networks.from_linen(model.module).init, model.module.input_spec(in_channels)
         params, stats = jax.eval_shape(init, jax.random.key(0), *inputs)
         variables = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), {"params": params, "stats": stats})
         spec = dataclasses.replace(model.spec, in_channels=in_channels)
-        generator.save(Path(path), generator.Generator(spec, variables))
+        models.save(Path(path), models.Model(spec, variables))
 
     return prepare
 
@@ -185,8 +186,8 @@ def of_latents(path: str, classes: int, names: tuple[str, ...] | None = None) ->
         variables = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), {"params": params, "stats": stats})
         described = networks.describe(module)
         drawn = {"latent": "normal", "classes": names}
-        spec = generator.GeneratorSpec(described, 4, "dcgan", norm="running", dropout=False, **drawn)
-        generator.save(Path(path), generator.Generator(spec, variables))
+        spec = models.ModelSpec(described, 4, "dcgan", norm="running", dropout=False, **drawn)
+        models.save(Path(path), models.Model(spec, variables))
 
     return prepare
 
@@ -195,9 +196,9 @@ def infinite(path: str) -> Prepare:
     """The run's generator in another file, with a weight that is not finite."""
 
     def prepare(patch: Patch) -> None:
-        model = generator.load("runs/tiny")
+        model = models.load("runs/tiny")
         jax.tree.leaves(model.variables["params"])[0].fill(np.inf)
-        generator.save(Path(path), model)
+        models.save(Path(path), model)
 
     return prepare
 
@@ -222,7 +223,7 @@ def theirs(path: str, without: str = "", parts: tuple[str, ...] = ("",), **more:
 
 
 def newer(path: str) -> Prepare:
-    return foreign(path, gan_jax=json.dumps({"format": generator.FORMAT_VERSION + 1}))
+    return foreign(path, gan_jax=json.dumps({"format": models.FORMAT_VERSION + 1}))
 
 
 def refusing(holder: object, name: str, number: int = errno.ENOSPC) -> Prepare:

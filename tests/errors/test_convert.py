@@ -87,8 +87,8 @@ CASES = [
     ),
     Case(
         "`--set` with a field that the architecture has not",
-        "gan-jax convert theirs.safetensors g.safetensors --set colour=red",
-        "theirs.safetensors: PixelGAN has no field 'colour'; it has dtype, norm, spectral_norm, "
+        "gan-jax convert theirs.safetensors g.safetensors --set color=red",
+        "theirs.safetensors: PixelGAN has no field 'color'; it has dtype, norm, spectral_norm, "
         "statistics_batch, width.",
         theirs("theirs.safetensors"),
     ),

@@ -7,7 +7,7 @@ CASES = [
     Case(
         "no `--dataroot` and no preset",
         "cyclegan",
-        "no training pictures: give --dataroot FOLDER, or a preset (demo, monet2photo, cezanne2photo, "
+        "no training images: give --dataroot FOLDER, or a preset (demo, monet2photo, cezanne2photo, "
         "ukiyoe2photo, vangogh2photo, horse2zebra, apple2orange, summer2winter_yosemite, iphone2dslr_flower, "
         "maps, facades, cityscapes).",
     ),
@@ -21,12 +21,12 @@ CASES = [
         "pairs, without `--dataset_mode aligned`",
         "cyclegan --dataroot data",
         "no folder data/trainA; found test, train, val in data, wanted trainA and trainB, or A/train and "
-        "B/train, with pictures of each kind (dataset_mode aligned reads pairs).",
+        "B/train, with images of each kind (dataset_mode aligned reads pairs).",
     ),
     Case(
         "`--lr_policy plateau` where nothing has a counterpart",
         "cyclegan --dataroot data --lr_policy plateau",
-        "--lr_policy plateau watches scores, which pictures without counterparts lack; take linear.",
+        "--lr_policy plateau watches scores, which images without counterparts lack; take linear.",
         pairs("trainA/a.png", "trainB/b.png"),
     ),
     Case(
@@ -35,9 +35,9 @@ CASES = [
         "--gan_mode none without a cycle leaves no loss; give one of them.",
     ),
     Case(
-        "`--derive grey`",
-        "cyclegan --dataroot data --derive grey",
-        "--derive grey makes pairs; use pix2pix for them.",
+        "`--derive gray`",
+        "cyclegan --dataroot data --derive gray",
+        "--derive gray makes pairs; use pix2pix for them.",
     ),
     Case(
         "`--init_generator`",

@@ -4,15 +4,15 @@ from tests.errors.cases import Case, pairs, text
 
 TITLE = "DCGAN and WGAN"
 CASES = [
-    Case("no `--dataroot` and no preset", "dcgan", "no training pictures: give --dataroot FOLDER, or a preset."),
+    Case("no `--dataroot` and no preset", "dcgan", "no training images: give --dataroot FOLDER, or a preset."),
     Case(
-        "`--conditional` where pictures have no classes",
+        "`--conditional` where images have no classes",
         "dcgan --dataroot data --conditional",
-        "--conditional wants pictures with labels, and data has no folder for each class; leave it out, or sort "
-        "the pictures.",
+        "--conditional wants images with labels, and data has no folder for each class; leave it out, or sort "
+        "the images.",
     ),
     Case(
-        "a picture beside the folders of classes",
+        "an image beside the folders of classes",
         "dcgan --dataroot data",
         "data/train/c.png is beside the folders of classes (cat, dog); move it into one.",
         pairs("train/cat/a.png", "train/dog/b.png", "train/c.png"),
@@ -20,7 +20,7 @@ CASES = [
     Case(
         "a class to test on that training has not",
         "dcgan --dataroot data --conditional",
-        "data/test/cow/c.png is in no class that the training pictures have (cat, dog); move it, or add the "
+        "data/test/cow/c.png is in no class that the training images have (cat, dog); move it, or add the "
         "class to train.",
         pairs("train/cat/a.png", "train/dog/b.png", "test/cow/c.png"),
     ),
@@ -57,7 +57,7 @@ CASES = [
     ),
     Case(
         "the ring in a folder that holds something else",
-        "wgan ring --name pictures",
+        "wgan ring --name images",
         "runs/pictures holds files but no config.json, so it is no run; take another --name.",
         text("runs/pictures/a"),
     ),

@@ -12,12 +12,12 @@ CASES = [
     Case(
         "references that do not exist",
         "gan-jax evaluate data/test nowhere",
-        "nowhere does not exist; name a picture or a folder of pictures.",
+        "nowhere does not exist; name an image or a folder of images.",
     ),
     Case(
-        "a folder without pictures",
+        "a folder without images",
         "gan-jax evaluate data/test empty",
-        f"no pictures in empty; wanted files there that end in {ENDINGS}.",
+        f"no images in empty; wanted files there that end in {ENDINGS}.",
         folder("empty"),
     ),
     Case(
@@ -28,8 +28,8 @@ CASES = [
     Case(
         "folders without a name in common",
         "gan-jax evaluate data/test data/val",
-        "no picture in data/test has the path of one in data/val (extensions apart); give folders whose "
-        'pictures have the same names, or what they have in common: --outputs "{}_out".',
+        "no image in data/test has the path of one in data/val (extensions apart); give folders whose "
+        'images have the same names, or what they have in common: --outputs "{}_out".',
     ),
     Case(
         "one folder, without patterns",
@@ -38,9 +38,9 @@ CASES = [
         '"{}_fake_B" --references "{}_real_B"; else give the outputs, then their references.',
     ),
     Case(
-        "a pattern that no picture has",
+        "a pattern that no image has",
         "gan-jax evaluate data/test --outputs {}_fake_B --references {}_real_B",
-        "no picture in data/test is called {}_fake_B; {} stands for what two have in common.",
+        "no image in data/test is called {}_fake_B; {} stands for what two have in common.",
     ),
     Case(
         "a pattern without {}",
@@ -48,19 +48,19 @@ CASES = [
         "'fake_B' is no pattern of names; write {} once for what two have in common: \"{}_out\".",
     ),
     Case(
-        "a picture without a partner; nothing is scored",
+        "an image without a partner; nothing is scored",
         "gan-jax evaluate data/test other",
         "data/test/test_0001.png has no partner of its name in other; add the partner or remove it.",
         both(copy("data/test", "other"), remove("other/test_0001.png")),
     ),
     Case(
-        "a picture of another size than its reference; nothing is scored",
+        "an image of another size than its reference; nothing is scored",
         "gan-jax evaluate data/test other",
         "data/test/test_0001.png is 64x32 and other/test_0001.png is 60x32; make them one size.",
         both(copy("data/test", "other"), picture("other/test_0001.png", width=60)),
     ),
     Case(
-        "a picture of another depth than its reference; nothing is scored",
+        "an image of another depth than its reference; nothing is scored",
         "gan-jax evaluate data/test other",
         "data/test/test_0001.png has 8 bits a channel and other/test_0001.png has 16; make them one depth.",
         both(copy("data/test", "other"), picture("other/test_0001.png", dtype=np.uint16)),
@@ -68,13 +68,13 @@ CASES = [
     Case(
         "a damaged reference; nothing is scored",
         "gan-jax evaluate data/test other",
-        "other/test_0001.png is damaged or not a picture; replace or remove it.",
+        "other/test_0001.png is damaged or not an image; replace or remove it.",
         both(copy("data/test", "other"), text("other/test_0001.png", "")),
     ),
     Case(
-        "pictures of 8 x 8 pixels",
+        "images of 8 x 8 pixels",
         "gan-jax evaluate a.png b.png",
-        "a.png: the picture is 8x8; ssim with a border of 0 wants sides of 11 or more: remove the pair or leave "
+        "a.png: the image is 8x8; ssim with a border of 0 wants sides of 11 or more: remove the pair or leave "
         "ssim out.",
         both(picture("a.png", 8, 8), picture("b.png", 8, 8)),
     ),

@@ -8,7 +8,7 @@ TITLE = "gan-jax inspect, report and data"
 CASES = [
     Case("inspect what does not exist", "gan-jax inspect nowhere", "nowhere does not exist."),
     Case(
-        "inspect a folder of pictures",
+        "inspect a folder of images",
         "gan-jax inspect data",
         "data is no run's folder (it has no config.json) and no checkpoint; name one of those, or a .safetensors file.",
     ),
@@ -26,7 +26,7 @@ CASES = [
         text("runs/tiny/config.json", "[]"),
     ),
     Case(
-        "report on a folder of pictures",
+        "report on a folder of images",
         "gan-jax report data",
         "data is not a run's folder (it has no config.json); name that of one run.",
     ),

@@ -20,9 +20,9 @@ CASES = [
         edit("runs/tiny/config.json", '"method": "pix2pix"', '"method": "other"'),
     ),
     Case(
-        "the name of a run on other pictures",
+        "the name of a run on other images",
         "pix2pix --name tiny",
-        "the run runs/tiny was begun differently: the pictures of train changed (16 before, 17 now). " + DIFFERENT,
+        "the run runs/tiny was begun differently: the images of train changed (16 before, 17 now). " + DIFFERENT,
         copy(ONE, "data/train/new.png"),
     ),
     Case(

@@ -10,9 +10,9 @@ CASES = [
         "nowhere.safetensors does not exist; name a .safetensors file or a run's folder.",
     ),
     Case(
-        "a generator that starts from pictures",
+        "a generator that starts from images",
         "gan-jax sample runs/tiny grid.png",
-        "runs/tiny: it holds a generator of pix2pix, which makes no pictures from latents; pictures go through "
+        "runs/tiny: it holds a generator of pix2pix, which makes no images from latents; images go through "
         "gan-jax translate.",
     ),
     Case(
@@ -40,7 +40,7 @@ CASES = [
         of_latents("g.safetensors", 0),
     ),
     Case(
-        "nine pictures of interpolations",
+        "nine images of interpolations",
         "gan-jax sample g.safetensors grid.png --interpolate --n 9",
         "--n is 9; interpolations are rows of 8: wanted a multiple of it.",
         of_latents("g.safetensors", 0),
@@ -54,7 +54,7 @@ CASES = [
     Case(
         "a generator from latents, to translate",
         "gan-jax translate g.safetensors data/test out",
-        "g.safetensors: this DCGANGenerator makes pictures from latents, not from pictures; use gan-jax sample.",
+        "g.safetensors: this DCGANGenerator makes images from latents, not from images; use gan-jax sample.",
         of_latents("g.safetensors", 0),
     ),
 ]

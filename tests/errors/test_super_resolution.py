@@ -7,7 +7,7 @@ CASES = [
     Case(
         "no `--dataroot`",
         "srgan",
-        "no training pictures: give --dataroot FOLDER, builtin:photos for scikit-image's, or a preset.",
+        "no training images: give --dataroot FOLDER, builtin:photos for scikit-image's, or a preset.",
     ),
     Case(
         "a folder that does not exist",
@@ -45,7 +45,7 @@ CASES = [
     Case(
         "`--gan_mode wgangp` with batch norm in the critic",
         "srgan --dataroot data --gan_mode wgangp --netD srgan",
-        "--gan_mode wgangp penalises the critic's gradient at each image alone, and batch norm mixes images; "
+        "--gan_mode wgangp penalizes the critic's gradient at each image alone, and batch norm mixes images; "
         "give --norm_d instance, layer or none.",
     ),
 ]

@@ -10,9 +10,9 @@ CASES = [
         "runs/nobody does not exist; name a .safetensors file or a run's folder.",
     ),
     Case(
-        "a folder without pictures to test on",
+        "a folder without images to test on",
         "test.py",
-        "data holds no pictures to test on; --phase train takes those that it has.",
+        "data holds no images to test on; --phase train takes those that it has.",
         both(remove("data/test"), remove("data/val")),
     ),
     Case(
@@ -42,7 +42,7 @@ CASES = [
     Case(
         "`--phase night`, a split that is not there",
         "test.py --phase night",
-        "data holds no pictures of --phase night; --phase train takes those that it has.",
+        "data holds no images of --phase night; --phase train takes those that it has.",
     ),
     Case(
         "`--phase` with a path",
@@ -56,9 +56,9 @@ CASES = [
     ),
     Case("`--num_test 0`", "test.py --num_test 0", "--num_test is 0; wanted at least 1."),
     Case(
-        "a picture that cannot be decoded; the others are translated",
+        "an image that cannot be decoded; the others are translated",
         "test.py",
-        "data/test/test_0001.png is damaged or not a picture; replace or remove it.",
+        "data/test/test_0001.png is damaged or not an image; replace or remove it.",
         cut("data/test/test_0001.png", 0.6),
         code=1,
         writes="results/",

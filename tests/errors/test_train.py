@@ -22,8 +22,8 @@ CASES = [
         "there is no recipe pix2pixhd; perhaps pix2pix is meant; wanted one of pix2pix, cyclegan, srgan, dcgan, wgan.",
     ),
     Case(
-        "no pictures to train on",
+        "no images to train on",
         "gan-jax train dcgan",
-        "no training pictures: give --dataroot FOLDER, or a preset.",
+        "no training images: give --dataroot FOLDER, or a preset.",
     ),
 ]

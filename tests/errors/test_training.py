@@ -53,16 +53,16 @@ TITLE = "While a run trains"
 CHECKPOINTS = True  # of the finished run, which other files do not need
 CASES = [
     Case(
-        "a picture that is damaged after its header, found when it is read",
+        "an image that is damaged after its header, found when it is read",
         "pix2pix --name tiny",
-        f"{ONE} is damaged or not a picture; replace or remove it.",
+        f"{ONE} is damaged or not an image; replace or remove it.",
         spoil(ONE),
     ),
     Case(
         "a loss that is not a number",
         "pix2pix --name tiny",
         "loss/critic is nan at step 3; training stops, the last checkpoint is kept. Lower the learning rate, or look "
-        "at the pictures of this step's batch.",
+        "at the images of this step's batch.",
         not_a_number,
     ),
     Case(

@@ -78,7 +78,7 @@ CASES = [
     Case(
         "`--gan_mode wgangp`",
         "pix2pix --gan_mode wgangp",
-        "--gan_mode wgangp penalises the critic's gradient at each image alone, and batch norm mixes images; give "
+        "--gan_mode wgangp penalizes the critic's gradient at each image alone, and batch norm mixes images; give "
         "--norm instance or --norm none.",
     ),
     Case(
@@ -107,9 +107,9 @@ CASES = [
         "invalid choice 'AtoC' for argument '--direction'. Expected one of ( … 'BtoA'",
     ),
     Case(
-        "`--derive grey --direction BtoA`",
-        "pix2pix --derive grey --direction BtoA",
-        "direction BtoA does not go with derive grey, which makes A from B; use direction AtoB.",
+        "`--derive gray --direction BtoA`",
+        "pix2pix --derive gray --direction BtoA",
+        "direction BtoA does not go with derive gray, which makes A from B; use direction AtoB.",
     ),
     Case(
         "`demo --input_nc 1`",

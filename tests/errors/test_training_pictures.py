@@ -1,4 +1,4 @@
-"""Errors: pictures to train on."""
+"""Errors: images to train on."""
 
 import numpy as np
 
@@ -21,17 +21,17 @@ from tests.errors.cases import (
     text,
 )
 
-TITLE = "Pictures to train on"
+TITLE = "Images to train on"
 CASES = [
     Case(
         "no `--dataroot` and no preset",
         "pix2pix --bare",
-        f"no training pictures: give --dataroot FOLDER, or a preset ({PRESETS}).",
+        f"no training images: give --dataroot FOLDER, or a preset ({PRESETS}).",
     ),
     Case(
         "`--dataroot embedded` where a folder is called so",
         "pix2pix --dataroot embedded",
-        "--dataroot embedded may mean what is called so in this folder, or the pictures that the program knows by "
+        "--dataroot embedded may mean what is called so in this folder, or the images that the program knows by "
         "that word; give --dataroot ./embedded or --dataroot builtin:embedded.",
         folder("embedded"),
     ),
@@ -43,29 +43,29 @@ CASES = [
     Case(
         "photographs without `--derive`",
         "pix2pix --dataroot data",
-        "the pictures of data look like single photographs, not like A and B side by side; give --derive grey or "
+        "the images of data look like single photographs, not like A and B side by side; give --derive gray or "
         "edges or blur or mosaic to make their inputs of them, or --dataset_mode aligned if they are pairs all the "
         "same.",
         photographs("data", 9),
     ),
     Case(
-        "`--derive` where pictures are pairs",
-        "pix2pix --derive grey",
-        "the pictures of data/train look like A and B side by side, and --derive grey makes the input of single "
+        "`--derive` where images are pairs",
+        "pix2pix --derive gray",
+        "the images of data/train look like A and B side by side, and --derive gray makes the input of single "
         "photographs; leave it out, or give --dataset_mode single if they are photographs all the same.",
     ),
     Case(
         "`--derive` where there are `trainA` and `trainB`",
-        "pix2pix --derive grey",
-        "derive grey makes A of single photographs, and data has folders of A and of B; leave it out, or give the "
+        "pix2pix --derive gray",
+        "derive gray makes A of single photographs, and data has folders of A and of B; leave it out, or give the "
         "folder of one of them.",
         pairs("trainA/a.png", "trainB/a.png"),
     ),
     Case(
         "`--dataset_mode single` without `--derive`",
         "pix2pix --dataset_mode single",
-        "--dataset_mode single wants --derive grey or edges or blur or mosaic, which makes the inputs; single "
-        "pictures are translated by gan-jax translate RUN INPUT OUTPUT.",
+        "--dataset_mode single wants --derive gray or edges or blur or mosaic, which makes the inputs; single "
+        "images are translated by gan-jax translate RUN INPUT OUTPUT.",
     ),
     Case(
         "`--dataset_mode aligned` with `--derive`",
@@ -76,23 +76,23 @@ CASES = [
     Case(
         "a folder that does not exist",
         "pix2pix --dataroot nowhere",
-        "no folder nowhere; wanted one with pictures in it or in split folders.",
+        "no folder nowhere; wanted one with images in it or in split folders.",
     ),
     Case(
         "a file in place of the folder",
         "pix2pix --dataroot data/train/train_0003.png",
-        f"no folder {ONE}; wanted one with pictures in it or in split folders.",
+        f"no folder {ONE}; wanted one with images in it or in split folders.",
     ),
     Case(
         "an empty folder",
         "pix2pix",
-        f"no pictures in data; wanted files there that end in {ENDINGS}{SPLITS}.",
+        f"no images in data; wanted files there that end in {ENDINGS}{SPLITS}.",
         folder("data"),
     ),
     Case(
         "a folder of other files only",
         "pix2pix",
-        f"no pictures in data; wanted files there that end in {ENDINGS}{SPLITS}.",
+        f"no images in data; wanted files there that end in {ENDINGS}{SPLITS}.",
         both(folder("data"), text("data/notes.txt")),
     ),
     Case(
@@ -104,7 +104,7 @@ CASES = [
     Case(
         "an empty `train`",
         "pix2pix",
-        f"no pictures in data/train; wanted files there that end in {ENDINGS}.",
+        f"no images in data/train; wanted files there that end in {ENDINGS}.",
         folder("data/train"),
     ),
     Case(
@@ -117,19 +117,19 @@ CASES = [
         "`--model cycle_gan` on a folder of pairs",
         "train.py --model cycle_gan --dataroot data --checkpoints_dir runs --name new",
         "no folder data/trainA; found test, train, val in data, wanted trainA and trainB, or A/train and B/train, "
-        "with pictures of each kind (dataset_mode aligned reads pairs).",
+        "with images of each kind (dataset_mode aligned reads pairs).",
     ),
     Case(
         "names in `trainA` and `trainB` that do not match",
         "pix2pix",
         "no partner of the same name for data/trainA/a.png, data/trainB/b.png; "
-        "add the partners, or remove these pictures.",
+        "add the partners, or remove these images.",
         pairs("trainA/a.png", "trainB/b.png"),
     ),
     Case(
-        "two pictures of one name",
+        "two images of one name",
         "pix2pix",
-        "data/train/train_0003.jpg differs from another picture in its extension only; remove one.",
+        "data/train/train_0003.jpg differs from another image in its extension only; remove one.",
         picture("data/train/train_0003.jpg"),
     ),
     Case(
@@ -141,56 +141,56 @@ CASES = [
     Case(
         "A and B of different sizes",
         "pix2pix",
-        "data/trainA/a.png is 64x32 but data/trainB/a.png is 62x32; give both pictures of a pair one size.",
+        "data/trainA/a.png is 64x32 but data/trainB/a.png is 62x32; give both images of a pair one size.",
         both(pairs("trainA/a.png"), picture("data/trainB/a.png", width=62)),
     ),
     Case(
-        "a picture of no bytes",
+        "an image of no bytes",
         "pix2pix",
-        f"{ONE} is damaged or not a picture; replace or remove it.",
+        f"{ONE} is damaged or not an image; replace or remove it.",
         text(ONE, ""),
     ),
     Case(
         "a text that is called .png",
         "pix2pix",
-        f"{ONE} is damaged or not a picture; replace or remove it.",
-        text(ONE, "no picture"),
+        f"{ONE} is damaged or not an image; replace or remove it.",
+        text(ONE, "no image"),
     ),
     Case(
-        "a picture cut short within its header",
+        "an image cut short within its header",
         "pix2pix",
-        f"{ONE} is damaged or not a picture; replace or remove it.",
+        f"{ONE} is damaged or not an image; replace or remove it.",
         cut(ONE, 0.01),
     ),
     Case(
-        "a picture of 900 megapixels",
+        "an image of 900 megapixels",
         "pix2pix",
         f"{ONE} has more than 178,956,970 pixels, Pillow's limit; scale it down or cut it up.",
         bomb(ONE),
     ),
     Case(
-        "a picture of 16 bits a channel",
+        "an image of 16 bits a channel",
         "pix2pix",
         f"{ONE} has more than 8 bits a channel; convert it to 8 bits.",
         picture(ONE, dtype=np.uint16),
     ),
     Case(
-        "a picture of floating point",
+        "an image of floating point",
         "pix2pix",
-        "data/train/float.tif has mode F; convert it to 8 bits, grey or RGB.",
+        "data/train/float.tif has mode F; convert it to 8 bits, gray or RGB.",
         picture("data/train/float.tif", dtype=np.float32),
     ),
     Case(
-        "two pictures that cannot be used",
+        "two images that cannot be used",
         "pix2pix",
         "data/train/train_0001.png is 65x32; A and B side by side need an even width: crop or remove it. "
         "1 more cannot be used.",
         both(picture("data/train/train_0001.png", width=65), text(ONE, "")),
     ),
     Case(
-        "a damaged picture among those for validation",
+        "a damaged image among those for validation",
         "pix2pix",
-        "data/val/val_0000.png is damaged or not a picture; replace or remove it.",
+        "data/val/val_0000.png is damaged or not an image; replace or remove it.",
         text("data/val/val_0000.png", ""),
     ),
     Case(
@@ -200,27 +200,27 @@ CASES = [
         link("data/train/link.png", "nowhere.png"),
     ),
     Case(
-        "a picture that may not be read",
+        "an image that may not be read",
         "pix2pix",
         f"{ONE} cannot be read; see that it exists and may be read, or remove it.",
         forbidden(ONE),
     ),
     Case(
-        "a crop larger than the pictures",
+        "a crop larger than the images",
         "pix2pix --preprocess crop --crop_size 64",
         "data/train/train_0000.png is 32x32 for A and B each; wanted at least 64 pixels on each side: "
         "enlarge or remove it. 15 more cannot be used.",
     ),
     Case(
-        "pictures of several sizes with `--preprocess none`",
+        "images of several sizes with `--preprocess none`",
         "pix2pix --preprocess none --netG unet_32",
-        "source pictures of one batch have different shapes, (32, 32, 3) and (64, 64, 3); use a --preprocess "
+        "source images of one batch have different shapes, (32, 32, 3) and (64, 64, 3); use a --preprocess "
         "that makes them equal, or --batch_size 1.",
         both(*(picture(f"data/train/large_{i}.png", 128, 64) for i in range(8))),
         writes="runs/new/",
     ),
     Case(
-        "a test picture of 10 x 10 pixels",
+        "a test image of 10 x 10 pixels",
         "pix2pix",
         "data/test/small.png is 10x10 for A and B each; wanted at least 11 pixels on each side: enlarge or remove it.",
         picture("data/test/small.png", 20, 10),

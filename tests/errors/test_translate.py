@@ -91,7 +91,7 @@ CASES = [
         "runs/tiny/tiny_critic.safetensors: the file holds a critic; wanted a generator: name its file or the run.",
     ),
     Case(
-        "a picture in place of a generator",
+        "an image in place of a generator",
         f"gan-jax translate {ONE} data/test out",
         f"{ONE} is not a whole .safetensors file (Error while deserializing header: header too large); "
         "copy or write it anew, or name another.",
@@ -103,9 +103,9 @@ CASES = [
         newer("g.safetensors"),
     ),
     Case(
-        "a generator of channels that no picture has",
+        "a generator of channels that no image has",
         "gan-jax translate g.safetensors data/test out",
-        "the generator turns 2 channels into 3 and picture files have 1 or 3; give it arrays, from Python.",
+        "the generator turns 2 channels into 3 and image files have 1 or 3; give it arrays, from Python.",
         of_channels("g.safetensors", 2),
     ),
     Case(
@@ -116,12 +116,12 @@ CASES = [
     Case(
         "an input that does not exist",
         "gan-jax translate runs/tiny nowhere out",
-        "nowhere does not exist; name a picture or a folder of pictures.",
+        "nowhere does not exist; name an image or a folder of images.",
     ),
     Case(
-        "a folder without pictures",
+        "a folder without images",
         "gan-jax translate runs/tiny empty out",
-        f"no pictures in empty; wanted files there that end in {ENDINGS}.",
+        f"no images in empty; wanted files there that end in {ENDINGS}.",
         folder("empty"),
     ),
     Case(
@@ -139,19 +139,19 @@ CASES = [
     Case(
         "a file in place of the folder to write to",
         "gan-jax translate runs/tiny data/test out",
-        "out is a file; wanted a folder to write to, or one .png for one picture.",
+        "out is a file; wanted a folder to write to, or one .png for one image.",
         text("out"),
     ),
     Case(
-        "a damaged picture; the others are translated",
+        "a damaged image; the others are translated",
         "gan-jax translate runs/tiny data/test out",
-        "data/test/damaged.png is damaged or not a picture; replace or remove it.",
+        "data/test/damaged.png is damaged or not an image; replace or remove it.",
         text("data/test/damaged.png"),
         code=1,
         writes="out/",
     ),
     Case(
-        "a picture of 900 megapixels; the others are translated",
+        "an image of 900 megapixels; the others are translated",
         "gan-jax translate runs/tiny data/test out",
         "data/test/bomb.png has more than 178,956,970 pixels, Pillow's limit; scale it down or cut it up.",
         bomb("data/test/bomb.png"),
@@ -187,7 +187,7 @@ CASES = [
     Case(
         "`--tile -1`",
         "gan-jax translate runs/tiny data/test out --tile -1",
-        "--tile is -1; wanted at least 1, or 0 for whole pictures.",
+        "--tile is -1; wanted at least 1, or 0 for whole images.",
     ),
     Case(
         "`--outscale 0`",
@@ -228,12 +228,12 @@ CASES = [
     Case(
         "an output in a format that is not written",
         "gan-jax translate runs/tiny data/test/test_0000.png out.heic",
-        "out.heic: pictures are not written as .heic; wanted .png, .jpg, .webp, .tif, .bmp, .ppm, .jp2 or .avif.",
+        "out.heic: images are not written as .heic; wanted .png, .jpg, .webp, .tif, .bmp, .ppm, .jp2 or .avif.",
     ),
     Case(
         "a folder into one file",
         "gan-jax translate runs/tiny data/test out.png",
-        "out.png is the name of one picture and data/test may give several; name a folder.",
+        "out.png is the name of one image and data/test may give several; name a folder.",
     ),
     Case(
         "an output whose name would be too long",

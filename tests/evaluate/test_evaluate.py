@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from gan_jax import cli, evaluate, image, metrics, perceptual
-from gan_jax.data import high_bit_depth, pictures
+from gan_jax.data import high_bit_depth, image_files
 from gan_jax.evaluate import folders as folder_scores
 from gan_jax.evaluate import host, scoring
 
@@ -95,19 +95,19 @@ def test_the_border_is_cropped_of_both_and_what_is_left_must_do():
 
 
 def test_matlab_y_rounds_luma_and_halves_upwards():
-    # A colour whose luma ends in exactly one half.
+    # A color whose luma ends in exactly one half.
     weights = np.array([65_481, 128_553, 24_966])
-    colours = np.stack(np.meshgrid(*[np.arange(256)] * 2, indexing="ij"), -1).reshape(-1, 2)
+    colors = np.stack(np.meshgrid(*[np.arange(256)] * 2, indexing="ij"), -1).reshape(-1, 2)
     half = next(
-        (red, *colour)
+        (red, *color)
         for red in range(256)
-        for colour in colours[(2 * (weights[0] * red + colours @ weights[1:]) % 510_000) == 255_000]
+        for color in colors[(2 * (weights[0] * red + colors @ weights[1:]) % 510_000) == 255_000]
     )
-    pixel, grey = np.array(half, np.uint8), np.full((12, 12, 3), 64, np.uint8)
+    pixel, gray = np.array(half, np.uint8), np.full((12, 12, 3), 64, np.uint8)
     luma = (int(weights @ np.array(half)) / 255_000) + 16
     assert luma % 1 == 0.5
     level = math.floor((weights.sum() * 64) / 255_000 + 16 + 0.5)
-    score = evaluate.score("x", np.broadcast_to(pixel, (12, 12, 3)), grey, evaluate.PROTOCOLS["matlab-y"])
+    score = evaluate.score("x", np.broadcast_to(pixel, (12, 12, 3)), gray, evaluate.PROTOCOLS["matlab-y"])
     np.testing.assert_allclose(score.psnr, 20 * math.log10(255 / abs(math.floor(luma + 0.5) - level)), rtol=1e-12)
 
 
@@ -121,7 +121,7 @@ def test_matlab_y_is_the_rounded_luma_of_image():
 
 
 def test_descriptions_say_what_is_compared():
-    assert RGB.description.startswith("8-bit RGB (grey where both are grey), no border cropped, mean of")
+    assert RGB.description.startswith("8-bit RGB (gray where both are gray), no border cropped, mean of")
     by_scale = evaluate.with_options(evaluate.PROTOCOLS["basicsr-y"], scale=4)
     assert "Y of BT.601 in studio range, not rounded" in by_scale.description
     assert "multiples of 4, 4 pixels cropped" in by_scale.description
@@ -129,7 +129,7 @@ def test_descriptions_say_what_is_compared():
     assert "--scale N crops" in evaluate.PROTOCOLS["basicsr-y"].description
     assert evaluate.with_options(evaluate.PROTOCOLS["srgan"], scale=2).border == 4
     assert evaluate.with_options(evaluate.PROTOCOLS["srgan"], crop_border=0).border == 0
-    assert "rounded (grey" in evaluate.PROTOCOLS["matlab-y"].description
+    assert "rounded (gray" in evaluate.PROTOCOLS["matlab-y"].description
     choices = get_type_hints(cli.Evaluate)["protocol"]
     assert set(get_args(choices)) == set(evaluate.PROTOCOLS)
 
@@ -194,9 +194,9 @@ def test_everything_unusable_is_listed_and_nothing_is_scored(folders, monkeypatc
     assert list(result.failures) == [
         f"{outputs / 'alone.png'} has no partner of its name in {references}; add the partner or remove it.",
         f"{references / 'missing.png'} has no partner of its name in {outputs}; add the partner or remove it.",
-        f"{outputs / 'flat.png'}: the picture is 30x8; ssim with a border of 0 wants sides of 11 or more: "
+        f"{outputs / 'flat.png'}: the image is 30x8; ssim with a border of 0 wants sides of 11 or more: "
         "remove the pair or leave ssim out.",
-        f"{references / 'same.png'} is damaged or not a picture; replace or remove it.",
+        f"{references / 'same.png'} is damaged or not an image; replace or remove it.",
         f"{outputs / 'shift.png'} is 20x20 and {references / 'shift.bmp'} is 121x101; make them one size.",
     ]
 
@@ -225,16 +225,16 @@ def test_nothing_in_common_and_nothing_there_are_said(folders, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
         evaluate.evaluate(tmp_path / "nowhere", references, RGB)
-    with pytest.raises(FileNotFoundError, match="no pictures in"):
+    with pytest.raises(FileNotFoundError, match="no images in"):
         evaluate.evaluate(tmp_path / "empty", references, RGB)
     for same in (outputs, outputs / "."):
         with pytest.raises(ValueError, match="are the same; give the outputs, then their references"):
             evaluate.evaluate(outputs, same, RGB)
     with pytest.raises(ValueError, match="are the same; give the outputs, then their references"):
         evaluate.evaluate(outputs, references, RGB, other=references)
-    with pytest.raises(ValueError, match="give folders whose pictures have the same names"):
+    with pytest.raises(ValueError, match="give folders whose images have the same names"):
         evaluate.evaluate(outputs / "sub", references, RGB)
-    with pytest.raises(ValueError, match=f"no picture in {outputs / 'sub'} has the path of one in {references}"):
+    with pytest.raises(ValueError, match=f"no image in {outputs / 'sub'} has the path of one in {references}"):
         evaluate.evaluate(outputs, references, RGB, other=outputs / "sub")
 
 
@@ -263,10 +263,10 @@ def test_the_scale_crops_references_to_multiples_and_takes_outputs_of_both_sizes
     rng = np.random.default_rng(0)
     reference = rng.integers(0, 256, (30, 27, 3), dtype=np.uint8)
     output = rng.integers(0, 256, (30, 27, 3), dtype=np.uint8)
-    pictures.save(tmp_path / "ref" / "x.png", reference)
-    pictures.save(tmp_path / "whole" / "x.png", output)
-    pictures.save(tmp_path / "cropped" / "x.png", output[:28, :24])
-    pictures.save(tmp_path / "between" / "x.png", output[:28, :27])
+    image_files.save(tmp_path / "ref" / "x.png", reference)
+    image_files.save(tmp_path / "whole" / "x.png", output)
+    image_files.save(tmp_path / "cropped" / "x.png", output[:28, :24])
+    image_files.save(tmp_path / "between" / "x.png", output[:28, :27])
     protocol = evaluate.with_options(evaluate.PROTOCOLS["basicsr-rgb"], scale=4)
     kept = (np.asarray(image.crop_border(image.mod_crop(side, 4), 4)) for side in (output, reference))
     wanted = evaluate.score("x", *kept)
@@ -278,7 +278,7 @@ def test_the_scale_crops_references_to_multiples_and_takes_outputs_of_both_sizes
 
 
 def test_the_self_check_is_matlabs_bicubic():
-    """The golden pair sr_x4 is a picture and its reduction and enlargement by MATLAB's bicubic, rounded twice."""
+    """The golden pair sr_x4 is an image and its reduction and enlargement by MATLAB's bicubic, rounded twice."""
     protocol = evaluate.with_options(evaluate.PROTOCOLS["srgan"], scale=4)
     result = evaluate.evaluate(GOLDEN / "sr_x4_b.png", GOLDEN / "sr_x4_a.png", protocol, self_check=True)
     expected = EXPECTED["sr_x4"]["expected"]["y_crop4"]
@@ -305,7 +305,7 @@ def test_deep_pictures_are_scored_in_their_own_range(tmp_path):
     assert "16-bit RGB" in evaluate.as_table(result)
 
 
-def test_luma_of_deep_colours_is_that_of_shallow_ones():
+def test_luma_of_deep_colors_is_that_of_shallow_ones():
     output, reference = golden("noise")
     for name in ("basicsr-y", "matlab-y"):
         protocol = evaluate.PROTOCOLS[name]
@@ -317,28 +317,28 @@ def test_luma_of_deep_colours_is_that_of_shallow_ones():
 
 def test_mixed_depths_are_refused(folders):
     outputs, references = folders
-    grey = np.zeros((20, 20), np.uint16)
-    Image.fromarray(grey).save(outputs / "deep.png")
-    Image.fromarray(grey.astype(np.uint8)).save(references / "deep.png")
+    gray = np.zeros((20, 20), np.uint16)
+    Image.fromarray(gray).save(outputs / "deep.png")
+    Image.fromarray(gray.astype(np.uint8)).save(references / "deep.png")
     (failure,) = evaluate.evaluate(outputs, references, RGB).failures
     deep_png, shallow_png = outputs / "deep.png", references / "deep.png"
     assert failure == f"{deep_png} has 16 bits a channel and {shallow_png} has 8; make them one depth."
-    Image.fromarray(grey).save(references / "deep.png")
+    Image.fromarray(gray).save(references / "deep.png")
     result = evaluate.evaluate(outputs, references, RGB)
     assert result.scores == []
     assert list(result.failures) == [
-        "there are pictures 1 of 16 bits (deep) and 3 of 8 bits (same); score each depth alone."
+        "there are images 1 of 16 bits (deep) and 3 of 8 bits (same); score each depth alone."
     ]
 
 
 def test_pictures_are_forgotten_once_scored(tmp_path, monkeypatch):
     for side in ("out", "ref"):
         for i in range(40):
-            pictures.save(tmp_path / side / f"{i:02}.png", np.full((16, 16, 3), i, np.uint8))
+            image_files.save(tmp_path / side / f"{i:02}.png", np.full((16, 16, 3), i, np.uint8))
     forgotten, alive, ticks = [], [], []
 
     def read(path):
-        array = pictures.read(path, 3)
+        array = image_files.read(path, 3)
         weakref.finalize(array, forgotten.append, path)
         alive.append(len(alive) + 1 - len(forgotten))
         return array
@@ -421,18 +421,18 @@ def test_lpips_is_of_cropped_rgb_whatever_the_protocol(folders, lpips_file, monk
     distance = perceptual.lpips("alex", path=lpips_file)
     monkeypatch.setattr(perceptual, "lpips", lambda net: {"alex": distance}[net])
     result = evaluate.evaluate(*folders, evaluate.PROTOCOLS["srgan"], metric_names=("lpips",))
-    same, shift, grey = (score.values["lpips"] for score in result.scores)
+    same, shift, gray = (score.values["lpips"] for score in result.scores)
     output, reference = (side[None, 4:-4, 4:-4] for side in golden("shift"))
-    # Of equal pictures, features may round in two orders: 1e-6 of a unit vector, squared.
+    # Of equal images, features may round in two orders: 1e-6 of a unit vector, squared.
     assert 0.0 <= same < 1e-10 < shift == distance(output, reference)[0]
     output, reference = (np.repeat(side[None, 4:-4, 4:-4], 3, axis=3) for side in golden("grey_noise"))
-    assert 0.0 < grey == distance(output, reference)[0]
+    assert 0.0 < gray == distance(output, reference)[0]
     assert "LPIPS 0.1 of AlexNet" in evaluate.as_table(result)
     for side in folders:
         Image.new("RGB", (38, 50)).save(side / "small.png")
     (failure,) = evaluate.evaluate(*folders, evaluate.PROTOCOLS["srgan"], metric_names=("psnr", "lpips")).failures
     assert failure == (
-        f"{folders[0] / 'small.png'}: the picture is 38x50; lpips with a border of 4 wants sides of 39 or more: "
+        f"{folders[0] / 'small.png'}: the image is 38x50; lpips with a border of 4 wants sides of 39 or more: "
         "remove the pair or leave lpips out."
     )
 

@@ -1,4 +1,4 @@
-"""The compiled programs by themselves, on a network of three 1x1 convolutions: a window of it sees no neighbour."""
+"""The compiled programs by themselves, on a network of three 1x1 convolutions: a window of it sees no neighbor."""
 
 import jax
 import numpy as np

@@ -1,4 +1,4 @@
-"""Tiles give what the whole picture gives, whatever the network; and what becomes of a picture that fails."""
+"""Tiles give what the whole image gives, whatever the network; and what becomes of an image that fails."""
 
 import dataclasses
 
@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from gan_jax import image, networks
-from gan_jax.generator import Generator, GeneratorSpec
 from gan_jax.infer import compiled, engine, memory, resize
+from gan_jax.model import Model, ModelSpec
 from gan_jax.networks import windowed
 
 KEY = jax.random.key(3)
@@ -24,14 +24,14 @@ def generator_of(module, *, norm="running", dropout=False):
         return leaf + rng.uniform(0.1, 0.4, leaf.shape).astype(np.float32) if leaf.ndim == 1 else 3.0 * leaf
 
     params, stats = jax.tree.map(drawn, (params, stats))
-    spec = GeneratorSpec(
+    spec = ModelSpec(
         architecture=networks.describe(module),
         in_channels=3,
         method="test",
         norm=norm,
         dropout=dropout,
     )
-    return Generator(spec, {"params": params, "stats": stats})
+    return Model(spec, {"params": params, "stats": stats})
 
 
 def picture(height, width, seed=0):
@@ -144,7 +144,7 @@ def test_a_network_that_sees_everything_is_run_whole_and_says_so():
     images = [picture(40, 47)]
     (asked,) = made(generator, images, 16, said=said)
     np.testing.assert_array_equal(asked, made(generator, images, 0)[0])
-    assert said == ["UNet sees 15 pixels to each side, so that a picture of 48x40 is computed whole."]
+    assert said == ["UNet sees 15 pixels to each side, so that an image of 48x40 is computed whole."]
 
 
 def out_of_memory_above(patch, pixels):

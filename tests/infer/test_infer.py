@@ -9,9 +9,9 @@ from PIL import ExifTags, Image
 
 from gan_jax import infer, networks
 from gan_jax.data import high_bit_depth
-from gan_jax.data import pictures as pictures_io
-from gan_jax.generator import Generator, GeneratorSpec
+from gan_jax.data import image_files as pictures_io
 from gan_jax.infer import arrays, compiled, engine, streams
+from gan_jax.model import Model, ModelSpec
 from gan_jax.training import parallel
 from tests.levels import assert_same_levels
 
@@ -72,7 +72,7 @@ def test_options_that_a_network_cannot_take_are_refused(tiny_generator):
     # The module's fields, which the spec's "dropout" and "norm" say nothing about.
     spec = tiny_generator().spec
     architecture = {**spec.architecture, "norm": "instance", "dropout": 0.0}
-    model = Generator(dataclasses.replace(spec, architecture=architecture), {"params": {}, "stats": {}})
+    model = Model(dataclasses.replace(spec, architecture=architecture), {"params": {}, "stats": {}})
     with pytest.raises(ValueError, match="dropout cannot be on: this UNet has no dropout layers"):
         infer.with_options(model, dropout=True)
     with pytest.raises(ValueError, match='norm cannot be "running": this UNet has no running statistics'):
@@ -80,7 +80,7 @@ def test_options_that_a_network_cannot_take_are_refused(tiny_generator):
     assert not infer.with_options(model, dropout=False, norm="image").spec.dropout
 
 
-def test_images_that_shared_statistics_in_training_are_normalised_alone(tiny_generator):
+def test_images_that_shared_statistics_in_training_are_normalized_alone(tiny_generator):
     model, images = tiny_generator(), pictures(3)
     architecture = {**model.spec.architecture, "statistics_batch": 2}
     grouped = model._replace(spec=dataclasses.replace(model.spec, architecture=architecture))
@@ -175,7 +175,7 @@ def test_files_hold_what_translate_gives_whatever_the_batch_size(folder, tiny_ge
 
 def test_files_of_samples_their_mean_and_their_deviation(folder, tiny_generator):
     model = tiny_generator()
-    # Fainter pictures, whose samples differ by few levels in most places.
+    # Fainter images, whose samples differ by few levels in most places.
     model.variables["params"]["up3"]["kernel"] *= 0.05
     for count, batch_size in ((3, 1), (2, 3)):
         out = folder / f"out{count}"
@@ -245,7 +245,7 @@ def test_unreadable_inputs_are_named_and_the_rest_is_done(folder, tiny_generator
     (folder / "in" / "a.png").write_bytes(b"no picture")
     failures = infer.translate_files(tiny_generator(), infer.plan([folder / "in"], folder / "out"))
     assert len(failures) == 1
-    assert "a.png is damaged or not a picture" in failures[0]
+    assert "a.png is damaged or not an image" in failures[0]
     assert len(list((folder / "out").rglob("*.png"))) == 3
 
 
@@ -266,15 +266,15 @@ def test_generators_of_other_channels_than_pictures_have_are_refused(folder, tin
     four = {**model.spec.architecture, "out_channels": 4}
     for changes in ({"in_channels": 2}, {"architecture": four}):
         other = model._replace(spec=dataclasses.replace(model.spec, **changes))
-        with pytest.raises(ValueError, match="and picture files have 1 or 3"):
+        with pytest.raises(ValueError, match="and image files have 1 or 3"):
             infer.translate_files(other, jobs)
 
 
-def test_colour_pictures_become_grey_for_a_grey_generator(folder, tiny_generator):
+def test_color_pictures_become_gray_for_a_gray_generator(folder, tiny_generator):
     model = tiny_generator(in_channels=1)
     assert infer.translate_files(model, infer.plan([folder / "in" / "a.png"], folder / "out")) == []
-    grey = pictures_io.read(folder / "in" / "a.png", 1)
-    np.testing.assert_array_equal(pixels(folder / "out" / "a.png"), infer.translate(model, grey))
+    gray = pictures_io.read(folder / "in" / "a.png", 1)
+    np.testing.assert_array_equal(pixels(folder / "out" / "a.png"), infer.translate(model, gray))
 
 
 def test_originals_are_never_overwritten(folder):
@@ -349,11 +349,11 @@ def enhancer():
     """An untrained network that enlarges by two."""
     module = networks.MSRResNet(scale=2, blocks=1, width=4)
     params, stats = jax.jit(networks.from_linen(module).init)(jax.random.key(0), np.zeros((1, 8, 8, 3), np.float32))
-    return Generator(generator_spec(module), {"params": jax.tree.map(lambda p: 5.0 * p, params), "stats": stats})
+    return Model(generator_spec(module), {"params": jax.tree.map(lambda p: 5.0 * p, params), "stats": stats})
 
 
 def generator_spec(module):
-    return GeneratorSpec(
+    return ModelSpec(
         architecture=networks.describe(module),
         in_channels=3,
         method="srresnet",
@@ -389,7 +389,7 @@ def test_an_output_that_is_not_finite_fails_alone_and_is_not_written(folder, enh
     architecture = {**enhancer.spec.architecture, "dtype": "bfloat16"}
     enhancer = enhancer._replace(spec=dataclasses.replace(enhancer.spec, architecture=architecture))
     said = []
-    # Sides of 9 and 10: no two pictures have one size, but the first batch is filled up with itself.
+    # Sides of 9 and 10: no two images have one size, but the first batch is filled up with itself.
     jobs = infer.plan([folder / "in"], folder / "out")
     failures = infer.translate_files(enhancer, jobs, batch_size=2, say=said.append)
     assert failures == [
@@ -415,7 +415,7 @@ def test_a_picture_too_large_for_memory_is_named(folder, enhancer, monkeypatch):
 
 
 def photograph(path, mode="RGB", size=(24, 18)):
-    """A file with an orientation, a camera, a place and a colour profile."""
+    """A file with an orientation, a camera, a place and a color profile."""
     rng = np.random.default_rng(1)
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
@@ -465,8 +465,8 @@ def test_alpha_is_enlarged_too(tmp_path, enhancer):
         alpha = infer.translate(enhancer, np.repeat(upright[..., 3:], 3, axis=2))
         luma = Image.fromarray(alpha).convert("L")
         assert_same_levels(np.array(written)[..., 3], np.array(luma))
-        colours = pictures_io.seen_colours(upright[..., :3], upright[..., 3:])
-        assert_same_levels(np.array(written)[..., :3], infer.translate(enhancer, colours))
+        colors = pictures_io.seen_colors(upright[..., :3], upright[..., 3:])
+        assert_same_levels(np.array(written)[..., :3], infer.translate(enhancer, colors))
     opaque = stored.copy()
     opaque[..., 3] = 255
     Image.fromarray(opaque).save(tmp_path / "in" / "x.png")
@@ -496,24 +496,24 @@ def test_16_bit_pictures_stay_16_bit(tmp_path, enhancer, name):
     spec = dataclasses.replace(enhancer.spec, in_channels=1)
     init = jax.jit(networks.from_linen(enhancer.module).init)
     params, stats = init(jax.random.key(0), np.zeros((1, 8, 8, 1), np.float32))
-    grey = Generator(spec, {"params": params, "stats": stats})
-    assert infer.translate_files(grey, [infer.Job(tmp_path / name, tmp_path / f"out{name[1:]}")]) == []
+    gray = Model(spec, {"params": params, "stats": stats})
+    assert infer.translate_files(gray, [infer.Job(tmp_path / name, tmp_path / f"out{name[1:]}")]) == []
     written = high_bit_depth.read(tmp_path / f"out{name[1:]}")
     assert written.dtype == np.uint16
-    np.testing.assert_array_equal(written, infer.translate(grey, np.rot90(stored)[..., None].copy()))
-    (failure,) = infer.translate_files(grey, [infer.Job(tmp_path / name, tmp_path / "out.jpg")])
+    np.testing.assert_array_equal(written, infer.translate(gray, np.rot90(stored)[..., None].copy()))
+    (failure,) = infer.translate_files(gray, [infer.Job(tmp_path / name, tmp_path / "out.jpg")])
     assert failure.endswith("out.jpg cannot be written (16 bits a channel are written to .png or .tif alone).")
 
 
 def test_a_generator_of_noise_takes_no_pictures(tiny_generator):
     model = tiny_generator()
     noise = model._replace(spec=dataclasses.replace(model.spec, latent="normal"))
-    with pytest.raises(ValueError, match="makes pictures from latents, not from pictures; use gan-jax sample"):
+    with pytest.raises(ValueError, match="makes images from latents, not from images; use gan-jax sample"):
         infer.translate(noise, pictures(1))
 
 
 def test_few_large_pictures_wait_in_memory(folder, enhancer, monkeypatch):
-    """Where one picture has more bytes than may wait, one is read ahead and one is being written."""
+    """Where one image has more bytes than may wait, one is read ahead and one is being written."""
     monkeypatch.setattr(streams, "_WAITING_BYTES", 1)
     reading, most = 0, 0
     read_image_file, run = high_bit_depth.read_image_file, engine.run
@@ -535,16 +535,16 @@ def test_few_large_pictures_wait_in_memory(folder, enhancer, monkeypatch):
     assert most <= 2
 
 
-# Colours that nobody sees
+# Colors that nobody sees
 
 
 def disc(side=32, dtype=np.uint8, inside=(255, 0, 0), outside=(0, 0, 0)):
-    """A disc on a transparent ground of another colour: [H, W, 4]."""
+    """A disc on a transparent ground of another color: [H, W, 4]."""
     rows, columns = np.mgrid[:side, :side] - (side - 1) / 2
     within = (np.hypot(rows, columns) < 0.35 * side)[..., None]
     top = np.iinfo(dtype).max
-    colours = np.where(within, np.array(inside), np.array(outside)) * (top // 255)
-    return np.concatenate([colours, within * top], axis=2).astype(dtype)
+    colors = np.where(within, np.array(inside), np.array(outside)) * (top // 255)
+    return np.concatenate([colors, within * top], axis=2).astype(dtype)
 
 
 def over_white(rgba):
@@ -558,15 +558,15 @@ def bilinear():
     module = networks.MSRResNet(scale=4, blocks=1, width=4)
     shapes = jax.eval_shape(networks.from_linen(module).init, jax.random.key(0), *module.input_spec(3))
     params, stats = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
-    spec = GeneratorSpec(networks.describe(module), 3, "srresnet", "running", False)
+    spec = ModelSpec(networks.describe(module), 3, "srresnet", "running", False)
     unit = dataclasses.replace(spec, input_range=(0.0, 1.0), output_range=(0.0, 1.0))
-    return Generator(unit, {"params": params, "stats": stats})
+    return Model(unit, {"params": params, "stats": stats})
 
 
 @pytest.mark.parametrize("options", [{}, {"outscale": 1.7}, {"tile": 8}, {"self_ensemble": True}], ids=str)
 @pytest.mark.parametrize("keeps_size", [False, True], ids=["enlarges", "keeps its size"])
-def test_hidden_colours_reach_nothing_that_is_seen(tmp_path, bilinear, tiny_generator, keeps_size, options):
-    """Two pictures that look alike over any ground give outputs that do, whatever the colours below alpha 0."""
+def test_hidden_colors_reach_nothing_that_is_seen(tmp_path, bilinear, tiny_generator, keeps_size, options):
+    """Two images that look alike over any ground give outputs that do, whatever the colors below alpha 0."""
     model, made = tiny_generator(dropout=False) if keeps_size else bilinear, []
     for name, outside in (("black", (0, 0, 0)), ("green", (3, 250, 9))):
         picture = disc(outside=outside)
@@ -581,9 +581,9 @@ def test_hidden_colours_reach_nothing_that_is_seen(tmp_path, bilinear, tiny_gene
         assert made[0][..., 0].min() > 250, "red on white has no dark rim"
 
 
-def test_hidden_colours_of_16_bits_stay_hidden(tmp_path, bilinear):
+def test_hidden_colors_of_16_bits_stay_hidden(tmp_path, bilinear):
     photograph = pictures_io.ImageFile(*np.split(disc(dtype=np.uint16), [3], axis=2))
-    hidden = pictures_io.seen_colours(photograph.pixels, photograph.alpha)
+    hidden = pictures_io.seen_colors(photograph.pixels, photograph.alpha)
     assert (hidden == (65535, 0, 0)).all()
     assert over_white(np.concatenate([infer.translate(bilinear, hidden)[::4, ::4], photograph.alpha], 2)).dtype == float
 
@@ -613,7 +613,7 @@ def test_inputs_of_one_stem_go_together_where_they_keep_their_formats(folder):
 
 @pytest.mark.parametrize("name", ["x.heic", "x.gif", "x.jxl", "x.exr", "x.CR2", "x.svg"])
 def test_an_output_that_looks_like_a_file_is_one_or_an_error(folder, name):
-    with pytest.raises(ValueError, match="pictures are not written as"):
+    with pytest.raises(ValueError, match="images are not written as"):
         infer.plan([folder / "in" / "a.png"], folder / name)
     assert not (folder / name).exists()
     (folder / name).mkdir()
@@ -622,7 +622,7 @@ def test_an_output_that_looks_like_a_file_is_one_or_an_error(folder, name):
 
 @pytest.mark.parametrize("name", ["out.txt", "out.jpgg", "out.zip"])
 def test_one_picture_does_not_make_a_folder_that_looks_like_a_file(folder, name):
-    with pytest.raises(ValueError, match="pictures are not written as"):
+    with pytest.raises(ValueError, match="images are not written as"):
         infer.plan([folder / "in" / "a.png"], folder / name)
     assert infer.plan([folder / "in" / "a.png"], folder / "v1.2")[0].output.parent == folder / "v1.2"
     assert infer.names_a_file([folder / "in" / "a.png"], folder / name)
@@ -636,7 +636,7 @@ def test_advice_that_cannot_help_is_not_given(folder):
 
 
 def test_several_pictures_do_not_go_into_one_file(folder):
-    with pytest.raises(ValueError, match=r"x\.png is the name of one picture"):
+    with pytest.raises(ValueError, match=r"x\.png is the name of one image"):
         infer.plan([folder / "in"], folder / "x.png")
     with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
         infer.plan([folder / "nowhere"], folder / "x.png")

@@ -1,12 +1,13 @@
-"""Pictures from latents: what a sample depends on, grids, and files."""
+"""Images from latents: what a sample depends on, grids, and files."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 
-from gan_jax import cli, generator, image
-from gan_jax.data import pictures
+from gan_jax import cli, image
+from gan_jax import model as models
+from gan_jax.data import image_files
 from gan_jax.infer import latents
 from tests.levels import assert_same_levels
 from tests.samplers import untrained
@@ -73,7 +74,7 @@ def test_labels_that_do_not_fit_are_refused(classed, labels, words):
 def files(tmp_path_factory, plain, classed, tiny_generator):
     folder = tmp_path_factory.mktemp("files")
     for name, model in (("plain", plain), ("classed", classed), ("translator", tiny_generator())):
-        generator.save(folder / f"{name}.safetensors", model)
+        models.save(folder / f"{name}.safetensors", model)
     return folder
 
 
@@ -84,28 +85,28 @@ def call(*arguments):
 def test_a_grid_and_single_files_from_the_command_line(files, tmp_path, plain, capsys, monkeypatch):
     assert call("sample", files / "plain.safetensors", tmp_path / "grid.png", "--n", 5, "--seed", 3) == 0
     assert call("sample", files / "plain.safetensors", tmp_path / "single", "--n", 5, "--seed", 3) == 0
-    assert "wrote 5 pictures" in capsys.readouterr().out
+    assert "wrote 5 images" in capsys.readouterr().out
     with monkeypatch.context() as patch:
         patch.chdir(tmp_path)
         assert call("sample", files / "plain.safetensors", "--n", 5, "--seed", 3) == 0
-    assert "wrote 5 pictures to samples.png" in capsys.readouterr().out
+    assert "wrote 5 images to samples.png" in capsys.readouterr().out
     assert (tmp_path / "samples.png").read_bytes() == (tmp_path / "grid.png").read_bytes()
     made = latents.sample(plain, latents.latents_of(plain, 5, seed=3))
-    np.testing.assert_array_equal(pictures.read(tmp_path / "grid.png", 3), image.grid(made, 5))
+    np.testing.assert_array_equal(image_files.read(tmp_path / "grid.png", 3), image.grid(made, 5))
     names = sorted(path.name for path in (tmp_path / "single").iterdir())
     assert names == [f"{i:05d}.png" for i in range(5)]
-    np.testing.assert_array_equal(pictures.read(tmp_path / "single" / names[4], 3), made[4])
+    np.testing.assert_array_equal(image_files.read(tmp_path / "single" / names[4], 3), made[4])
 
 
 def test_classes_from_the_command_line(files, tmp_path, classed):
     file = files / "classed.safetensors"
     assert call("sample", file, tmp_path / "rows.png") == 0
-    np.testing.assert_array_equal(pictures.read(tmp_path / "rows.png", 3), latents.class_rows(classed))
+    np.testing.assert_array_equal(image_files.read(tmp_path / "rows.png", 3), latents.class_rows(classed))
     assert call("sample", file, tmp_path / "ones", "--label", 1, "--n", 2) == 0
     wanted = latents.sample(classed, latents.latents_of(classed, 2), [1, 1])
-    np.testing.assert_array_equal(pictures.read(tmp_path / "ones" / "00001.png", 3), wanted[1])
+    np.testing.assert_array_equal(image_files.read(tmp_path / "ones" / "00001.png", 3), wanted[1])
     assert call("sample", file, tmp_path / "ways.png", "--interpolate", "--n", 16) == 0
-    assert pictures.read(tmp_path / "ways.png", 3).shape == (18, 78, 3)
+    assert image_files.read(tmp_path / "ways.png", 3).shape == (18, 78, 3)
 
 
 def test_inspect_says_what_latents_are_wanted(files, capsys):
@@ -138,13 +139,13 @@ def test_a_class_is_called_by_its_name_or_by_its_number_where_none_has_that_name
 
 def test_the_class_that_was_made_is_said(tmp_path, classed, capsys):
     for name, model in (("numbers", classed), ("names", named(classed, "ant", "bee", "0"))):
-        generator.save(tmp_path / f"{name}.safetensors", model)
+        models.save(tmp_path / f"{name}.safetensors", model)
     for name, label, said in (("numbers", "1", "label 1"), ("names", "bee", "class bee (label 1)")):
         assert (
             call("sample", tmp_path / f"{name}.safetensors", tmp_path / f"{name}.png", "--label", label, "--n", 2) == 0
         )
-        assert capsys.readouterr().out == f"wrote 2 pictures of {said} to {tmp_path / name}.png\n"
-    np.testing.assert_array_equal(*(pictures.read(tmp_path / f"{name}.png", 3) for name in ("numbers", "names")))
+        assert capsys.readouterr().out == f"wrote 2 images of {said} to {tmp_path / name}.png\n"
+    np.testing.assert_array_equal(*(image_files.read(tmp_path / f"{name}.png", 3) for name in ("numbers", "names")))
     assert call("sample", tmp_path / "names.safetensors", tmp_path / "zero.png", "--label", "0", "--n", 2) == 0
     assert "of class 0 (label 2)" in capsys.readouterr().out  # its name, before it is another's number
     assert call("inspect", tmp_path / "names.safetensors") == 0
@@ -156,7 +157,7 @@ def test_the_class_that_was_made_is_said(tmp_path, classed, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["sample", "translator.safetensors", "a.png"], "a generator of pix2pix, which makes no pictures from latents"),
+        (["sample", "translator.safetensors", "a.png"], "a generator of pix2pix, which makes no images from latents"),
         (["sample", "plain.safetensors", "a.png", "--label", "1"], "has no classes, so none is 1; leave out"),
         (["sample", "classed.safetensors", "a.png", "--label", "3"], "no class is 3"),
         (["sample", "classed.safetensors", "a.png", "--label", "-1"], "no class is -1"),
@@ -164,7 +165,7 @@ def test_the_class_that_was_made_is_said(tmp_path, classed, capsys):
         (["sample", "plain.safetensors", "a.png", "--n", "9", "--interpolate"], "wanted a multiple of it."),
         (["sample", "plain.safetensors", "a.png", "--seed", "-1"], "--seed is -1; wanted at least 0"),
         (["sample", "plain.safetensors", "a.jpg"], "a grid is written as .png"),
-        (["translate", "plain.safetensors", "in.png", "out"], "makes pictures from latents, not from pictures"),
+        (["translate", "plain.safetensors", "in.png", "out"], "makes images from latents, not from images"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence(files, monkeypatch, capsys, arguments, words):

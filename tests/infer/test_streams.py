@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from gan_jax.data.pictures import ImageFile
+from gan_jax.data.image_files import ImageFile
 from gan_jax.infer import streams
 
 

@@ -37,7 +37,7 @@ def golden(case):
 
 
 def filled(module, channels=3, seed=0):
-    """Variables of a module with every number different from its neighbours; no pass through the network."""
+    """Variables of a module with every number different from its neighbors; no pass through the network."""
     shape = (1, 64, 64, channels) if not hasattr(module, "size") else (1, module.size, module.size, channels)
     if isinstance(module, DCGANGenerator):
         shape = (1, channels)
@@ -123,7 +123,7 @@ MODULES = [
 
 
 @pytest.mark.parametrize(("module", "channels", "project"), MODULES, ids=lambda value: type(value).__name__)
-def test_ours_is_written_and_recognised(module, channels, project):
+def test_ours_is_written_and_recognized(module, channels, project):
     variables = filled(module, channels)
     read, got = convert.from_torch(convert.to_torch(module, variables, project))
     shown = {name: value for name, value in networks.describe(module).items() if name not in ("dropout", "layers")}
@@ -268,7 +268,7 @@ def test_networks_inside_of_one_module_beside_others():
 
 
 @pytest.mark.parametrize(
-    ("plain", "averaged"),
+    ("plain", "pmean_gradients"),
     [("params", "params_ema"), ("generator", "generator_ema"), ("online_model", "ema_model"), ("model", "ema")],
 )
 def test_the_average_of_two_generators_is_taken_by_any_of_its_names(plain, averaged):
@@ -376,7 +376,7 @@ def test_fields_override_what_nothing_shows_and_nothing_else():
     assert "does not fit" in error(state, {"width": 4})
     assert "no architecture is called 'Unet'" in error(state, "Unet")
     assert "no known network's" in error(state, "PatchGAN")
-    assert "no field 'colour'" in error(state, {"colour": 1})
+    assert "no field 'color'" in error(state, {"color": 1})
 
 
 def test_fields_from_text():
@@ -547,7 +547,7 @@ def test_a_file_brings_its_use(tmp_path, case, options, spec):
 
 
 def test_a_converted_file_translates_pictures_as_its_network_computes():
-    """PyTorch's own file, its recorded output with running statistics, and the picture: equal to the last level."""
+    """PyTorch's own file, its recorded output with running statistics, and the image: equal to the last level."""
     folder = GOLDEN / "resnet_2blocks_batch_dropout"
     model = convert.generator(
         folder / "weights.pth", architecture={"padding": "replicate"}, norm="running", dropout=False

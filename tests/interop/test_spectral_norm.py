@@ -62,8 +62,8 @@ def signed(module, channels=3):
     """Variables of both signs: kernels of one sign have one large singular value."""
     variables = filled(module, channels)
     rng = np.random.default_rng(1)
-    centred = lambda leaf: np.float32(rng.normal(0, 0.1, leaf.shape)) if leaf.ndim > 1 else leaf  # noqa: E731
-    return {"params": jax.tree.map(centred, variables["params"]), "stats": variables["stats"]}
+    centered = lambda leaf: np.float32(rng.normal(0, 0.1, leaf.shape)) if leaf.ndim > 1 else leaf  # noqa: E731
+    return {"params": jax.tree.map(centered, variables["params"]), "stats": variables["stats"]}
 
 
 def evaluated(module, variables, x, train=False):
@@ -131,7 +131,7 @@ def test_old_pytorchs_files_have_the_normed_kernel_and_no_v():
 
 
 def test_in_a_generator_it_goes_into_the_kernels(tmp_path):
-    """Whose transposed convolutions PyTorch normalises by their outputs, the second axis."""
+    """Whose transposed convolutions PyTorch normalizes by their outputs, the second axis."""
     module = ResNet(3, 1, 2)
     plain = convert.to_torch(module, signed(module))
     transposed = ("model.11.weight", "model.14.weight")

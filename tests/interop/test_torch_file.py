@@ -170,7 +170,7 @@ class Options:
         return object.__reduce_ex__(self, protocol)
 
 
-class Colour(enum.Enum):
+class Color(enum.Enum):
     RED = 1
 
 
@@ -195,7 +195,7 @@ BESIDE = {
     "namespace": argparse.Namespace(lr=1e-4, layers=["relu1_2"]),
     "options": Options(),
     "easy dict": EasyDict(a={"b": 1}),
-    "enum": Colour.RED,
+    "enum": Color.RED,
     "path": pathlib.PurePosixPath("/data/train"),
     "partial": functools.partial(int, base=2),
     "time": datetime.datetime(2020, 1, 2, 3),
@@ -247,9 +247,9 @@ def test_any_object_beside_weights_of_any_protocol(tmp_path, what, legacy):
 
 def test_what_was_asked_for_is_known_by_its_name(tmp_path):
     for protocol in range(6):
-        value = opcodes({"opt": argparse.Namespace(a=1), "e": Colour.RED}, protocol)
+        value = opcodes({"opt": argparse.Namespace(a=1), "e": Color.RED}, protocol)
         sentence = refused(tmp_path, w.zip_file(value, {}))
-        assert f"asks for argparse.Namespace and {Colour.__module__}.Colour, which" in sentence
+        assert f"asks for argparse.Namespace and {Color.__module__}.Color, which" in sentence
 
 
 def test_names_of_unknown_objects_in_a_sentence():

@@ -12,7 +12,7 @@ import pytest
 
 from gan_jax import losses
 from gan_jax.interop import convert
-from gan_jax.method import clipped, train_step
+from gan_jax.method import clip_weights, train_step
 from gan_jax.methods.cyclegan import Draws, cyclegan
 from gan_jax.networks import Network, PatchGAN, PixelGAN, ResNet, from_linen
 
@@ -35,7 +35,7 @@ def reference():
 def replayed(reference):
     """The reference's five steps through `update` in float64: losses, outputs and parameters after them.
 
-    In float32 Adam turns the rounding of gradients near zero into steps: pictures then differ by up to 1e-3.
+    In float32 Adam turns the rounding of gradients near zero into steps: images then differ by up to 1e-3.
     """
     weights, io, _ = reference
     modules, networks = {}, {}
@@ -120,9 +120,9 @@ def network(outputs, noise=0.0, squash=jnp.tanh):
 
 
 def small_method(noise=0.0, **options):
-    painter, critic, tx = network(3, noise), network(1, squash=jnp.asarray), optax.sgd(1e-2)
+    generator_net, critic, tx = network(3, noise), network(1, squash=jnp.asarray), optax.sgd(1e-2)
     return cyclegan(
-        painter, painter, critic, critic, **{"generator_tx": tx, "critic_tx": tx, "pool_size": 3, **options}
+        generator_net, generator_net, critic, critic, **{"generator_tx": tx, "critic_tx": tx, "pool_size": 3, **options}
     )
 
 
@@ -168,7 +168,7 @@ def test_pools_fill_with_what_the_generators_made():
 
 
 def test_critics_see_the_pool():
-    """With full pools and a draw that exchanges, the critics' losses are those of the old pictures."""
+    """With full pools and a draw that exchanges, the critics' losses are those of the old images."""
     method, batch = small_method(pool_size=1), small_batch()
     _, state, _ = stepped(pool_size=1)
     update = jax.jit(method.update)
@@ -286,11 +286,11 @@ def test_a_gradient_penalty_and_clipping_change_both_critics():
         state = jax.jit(method.init)(jax.random.key(0), small_batch(2))
         return jax.jit(functools.partial(train_step, method))(state, small_batch(2))
 
-    (plain, losses_plain), (penalised, losses_penalised) = stepped(), stepped(penalty_weight=10.0)
-    clipped_after, _ = stepped(critic_tx=clipped(tx, 0.01))
+    (plain, losses_plain), (penalized, losses_penalized) = stepped(), stepped(penalty_weight=10.0)
+    clipped_after, _ = stepped(critic_tx=clip_weights(tx, 0.01))
     for name in ("critic_A", "critic_B"):
-        assert losses_penalised[f"loss/{name}"] > losses_plain[f"loss/{name}"]  # a penalty is positive
-        assert moved(plain, penalised, name)[0]
+        assert losses_penalized[f"loss/{name}"] > losses_plain[f"loss/{name}"]  # a penalty is positive
+        assert moved(plain, penalized, name)[0]
         sizes = [
             max(float(jnp.abs(p).max()) for p in jax.tree.leaves(getattr(state, name).params))
             for state in (clipped_after, plain)

@@ -11,9 +11,9 @@ import pytest
 
 from gan_jax import losses
 from gan_jax.interop import convert
-from gan_jax.method import clipped, scale_rates, train_step
+from gan_jax.method import clip_weights, scale_rates, train_step
 from gan_jax.methods.pix2pix import Draws, pix2pix
-from gan_jax.networks import PatchGAN, UNet, from_linen, starting_from
+from gan_jax.networks import PatchGAN, UNet, from_linen, with_weights
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "training" / "pix2pix_vanilla"
 
@@ -35,8 +35,8 @@ def replayed(reference):
     generator, critic = from_linen(unet), from_linen(patchgan)
     tx = optax.adam(2e-4, b1=0.5, b2=0.999, eps=1e-8)
     method = pix2pix(
-        starting_from(generator, generator_variables["params"], generator_variables["stats"]),
-        starting_from(critic, critic_variables["params"], critic_variables["stats"]),
+        with_weights(generator, generator_variables["params"], generator_variables["stats"]),
+        with_weights(critic, critic_variables["params"], critic_variables["stats"]),
         generator_tx=tx,
         critic_tx=tx,
     )
@@ -207,11 +207,11 @@ def test_l2_adds_to_the_objective_with_its_weight():
     assert metrics["loss/l1"] > 0  # still told, without weight
 
 
-GAMES = [losses.minimax, losses.hinge, losses.relativistic_average, losses.wasserstein]
+ADVERSARIAL_LOSSES = [losses.minimax, losses.hinge, losses.relativistic_average, losses.wasserstein]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("game", GAMES, ids=["minimax", "hinge", "relativistic", "wasserstein"])
+@pytest.mark.parametrize("game", ADVERSARIAL_LOSSES, ids=["minimax", "hinge", "relativistic", "wasserstein"])
 def test_any_adversarial_pair_is_a_drop_in(game):
     """GAN alone: both networks move, driven by nothing but the game."""
     method, batch = small_method(adversarial=game, l1_weight=0.0), small_batch()
@@ -240,16 +240,16 @@ def stepped(**options):
 
 
 def test_a_gradient_penalty_changes_the_critic():
-    (without, losses_without), (penalised, losses_penalised) = stepped(), stepped(penalty_weight=10.0)
-    assert losses_penalised["loss/critic"] > losses_without["loss/critic"]  # a penalty is positive
-    moved = jax.tree.map(lambda a, b: bool((a != b).any()), without.critic.params, penalised.critic.params)
+    (without, losses_without), (penalized, losses_penalized) = stepped(), stepped(penalty_weight=10.0)
+    assert losses_penalized["loss/critic"] > losses_without["loss/critic"]  # a penalty is positive
+    moved = jax.tree.map(lambda a, b: bool((a != b).any()), without.critic.params, penalized.critic.params)
     assert moved["conv0"]["kernel"]
     assert moved["conv1"]["kernel"]
 
 
 def test_r1_adds_half_of_its_weight_times_the_squared_gradient_at_targets():
     before = initial(small_method(critic_norm="instance"))
-    (_, without), (_, penalised) = stepped(), stepped(r1_weight=6.0)
+    (_, without), (_, penalized) = stepped(), stepped(r1_weight=6.0)
     source, target = (jnp.asarray(small_batch()[name]) / 127.5 - 1.0 for name in ("source", "target"))
     critic = from_linen(PatchGAN(layers=1, width=4, norm="instance"))
 
@@ -257,13 +257,13 @@ def test_r1_adds_half_of_its_weight_times_the_squared_gradient_at_targets():
         pair = jnp.concatenate([source, images], axis=-1)
         return critic.apply(before.critic.params, before.critic.stats, pair, train=True)[0]
 
-    added = penalised["loss/critic"] - without["loss/critic"]
+    added = penalized["loss/critic"] - without["loss/critic"]
     np.testing.assert_allclose(added, 3.0 * losses.r1_penalty(judge, target), rtol=1e-4)
 
 
 def test_clipping_bounds_the_critic_and_leaves_the_generator():
     tx = optax.sgd(1e-2)
-    after, _ = stepped(critic_tx=clipped(tx, 0.01))
+    after, _ = stepped(critic_tx=clip_weights(tx, 0.01))
     largest = [
         max(float(jnp.abs(p).max()) for p in jax.tree.leaves(net.params)) for net in (after.critic, after.generator)
     ]

@@ -20,7 +20,7 @@ def test_exchanges_follow_the_reference(case):
     exchange = jax.jit(pool.exchange)
     for one in rounds:
         images = jnp.array(one["inputs"], jnp.float32)[:, None, None, None]
-        # The reference draws nothing until the pool is full, and no index where it shows the picture itself.
+        # The reference draws nothing until the pool is full, and no index where it shows the image itself.
         drawn = [{}] * (len(one["inputs"]) - len(one["draws"])) + one["draws"]
         chance, index = ([draw.get(name, 0) for draw in drawn] for name in ("p", "index"))
         draws = pool.Draws(jnp.array(chance, jnp.float32), jnp.array(index, jnp.int32))
@@ -44,5 +44,5 @@ def test_draws_are_fair_and_a_function_of_the_key():
 def test_a_picture_of_another_size_is_refused():
     state = pool.empty(2, jax.ShapeDtypeStruct((4, 6, 3), jnp.float32))
     draws = pool.draw(jax.random.key(0), 1, 2)
-    with pytest.raises(ValueError, match="a picture is 4x8x3 and the image pool holds pictures of 4x6x3; take a"):
+    with pytest.raises(ValueError, match="an image is 4x8x3 and the image pool holds images of 4x6x3; take a"):
         pool.exchange(state, jnp.zeros((1, 4, 8, 3)), draws)

@@ -14,9 +14,9 @@ import pytest
 from gan_jax import losses
 from gan_jax.degrade import Degradation
 from gan_jax.interop import convert
-from gan_jax.method import clipped, train_step
+from gan_jax.method import clip_weights, train_step
 from gan_jax.methods.srgan import Draws, srgan
-from gan_jax.networks import VGG, MSRResNet, PixelGAN, SRGANCritic, SRResNet, VGGStyleCritic, from_linen, starting_from
+from gan_jax.networks import VGG, MSRResNet, PixelGAN, SRGANCritic, SRResNet, VGGStyleCritic, from_linen, with_weights
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -58,7 +58,7 @@ def replayed(name, dtype):
     networks = [convert.from_torch(weights) for weights in (init_g, init_d)]
     assert tuple(module for module, _ in networks) == RUNS[name][:2]
     generator, critic = (
-        starting_from(from_linen(module), **jax.tree.map(dtype, variables)) for module, variables in networks
+        with_weights(from_linen(module), **jax.tree.map(dtype, variables)) for module, variables in networks
     )
     tx = optax.adam(1e-4, b1=0.9, b2=0.999, eps=1e-8)
     method = srgan(
@@ -187,7 +187,7 @@ def vgg():
     fields = {"depth": 19, "layers": ("relu2_2",), "range_norm": True}
     module, variables = convert.from_torch(weights, fields)
     assert module == VGG(19, ("relu2_2",), width=2)
-    return starting_from(from_linen(module), **variables), variables
+    return with_weights(from_linen(module), **variables), variables
 
 
 def initial(method):
@@ -277,10 +277,10 @@ def wasserstein_step(**options):
 
 def test_a_gradient_penalty_and_clipping_change_the_critic():
     _, plain, loss = wasserstein_step()
-    _, penalised, penalised_loss = wasserstein_step(penalty_weight=10.0)
-    assert penalised_loss > loss  # a penalty is positive
-    assert (penalised["conv0"]["kernel"] != plain["conv0"]["kernel"]).any()
-    _, limited, _ = wasserstein_step(critic_tx=clipped(optax.sgd(1e-2), 0.01))
+    _, penalized, penalized_loss = wasserstein_step(penalty_weight=10.0)
+    assert penalized_loss > loss  # a penalty is positive
+    assert (penalized["conv0"]["kernel"] != plain["conv0"]["kernel"]).any()
+    _, limited, _ = wasserstein_step(critic_tx=clip_weights(optax.sgd(1e-2), 0.01))
     largest = [max(float(jnp.abs(p).max()) for p in jax.tree.leaves(params)) for params in (limited, plain)]
     assert largest[0] <= 0.01 * (1 + 1e-6) < largest[1]
     with pytest.raises(ValueError, match="the critic's batch norm mixes them"):

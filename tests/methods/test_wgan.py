@@ -10,10 +10,10 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax.method import NetState, clipped, train_step
-from gan_jax.methods.penalties import require_lone_samples
+from gan_jax.method import NetState, clip_weights, train_step
+from gan_jax.methods.penalties import require_no_batch_norm
 from gan_jax.methods.wgan import Draws, wgan
-from gan_jax.networks import MLP, DCGANCritic, DCGANGenerator, from_linen, starting_from
+from gan_jax.networks import MLP, DCGANCritic, DCGANGenerator, from_linen, with_weights
 from gan_jax.networks.layers import Conv, ConvTranspose, Dense, leaky_relu
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "training"
@@ -75,7 +75,7 @@ def replayed(request):
     io = dict(np.load(folder / "io.npz"))
     modules = {"mlp": (MLPGenerator(), MLPCritic()), "conv": (ConvGenerator(), ConvCritic())}[request.param]
     networks = [
-        starting_from(from_linen(module), from_torch(np.load(folder / f"init_{net}.npz"), net == "G"), {})
+        with_weights(from_linen(module), from_torch(np.load(folder / f"init_{net}.npz"), net == "G"), {})
         for module, net in zip(modules, "GD", strict=True)
     ]
     tx = optax.adam(1e-4, b1=0.0, b2=0.9, eps=1e-8)
@@ -154,7 +154,7 @@ def stepped(method, batch):
 
 
 def test_clipping_bounds_every_parameter_of_the_critic_and_of_it_alone():
-    _, after, _ = stepped(points(critic_tx=clipped(optax.sgd(0.1), 0.01)), batch_of(8))
+    _, after, _ = stepped(points(critic_tx=clip_weights(optax.sgd(0.1), 0.01)), batch_of(8))
     largest = [
         max(float(jnp.abs(p).max()) for p in jax.tree.leaves(net.params)) for net in (after.critic, after.generator)
     ]
@@ -164,7 +164,7 @@ def test_clipping_bounds_every_parameter_of_the_critic_and_of_it_alone():
 
 def test_a_clipped_step_is_the_plain_one_where_nothing_leaves_the_box():
     params, grads = {"w": jnp.array([0.0, 0.9])}, {"w": jnp.array([1.0, -5.0])}
-    tx = clipped(optax.sgd(0.1), 1.0)
+    tx = clip_weights(optax.sgd(0.1), 1.0)
     updates, _ = tx.update(grads, tx.init(params), params)
     np.testing.assert_allclose(updates["w"], [-0.1, 0.1], rtol=1e-5)
 
@@ -207,11 +207,11 @@ def test_what_cannot_be_is_refused():
     )
     with pytest.raises(ValueError, match="the critic's batch norm mixes them"):
         jax.eval_shape(method.init, jax.random.key(0), {"image": np.zeros((10, 16, 16, 3), np.uint8)})
-    require_lone_samples(jax.eval_shape(points().init, jax.random.key(0), batch_of(8)).critic)
+    require_no_batch_norm(jax.eval_shape(points().init, jax.random.key(0), batch_of(8)).critic)
     # The vector of spectral norm is a statistic too, and mixes nothing.
     module = DCGANCritic(size=16, width=2, norm="none", spectral_norm=True)
     params, stats = jax.eval_shape(from_linen(module).init, jax.random.key(0), np.zeros((2, 16, 16, 3), np.float32))
-    require_lone_samples(NetState(params, stats, None, None))
+    require_no_batch_norm(NetState(params, stats, None, None))
 
 
 def test_labels_go_with_their_images():

@@ -38,7 +38,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "networks"
 
 
 class Case(NamedTuple):
-    module: nn.Module  # what the weights must be recognised as
+    module: nn.Module  # what the weights must be recognized as
     fields: Mapping[str, object] = {}
     stride: int = 1  # of the stored outputs
     input: Callable[[np.ndarray], np.ndarray] = lambda x: x
@@ -147,7 +147,7 @@ def objective(case: Case, network: Any, stats: Any, x: np.ndarray) -> Callable:
 
 
 def differences(case: Case, folder: Path) -> Differences:
-    """Ours and the reference on the same weights, which `convert` must recognise as the case's module."""
+    """Ours and the reference on the same weights, which `convert` must recognize as the case's module."""
     io, weights, meta = load(folder)
     module, variables = convert.from_torch(weights, case.fields)
     assert module == case.module

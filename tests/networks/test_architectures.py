@@ -1,4 +1,4 @@
-"""Sizes, parameter counts and behaviour of every architecture; the counts are the PyTorch reference's."""
+"""Sizes, parameter counts and behavior of every architecture; the counts are the PyTorch reference's."""
 
 import functools
 import json
@@ -269,7 +269,7 @@ def test_super_resolution_may_start_without_a_checkerboard(cls):
     for icnr in (False, True):
         network = from_linen(cls(scale=2, blocks=0, width=2, icnr=icnr))
         start = jax.jit(lambda key, init=network.init: init(key, jnp.zeros((1, 4, 4, 3)))[0]["up1"]["kernel"])
-        kernel = np.asarray(start(jax.random.key(0)))  # four neighbouring outputs are the pixels of one block
+        kernel = np.asarray(start(jax.random.key(0)))  # four neighboring outputs are the pixels of one block
         assert (kernel == np.repeat(kernel[..., ::4], 4, axis=-1)).all() == icnr
 
 
@@ -409,7 +409,7 @@ def test_nothing_behind_the_deepest_feature_is_built():
     assert sorted(params) == ["conv1_1", "conv1_2", "conv2_1"]
 
 
-def test_features_that_do_not_exist_and_grey_images_are_refused():
+def test_features_that_do_not_exist_and_gray_images_are_refused():
     x = jnp.zeros((1, 16, 16, 3))
     with pytest.raises(ValueError, match=r"layers are \('relu6_1',\); wanted one or more of conv1_1, relu1_1,"):
         shapes_of(VGG(19, ("relu6_1",)), x)
@@ -512,8 +512,8 @@ def test_a_description_from_before_a_field_existed_still_builds():
 def test_unknown_descriptions_are_refused():
     with pytest.raises(ValueError, match="no architecture is called 'Net'; there are AlexNet, Chainer"):
         networks.build({"name": "Net"})
-    with pytest.raises(ValueError, match="UNet has no field 'colour'; it has depth, dropout, "):
-        networks.build({"name": "UNet", "colour": 3})
+    with pytest.raises(ValueError, match="UNet has no field 'color'; it has depth, dropout, "):
+        networks.build({"name": "UNet", "color": 3})
     wanted = "UNet's upsample is 'cubic'; wanted one of 'transposed', 'pixel_shuffle', 'nearest', 'bilinear'"
     with pytest.raises(ValueError, match=wanted):
         networks.build({"name": "UNet", "upsample": "cubic"})
@@ -526,7 +526,7 @@ def test_unknown_descriptions_are_refused():
 def test_starting_from_returns_the_given_weights_and_refuses_others():
     network, x = from_linen(PatchGAN(layers=1, width=2)), jnp.zeros((1, 8, 8, 3))
     params, stats = network.init(jax.random.key(5), x)
-    started = networks.starting_from(network, params, stats)
+    started = networks.with_weights(network, params, stats)
     jax.tree.map(np.testing.assert_array_equal, started.init(jax.random.key(0), x)[0], params)
     with pytest.raises(ValueError, match=r"params/conv0/kernel has shape \(4, 4, 3, 2\), wanted \(4, 4, 6, 2\)"):
         started.init(jax.random.key(0), jnp.zeros((1, 8, 8, 6)))

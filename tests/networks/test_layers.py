@@ -36,7 +36,7 @@ def apply_norm(x, statistics_batch=None, train=True):
     return module.apply(variables, x, train=train, mutable=["batch_stats"])
 
 
-def test_batch_norm_normalises_by_biased_and_remembers_unbiased_variance():
+def test_batch_norm_normalizes_by_biased_and_remembers_unbiased_variance():
     x = images()
     y, stats = apply_norm(x)
     mean, variance = x.mean((0, 1, 2)), x.var((0, 1, 2))
@@ -181,7 +181,7 @@ def test_resize_convolutions_enlarge_as_torch_does(kind):
 
 
 @pytest.mark.parametrize("factor", [2, 3])
-def test_icnr_starts_as_nearest_neighbours_of_a_plain_convolution(factor):
+def test_icnr_starts_as_nearest_neighbors_of_a_plain_convolution(factor):
     x = images(2)
     module = Upsample(4, "pixel_shuffle", True, factor)
     params = module.init(jax.random.key(0), x)["params"]
@@ -190,14 +190,14 @@ def test_icnr_starts_as_nearest_neighbours_of_a_plain_convolution(factor):
     # Convolutions of other widths add in another order: 18 terms of up to 10 * 0.06, of a rounding of 6e-8 each.
     np.testing.assert_allclose(y, plain.repeat(factor, axis=1).repeat(factor, axis=2), rtol=0, atol=1e-6)
     assert (plain[0, 0, 0] != plain[0, 0, 1]).any()
-    # The variance is that of the initialiser underneath.
+    # The variance is that of the initializer underneath.
     kernel = icnr(jax.nn.initializers.normal(0.02), factor)(jax.random.key(0), (3, 3, 64, 64 * factor**2))
     np.testing.assert_allclose(kernel.std(), 0.02, rtol=0.02)
 
 
 @pytest.mark.parametrize("kind", ["pixel_shuffle", "nearest", "bilinear", "transposed"])
 def test_only_transposed_convolutions_start_with_a_checkerboard(kind):
-    """A grey area stays one, away from the zeros around the map."""
+    """A gray area stays one, away from the zeros around the map."""
     x, module = jnp.ones((1, 6, 6, 3)), Upsample(2, kind, True, kernel_size=3)
     params = module.init(jax.random.key(0), x)["params"]
     assert params.keys() == {"kernel", "bias"}
@@ -237,10 +237,10 @@ def test_spectral_norm_converges_to_the_largest_singular_value():
     # The iterations of the start are close already.
     np.testing.assert_allclose(kernel / norm.apply(stats, kernel, train=False), largest, rtol=0.05)
     for _ in range(100):
-        normalised, stats = again(stats)
-    np.testing.assert_allclose(kernel / normalised, largest, rtol=1e-4)
-    np.testing.assert_allclose(np.linalg.svd(torch_matrix(np.asarray(normalised)))[1][0], 1.0, rtol=1e-4)
-    np.testing.assert_allclose(norm.apply(stats, kernel, train=False), normalised, rtol=1e-4)
+        normalized, stats = again(stats)
+    np.testing.assert_allclose(kernel / normalized, largest, rtol=1e-4)
+    np.testing.assert_allclose(np.linalg.svd(torch_matrix(np.asarray(normalized)))[1][0], 1.0, rtol=1e-4)
+    np.testing.assert_allclose(norm.apply(stats, kernel, train=False), normalized, rtol=1e-4)
 
 
 @pytest.mark.parametrize("train", [True, False])
@@ -272,7 +272,7 @@ def test_spectral_norm_of_a_network_is_a_statistic():
     def everything(key):
         params, stats = network.init(key, x)
         moved = jax.tree.map(lambda p: p + 0.1, params)
-        # Kernels are normalised, biases are not: ten times the kernels are the same critic.
+        # Kernels are normalized, biases are not: ten times the kernels are the same critic.
         tenfold = jax.tree.map(lambda p: 10.0 * p if p.ndim == 4 else p, moved)
         both = jax.tree.map(lambda *leaves: jnp.stack(leaves), moved, tenfold)
         y, same = network.apply(moved, stats, x, train=False)

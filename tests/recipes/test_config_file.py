@@ -35,7 +35,7 @@ def test_a_file_holds_flags_alone(tmp_path):
     config = dataclasses.replace(recipe.config(), milestones=(2, 3), vgg_file=Path("a b"), dry_run=True, color="gray")
     config_file.write(file, config, recipe.config())
     values = config_file.read(file)
-    assert (values["milestones"], values["vgg_file"], values["color"]) == ([2, 3], "a b", "grey")
+    assert (values["milestones"], values["vgg_file"], values["color"]) == ([2, 3], "a b", "gray")
     assert "dry_run" not in values
     assert recipe.parse(["--config", str(file)]) == dataclasses.replace(config, dry_run=False)
 

@@ -1,4 +1,4 @@
-"""The CycleGAN recipe: two folders of pictures, pairs and the embedded set for some steps, and its own refusals."""
+"""The CycleGAN recipe: two folders of images, pairs and the embedded set for some steps, and its own refusals."""
 
 import json
 import re
@@ -7,8 +7,9 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import cli, generator, infer, losses
-from gan_jax.data import pictures
+from gan_jax import cli, infer, losses
+from gan_jax import model as models
+from gan_jax.data import image_files
 from gan_jax.data.demo.day_night import DayNight
 from gan_jax.log import read_log
 from gan_jax.recipes import cyclegan as experiment
@@ -39,7 +40,7 @@ def kinds(tmp_path_factory):
     for folder, (count, key, height) in folders.items():
         scenes = DayNight("train" if "train" in folder else "test", count, (height, 36))
         for i in range(count):
-            pictures.save(root / folder / f"{folder}{i}.png", scenes[i][key])
+            image_files.save(root / folder / f"{folder}{i}.png", scenes[i][key])
     return root
 
 
@@ -73,19 +74,19 @@ def test_an_epoch_is_as_long_as_the_larger_folder_and_both_directions_are_export
         "two_critic_A.safetensors",
         "two_critic_B.safetensors",
     }
-    spec = generator.load(finished / "two_BtoA.safetensors").spec
+    spec = models.load(finished / "two_BtoA.safetensors").spec
     assert (spec.method, spec.step, spec.dropout, spec.architecture["name"]) == ("cyclegan", 4, False, "UNet")
     with pytest.raises(
         ValueError, match=r"holds several generators \(two_AtoB.safetensors, two_BtoA.safetensors\); give --direction"
     ):
-        generator.load(finished)
+        models.load(finished)
 
 
 def test_translate_takes_the_folder_and_a_direction(finished, kinds, tmp_path, capsys):
     picture = kinds / "testB" / "testB0.png"
     assert cli.main(["translate", str(finished), str(picture), str(tmp_path / "a.png"), "--direction", "BtoA"]) == 0
-    fake = infer.translate(generator.load(finished, direction="BtoA"), pictures.read(picture, 3))
-    np.testing.assert_array_equal(pictures.read(tmp_path / "a.png", 3), fake)
+    fake = infer.translate(models.load(finished, direction="BtoA"), image_files.read(picture, 3))
+    np.testing.assert_array_equal(image_files.read(tmp_path / "a.png", 3), fake)
     capsys.readouterr()
     assert cli.main(["translate", str(finished), str(picture), str(tmp_path / "b.png")]) == 2
     assert "give --direction AtoB or BtoA" in capsys.readouterr().err
@@ -101,20 +102,20 @@ def test_pictures_without_counterparts_are_translated_and_not_scored(finished):
     assert not any("psnr" in name for name in rows[0])
     page = (finished / "report.html").read_text()
     assert "Validation AtoB contrast" in page
-    # Four steps make flat pictures, and that is said.
-    assert "BtoA: the pictures are flat" in page
+    # Four steps make flat images, and that is said.
+    assert "BtoA: the images are flat" in page
 
 
 def test_the_report_shows_both_ways_there_and_back(finished, sections):
     found = sections(finished)
-    body = found["Test pictures"]
+    body = found["Test images"]
     assert re.findall("<h3>(.*?)</h3>|<h4>(.*?)</h4>", body) == [
         ("A to B", ""), ("", "testA0"), ("", "testA1"), ("B to A", ""), ("", "testB0"),
     ]  # fmt: skip
     there, back = (["{0}", "fake {1}", "reconstructed {0}", "identity {0}"] for _ in "AB")
     there, back = [word.format("A", "B") for word in there], [word.format("B", "A") for word in back]
     assert re.findall('alt="(.*?)"', body) == [*there, *there, *back]
-    assert "No test scores: nothing says what these pictures should be." in found["Scores"]
+    assert "No test scores: nothing says what these images should be." in found["Scores"]
     assert "from above: A to B, B to A." in found["The fixed batch over time"]
     header = (finished / "report.html").read_text().split("</header>")[0]
     assert "Best validation" not in header
@@ -125,23 +126,23 @@ def test_pairs_are_shown_with_their_counterparts_and_scored_by_direction(facades
     mode = ["--dataset_mode", "aligned", "--max_dataset_size", 2, "--val_freq", 100]
     assert start("--dataroot", facades_folder, *SMALL.split(), *mode, "--checkpoints_dir", tmp_path) == 0
     found = sections(tmp_path / "two")
-    captions = re.findall('alt="(.*?)"', found["Test pictures"])
+    captions = re.findall('alt="(.*?)"', found["Test images"])
     assert captions[:5] == ["A", "fake B", "reconstructed A", "identity A", "B"]
     assert captions[-5:] == ["B", "fake A", "reconstructed B", "identity B", "A"]
     rows = re.findall('<th scope="row">(.*?)</th>', found["Scores"])
     assert rows == ["A to B", "A to B: the input", "B to A", "B to A: the input"]
-    few = "the test has 2 pictures: with fewer than 8 pictures, scores mean little."
+    few = "the test has 2 images: with fewer than 8 images, scores mean little."
     said = capsys.readouterr().out.splitlines()
     assert (said.count(f"  note: {few}"), said.count(f"note: {few}")) == (1, 1)
     assert found["Scores"].count(few) == 1
 
 
 def test_the_command_line_translates_with_either(finished, kinds, tmp_path):
-    model = generator.load(finished / "two_AtoB.safetensors")
+    model = models.load(finished / "two_AtoB.safetensors")
     arguments = ["translate", finished / "two_AtoB.safetensors", kinds / "testA", tmp_path / "out"]
     assert cli.main([str(argument) for argument in arguments]) == 0
-    picture = pictures.read(kinds / "testA" / "testA0.png", 3)
-    np.testing.assert_array_equal(pictures.read(tmp_path / "out" / "testA0.png", 3), infer.translate(model, picture))
+    picture = image_files.read(kinds / "testA" / "testA0.png", 3)
+    np.testing.assert_array_equal(image_files.read(tmp_path / "out" / "testA0.png", 3), infer.translate(model, picture))
 
 
 def test_stopped_and_resumed_it_ends_in_the_same_bytes(finished, kinds, tmp_path, monkeypatch):
@@ -179,20 +180,20 @@ def test_test_py_writes_both_directions(finished, kinds, tmp_path, capsys):
         == 0
     )
     said = capsys.readouterr().out
-    assert "2 pictures fake_B" in said
-    assert "1 pictures fake_A" in said
+    assert "2 images fake_B" in said
+    assert "1 images fake_A" in said
     assert "wrote 3 of 3" in said
     images = tmp_path / "two" / "test_latest" / "images"
     assert len(list(images.iterdir())) == 6
-    picture = pictures.read(kinds / "testB" / "testB0.png", 3)
-    np.testing.assert_array_equal(pictures.read(images / "testB0_real_B.png", 3), picture)
-    fake = infer.translate(generator.load(finished / "two_BtoA.safetensors"), picture)
-    np.testing.assert_array_equal(pictures.read(images / "testB0_fake_A.png", 3), fake)
+    picture = image_files.read(kinds / "testB" / "testB0.png", 3)
+    np.testing.assert_array_equal(image_files.read(images / "testB0_real_B.png", 3), picture)
+    fake = infer.translate(models.load(finished / "two_BtoA.safetensors"), picture)
+    np.testing.assert_array_equal(image_files.read(images / "testB0_fake_A.png", 3), fake)
     # A folder alone, by the generator that --model_suffix names.
     line[1] = kinds / "testB"
     singles = [*line, "--model", "test", "--model_suffix", "_B", "--preprocess", "none", "--phase", "val"]
     assert pytorch_compat_test.main([str(argument) for argument in singles]) == 0
-    made = pictures.read(tmp_path / "two" / "val_latest" / "images" / "testB0_fake.png", 3)
+    made = image_files.read(tmp_path / "two" / "val_latest" / "images" / "testB0_fake.png", 3)
     np.testing.assert_array_equal(made, fake)
     assert pytorch_compat_test.main([str(argument) for argument in (*singles, "--epoch", "best")]) == 2
     assert "a run writes it when validation scores it" in capsys.readouterr().err
@@ -203,28 +204,28 @@ def test_the_embedded_scenes_are_apart_in_training_and_known_in_the_test(monkeyp
     _, parts = experiment.build(["demo"])
     day, night = (part.indices for part in parts.train.parts)
     assert (day, night, len(parts.train)) == (range(3), range(3, 6), 3)
-    tasks = parts.exam.tasks
+    tasks = parts.evaluator.tasks
     pair = tasks["BtoA"].test[1]
     assert (tasks["BtoA"].source, tasks["BtoA"].target) == ("target", "source")
-    np.testing.assert_array_equal(tasks["AtoB"].rivals["the input"](pair["source"]), pair["source"])
+    np.testing.assert_array_equal(tasks["AtoB"].baselines["the input"](pair["source"]), pair["source"])
     assert parts.networks["AtoB"]["blocks"] == 6
 
 
 def test_pairs_are_trained_on_apart_and_scored(facades_folder):
     flags = ["--dataroot", facades_folder, "--dataset_mode", "aligned", "--direction", "BtoA", "--lambda_identity", 0]
     _, parts = experiment.build([str(flag) for flag in flags])
-    pair = parts.exam.tasks["AtoB"].test[0]
-    whole = pictures.read(facades_folder / "test" / "test_0000.png", 3)
+    pair = parts.evaluator.tasks["AtoB"].test[0]
+    whole = image_files.read(facades_folder / "test" / "test_0000.png", 3)
     np.testing.assert_array_equal(pair["source"], whole[:, 32:])
     first = parts.train.parts[1][0]["B"]
-    np.testing.assert_array_equal(first, pictures.read(facades_folder / "train" / "train_0000.png", 3)[:, :32])
+    np.testing.assert_array_equal(first, image_files.read(facades_folder / "train" / "train_0000.png", 3)[:, :32])
     assert len(parts.train) == 16
 
 
 def test_direction_exchanges_the_folders(kinds):
     _, parts = experiment.build(["--dataroot", str(kinds), "--direction", "BtoA"])
     assert [len(part) for part in parts.train.parts] == [3, 4]
-    assert parts.exam.tasks["AtoB"].test[0]["name"] == "testB0"
+    assert parts.evaluator.tasks["AtoB"].test[0]["name"] == "testB0"
 
 
 @pytest.mark.parametrize(
@@ -267,13 +268,13 @@ def test_presets_are_the_papers(kinds):
         (["dmeo"], "no preset is called dmeo; there is demo"),
         (["horse2zebra"], "no folder datasets/horse2zebra; unpack http://efrosgans.eecs.berkeley.edu/cyclegan/"),
         (["--dataroot", "nowhere"], "no folder nowhere"),
-        (["demo", "--derive", "grey"], "--derive grey makes pairs; use pix2pix"),
+        (["demo", "--derive", "gray"], "--derive gray makes pairs; use pix2pix"),
         (["demo", "--gan_mode", "none", "--cycle", "none"], "leaves no loss; give one of them"),
         (["demo", "--lambda_B", "nan"], "--lambda_B is nan; wanted a finite number"),
         (["demo", "--pool_size", "-1"], "--pool_size is -1; wanted at least 0"),
         (["demo", "--input_nc", "1", "--lambda_identity", "0.5"], "give --lambda_identity 0"),
-        (["demo", "--input_nc", "1"], "pictures in RGB: leave out --input_nc"),
-        (["demo", "--preprocess", "none"], "--preprocess none is for pictures of your own"),
+        (["demo", "--input_nc", "1"], "images in RGB: leave out --input_nc"),
+        (["demo", "--preprocess", "none"], "--preprocess none is for images of your own"),
         (["demo", "--init_generator", "a.safetensors"], "--init_generator starts one network, and CycleGAN has two"),
         (["demo", "--parallel", "pmap"], "cannot be right with image pools (--pool_size 0 turns them off)"),
         (["demo", "--parallel", "pmap", "--gan_mode", "relativistic"], "cannot be right with --gan_mode relativistic"),
@@ -289,6 +290,6 @@ def test_what_cannot_be_run_is_said_in_a_sentence(flags, words, capsys, tmp_path
 
 def test_what_unpaired_pictures_cannot_do_is_refused(kinds, facades_folder, tmp_path, capsys):
     assert start("--dataroot", kinds, "--lr_policy", "plateau", "--checkpoints_dir", tmp_path) == 2
-    assert "--lr_policy plateau watches scores, which pictures without counterparts lack" in capsys.readouterr().err
+    assert "--lr_policy plateau watches scores, which images without counterparts lack" in capsys.readouterr().err
     assert start("--dataroot", facades_folder, "--checkpoints_dir", tmp_path) == 2
     assert "found test, train, val in" in capsys.readouterr().err

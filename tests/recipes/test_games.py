@@ -5,20 +5,20 @@ import optax
 import pytest
 
 from gan_jax import losses
-from gan_jax.recipes import cyclegan, enlargers, games, pix2pix, srgan
+from gan_jax.recipes import adversarial, cyclegan, enlargers, pix2pix, srgan
 from gan_jax.training.config import Settings
 
 
 def flags_of(**values):
-    return games.AdversarialFlags(**values)
+    return adversarial.AdversarialFlags(**values)
 
 
 def test_flags_say_the_game_and_what_goes_with_it():
     assert flags_of().adversarial is losses.non_saturating
     assert flags_of(gan_mode="none").adversarial is None
     assert [flags_of(gan_mode=mode, lambda_gp=7.0).penalty_weight for mode in ("wgangp", "wasserstein")] == [7.0, 0.0]
-    assert flags_of(gan_mode="relativistic").needs_whole_batch == games.whole_batch("relativistic") != []
-    assert flags_of().needs_whole_batch == games.whole_batch("vanilla") == []
+    assert flags_of(gan_mode="relativistic").needs_whole_batch == adversarial.whole_batch("relativistic") != []
+    assert flags_of().needs_whole_batch == adversarial.whole_batch("vanilla") == []
 
 
 @pytest.mark.parametrize(("mode", "largest"), [("wasserstein", 0.02), ("vanilla", 1.0)])
@@ -36,7 +36,7 @@ def test_critics_are_clipped_where_the_game_wants_it(mode, largest):
         ({"lambda_gp": float("inf")}, "--lambda_gp is inf; wanted a finite number above 0"),
     ],
 )
-@pytest.mark.parametrize("kind", [games.AdversarialFlags, pix2pix.Config, cyclegan.Config, srgan.Config])
+@pytest.mark.parametrize("kind", [adversarial.AdversarialFlags, pix2pix.Config, cyclegan.Config, srgan.Config])
 def test_the_group_checks_itself_wherever_it_is(kind, values, words):
     with pytest.raises(ValueError, match=words):
         kind(**values).check()
@@ -50,9 +50,9 @@ def test_the_penalty_wants_a_critic_without_batch_norm():
 
 
 @pytest.mark.parametrize("kind", [pix2pix.Config, cyclegan.Config, srgan.Config])
-def test_groups_bring_no_fields_of_their_neighbours(kind):
+def test_groups_bring_no_fields_of_their_neighbors(kind):
     """A group with fields of a run would put its defaults over those of what stands beside it."""
-    assert games.AdversarialFlags.__bases__ == (Settings,)
+    assert adversarial.AdversarialFlags.__bases__ == (Settings,)
     assert dataclasses.fields(Settings) == ()
     names = [field.name for field in dataclasses.fields(kind)]
     assert len(names) == len(set(names))

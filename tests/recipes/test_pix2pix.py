@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax import generator, infer, losses, networks
-from gan_jax.data import pictures
+from gan_jax import infer, losses, networks
+from gan_jax import model as models
+from gan_jax.data import image_files
 from gan_jax.recipes import cyclegan, pairs, translators
 from gan_jax.recipes import pix2pix as experiment
 from gan_jax.training import run
@@ -76,7 +77,7 @@ def test_presets_of_the_paper(preset, facades_folder, tmp_path):
     folder = tmp_path / "photos" if preset == "colorize" else facades_folder
     if preset == "colorize":
         for i in range(3):
-            pictures.save(folder / f"{i}.png", np.zeros((16, 16, 3), np.uint8))
+            image_files.save(folder / f"{i}.png", np.zeros((16, 16, 3), np.uint8))
     config, parts = experiment.build([preset, "--dataroot", str(folder)])
     assert (config.n_epochs, config.batch_size) == PAPER[preset]
     assert (config.lr_policy, config.n_epochs_decay, config.crop_size) == ("constant", 0, 256)
@@ -101,35 +102,35 @@ def test_a_data_set_that_lacks_is_named_with_its_archive(preset, monkeypatch, tm
 SMALL = ["--batch_size=8", "--n_epochs=1", "--n_epochs_decay=0", "--ngf=2", "--ndf=2", "--n_layers_D=1", "--name=two"]
 
 
-def test_photographs_are_coloured(tmp_path):
+def test_photographs_are_colored(tmp_path):
     rng = np.random.default_rng(0)
     for i in range(20):
         photo = Image.fromarray(rng.integers(0, 256, (4, 5, 3), dtype=np.uint8)).resize((40 + i, 36))
         (tmp_path / "photos").mkdir(exist_ok=True)
         photo.save(tmp_path / "photos" / f"{i}.jpg")
-    flags = ["--dataroot", tmp_path / "photos", "--derive", "grey", "--preprocess", "crop", "--crop_size", 32]
+    flags = ["--dataroot", tmp_path / "photos", "--derive", "gray", "--preprocess", "crop", "--crop_size", 32]
     assert start(*flags, *SMALL, "--checkpoints_dir", tmp_path) == 0
-    spec = generator.load(tmp_path / "two").spec
+    spec = models.load(tmp_path / "two").spec
     assert (spec.in_channels, spec.out_channels, spec.step) == (1, 3, 3)
     scores = json.loads((tmp_path / "two" / "results" / "scores.json").read_text())
-    assert [row["name"] for row in scores["rows"]] == ["generator", "grey input"]
+    assert [row["name"] for row in scores["rows"]] == ["generator", "gray input"]
     assert scores["count"] == 2  # a tenth is held out
     held_out = sorted((tmp_path / "two" / "results" / "output").iterdir())
-    assert {pictures.read(path, 3).shape[0] for path in held_out} == {36}
+    assert {image_files.read(path, 3).shape[0] for path in held_out} == {36}
 
 
 def test_photos_to_labels_is_the_other_direction(tmp_path, facades_folder):
     flags = ["--dataroot", facades_folder, "--direction", "BtoA", "--load_size", 32, "--crop_size", 32]
     assert start(*flags, *SMALL, "--checkpoints_dir", tmp_path) == 0
     results = tmp_path / "two" / "results"
-    picture = pictures.read(facades_folder / "test" / "test_0000.png", 3)
+    picture = image_files.read(facades_folder / "test" / "test_0000.png", 3)
 
     def read(kind):
-        return pictures.read(results / kind / "test_0000.png", 3)
+        return image_files.read(results / kind / "test_0000.png", 3)
 
     np.testing.assert_array_equal(read("input"), picture[:, 32:])
     np.testing.assert_array_equal(read("target"), picture[:, :32])
-    model = generator.load(tmp_path / "two")
+    model = models.load(tmp_path / "two")
     # The run translates on eight devices, which is another program.
     assert_same_levels(infer.translate(model, picture[:, 32:]), read("output"))
 
@@ -139,7 +140,7 @@ def test_the_embedded_set_scores_labels_and_a_rival(monkeypatch, tmp_path):
     flags = ["--dataroot", "embedded", "--load_size", 32, "--crop_size", 32, "--gan_mode", "none"]
     assert start(*flags, *SMALL, "--checkpoints_dir", tmp_path) == 0
     scores = json.loads((tmp_path / "two" / "results" / "scores.json").read_text())
-    assert [row["name"] for row in scores["rows"]] == ["generator", "mean colour of each class", "ground truth"]
+    assert [row["name"] for row in scores["rows"]] == ["generator", "mean color of each class", "ground truth"]
     truth = scores["rows"][2]
     assert truth["label/per_pixel"] > 0.8
     assert all({"label/per_pixel", "label/per_class", "label/iou"} <= set(row) for row in scores["rows"])
@@ -157,7 +158,7 @@ def test_the_embedded_set_scores_labels_and_a_rival(monkeypatch, tmp_path):
         ),
         (["demo", "--crop_size", "256"], "crop_size 256 is larger than load_size 128"),
         (["demo", "--netG", "unet_256"], "multiples of 256"),
-        (["demo", "--derive", "grey"], "leave out --derive, --input_nc and --output_nc"),
+        (["demo", "--derive", "gray"], "leave out --derive, --input_nc and --output_nc"),
         (["demo", "--input_nc", "1"], "leave out --derive, --input_nc and --output_nc"),
         (["demo", "--ngf", "0"], "--ngf is 0; wanted at least 1"),
         (["demo", "--n_layers_D", "-1"], "--n_layers_D is -1; wanted at least 1"),
@@ -178,13 +179,13 @@ def test_broken_pictures_stop_a_run_before_it_begins(tmp_path, capsys):
         Image.new("RGB", (64, 32)).save(tmp_path / split / "a.png")
     (tmp_path / "train" / "b.png").write_bytes(b"")
     assert start("--dataroot", tmp_path, *SMALL, "--checkpoints_dir", tmp_path / "runs") == 2
-    assert "b.png is damaged or not a picture" in capsys.readouterr().err
+    assert "b.png is damaged or not an image" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
 
 
 def test_photographs_smaller_than_the_crop_stop_a_run_before_it_begins(tmp_path, capsys):
     for name, side in (("a", 40), ("b", 20), ("c", 40)):
-        pictures.save(tmp_path / "train" / f"{name}.png", np.zeros((side, 50, 3), np.uint8))
+        image_files.save(tmp_path / "train" / f"{name}.png", np.zeros((side, 50, 3), np.uint8))
     flags = ["--dataroot", tmp_path, "--derive", "edges", "--preprocess", "crop", "--crop_size", 32]
     assert start(*flags, *SMALL, "--checkpoints_dir", tmp_path / "runs") == 2
     assert "b.png is 50x20; wanted at least 32 pixels on each side" in capsys.readouterr().err
@@ -218,7 +219,7 @@ def test_a_gradient_penalty_and_batch_norm_are_refused_in_one_sentence(tiny_flag
 
 
 def photographs(folder, count=6):
-    """Smooth in the middle, as pictures of one thing are."""
+    """Smooth in the middle, as images of one thing are."""
     rng = np.random.default_rng(0)
     for i in range(count):
         photo = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)).resize((36 + i, 36))
@@ -231,7 +232,7 @@ SIZES = ["--load_size=32", "--crop_size=32"]
 
 
 def opened(*arguments):
-    """The configuration of a command line, and the training pictures that it opens."""
+    """The configuration of a command line, and the training images that it opens."""
     config, parts = experiment.build([str(argument) for argument in arguments])
     return config, type(parts.train).__name__
 
@@ -241,16 +242,16 @@ def test_photographs_are_not_cut_in_halves_unless_it_is_said(tmp_path, capsys):
     where = ["--dataroot", folder, *SIZES]
     assert start(*where) == 2
     error = capsys.readouterr().err
-    assert "photos look like single photographs, not like A and B side by side; give --derive grey or edges" in error
+    assert "photos look like single photographs, not like A and B side by side; give --derive gray or edges" in error
     assert "or --dataset_mode aligned if they are pairs all the same." in error
     for i in (1, 3, 5):
         (folder / f"{i}.png").unlink()  # odd widths
     assert opened(*where, "--dataset_mode", "aligned")[1] == "Pairs"
     gray, source = opened(*where, "--derive", "gray")
     assert (gray, source) == (opened(*where, "--derive", "grey")[0], "Pictures")
-    assert gray.derive == "grey"
-    assert opened(*where, "--derive", "grey", "--dataset_mode", "single")[1] == "Pictures"
-    # Class folders, too, hold single pictures.
+    assert gray.derive == "gray"
+    assert opened(*where, "--derive", "gray", "--dataset_mode", "single")[1] == "Pictures"
+    # Class folders, too, hold single images.
     photographs(tmp_path / "classes" / "cat")
     assert start("--dataroot", tmp_path / "classes", *SIZES) == 2
 
@@ -263,7 +264,7 @@ def test_pairs_are_not_taken_for_photographs_unless_it_is_said(facades_folder, c
     assert start(*where, "--dataset_mode", "aligned") == 2
     assert "--dataset_mode aligned reads pairs, and --derive edges makes" in capsys.readouterr().err
     assert start("--dataroot", facades_folder, *SIZES, "--dataset_mode", "single") == 2
-    assert "--dataset_mode single wants --derive grey or edges or blur or mosaic" in capsys.readouterr().err
+    assert "--dataset_mode single wants --derive gray or edges or blur or mosaic" in capsys.readouterr().err
 
 
 def test_a_run_goes_on_with_what_its_pictures_are_said_to_be():

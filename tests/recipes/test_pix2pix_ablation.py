@@ -21,7 +21,7 @@ def test_every_cell_is_an_experiment(name):
     cell = dataclasses.replace(config, max_dataset_size=2, **pix2pix_ablation.CELLS[name])
     cell.check()
     parts = pix2pix.experiment(cell)
-    assert parts.exam.tasks["generator"].scores_truth
+    assert parts.evaluator.tasks["generator"].scores_truth
     others = [fields for other, fields in pix2pix_ablation.CELLS.items() if other != name]
     assert pix2pix_ablation.CELLS[name] not in others
     begun = dataclasses.replace(config, max_dataset_size=2, netD="pixel", unconditional=True, netG="resnet_6blocks")

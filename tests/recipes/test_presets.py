@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gan_jax.data import pictures
+from gan_jax.data import image_files
 from gan_jax.recipes import (
     cyclegan,
     dcgan,
@@ -74,7 +74,7 @@ def side_by_side(folder: Path, count: int = 6) -> Path:
     rng = np.random.default_rng(0)
     for i in range(count):
         dark, bright = rng.integers(0, 60, (32, 32, 3)), rng.integers(160, 255, (32, 32, 3))
-        pictures.save(folder / f"{i}.png", np.concatenate([dark, bright], axis=1).astype(np.uint8))
+        image_files.save(folder / f"{i}.png", np.concatenate([dark, bright], axis=1).astype(np.uint8))
     return folder
 
 
@@ -87,4 +87,4 @@ def test_a_recipe_of_single_pictures_says_that_they_look_like_pairs(tmp_path):
     for source in opened.values():
         (note,) = source.notes
         assert "look like A and B side by side" in note
-    assert super_resolution.Config(color="gray").color == "grey"
+    assert super_resolution.Config(color="grey").color == "gray"

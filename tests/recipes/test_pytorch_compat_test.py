@@ -1,4 +1,4 @@
-"""test.py: pictures, scores and the page of a finished run, and its refusals."""
+"""test.py: images, scores and the page of a finished run, and its refusals."""
 
 import dataclasses
 import json
@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gan_jax import generator, infer
-from gan_jax.data import pictures
+from gan_jax import infer
+from gan_jax import model as models
+from gan_jax.data import image_files
 from gan_jax.recipes import pytorch_compat_test
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def test(finished_run, facades_folder, tmp_path):
-    """(flags) -> the exit code of testing the run that all tests share; pictures go below tmp_path/tiny."""
+    """(flags) -> the exit code of testing the run that all tests share; images go below tmp_path/tiny."""
 
     def start(*flags):
         line = ["--dataroot", facades_folder, "--name", "tiny", "--checkpoints_dir", finished_run.parent]
@@ -33,15 +34,15 @@ def test(finished_run, facades_folder, tmp_path):
 
 @pytest.fixture
 def singles(tmp_path):
-    """A folder of three single pictures, one of them in a sub-folder and with a name that a URL must quote."""
+    """A folder of three single images, one of them in a sub-folder and with a name that a URL must quote."""
     rng = np.random.default_rng(0)
     for name in ("a.png", "b.png", "sub/c #1.png"):
-        pictures.save(tmp_path / "in" / name, rng.integers(0, 256, (20, 30, 3), dtype=np.uint8))
+        image_files.save(tmp_path / "in" / name, rng.integers(0, 256, (20, 30, 3), dtype=np.uint8))
     return tmp_path / "in"
 
 
 def read(path):
-    return pictures.read(path, 3)
+    return image_files.read(path, 3)
 
 
 def test_pairs_are_translated_and_scored_as_the_run_scored_them(test, finished_run, facades_folder, tmp_path, capsys):
@@ -52,7 +53,7 @@ def test_pairs_are_translated_and_scored_as_the_run_scored_them(test, finished_r
     both = read(facades_folder / "test" / "test_0001.png")
     np.testing.assert_array_equal(read(folder / "images" / "test_0001_real_A.png"), both[:, :32])
     np.testing.assert_array_equal(read(folder / "images" / "test_0001_real_B.png"), both[:, 32:])
-    fake = infer.translate(generator.load(finished_run), both[:, :32])
+    fake = infer.translate(models.load(finished_run), both[:, :32])
     np.testing.assert_array_equal(read(folder / "images" / "test_0001_fake_B.png"), fake)
 
     row = json.loads((finished_run / "results" / "scores.json").read_text())["rows"][0]
@@ -82,7 +83,7 @@ def test_single_pictures_need_no_reference_and_get_no_score(test, singles, finis
     assert "PSNR" not in said
     images = tmp_path / "tiny" / "val_latest" / "images"
     np.testing.assert_array_equal(read(images / "a_real.png"), read(singles / "a.png"))
-    fake = infer.translate(generator.load(finished_run), read(singles / "a.png"))
+    fake = infer.translate(models.load(finished_run), read(singles / "a.png"))
     np.testing.assert_array_equal(read(images / "a_fake.png"), fake)
 
 
@@ -99,8 +100,8 @@ def test_the_best_generator_and_other_splits_have_folders_of_their_own(test, tmp
     run = tmp_path / "runs" / "tiny"
     run.mkdir(parents=True)
     best = tiny_generator(dropout=False)
-    generator.save(run / "tiny.safetensors", tiny_generator())
-    generator.save(run / "tiny_best.safetensors", best)
+    models.save(run / "tiny.safetensors", tiny_generator())
+    models.save(run / "tiny_best.safetensors", best)
     flags = ["--checkpoints_dir", run.parent, "--phase", "train", "--num_test", 1, "--crop_size", 32]
     assert test(*flags, "--epoch", "best") == 0
     assert "wrote 1 of 1" in capsys.readouterr().out
@@ -114,7 +115,7 @@ def test_a_kept_epoch_is_tested(test, finished_run, tmp_path, tiny_generator, ca
     shutil.copytree(finished_run, tmp_path / "runs" / "tiny")
     kept = tiny_generator(dropout=False)
     (tmp_path / "runs" / "tiny" / "kept" / "2").mkdir(parents=True)
-    generator.save(tmp_path / "runs" / "tiny" / "kept" / "2" / "tiny.safetensors", kept)
+    models.save(tmp_path / "runs" / "tiny" / "kept" / "2" / "tiny.safetensors", kept)
     flags = ["--checkpoints_dir", tmp_path / "runs", "--num_test", 1]
     assert test(*flags, "--which_epoch", 1) == 0
     images = tmp_path / "tiny" / "test_1" / "images"
@@ -130,21 +131,21 @@ def test_any_split_of_the_data_is_a_phase(layout, test, facades_folder, tmp_path
     for split in ("train", "blind"):
         picture = read(facades_folder / "test" / "test_0001.png")
         if layout == "{}":
-            pictures.save(root / split / "x.png", picture)
+            image_files.save(root / split / "x.png", picture)
         for side, half in halves.items() if layout != "{}" else ():
-            pictures.save(root / layout.replace("A", side).format(split) / "x.png", picture[:, half])
+            image_files.save(root / layout.replace("A", side).format(split) / "x.png", picture[:, half])
     assert test("--dataroot", root, "--phase", "blind") == 0
     assert "wrote 1 of 1" in capsys.readouterr().out
     images = tmp_path / "tiny" / "blind_latest" / "images"
     np.testing.assert_array_equal(read(images / "x_real_B.png"), picture[:, halves["B"]])
     assert test("--dataroot", root, "--phase", "night") == 2
-    assert "holds no pictures of --phase night" in capsys.readouterr().err
+    assert "holds no images of --phase night" in capsys.readouterr().err
 
 
 def test_more_than_ten_failures_end_with_their_number(test, tmp_path, capsys):
     (tmp_path / "in").mkdir()
     for i in range(12):
-        pictures.save(tmp_path / "in" / f"{i}.png", np.zeros((20, 30, 3), np.uint8))
+        image_files.save(tmp_path / "in" / f"{i}.png", np.zeros((20, 30, 3), np.uint8))
         (tmp_path / "in" / f"{i}.png").write_bytes((tmp_path / "in" / f"{i}.png").read_bytes()[:40])
     assert test("--dataroot", tmp_path / "in", "--model", "test") == 1
     lines = capsys.readouterr().err.splitlines()
@@ -165,7 +166,7 @@ def test_another_direction_is_said_and_taken(test, facades_folder, tmp_path, cap
 
 def test_eval_and_no_dropout_change_how_the_generator_behaves(test, finished_run, facades_folder, tmp_path):
     source = read(facades_folder / "test" / "test_0000.png")[:, :32]
-    model = generator.load(finished_run)
+    model = models.load(finished_run)
     for flag, changes in (("--eval", {"norm": "running", "dropout": False}), ("--no_dropout", {"dropout": False})):
         assert test(flag, "--num_test", 1) == 0
         fake = read(tmp_path / "tiny" / "test_latest" / "images" / "test_0000_fake_B.png")
@@ -176,25 +177,25 @@ def test_eval_and_no_dropout_change_how_the_generator_behaves(test, finished_run
 
 def test_a_folder_that_holds_only_a_generator_is_tested_as_the_incumbent_does(tmp_path, tiny_generator, singles):
     (tmp_path / "pretrained").mkdir()
-    generator.save(tmp_path / "pretrained" / "latest.safetensors", tiny_generator())
+    models.save(tmp_path / "pretrained" / "latest.safetensors", tiny_generator())
     line = ["--dataroot", singles, "--name", "pretrained", "--checkpoints_dir", tmp_path, "--results_dir", tmp_path]
     assert pytorch_compat_test.main([str(argument) for argument in (*line, "--model", "test", "--num_test", 1)]) == 0
     assert read(tmp_path / "pretrained" / "test_latest" / "images" / "a_fake.png").shape == (256, 256, 3)
 
 
 def test_a_run_on_photographs_makes_its_inputs_itself(tmp_path, tiny_generator):
-    (tmp_path / "grey").mkdir()
-    generator.save(tmp_path / "grey" / "grey.safetensors", tiny_generator(in_channels=1))
-    recipe = {"direction": "AtoB", "derive": "grey", "preprocess": "crop", "load_size": 286, "crop_size": 256}
-    (tmp_path / "grey" / "config.json").write_text(json.dumps({"recipe": recipe}))
+    (tmp_path / "gray").mkdir()
+    models.save(tmp_path / "gray" / "gray.safetensors", tiny_generator(in_channels=1))
+    recipe = {"direction": "AtoB", "derive": "gray", "preprocess": "crop", "load_size": 286, "crop_size": 256}
+    (tmp_path / "gray" / "config.json").write_text(json.dumps({"recipe": recipe}))
     photo = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
-    pictures.save(tmp_path / "photos" / "test" / "a.png", photo)
-    line = ["--dataroot", tmp_path / "photos", "--name", "grey", "--checkpoints_dir", tmp_path]
+    image_files.save(tmp_path / "photos" / "test" / "a.png", photo)
+    line = ["--dataroot", tmp_path / "photos", "--name", "gray", "--checkpoints_dir", tmp_path]
     assert pytorch_compat_test.main([str(argument) for argument in (*line, "--results_dir", tmp_path)]) == 0
-    images = tmp_path / "grey" / "test_latest" / "images"
+    images = tmp_path / "gray" / "test_latest" / "images"
     np.testing.assert_array_equal(read(images / "a_real_B.png"), photo)
-    grey = read(images / "a_real_A.png")
-    np.testing.assert_array_equal(grey[..., 0], pictures.read(tmp_path / "photos" / "test" / "a.png", 1)[..., 0])
+    gray = read(images / "a_real_A.png")
+    np.testing.assert_array_equal(gray[..., 0], image_files.read(tmp_path / "photos" / "test" / "a.png", 1)[..., 0])
 
 
 def test_a_picture_that_cannot_be_decoded_is_named_and_the_rest_is_done(test, singles, tmp_path, capsys):
@@ -216,9 +217,9 @@ def test_a_picture_that_cannot_be_decoded_is_named_and_the_rest_is_done(test, si
         (["--model", "cycle_gan"], "tiny_AtoB.safetensors does not exist"),
         (["--epoch", "100"], "tiny keeps no generator of epoch 100; a run keeps what --save_epoch_freq"),
         (["--epoch", "first"], "--epoch is first; wanted latest, best, or an epoch that --save_epoch_freq kept"),
-        (["--phase", "blind"], "holds no pictures of --phase blind"),
+        (["--phase", "blind"], "holds no images of --phase blind"),
         (["--phase", "../val"], "--phase is ../val; wanted the name of one folder"),
-        (["--aspect_ratio", "1.5"], "--aspect_ratio 1.5: pictures keep their sides"),
+        (["--aspect_ratio", "1.5"], "--aspect_ratio 1.5: images keep their sides"),
         (["--num_test", "0"], "--num_test is 0; wanted at least 1"),
         (["--crop_size", "-3"], "--crop_size is -3; wanted at least 1"),
     ],
@@ -232,12 +233,12 @@ def test_what_cannot_be_tested_is_said_in_a_sentence(test, flags, words, capsys,
 
 
 def test_pictures_that_make_no_pair_and_folders_without_any(test, singles, tmp_path, capsys):
-    pictures.save(tmp_path / "odd" / "test" / "a.png", np.zeros((20, 31, 3), np.uint8))
+    image_files.save(tmp_path / "odd" / "test" / "a.png", np.zeros((20, 31, 3), np.uint8))
     assert test("--dataroot", tmp_path / "odd") == 2
     assert "A and B side by side need an even width" in capsys.readouterr().err
-    pictures.save(tmp_path / "trains" / "train" / "a.png", np.zeros((20, 30, 3), np.uint8))
+    image_files.save(tmp_path / "trains" / "train" / "a.png", np.zeros((20, 30, 3), np.uint8))
     assert test("--dataroot", tmp_path / "trains") == 2
-    assert "no pictures to test on; --phase train" in capsys.readouterr().err
+    assert "no images to test on; --phase train" in capsys.readouterr().err
     assert not (tmp_path / "tiny").exists()
 
 

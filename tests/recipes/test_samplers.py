@@ -8,9 +8,9 @@ import signal
 import numpy as np
 import pytest
 
-from gan_jax import cli, generator
+from gan_jax import cli, model
 from gan_jax.cli import inspection
-from gan_jax.data import pictures
+from gan_jax.data import image_files
 from gan_jax.log import read_log
 from gan_jax.recipes import dcgan, ring, samplers, wgan
 from gan_jax.training import meter, run
@@ -49,28 +49,28 @@ def test_a_run_and_one_that_was_stopped_end_in_the_same_bytes(method, sections, 
     assert start(method, tmp_path / "broken") == 0
     files = [tmp_path / name / "tiny" / "tiny.safetensors" for name in ("whole", "broken")]
     assert files[0].read_bytes() == files[1].read_bytes()
-    spec = generator.load(files[0]).spec
+    spec = model.load(files[0]).spec
     assert (spec.method, spec.latent, spec.in_channels, spec.norm) == (method, "normal", 4, "running")
     assert cli.main(["sample", str(files[0].parent), str(tmp_path / "grid.png")]) == 0
-    assert pictures.read(tmp_path / "grid.png", 3).shape == (98, 78, 3)
+    assert image_files.read(tmp_path / "grid.png", 3).shape == (98, 78, 3)
     scores = json.loads((files[0].parent / "results" / "scores.json").read_text())
     assert {"consistency", "kernel", "frechet", "sinkhorn"} < set(scores["rows"][0])
     rows = [row for row in read_log(files[0].parent / "log.jsonl") if row["kind"] == "train"]
     assert ("wasserstein" in rows[0]) == (method != "dcgan")
     assert ("loss/penalty" in rows[0]) == (method == "wgan_gp")
     found = sections(files[0].parent)
-    assert re.findall("<h4>(.*?)</h4>", found["Test pictures"]) == ["interpolations", "samples"]
-    assert "training pictures" in found["The fixed batch over time"]
+    assert re.findall("<h4>(.*?)</h4>", found["Test images"]) == ["interpolations", "samples"]
+    assert "training images" in found["The fixed batch over time"]
     assert "generator: DCGANGenerator" in found["Networks"]
     assert "ground truth" in found["Scores"]
 
 
 def test_pictures_without_classes_are_drawn_and_the_report_says_why_there_are_no_scores(sections, tmp_path, capsys):
     for i in range(10):
-        pictures.save(tmp_path / "data" / f"{i}.png", np.full((8, 8, 3), 20 * i, np.uint8))
+        image_files.save(tmp_path / "data" / f"{i}.png", np.full((8, 8, 3), 20 * i, np.uint8))
     flags = FLAGS.replace("embedded", str(tmp_path / "data")).replace("--conditional", "").split()
     assert dcgan.main([*flags, "--checkpoints_dir", str(tmp_path)]) == 0
-    why = "samples are scored beside test pictures in folders of classes."
+    why = "samples are scored beside test images in folders of classes."
     assert f"\n{why}\n" in capsys.readouterr().out
     assert f"No test scores: {why}" in sections(tmp_path / "tiny")["Scores"]
 
@@ -115,28 +115,28 @@ def test_what_cannot_run_is_said_in_one_sentence(method, flags, words, tmp_path,
 
 def test_classes_want_labels(tmp_path, capsys):
     for i in range(3):
-        pictures.save(tmp_path / "data" / f"{i}.png", np.zeros((8, 8, 3), np.uint8))
+        image_files.save(tmp_path / "data" / f"{i}.png", np.zeros((8, 8, 3), np.uint8))
     assert start("dcgan", tmp_path / "runs", "--dataroot", str(tmp_path / "data")) == 2
-    assert "--conditional wants pictures with labels" in capsys.readouterr().err
+    assert "--conditional wants images with labels" in capsys.readouterr().err
     assert samplers.open_split(samplers.Config(dataroot=str(tmp_path / "data")), "train").classes == ()
     assert run.main(lambda: dcgan.build([])) == 2
-    assert "no training pictures" in capsys.readouterr().err
+    assert "no training images" in capsys.readouterr().err
     assert dcgan.main(["--dataroot", str(tmp_path / "data"), "--lr_policy", "plateau"]) == 2
-    assert "--lr_policy plateau watches scores, which need validation pictures with labels" in capsys.readouterr().err
+    assert "--lr_policy plateau watches scores, which need validation images with labels" in capsys.readouterr().err
 
 
 def test_classes_have_their_names_everywhere_and_a_run_with_others_does_not_go_on(tmp_path, capsys):
     for name in ("10", "9", "two words"):
         for i in range(7):
-            pictures.save(tmp_path / "data" / name / f"{i}.png", np.full((8, 8, 3), 20 * i, np.uint8))
+            image_files.save(tmp_path / "data" / name / f"{i}.png", np.full((8, 8, 3), 20 * i, np.uint8))
     (tmp_path / "data" / "11").mkdir()
     where = ("--dataroot", str(tmp_path / "data"))
     assert start("dcgan", tmp_path, *where) == 0
-    nothing = f"class 11 (label 2) has no training pictures; add some, or remove {tmp_path / 'data' / '11'}."
+    nothing = f"class 11 (label 2) has no training images; add some, or remove {tmp_path / 'data' / '11'}."
     assert f"note: {nothing}" in capsys.readouterr().out
-    assert generator.load(tmp_path / "tiny").spec.classes == ("9", "10", "11", "two words")
+    assert model.load(tmp_path / "tiny").spec.classes == ("9", "10", "11", "two words")
     assert cli.main(["sample", str(tmp_path / "tiny"), str(tmp_path / "a.png"), "--label", "two words"]) == 0
-    assert "wrote 64 pictures of class two words (label 3)" in capsys.readouterr().out
+    assert "wrote 64 images of class two words (label 3)" in capsys.readouterr().out
     assert start("dcgan", tmp_path, *where) == 0
     # As the same command began it before labels were counted so.
     path = tmp_path / "tiny" / "config.json"
@@ -145,14 +145,14 @@ def test_classes_have_their_names_everywhere_and_a_run_with_others_does_not_go_o
     del config["data"]["classes"]
     path.write_text(json.dumps(config))
     assert start("dcgan", tmp_path, *where) == 2
-    assert "the pictures or the order of the classes of train changed (19 before, 19 now)" in capsys.readouterr().err
+    assert "the images or the order of the classes of train changed (19 before, 19 now)" in capsys.readouterr().err
 
 
 def test_the_critic_of_wgan_gp_has_no_batch_norm_and_that_of_wgan_may(capsys):
-    _, penalised = wgan.build(["demo"])
+    _, penalized = wgan.build(["demo"])
     _, clipped = wgan.build(["demo", "--clip", "0.01"])
-    assert (penalised.networks["critic"]["norm"], clipped.networks["critic"]["norm"]) == ("none", "batch")
-    assert (penalised.method_name, clipped.method_name) == ("wgan_gp", "wgan")
+    assert (penalized.networks["critic"]["norm"], clipped.networks["critic"]["norm"]) == ("none", "batch")
+    assert (penalized.method_name, clipped.method_name) == ("wgan_gp", "wgan")
     _, layered = wgan.build(["demo", "--norm_d", "layer"])
     assert (layered.networks["critic"]["norm"], layered.networks["generator"]["norm"]) == ("layer", "batch")
     assert wgan.main(["demo", "--norm_d", "batch"]) == 2
@@ -177,7 +177,7 @@ def test_the_ring_is_drawn_trained_scored_and_reported(tmp_path, capsys):
     assert scores.read_bytes() == before
     with pytest.raises(ValueError, match="or one with other settings; take another --name"):
         ring.compare(tmp_path / "ring", steps=3, batch=8)
-    assert pictures.read(tmp_path / "ring" / "results" / "output" / "GAN.png", 3).shape == (360, 3 * 360, 3)
+    assert image_files.read(tmp_path / "ring" / "results" / "output" / "GAN.png", 3).shape == (360, 3 * 360, 3)
 
 
 def test_the_ring_takes_no_settings_and_shows_its_own(tmp_path, capsys):
@@ -194,6 +194,6 @@ def test_scores_of_points_of_the_ring_itself_and_of_one_mode():
     found = ring.score(real)
     assert found["modes"] == 8
     assert found["high_quality"] > 0.98  # 1 - exp(-9 / 2) = 0.989 of a plane's Gaussian is within three deviations
-    collapsed = ring.score(0.0 * real + ring.centres()[3])
+    collapsed = ring.score(0.0 * real + ring.centers()[3])
     assert (collapsed["modes"], collapsed["high_quality"]) == (1, 1)
     assert collapsed["sinkhorn"] > 1.0 > 0.25 > found["sinkhorn"]

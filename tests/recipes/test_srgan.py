@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from gan_jax import cli, degrade, evaluate, generator, image, infer, losses
+from gan_jax import cli, degrade, evaluate, image, infer, losses, model
 from gan_jax.cli import inspection
-from gan_jax.data import pictures
+from gan_jax.data import image_files
 from gan_jax.recipes import pix2pix, pix2pix_upscale, pytorch_compat_test, srgan, super_resolution
 
 VGG = Path(__file__).parents[1] / "golden" / "networks" / "vgg19_features" / "weights.npz"
@@ -23,14 +23,14 @@ TINY += "--print_freq 1 --val_freq 2 --save_latest_freq 1"
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory):
-    """A folder of smooth pictures with edges, 8 to train on, 1 to validate, 1 to test."""
+    """A folder of smooth images with edges, 8 to train on, 1 to validate, 1 to test."""
     root = tmp_path_factory.mktemp("photographs")
     rng = np.random.default_rng(0)
     for split, count in (("train", 8), ("val", 1), ("test", 1)):
         for i in range(count):
             coarse = rng.uniform(0, 255, (6, 7, 3)).astype(np.float32)
             photo = np.clip(np.asarray(image.imresize(coarse, shape=(41, 48))), 0, 255).astype(np.uint8)
-            pictures.save(root / split / f"{i}.png", photo)
+            image_files.save(root / split / f"{i}.png", photo)
     return root
 
 
@@ -109,7 +109,7 @@ def test_the_test_photographs_are_never_trained_on():
 
 
 def test_the_second_stage_starts_from_the_first(both):
-    first, second = (generator.load(both / stage) for stage in ("srresnet", "srgan"))
+    first, second = (model.load(both / stage) for stage in ("srresnet", "srgan"))
     assert [first.spec.method, second.spec.method] == ["srresnet", "srgan"]
     assert first.spec.scale == second.spec.scale == 2
     assert degrade.build(second.spec.degradation) == degrade.Degradation("bicubic", 2)
@@ -123,7 +123,7 @@ def test_the_second_stage_starts_from_the_first(both):
 
 def test_every_verb_takes_the_folder_of_both_stages(both, tmp_path, capsys):
     """What the command made and named is what the next command is given: a folder of two runs."""
-    pictures.save(tmp_path / "in.png", np.random.default_rng(0).integers(0, 256, (8, 9, 3), np.uint8))
+    image_files.save(tmp_path / "in.png", np.random.default_rng(0).integers(0, 256, (8, 9, 3), np.uint8))
     for path, name in ((both, "of_both"), (both / "srgan", "of_the_last")):
         assert cli.main(["translate", str(path), str(tmp_path / "in.png"), str(tmp_path / f"{name}.png")]) == 0
     said = capsys.readouterr()
@@ -198,7 +198,9 @@ def test_both_stages_are_scored_beside_bicubic(both):
         scores = json.loads((both / stage / "results" / "scores.json").read_text())
         assert [row["name"] for row in scores["rows"]] == ["generator", "bicubic"]
         assert scores["protocol"].startswith("basicsr-y: 8-bit Y")
-        target, source = (pictures.read(both / stage / "results" / kind / "0.png", 3) for kind in ("target", "input"))
+        target, source = (
+            image_files.read(both / stage / "results" / kind / "0.png", 3) for kind in ("target", "input")
+        )
         assert (target.shape, source.shape) == ((40, 48, 3), (20, 24, 3))
         protocol = super_resolution.protocol(2)
         assert protocol.border == 2
@@ -209,10 +211,10 @@ def test_both_stages_are_scored_beside_bicubic(both):
 def test_the_report_of_each_stage_shows_the_input_enlarged_beside_output_and_target(both, sections):
     for stage, networks in (("srresnet", ["generator: SRResNet"]), ("srgan", ["generator: SRResNet", "critic: SRGAN"])):
         found = sections(both / stage)
-        captions = re.findall('alt="(.*?)"', found["Test pictures"])
+        captions = re.findall('alt="(.*?)"', found["Test images"])
         assert captions == ["input, enlarged from 24x20", "output", "target"]
         assert all(words in found["Networks"] for words in networks)
-        assert "the test has 1 picture: with fewer than 8 pictures, scores mean little." in found["Scores"]
+        assert "the test has 1 image: with fewer than 8 images, scores mean little." in found["Scores"]
 
 
 def test_a_run_goes_on_in_its_second_stage(both, photographs, content_flags, tmp_path, capsys, monkeypatch):
@@ -274,9 +276,9 @@ def test_clipping_and_penalty_reach_the_method(monkeypatch, photographs):
 
 def test_other_degradations_and_ranges_train(photographs, tmp_path):
     flags = "--name other --netG msrresnet --downscale blur --noise 5 --jpeg 60 --pixel_loss charbonnier "
-    flags += "--ema_decay 0.5 --tv_weight 1e-3 --color grey"
+    flags += "--ema_decay 0.5 --tv_weight 1e-3 --color gray"
     assert start(tmp_path, photographs, *flags.split()) == 0
-    made = generator.load(tmp_path / "other")
+    made = model.load(tmp_path / "other")
     assert made.spec.output_range == (0.0, 1.0)
     assert made.spec.degradation["jpeg"] == [60, 95]
     assert infer.translate(made, np.zeros((9, 7, 1), np.uint8)).shape == (18, 14, 1)
@@ -285,12 +287,12 @@ def test_other_degradations_and_ranges_train(photographs, tmp_path):
 def test_pix2pix_is_compared_with_the_others(both, tmp_path, tiny_generator):
     config = dataclasses.replace(srgan.PRESETS["demo"], dataroot="photos", max_dataset_size=1)
     file = tmp_path / "pix2pix.safetensors"
-    generator.save(file, tiny_generator(dropout=False))
+    model.save(file, tiny_generator(dropout=False))
     table = pix2pix_upscale.compare(config, {"SRResNet": both / "srresnet", "pix2pix": file}, tmp_path / "picture.png")
     names = ["bicubic", "SRResNet", "pix2pix", "pix2pix, running statistics"]
     assert [row["name"] for row in table["rows"]] == names
     assert len({row["psnr"] for row in table["rows"]}) == 4
-    assert pictures.read(tmp_path / "picture.png", 3).shape == (192, 5 * 192, 3)
+    assert image_files.read(tmp_path / "picture.png", 3).shape == (192, 5 * 192, 3)
     assert pix2pix_upscale.as_markdown(table).splitlines()[0].startswith("| x2 | psnr | ssim")
     parts = pix2pix.experiment(pix2pix.PRESETS["upscale"], open_split=pix2pix_upscale.opener(config))
     pair = parts.jitter(parts.train[0], np.random.default_rng(0))

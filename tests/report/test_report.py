@@ -98,7 +98,7 @@ def full(tmp_path: pathlib.Path) -> pathlib.Path:
             _picture(tmp_path / "results" / kind / f"{index:02}.png")
     rows = [
         {"name": "generator", "psnr": 18.123, "ssim": 0.42, "sharpness": 0.93, "odd_one": 2},
-        {"name": "mean colour of each class", "psnr": 18.9, "ssim": 0.39, "sharpness": 1.2},
+        {"name": "mean color of each class", "psnr": 18.9, "ssim": 0.39, "sharpness": 1.2},
         {"name": "ground truth", "psnr": "inf", "ssim": 1.0, "sharpness": 1.0},
     ]
     table = {"split": "test", "count": 32, "rows": rows, "protocol": "RGB, 8 bit"}
@@ -108,7 +108,7 @@ def full(tmp_path: pathlib.Path) -> pathlib.Path:
 
 def test_a_full_run_has_every_section(full: pathlib.Path) -> None:
     page = _page(full)
-    wanted = ["Scores", "Test pictures", "The fixed batch over time", "Curves", "Recipe", "Data", "Networks"]
+    wanted = ["Scores", "Test images", "The fixed batch over time", "Curves", "Recipe", "Data", "Networks"]
     assert re.findall("|".join([*wanted, "Made with"]), page.text) == [*wanted, "Made with"]
     for words in ("demo", "pix2pix", "finished", "at step 500 of 500", "19.46 dB", "at step 250", "123,456"):
         assert words in page.text
@@ -164,7 +164,7 @@ def test_nothing_is_loaded_from_outside(full: pathlib.Path) -> None:
 
 def test_an_empty_run_says_what_is_missing(empty: pathlib.Path) -> None:
     page = _page(empty)
-    for words in ("no step logged yet", "No test scores yet", "No test pictures yet", "No samples yet"):
+    for words in ("no step logged yet", "No test scores yet", "No test images yet", "No samples yet"):
         assert words in page.text
     assert "Recipe" not in page.text
 
@@ -270,7 +270,7 @@ def test_every_cut_of_a_sample_still_gives_a_page(empty: pathlib.Path) -> None:
     data = newest.read_bytes()
     for length in range(0, len(data) - 24, 5):  # the last 24 bytes hold no pixels
         newest.write_bytes(data[:length])
-        assert "step 500: this picture cannot be read" in _page(empty).text
+        assert "step 500: this image cannot be read" in _page(empty).text
 
 
 def test_small_pictures_are_embedded_as_they_are(full: pathlib.Path) -> None:
@@ -357,7 +357,7 @@ def test_each_direction_has_its_group_with_every_kind_of_picture_in_order(empty:
     assert headings == ["A to B", "<B>"]
     shown = [attributes["alt"] for tag, attributes in page.tags if tag == "img"]
     assert shown == ["A", "fake B", "rec A", "idt A", "B", "zebra", "fake A", "step 1"]
-    assert "Rows of each picture, from above: A to B, <B>." in page.text
+    assert "Rows of each image, from above: A to B, <B>." in page.text
 
 
 def test_pictures_of_one_generator_may_lie_in_folders(empty: pathlib.Path) -> None:
@@ -396,18 +396,18 @@ def test_a_finished_run_has_no_part_that_says_it_is_missing(empty: pathlib.Path,
         _log(empty, _train(1))
     page = _page(empty)
     assert "yet" not in page.text
-    assert [heading for heading in ("Scores", "Test pictures", "The fixed batch") if heading in page.text] == []
+    assert [heading for heading in ("Scores", "Test images", "The fixed batch") if heading in page.text] == []
     assert ("Curves" in page.text) == bool(total)
 
 
 def test_why_there_are_no_scores_and_what_they_are_worth(empty: pathlib.Path) -> None:
-    config = {"name": "a", "steps": 9, "data": {"test": 2, "notes": ["<few> pictures."]}}
+    config = {"name": "a", "steps": 9, "data": {"test": 2, "notes": ["<few> images."]}}
     (empty / "config.json").write_text(json.dumps(config))
     (empty / "results").mkdir()
     (empty / "results" / "scores.json").write_text(json.dumps({"rows": [], "unscored": "nothing says <what>"}))
     text = _page(empty).text
     assert "No test scores: nothing says <what>." in text
-    assert "Note: <few> pictures." in text
+    assert "Note: <few> images." in text
     assert "notes" not in text
 
 

@@ -1,16 +1,16 @@
 import numpy as np
 import pytest
 
-from gan_jax import generator
-from gan_jax.data import labelled
+from gan_jax import model as models
+from gan_jax.data import labeled
 from gan_jax.data.demo.shapes import Shapes
 from gan_jax.training import classifier
 
-STILL = labelled.fitted(8, 3, flip=False)
+STILL = labeled.fitted(8, 3, flip=False)
 
 
-class TwoColours:
-    """Dark and bright pictures, which a few steps tell apart."""
+class TwoColors:
+    """Dark and bright images, which a few steps tell apart."""
 
     classes = ("dark", "bright")
 
@@ -18,7 +18,7 @@ class TwoColours:
         return 40
 
     def __repr__(self):
-        return "TwoColours()"
+        return "TwoColors()"
 
     def __getitem__(self, i):
         rng = np.random.default_rng(int(i))
@@ -28,12 +28,12 @@ class TwoColours:
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run") / "classifier"
-    return folder, classifier.kept(folder, TwoColours(), 2, STILL, steps=12)
+    return folder, classifier.kept(folder, TwoColors(), 2, STILL, steps=12)
 
 
 def test_it_learns_what_tells_the_classes_apart_and_its_features_do(fitted):
     _, model = fitted
-    images, labels = np.stack([TwoColours()[i]["image"] for i in range(40)]), np.arange(40) % 2
+    images, labels = np.stack([TwoColors()[i]["image"] for i in range(40)]), np.arange(40) % 2
     found, features = classifier.judge(model, images)
     assert classifier.share_of(found, labels) == 1.0
     assert features.shape == (40, 64)
@@ -43,7 +43,7 @@ def test_it_learns_what_tells_the_classes_apart_and_its_features_do(fitted):
 
 def test_a_picture_is_judged_alike_alone_and_among_others(fitted):
     _, model = fitted
-    images = np.stack([TwoColours()[i]["image"] for i in range(5)])
+    images = np.stack([TwoColors()[i]["image"] for i in range(5)])
     among, alone = classifier.judge(model, images)[1][3], classifier.judge(model, images[3:4])[1][0]
     # Another place in the batch: float32 sums of a few hundred terms, of features of one size.
     np.testing.assert_allclose(among, alone, rtol=1e-5, atol=1e-5 * np.abs(alone).max())
@@ -52,13 +52,13 @@ def test_a_picture_is_judged_alike_alone_and_among_others(fitted):
 def test_it_is_kept_in_one_file_and_equal_fits_are_equal_bytes(fitted, monkeypatch):
     folder, model = fitted
     (file,) = folder.iterdir()
-    again = classifier.fit(TwoColours(), 2, STILL, steps=12)
-    generator.save(folder.parent / "again.safetensors", again)
+    again = classifier.fit(TwoColors(), 2, STILL, steps=12)
+    models.save(folder.parent / "again.safetensors", again)
     assert (folder.parent / "again.safetensors").read_bytes() == file.read_bytes()
     monkeypatch.setattr(classifier, "fit", lambda *_, **options: pytest.fail("it was fitted again"))
-    kept = classifier.kept(folder, TwoColours(), 2, STILL, steps=12)
+    kept = classifier.kept(folder, TwoColors(), 2, STILL, steps=12)
     assert kept.spec == model.spec
-    with pytest.raises(pytest.fail.Exception, match="fitted again"):  # other pictures have a classifier of their own
+    with pytest.raises(pytest.fail.Exception, match="fitted again"):  # other images have a classifier of their own
         classifier.kept(folder, Shapes("train", 10, 8), 10, STILL, steps=12)
 
 

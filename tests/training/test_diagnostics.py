@@ -1,4 +1,4 @@
-"""The monitor on pictures whose state is known."""
+"""The monitor on images whose state is known."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def test_the_references_themselves_are_well(photos):
     assert said([photo.repeat(2, axis=0) for photo in photos], photos) == []
 
 
-def test_inverted_colours_are_said(photos):
+def test_inverted_colors_are_said(photos):
     (sentence,) = said([255 - photo for photo in photos], photos)
     assert sentence.startswith("light and dark are the reverse of what they should be (correlation -")
     np.testing.assert_allclose(numbers([255 - photo for photo in photos], photos)["agreement"], -1.0, atol=0.01)
@@ -39,22 +39,22 @@ def test_inverted_colours_are_said(photos):
 
 def test_one_picture_for_all_inputs_is_said(photos):
     (sentence,) = said([photos[0]] * 4, photos)
-    assert "different inputs give nearly the same picture (0% of the variety" in sentence
+    assert "different inputs give nearly the same image (0% of the variety" in sentence
     nearly = [np.clip(photos[0] + np.int16(0.05) * photo, 0, 255).astype(np.uint8) for photo in photos]
     assert numbers(nearly, photos)["variety"] < 0.1
 
 
-def test_flat_pictures_are_said_whatever_their_colour(photos):
+def test_flat_pictures_are_said_whatever_their_color(photos):
     for value in (0, 128, 255):
         sentences = said([np.full_like(photo, value) for photo in photos], photos)
-        assert any("the pictures are flat (standard deviation 0.0 of 255)" in sentence for sentence in sentences)
+        assert any("the images are flat (standard deviation 0.0 of 255)" in sentence for sentence in sentences)
 
 
 def test_what_is_not_defined_is_left_out(photos):
     assert set(numbers(photos[:1], photos[:1])) == {"contrast", "agreement"}
     assert set(numbers([np.zeros_like(photos[0])], photos[:1])) == {"contrast"}
-    grey = [photo[..., :1] for photo in photos]
-    assert set(numbers(grey, photos)) == {"contrast", "agreement", "variety"}
+    gray = [photo[..., :1] for photo in photos]
+    assert set(numbers(gray, photos)) == {"contrast", "agreement", "variety"}
 
 
 def test_variety_is_that_of_real_pictures_of_the_kind_where_they_are_given(photos):
@@ -71,7 +71,7 @@ def test_variety_is_that_of_real_pictures_of_the_kind_where_they_are_given(photo
 MEASURED = {
     "facades": ([0.196, 0.448, 0.668, 0.684, 0.758, 0.821, 0.819, 0.808, 0.803], []),
     "facades at 250 times the rate": ([0.696, 0.590, 0.583, 0.585, 1.029, 0.642], []),
-    "from grey": ([0.422, 0.661], []),
+    "from gray": ([0.422, 0.661], []),
     "day to night": ([0.156, 0.181, 0.207, 0.305, 0.415, 0.541], []),
     "night to day": ([0.075, 0.160, 0.226, 0.379, 0.320, 0.455], []),
     "from edges": ([0.065, 0.154, 0.233, 0.361], []),

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import generator, networks
-from gan_jax.generator import GeneratorSpec
+from gan_jax import model as models
+from gan_jax import networks
+from gan_jax.model import ModelSpec
 from gan_jax.training import export, parallel
 from gan_jax.training.dry_run import dry_run
 
@@ -20,8 +21,8 @@ def begun(tmp_path, tiny_method, tiny_batch):
     fields = {"out_channels": 3, "method": "pix2pix", "norm": "image", "dropout": False}
     unet, critic = networks.UNet(depth=2, width=2, dropout=0.0), networks.PatchGAN(layers=1, width=2)
     specs = {
-        "generator": GeneratorSpec(networks.describe(unet), 3, **fields, size_multiple=4),
-        "critic": GeneratorSpec(networks.describe(critic), 6, **{**fields, "out_channels": 1}, kind="critic"),
+        "generator": ModelSpec(networks.describe(unet), 3, **fields, size_multiple=4),
+        "critic": ModelSpec(networks.describe(critic), 6, **{**fields, "out_channels": 1}, kind="critic"),
     }
     config = SimpleNamespace(folder=tmp_path / "tiny", seed=0, parallel="jit")
     return config, SimpleNamespace(method=method, specs=specs), jax.jit(method.init)(jax.random.key(0), tiny_batch())
@@ -35,7 +36,7 @@ def test_generators_and_critics_are_written_under_the_name_of_the_run(begun, tmp
     config, experiment, state = begun
     export.write(str(tmp_path / "elsewhere"), config, experiment, state, 3)
     assert names(tmp_path / "elsewhere") == ["tiny.safetensors", "tiny_critic.safetensors"]
-    models = {name: generator.load(tmp_path / "elsewhere" / name) for name in names(tmp_path / "elsewhere")}
+    models = {name: models.load(tmp_path / "elsewhere" / name) for name in names(tmp_path / "elsewhere")}
     assert [(model.spec.kind, model.spec.step) for model in models.values()] == [("generator", 3), ("critic", 3)]
     (made,) = export.generators(experiment, state, 3).values()
     jax.tree.map(np.testing.assert_array_equal, made.variables, models["tiny.safetensors"].variables)
@@ -48,12 +49,12 @@ def test_generators_and_critics_are_written_under_the_name_of_the_run(begun, tmp
 def test_what_is_kept_has_the_best_of_then(begun):
     config, experiment, state = begun
     (best,) = export.files(config, experiment, best=True).values()
-    generator.save(best, export.generators(experiment, state, 3)["generator"])
+    models.save(best, export.generators(experiment, state, 3)["generator"])
     for step, files in ((2, 2), (4, 3)):  # the best of step 3 is none of step 2, where a kill left it behind
         folder = config.folder / "kept" / str(step)
         export.keep(folder, config, experiment, state.replace(step=jnp.int32(step)))
         assert len(names(folder)) == files
-        assert generator.load(folder).spec.step == step
+        assert models.load(folder).spec.step == step
     assert names(config.folder / "kept") == ["2", "4"]
 
 

@@ -68,7 +68,7 @@ def test_a_resumed_run_equals_the_unbroken_one_bit_for_bit(go):
 def test_fit_is_the_whole_training_and_goes_on_past_the_batches_that_it_had(tmp_path, tiny_method, tiny_batch):
     method = tiny_method(generator_tx=optax.adam(1e-2), critic_tx=optax.adam(1e-2))
     steps, calls = [], []
-    every = (loop.Every(2, lambda step, state: calls.append((step, int(state.step)))),)
+    every = (loop.Periodic(2, lambda step, state: calls.append((step, int(state.step)))),)
     whole = loop.fit(
         method, batches(tiny_batch), steps=5, every=every, log=lambda step, row: steps.append((step, *row))
     )
@@ -107,7 +107,7 @@ def test_frozen_weights_are_in_no_checkpoint_and_a_resumed_run_has_them_again(go
         networks.from_linen(networks.PixelGAN(2)),
         generator_tx=optax.adam(1e-2),
         critic_tx=optax.adam(1e-2),
-        content=networks.starting_from(features, params, stats),
+        content=networks.with_weights(features, params, stats),
     )
     whole, _ = go(3, "whole", method=method)
     go(2, "broken", method=method)
@@ -129,8 +129,8 @@ def test_every_step_is_logged_once_and_in_order(go):
 def test_events_fall_on_their_steps_and_on_the_last(go):
     calls = []
     every = (
-        loop.Every(2, lambda step, state: calls.append(("two", step, int(state.step)))),
-        loop.Every(9, lambda step, state: calls.append(("nine", step, int(state.step)))),
+        loop.Periodic(2, lambda step, state: calls.append(("two", step, int(state.step)))),
+        loop.Periodic(9, lambda step, state: calls.append(("nine", step, int(state.step)))),
     )
     go(5, every=every)
     assert calls == [("two", 2, 2), ("two", 4, 4), ("two", 5, 5), ("nine", 5, 5)]
@@ -213,14 +213,14 @@ def test_nothing_is_made_of_a_state_that_is_broken(go, tmp_path, tiny_method):
     method = tiny_method(generator_tx=optax.sgd(jnp.inf), critic_tx=optax.sgd(1e-3))
     seen = []
     with pytest.raises(FloatingPointError, match="the state after step 1 holds values that are not finite"):
-        go(10, method=method, save_every=1, every=(loop.Every(1, lambda step, state: seen.append(step)),))
+        go(10, method=method, save_every=1, every=(loop.Periodic(1, lambda step, state: seen.append(step)),))
     assert seen == []
     assert checkpoint.latest_step(tmp_path / "run") is None
 
 
 def test_events_and_saving_are_pauses(go):
     pauses = []
-    go(4, pause=pauses.append, every=(loop.Every(2, lambda step, state: time.sleep(0.05)),))
+    go(4, pause=pauses.append, every=(loop.Periodic(2, lambda step, state: time.sleep(0.05)),))
     assert len(pauses) == 2
     assert min(pauses) >= 0.05
 
@@ -237,7 +237,7 @@ def test_a_picture_that_fails_leaves_the_checkpoints_before_it(go, tmp_path, tin
 
 def test_an_event_may_replace_the_state(go):
     """What a plateau does: the loop goes on with the state that the event returns, and saves it."""
-    state, _ = go(3, every=(loop.Every(2, lambda step, state: scale_rates(state, 0.5) if step == 2 else None),))
+    state, _ = go(3, every=(loop.Periodic(2, lambda step, state: scale_rates(state, 0.5) if step == 2 else None),))
     assert float(state.generator.lr_scale) == 0.5
     resumed, _ = go(4)
     assert float(resumed.generator.lr_scale) == 0.5

@@ -1,4 +1,4 @@
-"""What a run says of its pictures: which scores can be trusted, and what to do where reading is slow."""
+"""What a run says of its images: which scores can be trusted, and what to do where reading is slow."""
 
 from types import SimpleNamespace
 
@@ -9,7 +9,7 @@ from gan_jax.training import notes
 
 
 class Some:
-    """So many pictures that differ from others by their name."""
+    """So many images that differ from others by their name."""
 
     def __init__(self, count, name):
         self.count, self.fingerprint = count, name
@@ -30,22 +30,22 @@ def test_pictures_of_their_own_and_enough_of_them_need_no_word():
 def test_a_best_generator_chosen_on_the_test_pictures_is_said():
     (note,) = said(val=Some(20, "a"), test=Some(20, "a"))
     assert note == (
-        "validation and the test have the same 20 pictures: the best generator is chosen on the test pictures, so its "
-        "scores there flatter it; give val and test pictures of their own."
+        "validation and the test have the same 20 images: the best generator is chosen on the test images, so its "
+        "scores there flatter it; give val and test images of their own."
     )
     assert said(val=Some(20, "a"), test=Some(20, "a"), chooses=False) == []
 
 
 def test_few_pictures_are_said_with_their_number():
     assert said(val=Some(8, "a"), test=Some(7, "b")) == [
-        "the test has 7 pictures: with fewer than 8 pictures, scores mean little."
+        "the test has 7 images: with fewer than 8 images, scores mean little."
     ]
     assert said(val=Some(1, "a"), test=Some(8, "b")) == [
-        "validation has 1 picture: with fewer than 8 pictures, scores mean little."
+        "validation has 1 image: with fewer than 8 images, scores mean little."
     ]
     same, few = said(val=Some(1, "a"), test=Some(1, "a"))
-    assert "the same 1 picture:" in same
-    assert few.startswith("the test has 1 picture:")
+    assert "the same 1 image:" in same
+    assert few.startswith("the test has 1 image:")
 
 
 def test_both_directions_of_the_same_pairs_are_said_once():
@@ -56,7 +56,7 @@ def test_both_directions_of_the_same_pairs_are_said_once():
 
 def test_no_pictures_at_all_are_said():
     (note,) = said(val=None, test=None, chooses=False)
-    assert "no pictures to validate and to test on" in note
+    assert "no images to validate and to test on" in note
 
 
 @pytest.mark.parametrize(
@@ -75,5 +75,5 @@ def test_waiting_is_said_with_numbers_and_what_they_ask_for(side, threads, words
     item = {"name": "a", "source": np.zeros((9, 9, 1), np.uint8), "target": np.zeros((side, side, 3))}
     example = {"source": np.zeros((2, 16, 16, 3)), "target": np.zeros((2, 32, 64, 3)), "label": np.zeros(2)}
     sentence = notes.of_waiting(threads, [item] * 3, example, 0.754)
-    assert sentence.startswith("75% of the time is waiting for data: pictures have ")
+    assert sentence.startswith("75% of the time is waiting for data: images have ")
     assert sentence.endswith(words)

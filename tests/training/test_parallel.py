@@ -19,7 +19,7 @@ KEEP = optax.chain(optax.trace(decay=0.0), optax.scale(-1e-2))
 def gradients_of(make, batch, devices, how="jit"):
     """The gradients of one step on so many devices, with the statistics, averages and metrics after it."""
     mesh = parallel.data_mesh(jax.devices()[:devices])
-    method = make(parallel.averaged(KEEP) if how == "pmap" else KEEP)
+    method = make(parallel.pmean_gradients(KEEP) if how == "pmap" else KEEP)
     state = parallel.compile_init(method, mesh)(jax.random.key(0), batch)
     state, metrics = parallel.compile_step(method, mesh, how=how)(state, parallel.global_batch(batch, mesh))
     nets = (state.generator, state.critic)
@@ -98,10 +98,10 @@ def test_pmap_and_jit_on_eight_devices_and_one_device_give_the_same_gradients(st
 def cycles_of(pool_size, devices, how="jit", steps=2):
     """The state and the metrics after so many steps of a CycleGAN, two images a device, on so many devices."""
     mesh = parallel.data_mesh(jax.devices()[:devices])
-    tx = parallel.averaged(KEEP) if how == "pmap" else KEEP
-    painter = networks.from_linen(networks.UNet(depth=2, width=2, norm="none", dropout=0.0))
+    tx = parallel.pmean_gradients(KEEP) if how == "pmap" else KEEP
+    generator_net = networks.from_linen(networks.UNet(depth=2, width=2, norm="none", dropout=0.0))
     critic = networks.from_linen(networks.PatchGAN(layers=1, width=2, norm="none"))
-    method = cyclegan(painter, painter, critic, critic, generator_tx=tx, critic_tx=tx, pool_size=pool_size)
+    method = cyclegan(generator_net, generator_net, critic, critic, generator_tx=tx, critic_tx=tx, pool_size=pool_size)
     rng = np.random.default_rng(0)
     batches = [{name: rng.integers(0, 256, (16, 8, 8, 3), dtype=np.uint8) for name in ("A", "B")} for _ in range(steps)]
     state = parallel.compile_init(method, mesh)(jax.random.key(0), batches[0])

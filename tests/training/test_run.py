@@ -10,8 +10,9 @@ import jax
 import numpy as np
 import pytest
 
-from gan_jax import files, folders, generator
-from gan_jax.data import pictures
+from gan_jax import files, folders
+from gan_jax import model as models
+from gan_jax.data import image_files
 from gan_jax.log import read_log
 from gan_jax.recipes import pix2pix as experiment
 from gan_jax.training import checkpoint, meter, run, run_folder, translation, validation
@@ -58,7 +59,7 @@ def test_config_says_what_was_run(finished_run):
     assert (config["name"], config["method"], config["steps"]) == ("tiny", "pix2pix", 4)
     assert config["recipe"]["lambda_L1"] == 100.0
     assert (config["data"]["train"], config["data"]["val"], config["data"]["test"]) == (16, 2, 3)
-    model = generator.load(finished_run)
+    model = models.load(finished_run)
     assert config["networks"]["generator"]["parameters"] == model.parameter_count
     assert config["networks"]["generator"]["name"] == "UNet"
     assert config["versions"]["jax"] == jax.__version__
@@ -77,28 +78,28 @@ def test_the_description_of_a_run_is_its_config(finished_run, tiny_flags):
 
 def test_the_report_of_a_finished_run_is_whole(finished_run, sections):
     found = sections(finished_run)
-    assert {"Scores", "Test pictures", "The fixed batch over time", "Curves", "Recipe", "Data", "Networks"} < set(found)
+    assert {"Scores", "Test images", "The fixed batch over time", "Curves", "Recipe", "Data", "Networks"} < set(found)
     assert "generator: UNet" in found["Networks"]
     assert "critic: PatchGAN" in found["Networks"]
-    for words in ("the test has 3 pictures", "validation has 2 pictures"):
-        assert f"{words}: with fewer than 8 pictures, scores mean little." in found["Scores"]
+    for words in ("the test has 3 images", "validation has 2 images"):
+        assert f"{words}: with fewer than 8 images, scores mean little." in found["Scores"]
 
 
 def test_what_was_changed_is_in_config(finished_run):
     config = json.loads((finished_run / "config.json").read_text())
     assert {"batch_size", "ngf", "dataroot", "name"} <= set(config["changed"])
     assert not {"lambda_L1", "seed", "preset"} & set(config["changed"])
-    assert config["data"]["notes"][0].startswith("the test has 3 pictures")
+    assert config["data"]["notes"][0].startswith("the test has 3 images")
 
 
 def test_a_held_out_tenth_is_said_at_the_start_the_end_and_in_the_report(tiny_flags, facades_folder, tmp_path, capsys):
-    """Validation and the test are then the same pictures."""
+    """Validation and the test are then the same images."""
     for path in sorted((facades_folder / "train").iterdir()):
         (tmp_path / "data").mkdir(exist_ok=True)
         shutil.copy(path, tmp_path / "data")
     flags = ["--dataroot", tmp_path / "data", "--n_epochs_decay", "0", "--val_freq", "100"]
     assert start(tiny_flags(tmp_path, *flags)) == 0
-    note = "validation and the test have the same 1 picture: the best generator is chosen on the test pictures"
+    note = "validation and the test have the same 1 image: the best generator is chosen on the test images"
     said = capsys.readouterr().out
     assert said.count(note) == 2
     assert said.index(note) < said.index("compiling the training step") < said.index("step 1/") < said.rindex(note)
@@ -112,7 +113,7 @@ def test_a_run_without_pictures_to_score_says_so_and_is_reported_whole(
     shutil.copytree(facades_folder / "train", tmp_path / "data" / "train")
     flags = ["--dataroot", tmp_path / "data", "--n_epochs_decay", "0", "--val_freq", "100"]
     assert start(tiny_flags(tmp_path, *flags)) == 0
-    note = "there are no pictures to validate and to test on, and so no scores"
+    note = "there are no images to validate and to test on, and so no scores"
     assert capsys.readouterr().out.count(note) == 2
     found = sections(tmp_path / "tiny")
     assert note in found["Scores"]
@@ -134,14 +135,14 @@ def test_the_log_has_every_step_and_validation(finished_run):
 def test_the_best_generator_is_that_of_the_best_validation(finished_run):
     rows = [row for row in read_log(finished_run / "log.jsonl") if row["kind"] == "validation"]
     best = max(rows, key=lambda row: row["psnr"])
-    assert generator.load(finished_run / "tiny_best.safetensors").spec.step == best["step"]
-    assert generator.load(finished_run).spec.step == 4
+    assert models.load(finished_run / "tiny_best.safetensors").spec.step == best["step"]
+    assert models.load(finished_run).spec.step == 4
 
 
 def test_scores_are_those_of_the_written_pictures(finished_run):
     scores = json.loads((finished_run / "results" / "scores.json").read_text())
     pairs = [
-        [pictures.read(finished_run / "results" / kind / f"test_{i:04d}.png", 3) for kind in ("output", "target")]
+        [image_files.read(finished_run / "results" / kind / f"test_{i:04d}.png", 3) for kind in ("output", "target")]
         for i in range(3)
     ]
     errors = [np.square(output.astype(float) - target).mean() for output, target in pairs]
@@ -155,7 +156,7 @@ def test_run_again_it_is_finished_and_shows_the_results(again, tiny_flags, capsy
     assert start(tiny_flags(again.parent)) == 0
     said = capsys.readouterr().out
     assert "tiny is finished: 4 steps are done." in said
-    assert "3 pictures of the test split" in said
+    assert "3 images of the test split" in said
     assert str(again / "report.html") in said
 
 
@@ -173,7 +174,7 @@ def test_stopped_by_a_signal_and_resumed_it_ends_in_the_same_bytes(
         patch.setattr(meter.Meter, "step", stop_at_one)
         assert start_pix2pix(tiny_flags(tmp_path)) == 143
     assert "stopped by SIGTERM; the same command goes on" in capsys.readouterr().out
-    stopped_at = generator.load(tmp_path / "tiny").spec.step
+    stopped_at = models.load(tmp_path / "tiny").spec.step
     assert stopped_at < 4
     assert start_pix2pix(tiny_flags(tmp_path)) == 0
     assert f"going on after step {stopped_at}" in capsys.readouterr().out
@@ -233,7 +234,7 @@ def test_a_constant_rate_run_is_extended(tiny_flags, tmp_path, capsys):
         assert start([*tiny_flags(tmp_path), "--n_epochs_decay", "0", "--n_epochs", epochs]) == 0
     assert "going on after step 2" in capsys.readouterr().out
     scores = json.loads((tmp_path / "tiny" / "results" / "scores.json").read_text())
-    assert scores["step"] == generator.load(tmp_path / "tiny").spec.step == 4
+    assert scores["step"] == models.load(tmp_path / "tiny").spec.step == 4
 
 
 def bytes_of(folder):
@@ -263,7 +264,7 @@ def elsewhere(keeping, tmp_path):
 def test_every_epoch_is_kept_with_its_checkpoint_and_changes_no_result(keeping, tiny_flags, tmp_path):
     folder, _ = keeping
     assert committed(folder) == folders.kept(folder) == [2, 4, 6, 8]
-    assert generator.load(folder, step=4).spec.step == 4
+    assert models.load(folder, step=4).spec.step == 4
     assert start(tiny_flags(tmp_path, "--n_epochs", "3", "--save_latest_freq", "5")) == 0
     without = bytes_of(tmp_path / "tiny")
     assert without == {name: content for name, content in bytes_of(folder).items() if "kept" not in name}
@@ -313,7 +314,7 @@ def test_the_same_command_goes_back_once(keeping, tmp_path, monkeypatch, capsys)
     with monkeypatch.context() as patch:
         patch.setattr(meter.Meter, "step", stop_at_five)
         assert start(back) == 143
-    (stopped,) = {generator.load(folder).spec.step, checkpoint.latest_step(folder / "checkpoints")}
+    (stopped,) = {models.load(folder).spec.step, checkpoint.latest_step(folder / "checkpoints")}
     assert 5 <= stopped < 8
     capsys.readouterr()
     assert start(back) == 0
@@ -376,12 +377,12 @@ def test_what_a_run_does_not_keep_or_is_damaged_is_nothing_to_go_back_to(keeping
 def test_changed_pictures_are_refused(again, tiny_flags, tmp_path, facades_folder, capsys):
     data = tmp_path / "data"
     shutil.copytree(facades_folder, data)
-    # The same pictures elsewhere are no change.
+    # The same images elsewhere are no change.
     assert start([*tiny_flags(again.parent), "--dataroot", data]) == 0
     shutil.copy(data / "train" / "train_0000.png", data / "train" / "new.png")
     assert start([*tiny_flags(again.parent), "--dataroot", data, "--batch_size", "16"]) == 2
     assert start([*tiny_flags(again.parent), "--dataroot", data]) == 2
-    assert "the pictures of train changed (16 before, 17 now)" in capsys.readouterr().err
+    assert "the images of train changed (16 before, 17 now)" in capsys.readouterr().err
 
 
 def test_a_changed_test_split_is_scored_again(again, tiny_flags, tmp_path, facades_folder, capsys):
@@ -391,7 +392,7 @@ def test_a_changed_test_split_is_scored_again(again, tiny_flags, tmp_path, facad
     assert start([*tiny_flags(again.parent), "--dataroot", data]) == 0
     said = capsys.readouterr().out
     assert "is finished" in said
-    assert "2 pictures of the test split" in said
+    assert "2 images of the test split" in said
     assert len(list((again / "results" / "output").iterdir())) == 2
 
 
@@ -466,7 +467,7 @@ def test_the_critic_and_the_generator_are_starting_points(finished_run, tiny_fla
     monkeypatch.setattr(run.loop, "start", started)
     critic = finished_run / "tiny_critic.safetensors"
     flags = ["--init_generator", finished_run, "--init_critic", critic, "--seed", "5", "--n_epochs_decay", "0"]
-    files = {"generator": generator.load(finished_run), "critic": generator.load(critic)}
+    files = {"generator": models.load(finished_run), "critic": models.load(critic)}
     with monkeypatch.context() as patch:
         patch.setattr(run.loop, "train", stopped)
         assert start_pix2pix(tiny_flags(tmp_path, *flags)) == 143
@@ -482,7 +483,7 @@ def test_pmap_trains_saves_and_goes_on(tiny_flags, tmp_path, capsys):
     assert start_pix2pix(flags) == 0
     assert start_pix2pix([*flags, "--n_epochs", "2"]) == 0
     assert "going on after step 2" in capsys.readouterr().out
-    model = generator.load(tmp_path / "tiny")
+    model = models.load(tmp_path / "tiny")
     assert model.spec.step == 4
     assert model.module.statistics_batch is None
 
@@ -555,7 +556,7 @@ def test_a_plateau_lowers_the_rates_and_survives_a_stop(tiny_flags, tmp_path, mo
 def test_every_preprocess_and_network_trains(flags, tiny_flags, facades_folder, tmp_path):
     where = ["--n_epochs_decay", "0", "--val_freq", "100"]
     assert start_pix2pix(tiny_flags(tmp_path, *flags, *where)) == 0
-    assert generator.load(tmp_path / "tiny").spec.step == 2
+    assert models.load(tmp_path / "tiny").spec.step == 2
     scores = json.loads((tmp_path / "tiny" / "results" / "scores.json").read_text())
     assert scores["rows"][0]["psnr"] > 0
 
@@ -565,13 +566,15 @@ def test_pictures_of_different_sizes_are_validated_and_tested_one_by_one(tiny_fl
     for split, count in (("train", 8), ("val", 2), ("test", 2)):
         for i in range(count):
             side = 32 if split == "train" else 32 + 9 * i
-            pictures.save(tmp_path / "data" / split / f"{i}.png", rng.integers(0, 256, (side, 2 * side, 3), np.uint8))
+            image_files.save(
+                tmp_path / "data" / split / f"{i}.png", rng.integers(0, 256, (side, 2 * side, 3), np.uint8)
+            )
     flags = ["--dataroot", tmp_path / "data", "--preprocess", "none", "--netG", "unet_32", "--n_epochs_decay", "0"]
     flags += ["--dataset_mode", "aligned"]  # noise has no seam
     assert start_pix2pix(tiny_flags(tmp_path, *flags)) == 0
     outputs = sorted((tmp_path / "tiny" / "results" / "output").iterdir())
-    assert [pictures.read(path, 3).shape[:2] for path in outputs] == [(32, 32), (41, 41)]
-    assert pictures.read(tmp_path / "tiny" / "samples" / "target.png", 3).shape[:2] == (41, 73)
+    assert [image_files.read(path, 3).shape[:2] for path in outputs] == [(32, 32), (41, 41)]
+    assert image_files.read(tmp_path / "tiny" / "samples" / "target.png", 3).shape[:2] == (41, 73)
 
 
 def test_what_a_user_can_cause_is_a_sentence_and_an_exit_code(again, tiny_flags, capsys):

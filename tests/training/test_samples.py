@@ -1,8 +1,8 @@
-"""The exam of a run of generators of pictures from latents."""
+"""The evaluator of a run of generators of images from latents."""
 
 import numpy as np
 
-from gan_jax.data import labelled, pictures
+from gan_jax.data import image_files, labeled
 from gan_jax.data.demo.shapes import Shapes
 from gan_jax.infer import latents
 from gan_jax.training import samples
@@ -10,12 +10,12 @@ from tests.samplers import untrained
 
 
 def test_the_exam_scores_samples_and_shows_them(tmp_path):
-    still = labelled.fitted(8, 3, flip=False)
+    still = labeled.fitted(8, 3, flip=False)
     sources = [Shapes(split, 20, 8) for split in ("train", "val", "test")]
-    exam = samples.Samples(*sources, still, tmp_path / "classifier", classifier_steps=2)
-    assert (exam.splits, exam.validates) == ({"val": sources[1], "test": sources[2]}, True)
-    assert exam.shown()["target"].shape == (10 * 10 - 2, 8 * 10 - 2, 3)
-    # Classes in the order of their folders, of which few pictures are opened.
+    evaluator = samples.Samples(*sources, still, tmp_path / "classifier", classifier_steps=2)
+    assert (evaluator.splits, evaluator.validates) == ({"val": sources[1], "test": sources[2]}, True)
+    assert evaluator.shown()["target"].shape == (10 * 10 - 2, 8 * 10 - 2, 3)
+    # Classes in the order of their folders, of which few images are opened.
     opened = []
 
     class Sorted:
@@ -32,30 +32,30 @@ def test_the_exam_scores_samples_and_shows_them(tmp_path):
     assert exam_of_two.shown()["target"].shape == (2 * 10 - 2, 8 * 10 - 2, 3)
     assert len(opened) < 50
     model = {"generator": untrained(10)}
-    scores, picture = exam.validate(model)
+    scores, picture = evaluator.validate(model)
     assert set(scores) == {"consistency", "kernel", "frechet", "sinkhorn"}
     assert 0.0 <= scores["consistency"] <= 1.0
-    assert exam.loss(scores) == scores["kernel"]
+    assert evaluator.loss(scores) == scores["kernel"]
     assert picture.shape == (98, 78, 3)
-    table = exam.test(model, tmp_path / "results")
+    table = evaluator.test(model, tmp_path / "results")
     assert [row["name"] for row in table["rows"]] == ["generator", "ground truth"]
-    # Real pictures are nearer to real pictures than those of a generator that has learned nothing.
+    # Real images are nearer to real images than those of a generator that has learned nothing.
     assert table["rows"][1]["frechet"] < table["rows"][0]["frechet"]
     names = {path.relative_to(tmp_path / "results").as_posix() for path in (tmp_path / "results").rglob("*.*")}
     assert names == {"scores.json", "output/samples.png", "output/interpolations.png"}
-    assert exam.test(model, tmp_path / "results") == table
+    assert evaluator.test(model, tmp_path / "results") == table
 
 
 def test_without_labels_there_are_pictures_and_no_scores(tmp_path):
     plain = untrained(0)
     for i in range(10):
-        pictures.save(tmp_path / "data" / f"{i}.png", np.full((8, 8, 3), 20 * i, np.uint8))
-    train, val = (labelled.open_folder(tmp_path / "data", split, channels=3) for split in ("train", "val"))
-    still = labelled.fitted(8, 3, flip=False)
-    exam = samples.Samples(train, val, None, still, tmp_path / "classifier")
-    scores, picture = exam.validate({"generator": plain})
-    assert (scores, exam.loss(scores)) == ({}, None)
+        image_files.save(tmp_path / "data" / f"{i}.png", np.full((8, 8, 3), 20 * i, np.uint8))
+    train, val = (labeled.open_folder(tmp_path / "data", split, channels=3) for split in ("train", "val"))
+    still = labeled.fitted(8, 3, flip=False)
+    evaluator = samples.Samples(train, val, None, still, tmp_path / "classifier")
+    scores, picture = evaluator.validate({"generator": plain})
+    assert (scores, evaluator.loss(scores)) == ({}, None)
     np.testing.assert_array_equal(picture, latents.class_rows(plain))
-    assert exam.test({"generator": plain}, tmp_path / "results")["rows"] == []
+    assert evaluator.test({"generator": plain}, tmp_path / "results")["rows"] == []
     assert (tmp_path / "results" / "output" / "samples.png").exists()
     assert not (tmp_path / "classifier").exists()

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from gan_jax import evaluate, infer
-from gan_jax.data import pictures
+from gan_jax.data import image_files
 from gan_jax.data.demo.facades import Facades
 from gan_jax.data.sources import fingerprint
 from gan_jax.training import translation
@@ -32,7 +32,7 @@ def test_scores_are_those_of_the_protocol_that_is_named():
     ours = translation.score(outputs, targets, outputs)
     for name in ("psnr", "ssim"):
         np.testing.assert_allclose(ours[name], np.mean([score.values[name] for score in each]), rtol=1e-12)
-    assert translation.Translations({}).protocol == f"rgb: {protocol.description}"
+    assert translation.TranslationEvaluator({}).protocol == f"rgb: {protocol.description}"
 
 
 def test_sharpness_is_a_ratio_of_means_so_that_one_flat_picture_does_no_harm():
@@ -59,14 +59,14 @@ def test_histograms_are_those_of_all_pixels_of_pictures_of_any_sizes():
     assert scores["histogram/L"] == 1.0
     scores = translation.score([black, white], [black, np.zeros_like(white)], [black, white])
     np.testing.assert_allclose(scores["histogram/L"], 1 / 3, rtol=1e-6)
-    grey = translation.score(images()[..., :1], images()[..., :1], images())
-    assert not any(name.startswith("histogram") for name in grey)
+    gray = translation.score(images()[..., :1], images()[..., :1], images())
+    assert not any(name.startswith("histogram") for name in gray)
 
 
 def test_the_table_has_a_line_a_row():
     rows = [{"name": "generator", "psnr": 20.0, "label/iou": 0.5}, {"name": "truth", "psnr": "inf", "label/iou": 1.0}]
     lines = translation.score_table({"count": 2, "split": "test", "protocol": "rgb: all", "rows": rows}).splitlines()
-    assert lines[0] == "2 pictures of the test split; rgb: all"
+    assert lines[0] == "2 images of the test split; rgb: all"
     assert lines[1].split() == ["psnr", "iou"]
     assert lines[2].split() == ["generator", "20.0000", "0.5000"]
     assert lines[3].split() == ["truth", "inf", "1.0000"]
@@ -88,65 +88,67 @@ def task(val=2, test=2, **fields):
 
 def test_a_table_of_the_same_generator_and_pictures_is_not_made_again(tmp_path, tiny_generator):
     models = {"generator": tiny_generator()}
-    exam = translation.Translations({"generator": task()})
-    first = exam.test(models, tmp_path)
-    assert first["fingerprint"] == fingerprint(exam.splits["test"])
+    evaluator = translation.TranslationEvaluator({"generator": task()})
+    first = evaluator.test(models, tmp_path)
+    assert first["fingerprint"] == fingerprint(evaluator.splits["test"])
     (tmp_path / "output" / "test_0000.png").unlink()
-    assert exam.test(models, tmp_path) == first
+    assert evaluator.test(models, tmp_path) == first
     assert not (tmp_path / "output" / "test_0000.png").exists()
-    assert translation.Translations({"generator": task(test=3)}).test(models, tmp_path)["count"] == 3
+    assert translation.TranslationEvaluator({"generator": task(test=3)}).test(models, tmp_path)["count"] == 3
 
 
 def test_two_generators_have_a_task_each(tmp_path, tiny_generator):
-    back = task(source="target", target="source", rivals={"copy": lambda picture: picture}, scores_truth=True)
-    exam = translation.Translations({"AtoB": task(), "BtoA": back})
-    models = dict.fromkeys(exam.tasks, tiny_generator())
-    assert set(exam.splits) == {"val AtoB", "val BtoA", "test AtoB", "test BtoA"}
-    scores, picture = exam.validate(models)
+    back = task(source="target", target="source", baselines={"copy": lambda picture: picture}, scores_truth=True)
+    evaluator = translation.TranslationEvaluator({"AtoB": task(), "BtoA": back})
+    models = dict.fromkeys(evaluator.tasks, tiny_generator())
+    assert set(evaluator.splits) == {"val AtoB", "val BtoA", "test AtoB", "test BtoA"}
+    scores, picture = evaluator.validate(models)
     assert {name for name in scores if name.endswith("psnr")} == {"AtoB/psnr", "BtoA/psnr"}
-    assert picture.shape == exam.shown()["input"].shape == exam.shown()["target"].shape == (64, 64, 3)
-    np.testing.assert_array_equal(exam.shown()["input"][:32], exam.shown()["target"][32:])
-    errors = [10 ** (-scores[f"{name}/psnr"] / 20) for name in exam.tasks]
-    np.testing.assert_allclose(exam.loss(scores), np.mean(errors))
-    table = exam.test(models, tmp_path)
+    assert picture.shape == evaluator.shown()["input"].shape == evaluator.shown()["target"].shape == (64, 64, 3)
+    np.testing.assert_array_equal(evaluator.shown()["input"][:32], evaluator.shown()["target"][32:])
+    errors = [10 ** (-scores[f"{name}/psnr"] / 20) for name in evaluator.tasks]
+    np.testing.assert_allclose(evaluator.loss(scores), np.mean(errors))
+    table = evaluator.test(models, tmp_path)
     assert [row["name"] for row in table["rows"]] == ["AtoB", "BtoA", "BtoA: copy", "BtoA: ground truth"]
     assert table["rows"][-1]["psnr"] == "inf"
     assert (tmp_path / "output" / "BtoA" / "test_0001.png").exists()
 
 
 def test_without_targets_there_are_pictures_and_no_scores(tmp_path, tiny_generator):
-    exam = translation.Translations({"generator": task(target=None)})
+    evaluator = translation.TranslationEvaluator({"generator": task(target=None)})
     models = {"generator": tiny_generator()}
-    scores, picture = exam.validate(models)
-    assert (exam.loss(scores), picture.shape) == (None, (32, 64, 3))
+    scores, picture = evaluator.validate(models)
+    assert (evaluator.loss(scores), picture.shape) == (None, (32, 64, 3))
     assert set(scores) == {"health/agreement", "health/contrast", "health/variety"}
-    assert set(exam.shown()) == {"input"}
-    table = exam.test(models, tmp_path)
+    assert set(evaluator.shown()) == {"input"}
+    table = evaluator.test(models, tmp_path)
     assert table["rows"] == []
-    assert translation.score_table(table) == "2 pictures of the test split; nothing says what these pictures should be."
+    assert translation.score_table(table) == "2 images of the test split; nothing says what these images should be."
     assert translation.score_table({**table, "count": 0, "unscored": "none"}) == "none."
     assert sorted(path.name for path in tmp_path.iterdir()) == ["input", "output", "scores.json"]
 
 
 def test_the_way_back_is_taken_from_the_output_and_from_the_input(tmp_path, tiny_generator):
-    there = task(back="BtoA", title="A to B", captions={"output": "fake B"}, rivals={"copy": lambda picture: picture})
-    exam = translation.Translations({"AtoB": there, "BtoA": task(source="target", target=None)})
+    there = task(
+        back="BtoA", title="A to B", captions={"output": "fake B"}, baselines={"copy": lambda picture: picture}
+    )
+    evaluator = translation.TranslationEvaluator({"AtoB": there, "BtoA": task(source="target", target=None)})
     models = {"AtoB": tiny_generator(), "BtoA": tiny_generator(dropout=False)}
-    assert exam.captions == {"AtoB": {"title": "A to B", "output": "fake B"}}
-    assert [row["name"] for row in exam.test(models, tmp_path)["rows"]] == ["A to B", "A to B: copy"]
+    assert evaluator.captions == {"AtoB": {"title": "A to B", "output": "fake B"}}
+    assert [row["name"] for row in evaluator.test(models, tmp_path)["rows"]] == ["A to B", "A to B: copy"]
 
     def read(kind):
-        return pictures.read(tmp_path / kind / "AtoB" / "test_0000.png", 3)
+        return image_files.read(tmp_path / kind / "AtoB" / "test_0000.png", 3)
 
     for kind, seen in (("output", "input"), ("reconstructed", "output"), ("identity", "input")):
         model = models["AtoB" if kind == "output" else "BtoA"]
         np.testing.assert_array_equal(read(kind), infer.translate(model, read(seen)))
     assert not (tmp_path / "reconstructed" / "BtoA").exists()
-    # A generator that takes grey pictures has no identity of coloured ones.
-    grey = {"AtoB": tiny_generator(out_channels=1), "BtoA": tiny_generator(in_channels=1)}
+    # A generator that takes gray images has no identity of colored ones.
+    gray = {"AtoB": tiny_generator(out_channels=1), "BtoA": tiny_generator(in_channels=1)}
     there = task(back="BtoA", target=None)
-    translation.Translations({"AtoB": there, "BtoA": task(val=None, test=None)}).test(grey, tmp_path / "grey")
-    kinds = sorted(path.name for path in (tmp_path / "grey").iterdir())
+    translation.TranslationEvaluator({"AtoB": there, "BtoA": task(val=None, test=None)}).test(gray, tmp_path / "gray")
+    kinds = sorted(path.name for path in (tmp_path / "gray").iterdir())
     assert kinds == ["input", "output", "reconstructed", "scores.json"]
 
 
@@ -162,9 +164,9 @@ def test_without_targets_variety_is_compared_with_pictures_of_the_other_kind(tin
         for a, b in ("AB", "BA")
     }
     models = dict.fromkeys(tasks, tiny_generator(dropout=False))
-    known, _ = translation.Translations(tasks).validate(models)
+    known, _ = translation.TranslationEvaluator(tasks).validate(models)
     alone = {name: dataclasses.replace(task, back=None) for name, task in tasks.items()}
-    blind, _ = translation.Translations(alone).validate(models)
+    blind, _ = translation.TranslationEvaluator(alone).validate(models)
     ratio = known["AtoB/health/variety"] / blind["AtoB/health/variety"]
     np.testing.assert_allclose(ratio, 80 / 4, rtol=1e-6)  # of equally spaced levels
 
@@ -175,24 +177,24 @@ def of_one_pair(source, target):
     return dataclasses.replace(task(), val=[pair])
 
 
-def test_grey_and_colour_are_shown_beside_each_other():
+def test_gray_and_color_are_shown_beside_each_other():
     tasks = {"AtoB": of_one_pair((8, 8, 1), (8, 8, 3)), "BtoA": of_one_pair((8, 8, 3), (8, 8, 1))}
-    exam = translation.Translations(tasks)
-    assert exam.shown()["input"].shape == exam.shown()["target"].shape == (16, 8, 3)
+    evaluator = translation.TranslationEvaluator(tasks)
+    assert evaluator.shown()["input"].shape == evaluator.shown()["target"].shape == (16, 8, 3)
 
 
 def test_of_large_pictures_the_middle_is_shown_the_same_part_at_both_scales():
-    shown = translation.Translations({"generator": of_one_pair((500, 300, 3), (1000, 600, 3))}).shown()
+    shown = translation.TranslationEvaluator({"generator": of_one_pair((500, 300, 3), (1000, 600, 3))}).shown()
     assert (shown["input"].shape, shown["target"].shape) == ((256, 256, 3), (512, 512, 3))
 
 
 def test_without_pictures_there_is_nothing_to_do(tmp_path):
-    exam = translation.Translations({"generator": task(val=None, test=None)})
-    assert not exam.validates
-    assert not exam.chooses
-    assert translation.Translations({"generator": task()}).chooses
-    assert not translation.Translations({"generator": task(target=None)}).chooses
-    assert exam.test({}, tmp_path) is None
+    evaluator = translation.TranslationEvaluator({"generator": task(val=None, test=None)})
+    assert not evaluator.validates
+    assert not evaluator.chooses
+    assert translation.TranslationEvaluator({"generator": task()}).chooses
+    assert not translation.TranslationEvaluator({"generator": task(target=None)}).chooses
+    assert evaluator.test({}, tmp_path) is None
 
 
 def test_a_fingerprint_is_the_sources_own_where_it_has_one():

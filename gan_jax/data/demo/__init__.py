@@ -1,1 +1,1 @@
-"""Data that needs no download: pictures that the program draws, or that scikit-image brings."""
+"""Data that needs no download: images that the program draws, or that scikit-image brings."""

@@ -1,4 +1,4 @@
-"""The embedded facades by day and by night: two kinds of pictures whose counterparts are known."""
+"""The embedded facades by day and by night: two kinds of images whose counterparts are known."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from gan_jax.data.demo import facade_scores, facades
 __all__ = ["DayNight", "at_night"]
 __dir__ = __all__.copy
 
-_MOON = np.array([0.20, 0.25, 0.42])  # what the night leaves of each colour
+_MOON = np.array([0.20, 0.25, 0.42])  # what the night leaves of each color
 _LAMP = np.array([255.0, 190.0, 90.0])
 _LIT = (facades.WINDOW, facades.SHOP)
 
@@ -19,7 +19,7 @@ def at_night(photo_u8: np.ndarray, label_map_u8: np.ndarray) -> np.ndarray:
 
     Nothing of the scene is lost, so that the day can be told from the night as well as the night from the day.
     """
-    lit = np.isin(facade_scores.colours_to_labels(label_map_u8), _LIT)[..., None]
+    lit = np.isin(facade_scores.colors_to_labels(label_map_u8), _LIT)[..., None]
     lamps = (0.55 + 0.45 * photo_u8.mean(axis=-1, keepdims=True) / 255.0) * _LAMP
     return np.rint(np.where(lit, lamps, photo_u8 * _MOON)).astype(np.uint8)
 

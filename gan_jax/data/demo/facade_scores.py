@@ -1,4 +1,4 @@
-"""Facades read back: the classes of label maps and photos, and the photo of mean colours that a generator must beat."""
+"""Facades read back: the classes of label maps and photos, and the photo of mean colors that a generator must beat."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,12 +7,12 @@ import numpy as np
 
 from gan_jax.data.demo import facades
 
-__all__ = ["colours_to_labels", "decode_labels", "mean_colour_lookup", "paint"]
+__all__ = ["colors_to_labels", "decode_labels", "mean_color_lookup", "paint"]
 __dir__ = __all__.copy
 
 
-def colours_to_labels(label_maps: np.ndarray) -> np.ndarray:
-    """Class indices, uint8 [..., H, W], of label maps, uint8 [..., H, W, 3]: the nearest palette colour's."""
+def colors_to_labels(label_maps: np.ndarray) -> np.ndarray:
+    """Class indices, uint8 [..., H, W], of label maps, uint8 [..., H, W, 3]: the nearest palette color's."""
     label_maps = np.asarray(label_maps)
     nearest = _distances(label_maps.reshape(-1, 3), facades.PALETTE).argmin(0)
     return nearest.reshape(label_maps.shape[:-1]).astype(np.uint8)
@@ -34,14 +34,14 @@ def decode_labels(photos: np.ndarray) -> np.ndarray:
     labels = np.empty(images.shape[:-1], np.uint8)
     for image, found in zip(images, labels, strict=True):
         distances = np.minimum.reduceat(_distances(image.reshape(-1, 3), signatures), starts)
-        cost = np.minimum(distances, 60**2).reshape(-1, *found.shape)  # one outlier is not worth a neighbourhood
+        cost = np.minimum(distances, 60**2).reshape(-1, *found.shape)  # one outlier is not worth a neighborhood
         found[...] = (cost + _local_mean(cost, max(1, round(min(found.shape) / 128)))).argmin(0)
     return labels.reshape(photos.shape[:-1])
 
 
-def _distances(colours: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """Squared distances [references, colours]."""
-    a, b = colours.astype(np.float32), references.astype(np.float32)
+def _distances(colors: np.ndarray, references: np.ndarray) -> np.ndarray:
+    """Squared distances [references, colors]."""
+    a, b = colors.astype(np.float32), references.astype(np.float32)
     return (b**2).sum(-1)[:, None] - 2 * b @ a.T + (a**2).sum(-1)
 
 
@@ -54,16 +54,16 @@ def _local_mean(planes: np.ndarray, radius: int) -> np.ndarray:
     return np.sum([rows[:, :, k : k + width] for k in side], axis=0) / len(side) ** 2
 
 
-def mean_colour_lookup(pairs: Iterable[Mapping[str, Any]]) -> np.ndarray:
-    """The mean photo colour of each class, float [12, 3], black for a class that no pair has."""
+def mean_color_lookup(pairs: Iterable[Mapping[str, Any]]) -> np.ndarray:
+    """The mean photo color of each class, float [12, 3], black for a class that no pair has."""
     totals, counts = np.zeros((12, 3)), np.zeros((12, 1))
     for pair in pairs:
-        members = np.eye(12)[colours_to_labels(pair["source"]).ravel()]
+        members = np.eye(12)[colors_to_labels(pair["source"]).ravel()]
         totals += members.T @ pair["target"].reshape(-1, 3)
         counts += members.sum(0)[:, None]
     return totals / np.maximum(counts, 1)
 
 
-def paint(label_maps: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    """Label maps, uint8 [..., H, W, 3], with each class in its own of `colours` [12, 3], rounded to uint8."""
-    return facades.to_uint8(colours)[colours_to_labels(label_maps)]
+def paint(label_maps: np.ndarray, colors: np.ndarray) -> np.ndarray:
+    """Label maps, uint8 [..., H, W, 3], with each class in its own of `colors` [12, 3], rounded to uint8."""
+    return facades.to_uint8(colors)[colors_to_labels(label_maps)]

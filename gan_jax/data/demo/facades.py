@@ -1,6 +1,6 @@
 """Procedural building fronts: pairs of label map and photo in the manner of the CMP facades.
 
-A building is a list of labelled boxes in relative units, so that one item shows the same building at every
+A building is a list of labeled boxes in relative units, so that one item shows the same building at every
 size. Both images come from those boxes: the label map paints them flat, the photo runs a small shader for
 each class. Light comes from the upper left.
 """
@@ -45,7 +45,7 @@ CLASSES = (
 BACKGROUND, FACADE, WINDOW, DOOR, CORNICE, SILL, BALCONY, BLIND, DECO, MOLDING, PILLAR, SHOP = range(12)
 BRICK, PLASTER, STONE = range(3)
 
-# The colours of the label maps: MATLAB's jet, as in the CMP data.
+# The colors of the label maps: MATLAB's jet, as in the CMP data.
 PALETTE = np.array(
     [
         (0, 0, 170), (0, 0, 255), (0, 85, 255), (0, 170, 255), (0, 255, 255), (85, 255, 170),
@@ -100,7 +100,7 @@ class _Points(NamedTuple):
     right: np.ndarray
 
 
-# (points, the paints of one class [paints, 3]) -> colours [points, 3]
+# (points, the paints of one class [paints, 3]) -> colors [points, 3]
 _Shader = Callable[[_Points, np.ndarray], np.ndarray]
 
 
@@ -320,7 +320,7 @@ def _pixels(box: _Box, height: int, width: int) -> tuple[int, int, int, int]:
 
 
 def _shade(edges: np.ndarray, owner: np.ndarray, classes: np.ndarray, wall: _Shader) -> np.ndarray:
-    """Colours [H, W, 3], each the mean of 2x2 shaded points, for smooth bars and slats."""
+    """Colors [H, W, 3], each the mean of 2x2 shaded points, for smooth bars and slats."""
     shaders = (
         _background, wall, _window, _door, _cornice, _plain, _balcony, _blind, _deco, _plain, _pillar, _shop,
     )  # fmt: skip
@@ -363,9 +363,9 @@ def _enlarge(grid: np.ndarray, height: int, width: int) -> np.ndarray:
     return grid
 
 
-def to_uint8(colours: np.ndarray) -> np.ndarray:
+def to_uint8(colors: np.ndarray) -> np.ndarray:
     """Levels of any size, cut to 0 to 255 and rounded, halves up."""
-    return np.clip(np.floor(colours + 0.5), 0, 255).astype(np.uint8)
+    return np.clip(np.floor(colors + 0.5), 0, 255).astype(np.uint8)
 
 
 class Facades:

@@ -1,6 +1,6 @@
-"""Ten classes of shapes, drawn by the program: labelled pictures without a download.
+"""Ten classes of shapes, drawn by the program: labeled images without a download.
 
-Each picture is one shape in one colour on a ground of another, at a random place, size and tilt.
+Each image is one shape in one color on a ground of another, at a random place, size and tilt.
 """
 
 import colorsys
@@ -21,7 +21,7 @@ _Points = list[tuple[float, float]]
 
 
 def _circle(count: int, radius: float = 1.0, first: float = 0.0, part: float = 2 * math.pi) -> _Points:
-    """Points on a part of a circle around the centre."""
+    """Points on a part of a circle around the center."""
     angles = [first + part * i / count for i in range(count + 1)]
     return [(radius * math.cos(angle), radius * math.sin(angle)) for angle in angles]
 
@@ -70,9 +70,9 @@ _OUTLINES: dict[str, tuple[_Points, ...]] = {
 
 
 class Shapes:
-    """`count` pictures of a split: {"name": str, "image": uint8 [size, size, 3], "label": index in CLASSES}.
+    """`count` images of a split: {"name": str, "image": uint8 [size, size, 3], "label": index in CLASSES}.
 
-    Picture i is always the same, splits differ, and classes take turns. Raises ValueError for an unknown split.
+    Image i is always the same, splits differ, and classes take turns. Raises ValueError for an unknown split.
     """
 
     classes = CLASSES
@@ -98,9 +98,9 @@ class Shapes:
 
 
 def draw(name: str, size: int, rng: np.random.Generator) -> np.ndarray:
-    """One picture of a class, uint8 [size, size, 3]: a bright shape on a dark ground of any hues."""
-    ground = _colour(rng, saturation=(0.2, 0.6), value=(0.05, 0.3))
-    ink = _colour(rng, saturation=(0.4, 0.9), value=(0.75, 1.0))
+    """One image of a class, uint8 [size, size, 3]: a bright shape on a dark ground of any hues."""
+    ground = _color(rng, saturation=(0.2, 0.6), value=(0.05, 0.3))
+    ink = _color(rng, saturation=(0.4, 0.9), value=(0.75, 1.0))
     side = size * _FINE
     radius = side * rng.uniform(0.3, 0.4)
     x, y = side / 2 + rng.uniform(-0.5, 0.5, 2) * (side / 2 - 1.1 * radius)
@@ -108,12 +108,12 @@ def draw(name: str, size: int, rng: np.random.Generator) -> np.ndarray:
     cosine, sine = math.cos(tilt) * radius, math.sin(tilt) * radius
     picture = Image.new("RGB", (side, side), ground)
     pen = ImageDraw.Draw(picture)
-    for outline, colour in zip(_OUTLINES[name], (ink, ground), strict=False):
-        pen.polygon([(x + cosine * u - sine * v, y + sine * u + cosine * v) for u, v in outline], fill=colour)
+    for outline, color in zip(_OUTLINES[name], (ink, ground), strict=False):
+        pen.polygon([(x + cosine * u - sine * v, y + sine * u + cosine * v) for u, v in outline], fill=color)
     return np.asarray(picture.reduce(_FINE))
 
 
-def _colour(
+def _color(
     rng: np.random.Generator, *, saturation: tuple[float, float], value: tuple[float, float]
 ) -> tuple[int, int, int]:
     red, green, blue = colorsys.hsv_to_rgb(rng.random(), rng.uniform(*saturation), rng.uniform(*value))

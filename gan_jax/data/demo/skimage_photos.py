@@ -8,7 +8,7 @@ from PIL import Image
 __all__ = ["SHORTEST_SIDE", "SPLITS", "installed", "prepare"]
 __dir__ = __all__.copy
 
-# One scene is in one split. The cat and the coffee are kept for test: everyday things with plausible colours.
+# One scene is in one split. The cat and the coffee are kept for test: everyday things with plausible colors.
 SPLITS = {
     "train": ("astronaut.png", "motorcycle_left.png", "hubble_deep_field.jpg", "retina.jpg", "ihc.png"),
     "val": ("rocket.jpg",),
@@ -18,7 +18,7 @@ SHORTEST_SIDE = 256  # so that a crop of 64 shows parts of things rather than te
 
 
 def installed() -> Path:
-    """The folder of scikit-image's pictures. Raises ModuleNotFoundError without it, the `photos` extra."""
+    """The folder of scikit-image's images. Raises ModuleNotFoundError without it, the `photos` extra."""
     spec = find_spec("skimage")
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError("the photographs come with scikit-image; pip install 'gan_jax[photos]'.")
@@ -26,7 +26,7 @@ def installed() -> Path:
 
 
 def prepare(folder: str | Path) -> dict[str, int]:
-    """Write the colour photographs as PNG files below folder/train, val and test; the number in each.
+    """Write the color photographs as PNG files below folder/train, val and test; the number in each.
 
     Raises ModuleNotFoundError as `installed` does.
     """

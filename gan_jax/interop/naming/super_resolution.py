@@ -15,7 +15,7 @@ __all__ = ["LAYOUTS"]
 __dir__ = __all__.copy
 
 _SRGAN_CRITIC = Use("critic", "srgan")
-# ImageNet's normalisation, averaged over the channels: (0 - 0.449) / 0.226 and (1 - 0.449) / 0.226.
+# ImageNet's normalization, averaged over the channels: (0 - 0.449) / 0.226 and (1 - 0.449) / 0.226.
 _IMAGENET: Any = {"input_range": (-1.987, 2.438), "output_range": (-1.987, 2.438)}
 
 
@@ -222,7 +222,7 @@ LAYOUTS = (
            Use("generator", "srgan", **UNIT), biased=True),
     Layout("PyTorch-GAN", SRResNet, _with_output(_PYTORCH_GAN, "tanh"), _PYTORCH_GAN.names,
            Use("generator", "srgan", **_IMAGENET), biased=True, eps=0.8, prepare=_pytorch_gan,
-           note="the batch norm of the upsampling layers is in their kernels, and images, which PyTorch-GAN normalises "
+           note="the batch norm of the upsampling layers is in their kernels, and images, which PyTorch-GAN normalizes "
            "by ImageNet's mean and deviation of each channel, are here by those of all three"),
     Layout("BasicSR", **_msrresnet("body", "upconv{}"), use=Use("generator", "srresnet", **UNIT)),
     Layout("BasicSR of 2019", **_msrresnet("recon_trunk", "upconv{}", "HRconv"),

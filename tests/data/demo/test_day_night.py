@@ -7,7 +7,7 @@ from gan_jax.data.demo import facades as demo_facades
 def test_the_night_is_dark_and_blue_and_its_windows_are_lit():
     facade = demo_facades.Facades("val", 1, 64)[0]
     night = day_night.at_night(facade["target"], facade["source"])
-    labels = facade_scores.colours_to_labels(facade["source"])
+    labels = facade_scores.colors_to_labels(facade["source"])
     lit = np.isin(labels, (demo_facades.WINDOW, demo_facades.SHOP))
     assert night.dtype == np.uint8
     assert night[lit].mean() > 3 * night[~lit].mean()

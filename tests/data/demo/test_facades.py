@@ -6,7 +6,7 @@ from PIL import Image, ImageFilter
 
 from gan_jax import metrics
 from gan_jax.data.demo import facades
-from gan_jax.data.demo.facade_scores import colours_to_labels, decode_labels, mean_colour_lookup, paint
+from gan_jax.data.demo.facade_scores import colors_to_labels, decode_labels, mean_color_lookup, paint
 from gan_jax.data.demo.facades import (
     CLASSES,
     PAINTS,
@@ -18,7 +18,7 @@ from gan_jax.data.demo.facades import (
 
 
 def label_scores(photos: np.ndarray, label_maps: np.ndarray) -> dict[str, float]:
-    scores = metrics.label_map_scores(decode_labels(photos), colours_to_labels(label_maps), len(CLASSES))
+    scores = metrics.label_map_scores(decode_labels(photos), colors_to_labels(label_maps), len(CLASSES))
     return {name: float(value) for name, value in scores.items()}
 
 
@@ -71,26 +71,26 @@ def test_names_length_and_repr():
 
 
 @pytest.mark.parametrize("size", [32, 64, 100, (48, 96), (256, 128)])
-def test_sizes_and_exact_palette_colours(size):
+def test_sizes_and_exact_palette_colors(size):
     height, width = (size, size) if isinstance(size, int) else size
-    allowed = {tuple(colour) for colour in PALETTE.tolist()}
+    allowed = {tuple(color) for color in PALETTE.tolist()}
     for pair in pairs_of(Facades("train", 3, size)):
         for image in (pair["source"], pair["target"]):
             assert image.shape == (height, width, 3)
             assert image.dtype == np.uint8
-        assert {tuple(colour) for colour in pair["source"].reshape(-1, 3).tolist()} <= allowed
+        assert {tuple(color) for color in pair["source"].reshape(-1, 3).tolist()} <= allowed
 
 
 def test_one_building_at_every_size():
     small, large = (stacked(Facades("train", 12, size)) for size in (64, 128))
-    labels, halved = colours_to_labels(small[0]), colours_to_labels(large[0])[:, ::2, ::2]
+    labels, halved = colors_to_labels(small[0]), colors_to_labels(large[0])[:, ::2, ::2]
     assert (labels == halved).mean() > 0.9  # 0.92: edges fall on other pixels
     photos = large[1].reshape(12, 64, 2, 64, 2, 3).mean((2, 4))
     assert psnr(photos, small[1]) > 19  # 20.8
 
 
 def test_every_class_occurs():
-    counts = np.bincount(colours_to_labels(stacked(Facades("train", 24))[0]).ravel(), minlength=12)
+    counts = np.bincount(colors_to_labels(stacked(Facades("train", 24))[0]).ravel(), minlength=12)
     assert len(CLASSES) == len(PALETTE) == len(PAINTS) == 12
     assert (counts / counts.sum() > 0.01).all()
 
@@ -98,7 +98,7 @@ def test_every_class_occurs():
 def test_items_stay_as_they_are():
     """Published figures name a seed: whoever changes these numbers makes a new data set."""
     pair = Facades("train", 1)[0]
-    counts = np.bincount(colours_to_labels(pair["source"]).ravel(), minlength=12)
+    counts = np.bincount(colors_to_labels(pair["source"]).ravel(), minlength=12)
     assert counts.tolist() == [1188, 1108, 623, 77, 281, 234, 0, 53, 136, 0, 396, 0]
     pixels = pair["target"][[2, 30, 40, 55], [2, 20, 33, 50]]
     assert pixels.tolist() == [[77, 143, 227], [147, 92, 121], [179, 108, 150], [132, 133, 128]]
@@ -108,8 +108,8 @@ def test_most_of_a_photo_follows_from_its_label_map(test_photos):
     label_maps, photos = test_photos
     plain = [draw_without_chance(index) for index in range(len(photos))]
     np.testing.assert_array_equal(label_maps, np.stack([source for source, _ in plain]))
-    by_mean_colour = paint(label_maps, mean_colour_lookup(pairs_of(Facades("train", 50))))
-    assert 14 < psnr(by_mean_colour, photos) < 17  # 15.5
+    by_mean_color = paint(label_maps, mean_color_lookup(pairs_of(Facades("train", 50))))
+    assert 14 < psnr(by_mean_color, photos) < 17  # 15.5
     assert 27 < psnr(np.stack([target for _, target in plain]), photos) < 30  # 28.6: the rest is texture
 
 
@@ -134,18 +134,18 @@ def test_worse_photos_read_back_worse(test_photos):
     label_maps, photos = test_photos
     true = label_scores(photos, label_maps)
     blurred = [Image.fromarray(photo).filter(ImageFilter.GaussianBlur(2)) for photo in photos]
-    by_mean_colour = paint(label_maps, mean_colour_lookup(pairs_of(Facades("train", 50))))
-    for worse in (np.stack([np.asarray(image) for image in blurred]), by_mean_colour):
+    by_mean_color = paint(label_maps, mean_color_lookup(pairs_of(Facades("train", 50))))
+    for worse in (np.stack([np.asarray(image) for image in blurred]), by_mean_color):
         scores = label_scores(worse, label_maps)
         assert all(scores[name] < true[name] - 0.1 for name in true)
-    grey = label_scores(np.full_like(photos, 128), label_maps)
-    assert grey["per_class"] == pytest.approx(1 / 12)  # everything is stone
-    assert grey["iou"] < 0.03
+    gray = label_scores(np.full_like(photos, 128), label_maps)
+    assert gray["per_class"] == pytest.approx(1 / 12)  # everything is stone
+    assert gray["iou"] < 0.03
 
 
 def test_leading_axes_of_photos_and_label_maps(test_photos):
     label_maps, photos = test_photos
-    for read, images in ((decode_labels, photos), (colours_to_labels, label_maps)):
+    for read, images in ((decode_labels, photos), (colors_to_labels, label_maps)):
         batch = read(images[:4].reshape(2, 2, 64, 64, 3))
         assert batch.shape == (2, 2, 64, 64)
         assert batch.dtype == np.uint8
@@ -163,18 +163,18 @@ def test_label_scores_of_a_hand_computed_example():
     assert scores == pytest.approx(wanted)
 
 
-def test_near_palette_colours_count_as_the_nearest():
+def test_near_palette_colors_count_as_the_nearest():
     noisy = np.clip(PALETTE.astype(int) + 30, 0, 255).astype(np.uint8)[None]
-    np.testing.assert_array_equal(colours_to_labels(noisy)[0], np.arange(12))
+    np.testing.assert_array_equal(colors_to_labels(noisy)[0], np.arange(12))
 
 
-def test_mean_colour_lookup_and_paint():
+def test_mean_color_lookup_and_paint():
     sky, door = PALETTE[[0]], PALETTE[[3]]
     pairs = [
         {"source": np.stack([sky, sky]), "target": np.array([[[10, 20, 30]], [[20, 20, 31]]], np.uint8)},
         {"source": np.stack([sky, door]), "target": np.array([[[30, 20, 31]], [[9, 8, 7]]], np.uint8)},
     ]
-    lookup = mean_colour_lookup(pairs)
+    lookup = mean_color_lookup(pairs)
     np.testing.assert_allclose(lookup[[0, 3]], np.array([[20, 20, 92 / 3], [9, 8, 7]]))
     assert (lookup[[1, 2, *range(4, 12)]] == 0).all()
     painted = paint(pairs[1]["source"], lookup)

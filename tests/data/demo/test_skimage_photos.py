@@ -17,7 +17,7 @@ def test_photographs_become_a_folder_to_train_on(tmp_path):
             with Image.open(tmp_path / split / file) as photo:
                 assert photo.mode == "RGB"
                 assert min(photo.size) == 256
-    source = layouts.open_pairs(tmp_path, "train", derive="grey", source_channels=1, target_channels=3)
+    source = layouts.open_pairs(tmp_path, "train", derive="gray", source_channels=1, target_channels=3)
     assert source is not None
     assert len(source) == 5
     scan.check_headers(source)

@@ -1,4 +1,4 @@
-"""torch's initialisations: deviations by its formulae, orthogonal rows, and all that must stay as it was."""
+"""torch's initializations: deviations by its formulae, orthogonal rows, and all that must stay as it was."""
 
 import math
 
@@ -46,7 +46,7 @@ DEVIATIONS = {
 @pytest.fixture(scope="module")
 def drawn():
     """(name, gain) -> the parameters of all layers."""
-    return lambda name, gain: networks.initialised(_Layers(), name, gain).init(jax.random.key(1), X)[0]
+    return lambda name, gain: networks.initialized(_Layers(), name, gain).init(jax.random.key(1), X)[0]
 
 
 @pytest.mark.parametrize("name", DEVIATIONS)
@@ -103,7 +103,7 @@ def test_pixel_shuffle_still_starts_without_checkerboards(drawn):
 def test_the_networks_keep_their_shapes_and_every_kernel_is_drawn(module, channels):
     x = jnp.zeros((1, 32, 32, channels))
     plain = networks.from_linen(module)
-    network = networks.initialised(module, "normal", 3.0)
+    network = networks.initialized(module, "normal", 3.0)
     params, stats = network.init(jax.random.key(0), x)
     before = plain.init(jax.random.key(0), x)
     assert networks.difference((params, stats), before) is None
@@ -117,13 +117,13 @@ def test_the_networks_keep_their_shapes_and_every_kernel_is_drawn(module, channe
 
 def test_the_vector_of_spectral_norm_is_that_of_the_new_kernel():
     module, x = networks.PatchGAN(1, 4, norm="none", spectral_norm=True), jnp.zeros((1, 16, 16, 3))
-    params, stats = networks.initialised(module, "orthogonal", 1.0).init(jax.random.key(0), x)
+    params, stats = networks.initialized(module, "orthogonal", 1.0).init(jax.random.key(0), x)
     kernel = np.asarray(params["conv1"]["kernel"])
     matrix = kernel.reshape(-1, kernel.shape[-1]).T
     u = np.asarray(stats["spectral_norm"]["conv1"]["spectral"]["u"])
     # All singular values of an orthogonal kernel are 1, whatever u; the network's own kernel has them at 0.2.
     np.testing.assert_allclose(np.linalg.norm(matrix.T @ u), 1.0, rtol=1e-5)
-    _, other = networks.initialised(module, "xavier", 1.0).init(jax.random.key(0), x)
+    _, other = networks.initialized(module, "xavier", 1.0).init(jax.random.key(0), x)
     assert np.abs(u - np.asarray(other["spectral_norm"]["conv1"]["spectral"]["u"])).max() > 1e-3
 
 
@@ -131,7 +131,7 @@ def test_the_vector_of_spectral_norm_is_that_of_the_new_kernel():
 def test_parameters_are_float32_in_a_process_of_64_bits_too(init_type):
     jax.config.update("jax_enable_x64", True)
     try:
-        params, _ = networks.initialised(_Layers(), init_type, 0.05).init(jax.random.key(0), X.astype(jnp.float32))
+        params, _ = networks.initialized(_Layers(), init_type, 0.05).init(jax.random.key(0), X.astype(jnp.float32))
     finally:
         jax.config.update("jax_enable_x64", False)
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {np.dtype(np.float32)}
@@ -139,4 +139,4 @@ def test_parameters_are_float32_in_a_process_of_64_bits_too(init_type):
 
 def test_another_name_is_refused():
     with pytest.raises(ValueError, match="init_type is 'zeros'; wanted one of normal, xavier, kaiming, orthogonal"):
-        networks.initialised(_Layers(), "zeros", 0.02)
+        networks.initialized(_Layers(), "zeros", 0.02)

@@ -1,7 +1,7 @@
-"""Labelled pictures: folders of pictures, with one folder a class, as sources of single pictures.
+"""Labeled images: folders of images, with one folder a class, as sources of single images.
 
-A labelled source gives {"name": str, "image": uint8 [H, W, C], "label": int}, and its `classes` are the labels' names:
-none where nothing tells the pictures apart, and then every label is 0.
+A labeled source gives {"name": str, "image": uint8 [H, W, C], "label": int}, and its `classes` are the labels' names:
+none where nothing tells the images apart, and then every label is 0.
 """
 
 import functools
@@ -14,15 +14,15 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
-from gan_jax.data import layouts, pictures, sources
+from gan_jax.data import image_files, layouts, sources
 from gan_jax.data.transforms import Item, Transform
 
-__all__ = ["ClassFolders", "Labelled", "fitted", "in_order", "open_folder"]
+__all__ = ["ClassFolders", "Labeled", "fitted", "in_order", "open_folder"]
 __dir__ = __all__.copy
 
 
-class Labelled(Protocol):
-    """A source of labelled pictures."""
+class Labeled(Protocol):
+    """A source of labeled images."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -35,7 +35,7 @@ class Labelled(Protocol):
 
 @dataclass(frozen=True, repr=False)
 class ClassFolders(sources.PictureFiles):
-    """Picture files of one split, each in its class's folder, or in none."""
+    """Image files of one split, each in its class's folder, or in none."""
 
     classes: tuple[str, ...]
     channels: int
@@ -48,13 +48,13 @@ class ClassFolders(sources.PictureFiles):
     def __getitem__(self, i: int) -> dict[str, Any]:
         return {
             "name": self.name(i),
-            "image": pictures.read(self.paths(i)[0], self.channels),
+            "image": image_files.read(self.paths(i)[0], self.channels),
             "label": self.labels[i],
         }
 
     @functools.cached_property
     def labels(self) -> list[int]:
-        """Those of all pictures, known without reading one."""
+        """Those of all images, known without reading one."""
         known = {name: label for label, name in enumerate(self.classes)}
         return [known.get(_class_of(file), 0) for (file,) in self.files]
 
@@ -68,14 +68,14 @@ class ClassFolders(sources.PictureFiles):
 def open_folder(root: str | Path, split: str, *, channels: int, limit: int | None = None) -> ClassFolders | None:
     """Open train, val or test below `root`: train/CLASS/x.png, or CLASS/x.png with a tenth held out as val and test.
 
-    Classes are train's folders `in_order`, with those that hold no pictures. Without folders of classes the pictures
-    have no labels. val and test stand in for each other; None if there is neither. `limit` is a number of pictures,
-    spread evenly over the split. Raises FileNotFoundError where there are no pictures, ValueError for pictures beside
+    Classes are train's folders `in_order`, with those that hold no images. Without folders of classes the images
+    have no labels. val and test stand in for each other; None if there is neither. `limit` is a number of images,
+    spread evenly over the split. Raises FileNotFoundError where there are no images, ValueError for images beside
     the folders of classes, and in classes that training lacks.
     """
     root = Path(root)
     if not root.is_dir():
-        raise FileNotFoundError(f"no folder {root}; wanted one with a folder of pictures for each class.")
+        raise FileNotFoundError(f"no folder {root}; wanted one with a folder of images for each class.")
     found, trained = (
         layouts.files_of(part, lambda part: (root / part,), instead=", or in folders train, val and test")
         for part in (split, "train")
@@ -88,11 +88,11 @@ def open_folder(root: str | Path, split: str, *, channels: int, limit: int | Non
     unknown = [file for (file,) in files if classes and _class_of(file) not in classes]
     if unknown:
         raise ValueError(
-            f"{folders[0] / unknown[0]} is in no class that the training pictures have ({', '.join(classes)}); "
+            f"{folders[0] / unknown[0]} is in no class that the training images have ({', '.join(classes)}); "
             "move it, or add the class to train."
         )
     notes = [
-        f"class {name} (label {label}) has no training pictures; add some, or remove {trained_folders[0] / name}."
+        f"class {name} (label {label}) has no training images; add some, or remove {trained_folders[0] / name}."
         for label, name in enumerate(classes)
         if name not in filled and split == "train"
     ]
@@ -132,7 +132,7 @@ def _folders_in(folder: Path) -> list[str]:
 
 
 def _filled_classes(folder: Path, files: list[tuple[str, ...]]) -> set[str]:
-    """The classes that pictures are in."""
+    """The classes that images are in."""
     classes = {_class_of(file) for (file,) in files}
     if "" in classes and len(classes) > 1:
         beside = next(file for (file,) in files if not _class_of(file))
@@ -142,7 +142,7 @@ def _filled_classes(folder: Path, files: list[tuple[str, ...]]) -> set[str]:
 
 
 def fitted(size: int, channels: int, *, flip: bool) -> Transform:
-    """The square in a picture's middle at `size`, mirrored at random with `flip`, as "image", and its "label"."""
+    """The square in an image's middle at `size`, mirrored at random with `flip`, as "image", and its "label"."""
 
     def transform(item: Item, rng: np.random.Generator) -> dict[str, np.ndarray]:
         image_u8 = item["image"]
@@ -152,7 +152,7 @@ def fitted(size: int, channels: int, *, flip: bool) -> Transform:
             left, top = (width - side) // 2, (height - side) // 2
             picture = Image.fromarray(image_u8 if image_u8.shape[2] == 3 else image_u8[..., 0])
             box = (left, top, left + side, top + side)
-            image_u8 = pictures.as_array(picture.resize((size, size), Image.Resampling.BICUBIC, box=box), channels)
+            image_u8 = image_files.as_array(picture.resize((size, size), Image.Resampling.BICUBIC, box=box), channels)
         if flip and rng.random() < 0.5:
             image_u8 = image_u8[:, ::-1]
         return {"image": np.ascontiguousarray(image_u8), "label": np.asarray(item["label"], np.int32)}

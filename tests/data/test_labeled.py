@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gan_jax.data import labelled, pictures, sources, tfds_source
+from gan_jax.data import image_files, labeled, sources, tfds_source
 from gan_jax.data.demo import shapes
 from gan_jax.data.demo.shapes import Shapes
 
@@ -21,7 +21,7 @@ def test_shapes_are_ten_classes_that_take_turns_and_never_change():
 
 @pytest.mark.parametrize("name", shapes.CLASSES)
 def test_a_shape_is_bright_inside_the_picture_on_a_dark_ground(name):
-    """No shape leaves the picture, where nothing could tell it from another; none is empty."""
+    """No shape leaves the image, where nothing could tell it from another; none is empty."""
     for seed in range(20):
         brightest = shapes.draw(name, 32, np.random.default_rng(seed)).max(axis=-1)
         edge = np.concatenate([brightest[0], brightest[-1], brightest[:, 0], brightest[:, -1]])
@@ -35,12 +35,12 @@ def folder(tmp_path):
         for kind, count in zip(("cat", "dog"), counts, strict=True):
             for i in range(count):
                 image_u8 = np.full((8 + i, 10, 3), 50 * i + 10 * (kind == "dog"), np.uint8)
-                pictures.save(tmp_path / split / kind / f"{i}.png", image_u8)
+                image_files.save(tmp_path / split / kind / f"{i}.png", image_u8)
     return tmp_path
 
 
 def test_a_folder_is_a_class(folder):
-    train, test = (labelled.open_folder(folder, split, channels=3) for split in ("train", "test"))
+    train, test = (labeled.open_folder(folder, split, channels=3) for split in ("train", "test"))
     assert train.classes == test.classes == ("cat", "dog")
     assert [(train[i]["name"], train[i]["label"]) for i in range(len(train))] == [
         ("cat/0", 0), ("cat/1", 0), ("cat/2", 0), ("dog/0", 1), ("dog/1", 1),
@@ -54,20 +54,20 @@ def test_names_are_sorted_as_people_count_whatever_their_case():
     names = ["img10", "10", "img2", "2", "b", "A", "a", "B", "", "01", "1", "img2b", "x_\udc83", "1a", "2b10", "2b9"]
     wanted = ("", "01", "1", "1a", "2", "2b9", "2b10", "10", "A", "a", "B", "b", "img2", "img2b", "img10", "x_\udc83")
     for seed in range(20):
-        assert labelled.in_order(np.random.default_rng(seed).permutation(names).tolist()) == wanted
+        assert labeled.in_order(np.random.default_rng(seed).permutation(names).tolist()) == wanted
 
 
 def class_folders(root, counts):
-    """Root with a folder a class, of so many pictures; pictures of class k are of the colour k."""
+    """Root with a folder a class, of so many images; images of class k are of the color k."""
     for value, (name, count) in enumerate(counts.items()):
         (root / name).mkdir(parents=True)
         for i in range(count):
-            pictures.save(root / name / f"{i}.png", np.full((4, 4, 3), value, np.uint8))
+            image_files.save(root / name / f"{i}.png", np.full((4, 4, 3), value, np.uint8))
     return root
 
 
 def test_numbered_classes_have_the_labels_that_their_names_are(tmp_path):
-    train = labelled.open_folder(class_folders(tmp_path / "data", {str(k): 3 for k in range(12)}), "train", channels=3)
+    train = labeled.open_folder(class_folders(tmp_path / "data", {str(k): 3 for k in range(12)}), "train", channels=3)
     assert train.classes == tuple(map(str, range(12)))
     assert {(item["label"], int(item["image"][0, 0, 0])) for item in map(train.__getitem__, range(len(train)))} == {
         (k, k) for k in range(12)
@@ -78,17 +78,17 @@ def test_an_empty_class_keeps_its_place_and_is_said(tmp_path):
     for split, counts in (("train", (3, 0, 3)), ("test", (1, 1, 1))):
         class_folders(tmp_path / split, dict(zip(("ant", "bee", "cat"), counts, strict=True)))
     (tmp_path / "train" / ".cache").mkdir()
-    train, test = (labelled.open_folder(tmp_path, split, channels=3) for split in ("train", "test"))
+    train, test = (labeled.open_folder(tmp_path, split, channels=3) for split in ("train", "test"))
     assert train.classes == test.classes == ("ant", "bee", "cat")
     assert (train.labels, test.labels) == ([0, 0, 0, 2, 2, 2], [0, 1, 2])
     assert test.notes == ()
     assert train.notes == (
-        f"class bee (label 1) has no training pictures; add some, or remove {tmp_path / 'train' / 'bee'}.",
+        f"class bee (label 1) has no training images; add some, or remove {tmp_path / 'train' / 'bee'}.",
     )
     folder = tmp_path / "flat"
     class_folders(folder, {"empty": 0})
-    pictures.save(folder / "a.png", np.zeros((4, 4, 3), np.uint8))
-    assert labelled.open_folder(folder, "train", channels=3).classes == ()
+    image_files.save(folder / "a.png", np.zeros((4, 4, 3), np.uint8))
+    assert labeled.open_folder(folder, "train", channels=3).classes == ()
 
 
 def test_linked_class_folders_are_followed_and_loops_end(tmp_path):
@@ -96,7 +96,7 @@ def test_linked_class_folders_are_followed_and_loops_end(tmp_path):
     class_folders(tmp_path / "data", {"ant": 3, "cat": 3})
     (tmp_path / "data" / "bee").symlink_to(tmp_path / "elsewhere" / "bee")
     (tmp_path / "data" / "cat" / "loop").symlink_to(tmp_path / "data")
-    train = labelled.open_folder(tmp_path / "data", "train", channels=3)
+    train = labeled.open_folder(tmp_path / "data", "train", channels=3)
     assert train.classes == ("ant", "bee", "cat")
     assert set(train.labels) == {0, 1, 2}
     assert len(train) == 7  # one is held out
@@ -106,11 +106,11 @@ def test_linked_class_folders_are_followed_and_loops_end(tmp_path):
 def test_what_cannot_be_read_is_said(tmp_path):
     class_folders(tmp_path, {"ant": 2, "bee": 2})
     (tmp_path / "bee" / "raw.heic").write_bytes(b"x")
-    (note,) = labelled.open_folder(tmp_path, "train", channels=3).notes
+    (note,) = labeled.open_folder(tmp_path, "train", channels=3).notes
     assert note.startswith(f"{tmp_path}: left out bee/raw.heic, whose name or format")
     class_folders(tmp_path / "split" / "train", {"ant": 2})
     class_folders(tmp_path / "split" / "more", {"ant": 2})
-    (note,) = labelled.open_folder(tmp_path / "split", "train", channels=3).notes
+    (note,) = labeled.open_folder(tmp_path / "split", "train", channels=3).notes
     assert note.endswith("what is beside them is not read: more.")
 
 
@@ -124,36 +124,36 @@ def test_the_fingerprint_tells_labels_that_an_older_program_gave_otherwise(tmp_p
         ("none at the end", {"ant": 2, "bee": 2, "cat": 0}, True),  # the networks have a class more
     ):
         root = class_folders(tmp_path / name / "train", counts).parent
-        train = labelled.open_folder(root, "train", channels=3)
+        train = labeled.open_folder(root, "train", channels=3)
         before = sources.PictureFiles(train.folders, train.files).fingerprint
         assert (train.fingerprint != before) == renumbered, name
-    again = labelled.open_folder(tmp_path / "numbers", "train", channels=3)
-    assert again.fingerprint == labelled.open_folder(tmp_path / "numbers", "train", channels=3).fingerprint
+    again = labeled.open_folder(tmp_path / "numbers", "train", channels=3)
+    assert again.fingerprint == labeled.open_folder(tmp_path / "numbers", "train", channels=3).fingerprint
 
 
 def test_a_limit_leaves_every_class_its_share(folder):
-    train = labelled.open_folder(folder, "train", channels=3, limit=2)
+    train = labeled.open_folder(folder, "train", channels=3, limit=2)
     assert [train[i]["label"] for i in range(2)] == [0, 0] or len({train[i]["label"] for i in range(2)}) == 2
     assert len(train) == 2
 
 
 def test_pictures_without_folders_have_no_classes(tmp_path):
     for i in range(20):
-        pictures.save(tmp_path / f"{i}.png", np.zeros((4, 4, 1), np.uint8))
-    train, val = (labelled.open_folder(tmp_path, split, channels=1) for split in ("train", "val"))
+        image_files.save(tmp_path / f"{i}.png", np.zeros((4, 4, 1), np.uint8))
+    train, val = (labeled.open_folder(tmp_path, split, channels=1) for split in ("train", "val"))
     assert (len(train), len(val)) == (18, 2)
     assert (train.classes, train[0]["label"], train[0]["image"].shape) == ((), 0, (4, 4, 1))
 
 
 def test_what_cannot_be_used_is_named(folder):
-    with pytest.raises(FileNotFoundError, match="a folder of pictures for each class"):
-        labelled.open_folder(folder / "none", "train", channels=3)
-    pictures.save(folder / "val" / "cow" / "0.png", np.zeros((8, 8, 3), np.uint8))
-    with pytest.raises(ValueError, match=r"cow/0.png is in no class that the training pictures have \(cat, dog\)"):
-        labelled.open_folder(folder, "val", channels=3)
-    pictures.save(folder / "train" / "stray.png", np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(FileNotFoundError, match="a folder of images for each class"):
+        labeled.open_folder(folder / "none", "train", channels=3)
+    image_files.save(folder / "val" / "cow" / "0.png", np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"cow/0.png is in no class that the training images have \(cat, dog\)"):
+        labeled.open_folder(folder, "val", channels=3)
+    image_files.save(folder / "train" / "stray.png", np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(ValueError, match=r"stray\.png is beside the folders of classes"):
-        labelled.open_folder(folder, "train", channels=3)
+        labeled.open_folder(folder, "train", channels=3)
 
 
 def test_pictures_are_fitted_to_a_square_by_their_middle():
@@ -161,12 +161,12 @@ def test_pictures_are_fitted_to_a_square_by_their_middle():
     image_u8[:, :2], image_u8[:, -2:] = 255, 255  # cut off
     image_u8[:, 2:6] = 200
     item = {"image": image_u8, "label": 3}
-    made = labelled.fitted(4, 1, flip=False)(item, np.random.default_rng(0))
+    made = labeled.fitted(4, 1, flip=False)(item, np.random.default_rng(0))
     assert made["image"].shape == (4, 4, 1)
     assert made["image"].max() < 255
     assert (made["label"], made["label"].dtype) == (3, np.int32)
     sides = {
-        bool(labelled.fitted(4, 3, flip=True)(item, np.random.default_rng(seed))["image"][0, 0, 0] > 100)
+        bool(labeled.fitted(4, 3, flip=True)(item, np.random.default_rng(seed))["image"][0, 0, 0] > 100)
         for seed in range(8)
     }
     assert sides == {True, False}
@@ -179,7 +179,7 @@ def tfds_folder(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("tfds")
     for i in range(40):
-        pictures.save(folder / f"{i}.png", np.full((6, 6, 1), i, np.uint8))
+        image_files.save(folder / f"{i}.png", np.full((6, 6, 1), i, np.uint8))
 
     class TinyDigits(tfds.core.GeneratorBasedBuilder):
         VERSION = tfds.core.Version("1.0.0")
@@ -226,8 +226,8 @@ def test_prepared_pairs_of_resolutions(tmp_path):
     import tensorflow_datasets as tfds
 
     for i in range(3):
-        pictures.save(tmp_path / f"hr{i}.png", np.full((8, 12, 3), i, np.uint8))
-        pictures.save(tmp_path / f"lr{i}.png", np.full((2, 3, 3), 100 + i, np.uint8))
+        image_files.save(tmp_path / f"hr{i}.png", np.full((8, 12, 3), i, np.uint8))
+        image_files.save(tmp_path / f"lr{i}.png", np.full((2, 3, 3), 100 + i, np.uint8))
 
     class TinyScenes(tfds.core.GeneratorBasedBuilder):
         VERSION = tfds.core.Version("1.0.0")
@@ -252,5 +252,5 @@ def test_prepared_pairs_of_resolutions(tmp_path):
     assert (item["name"], item["target"].shape, item["source"].shape) == ("train_00002", (8, 12, 3), (2, 3, 3))
     assert (item["target"][0, 0, 0], item["source"][0, 0, 0]) == (2, 102)
     assert repr(splits["val"]) == "PreparedPairs(tiny_scenes, validation, 1)"
-    with pytest.raises(ValueError, match="tiny_scenes has no image and no label; take one of labelled pictures"):
+    with pytest.raises(ValueError, match="tiny_scenes has no image and no label; take one of labeled images"):
         tfds_source.Prepared("tiny_scenes", "train", folder=tmp_path)

@@ -6,14 +6,14 @@ from typing import Literal
 import optax
 
 from gan_jax import losses
-from gan_jax.method import clipped
+from gan_jax.method import clip_weights
 from gan_jax.training.config import Settings, require_finite
 
-__all__ = ["GAMES", "GAN_MODES", "AdversarialFlags", "GanMode", "whole_batch"]
+__all__ = ["ADVERSARIAL_LOSSES", "GAN_MODES", "AdversarialFlags", "GanMode", "whole_batch"]
 __dir__ = __all__.copy
 
 GanMode = Literal["vanilla", "minimax", "lsgan", "hinge", "relativistic", "wasserstein", "wgangp", "none"]
-GAMES = {
+ADVERSARIAL_LOSSES = {
     "vanilla": losses.non_saturating,
     "minimax": losses.minimax,
     "lsgan": losses.least_squares,
@@ -22,7 +22,7 @@ GAMES = {
     "wasserstein": losses.wasserstein,
     "wgangp": losses.wasserstein,
 }
-GAN_MODES: dict[str, losses.AdversarialLoss | None] = {**GAMES, "none": None}
+GAN_MODES: dict[str, losses.AdversarialLoss | None] = {**ADVERSARIAL_LOSSES, "none": None}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ class AdversarialFlags(Settings):
     """The flags of a critic's game with a generator."""
 
     gan_mode: GanMode = "vanilla"
-    """Adversarial loss: wasserstein clips the critic's weights, wgangp penalises its gradient, which needs --norm
+    """Adversarial loss: wasserstein clips the critic's weights, wgangp penalizes its gradient, which needs --norm
     instance or none; none trains without a critic."""
     clip: float = 0.01
     """With --gan_mode wasserstein: the largest weight of the critic."""
@@ -61,13 +61,13 @@ class AdversarialFlags(Settings):
         """Raises ValueError where the gradient penalty meets batch norm; `others` are flags to give in its place."""
         if self.gan_mode == "wgangp" and norm == "batch":
             raise ValueError(
-                "--gan_mode wgangp penalises the critic's gradient at each image alone, and batch norm mixes images; "
+                "--gan_mode wgangp penalizes the critic's gradient at each image alone, and batch norm mixes images; "
                 f"give {others}."
             )
 
     def critic_tx(self, tx: optax.GradientTransformation) -> optax.GradientTransformation:
         """An optimizer for the critic, which clips its weights where the game wants it."""
-        return clipped(tx, self.clip) if self.gan_mode == "wasserstein" else tx
+        return clip_weights(tx, self.clip) if self.gan_mode == "wasserstein" else tx
 
 
 def whole_batch(gan_mode: str) -> list[str]:

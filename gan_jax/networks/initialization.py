@@ -13,14 +13,14 @@ from jax.typing import DTypeLike
 from gan_jax.networks.layers import BatchNorm, Conv, ConvTranspose, Dense, Upsample, icnr
 from gan_jax.networks.network import Network, Params, Stats, from_linen
 
-__all__ = ["InitName", "initialised"]
+__all__ = ["InitName", "initialized"]
 __dir__ = __all__.copy
 
 InitName = Literal["normal", "xavier", "kaiming", "orthogonal"]
 _Init = Callable[..., jax.Array]
 
 
-def initialised(module: nn.Module, init_type: InitName, gain: float) -> Network:
+def initialized(module: nn.Module, init_type: InitName, gain: float) -> Network:
     """The network of a Linen module, whose kernels start as torch's functions for these names would draw them.
 
     Those are normal_, xavier_normal_, kaiming_normal_ and orthogonal_; kernels are those of convolutions, transposed
@@ -52,7 +52,7 @@ def initialised(module: nn.Module, init_type: InitName, gain: float) -> Network:
 def _draws(
     module: nn.Module, init_type: InitName, gain: float, key: jax.Array, *inputs: jax.Array
 ) -> dict[tuple[str, ...], _Init]:
-    """What draws each parameter that has an initialisation here, by its place; nothing is computed."""
+    """What draws each parameter that has an initialization here, by its place; nothing is computed."""
     found: dict[tuple[str, ...], _Init] = {}
 
     def note(call: Callable[..., Any], args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:

@@ -1,6 +1,6 @@
-"""Picture files: reading and writing them. Arrays are uint8 [H, W, C], C 1 (grey) or 3 (RGB).
+"""Image files: reading and writing them. Arrays are uint8 [H, W, C], C 1 (gray) or 3 (RGB).
 
-Training and scoring see alpha over white; a `ImageFile` keeps it, and all else that a file has beside its colours.
+Training and scoring see alpha over white; a `ImageFile` keeps it, and all else that a file has beside its colors.
 """
 
 import warnings
@@ -44,7 +44,7 @@ __all__ = [
     "require_written",
     "save",
     "save_image_file",
-    "seen_colours",
+    "seen_colors",
     "unmapped",
 ]
 __dir__ = __all__.copy
@@ -68,12 +68,12 @@ _ALPHALESS = (".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".ppm", ".pgm", ".pnm")
 MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")  # at most 8 bits a channel
 _BITS_PER_SAMPLE = 258  # tag of TIFF 6.0
 _WITH_FRAMES = (".gif", ".png", ".apng", ".webp", ".avif", ".avifs", ".tif", ".tiff", ".dcx", ".im")
-# Formats whose further frames are other views or layers of the one picture.
+# Formats whose further frames are other views or layers of the one image.
 _ONE_PICTURE = ("MPO", "PSD")
-# Below so much of full opacity, 8 of 255, nobody sees a colour: 2 levels at most.
+# Below so much of full opacity, 8 of 255, nobody sees a color: 2 levels at most.
 _INVISIBLE = 8 / 255
 
-# What EXIF says of a picture, rather than of the pixels of one file.
+# What EXIF says of an image, rather than of the pixels of one file.
 _LASTING = ("ImageDescription", "Make", "Model", "Software", "DateTime", "Artist", "Copyright")
 _PASSING = ("ExifImageWidth", "ExifImageHeight", "ExifInteroperabilityOffset", "MakerNote")
 # EXIF's orientations, and what turns them upright.
@@ -89,22 +89,22 @@ _TURNS = {
 
 
 class ImageFile(NamedTuple):
-    """A picture and what belongs to it."""
+    """An image and what belongs to it."""
 
-    pixels: np.ndarray  # uint8 or uint16 [H, W, 1 or 3], colours as stored, whatever alpha says
+    pixels: np.ndarray  # uint8 or uint16 [H, W, 1 or 3], colors as stored, whatever alpha says
     alpha: np.ndarray | None = None  # the same dtype [H, W, 1]
     exif: bytes = b""  # without the orientation, which the pixels have
-    icc_profile: bytes | None = None  # of the pixels' colours
+    icc_profile: bytes | None = None  # of the pixels' colors
     frames: int = 1  # that the file has
 
 
 class _RefusedError(ValueError):
-    """A picture that cannot be used: the message names it and says what to do."""
+    """An image that cannot be used: the message names it and says what to do."""
 
 
 @contextmanager
 def opened(path: str | Path, *, frame: int = 0, deep: bool = False) -> Iterator[Image.Image]:
-    """Open a frame of a picture of at most 8 bits a channel or, `deep`, of 16 too, as `is_deep` tells.
+    """Open a frame of an image of at most 8 bits a channel or, `deep`, of 16 too, as `is_deep` tells.
 
     Raises _RefusedError for another, or if the block fails.
     """
@@ -116,7 +116,7 @@ def opened(path: str | Path, *, frame: int = 0, deep: bool = False) -> Iterator[
                     return
                 raise _RefusedError(f"{path} has more than 8 bits a channel; convert it to 8 bits.")
             if image.mode not in MODES:
-                raise _RefusedError(f"{path} has mode {image.mode}; convert it to 8 bits, grey or RGB.")
+                raise _RefusedError(f"{path} has mode {image.mode}; convert it to 8 bits, gray or RGB.")
             yield image
     except Image.DecompressionBombError:
         assert Image.MAX_IMAGE_PIXELS is not None
@@ -129,7 +129,7 @@ def opened(path: str | Path, *, frame: int = 0, deep: bool = False) -> Iterator[
         if isinstance(error, OSError) and error.errno is not None:
             raise type(error)(f"{path} cannot be read; see that it exists and may be read, or remove it.") from None
         # Damaged files make decoders raise nearly anything: SyntaxError, struct.error, IndexError.
-        raise _RefusedError(f"{path} is damaged or not a picture; replace or remove it.") from error
+        raise _RefusedError(f"{path} is damaged or not an image; replace or remove it.") from error
 
 
 @contextmanager
@@ -169,7 +169,7 @@ def frames_of(image: Image.Image) -> int:
 
 
 def count_frames(path: str | Path) -> int:
-    """The frames or pages of a picture file; 1 of what cannot be read, too, whose reader says why."""
+    """The frames or pages of an image file; 1 of what cannot be read, too, whose reader says why."""
     try:
         with unmapped(path) as image:
             return frames_of(image)
@@ -211,7 +211,7 @@ def decoded(image: Image.Image) -> Image.Image:
 
 
 def read_image_file(path: str | Path, channels: int, *, frame: int = 0) -> ImageFile:
-    """A frame of a picture file of at most 8 bits a channel, with all that belongs to it; raises as `read_picture`."""
+    """A frame of an image file of at most 8 bits a channel, with all that belongs to it; raises as `read_picture`."""
     with opened(path, frame=frame) as image:
         return image_file(image, channels)
 
@@ -254,10 +254,10 @@ def _with_alpha(image: Image.Image) -> Image.Image:
     return (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
 
 
-def seen_colours(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Pixels [H, W, C] whose colours nobody sees, for want of alpha [H, W, 1], have those of the nearest that is seen.
+def seen_colors(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Pixels [H, W, C] whose colors nobody sees, for want of alpha [H, W, 1], have those of the nearest that is seen.
 
-    What enlarges a picture, or looks at a pixel's neighbours, would else mix colours into it that were never shown.
+    What enlarges an image, or looks at a pixel's neighbors, would else mix colors into it that were never shown.
     """
     limit = _INVISIBLE * np.iinfo(alpha.dtype).max
     opacity = alpha[..., 0]
@@ -272,7 +272,7 @@ def seen_colours(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 def lasting_exif(image: Image.Image) -> bytes:
-    """What an opened file's EXIF says of the picture: camera, time, place, author. Empty if it cannot be read."""
+    """What an opened file's EXIF says of the image: camera, time, place, author. Empty if it cannot be read."""
     try:
         # Not image.getexif(), which decodes a whole PNG to find a late chunk.
         old, new = Image.Image.getexif(image), Image.Exif()
@@ -287,12 +287,12 @@ def lasting_exif(image: Image.Image) -> bytes:
             if entries:
                 new[part] = entries
         return new.tobytes() if len(new) else b""
-    except Exception:  # of a damaged block decoders raise nearly anything, and the picture is whole without it
+    except Exception:  # of a damaged block decoders raise nearly anything, and the image is whole without it
         return b""
 
 
 def profile_for(channels: int, icc_profile: bytes | None) -> bytes | None:
-    """A file's colour profile where it speaks of so many channels: a print's CMYK says nothing of its RGB."""
+    """A file's color profile where it speaks of so many channels: a print's CMYK says nothing of its RGB."""
     space = b"GRAY" if channels == 1 else b"RGB "
     return icc_profile if icc_profile and icc_profile[16:20] == space else None
 
@@ -310,13 +310,13 @@ def in_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
 
 
 def as_array(image: Image.Image, channels: int) -> np.ndarray:
-    """A decoded picture as uint8 [H, W, channels]: 1 is luma, 3 is RGB."""
+    """A decoded image as uint8 [H, W, channels]: 1 is luma, 3 is RGB."""
     array = np.asarray(image.convert("L" if channels == 1 else "RGB"))
     return array.reshape(*array.shape[:2], channels)
 
 
 def read(path: str | Path, channels: int) -> np.ndarray:
-    """A picture file as uint8 [H, W, channels]; raises ValueError as `read_picture` does."""
+    """An image file as uint8 [H, W, channels]; raises ValueError as `read_picture` does."""
     return as_array(read_picture(path), channels)
 
 
@@ -346,10 +346,10 @@ def save(path: str | Path, image_u8: np.ndarray) -> None:
 
 
 def save_image_file(path: str | Path, image_file: ImageFile, *, quality: int | None = None) -> None:
-    """The same with all that belongs to a picture of 8 bits a channel, or of 16 in grey without alpha.
+    """The same with all that belongs to an image of 8 bits a channel, or of 16 in gray without alpha.
 
-    JPEG and AVIF have quality 95 and full colour, WebP is lossless, unless a `quality` of 1 to 100 is given. Formats
-    without alpha get it over white. Raises ValueError where the format cannot hold the picture.
+    JPEG and AVIF have quality 95 and full color, WebP is lossless, unless a `quality` of 1 to 100 is given. Formats
+    without alpha get it over white. Raises ValueError where the format cannot hold the image.
     """
     path = Path(path)
     pixels, alpha, exif, icc_profile, _ = image_file
@@ -374,10 +374,10 @@ def save_image_file(path: str | Path, image_file: ImageFile, *, quality: int | N
 
 
 def require_written(path: str | Path) -> None:
-    """Raises ValueError where no picture is written under that extension."""
+    """Raises ValueError where no image is written under that extension."""
     suffix = Path(path).suffix.lower()
     if suffix not in WRITTEN or (suffix == ".avif" and not features.check("avif")):
         raise ValueError(
-            f"{path}: pictures are not written as {suffix or 'a file without extension'}; wanted .png, "
+            f"{path}: images are not written as {suffix or 'a file without extension'}; wanted .png, "
             ".jpg, .webp, .tif, .bmp, .ppm, .jp2 or .avif."
         )
