@@ -1023,7 +1023,7 @@ def test_n14_text_as_paths_and_stars(tmp_path, run):
     write(tmp_path / "b" / "x.png", noise(50, 16, 16))
     code = """
 from gan_jax import evaluate, metrics
-from gan_jax.data import images
+from gan_jax.data import image_files
 result = evaluate.evaluate("a", "b", evaluate.PROTOCOLS["rgb"])
 x, y = image_files.read("a/x.png", 3), image_files.read("b/x.png", 3)
 print(round(result.psnr, 3) == round(float(metrics.psnr(x, y)), 3))

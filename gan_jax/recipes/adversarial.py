@@ -9,7 +9,7 @@ from gan_jax import losses
 from gan_jax.method import clip_weights
 from gan_jax.training.config import Settings, require_finite
 
-__all__ = ["ADVERSARIAL_LOSSES", "GAN_MODES", "AdversarialFlags", "GanMode", "whole_batch"]
+__all__ = ["ADVERSARIAL_LOSSES", "GAN_MODES", "AdversarialFlags", "GanMode", "R1Flags", "whole_batch"]
 __dir__ = __all__.copy
 
 GanMode = Literal["vanilla", "minimax", "lsgan", "hinge", "relativistic", "wasserstein", "wgangp", "none"]
@@ -68,6 +68,26 @@ class AdversarialFlags(Settings):
     def critic_tx(self, tx: optax.GradientTransformation) -> optax.GradientTransformation:
         """An optimizer for the critic, which clips its weights where the game wants it."""
         return clip_weights(tx, self.clip) if self.gan_mode == "wasserstein" else tx
+
+
+@dataclasses.dataclass(frozen=True)
+class R1Flags(Settings):
+    """The flag of R1's penalty, and the norm that it shuts out."""
+
+    norm: Literal["batch", "instance", "none"] = "batch"
+    """Norm of both networks."""
+    lambda_r1: float = 0.0
+    """Weight gamma of R1's penalty on the critic's gradient at real images, which needs --norm instance or none."""
+
+    def check(self) -> None:
+        """Raises ValueError where a flag holds what no run can have."""
+        super().check()
+        require_finite(self, "lambda_r1", zero=True)
+        if self.lambda_r1 and self.norm == "batch":
+            raise ValueError(
+                "--lambda_r1 penalizes the critic's gradient at each image alone, and batch norm mixes images; give "
+                "--norm instance or --norm none."
+            )
 
 
 def whole_batch(gan_mode: str) -> list[str]:

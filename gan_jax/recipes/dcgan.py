@@ -25,7 +25,7 @@ __dir__ = __all__.copy
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(samplers.Config):
+class Config(adversarial.R1Flags, samplers.Config):
     """DCGAN's own flags."""
 
     preset: flags.Preset = None
@@ -83,6 +83,7 @@ def experiment(config: Config) -> Experiment:
         latent=config.latent,
         adversarial=adversarial.ADVERSARIAL_LOSSES[config.gan_mode],
         conditional=config.conditional,
+        r1_weight=config.lambda_r1,
         ema_decay=config.ema_decay,
     )
     return Experiment(

@@ -20,7 +20,7 @@ from gan_jax import networks
 from gan_jax.data import transforms
 from gan_jax.data.pipeline import Source
 from gan_jax.methods.pix2pix import pix2pix
-from gan_jax.recipes import flags, pairs, pix2pix_ablation, pix2pix_upscale, translators
+from gan_jax.recipes import adversarial, flags, pairs, pix2pix_ablation, pix2pix_upscale, translators
 from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import run, translation
 from gan_jax.training.config import require_finite
@@ -31,7 +31,7 @@ __dir__ = __all__.copy
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(translators.Config):
+class Config(adversarial.R1Flags, translators.Config):
     """pix2pix's own flags."""
 
     preset: flags.Preset = None
@@ -140,6 +140,7 @@ def experiment(config: Config, open_split: Callable[[Config, str], Source | None
         l2_weight=config.lambda_L2,
         conditional=not config.unconditional,
         penalty_weight=config.penalty_weight,
+        r1_weight=config.lambda_r1,
         ema_decay=config.ema_decay,
     )
     specs = {"generator": translators.generator_spec(generator_net, pairs.input_channels(config), method="pix2pix")}

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from gan_jax import files, folders
+from gan_jax.data import transforms
 from gan_jax.data.pipeline import Source
 from gan_jax.data.sources import fingerprint
 from gan_jax.folders import RunFolder
@@ -146,7 +147,11 @@ def _changes(before: dict[str, Any], now: dict[str, Any], config: RunConfig) -> 
     """In words, what would make a run that goes on inconsistent."""
     # A run of an older program lacks newer flags, whose defaults do what that program did.
     defaults = {field.name: _plain(field.default) for field in dataclasses.fields(config)}
-    old, new = (json.loads(json.dumps(recipe)) for recipe in ({**defaults, **before["recipe"]}, now["recipe"]))
+    old, new = (
+        # Of a run that was begun when gray was grey too.
+        {name: transforms.spelled(value) for name, value in json.loads(json.dumps(recipe)).items()}
+        for recipe in ({**defaults, **before["recipe"]}, now["recipe"])
+    )
     free = config.free_to_change(old)
     changes = [
         f"--{name} was {old.get(name)} and is {new.get(name)}"

@@ -186,7 +186,7 @@ def test_a_folder_that_holds_only_a_generator_is_tested_as_the_incumbent_does(tm
 def test_a_run_on_photographs_makes_its_inputs_itself(tmp_path, tiny_generator):
     (tmp_path / "gray").mkdir()
     models.save(tmp_path / "gray" / "gray.safetensors", tiny_generator(in_channels=1))
-    recipe = {"direction": "AtoB", "derive": "gray", "preprocess": "crop", "load_size": 286, "crop_size": 256}
+    recipe = {"direction": "AtoB", "derive": "grey", "preprocess": "crop", "load_size": 286, "crop_size": 256}
     (tmp_path / "gray" / "config.json").write_text(json.dumps({"recipe": recipe}))
     photo = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     image_files.save(tmp_path / "photos" / "test" / "a.png", photo)

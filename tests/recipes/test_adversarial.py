@@ -5,7 +5,7 @@ import optax
 import pytest
 
 from gan_jax import losses
-from gan_jax.recipes import adversarial, cyclegan, enlargers, pix2pix, srgan
+from gan_jax.recipes import adversarial, cyclegan, dcgan, enlargers, pix2pix, srgan
 from gan_jax.training.config import Settings
 
 
@@ -65,3 +65,16 @@ def test_the_file_of_an_enlarger_says_its_ranges(netG, black):  # noqa: N803
     assert enlargers.ranges(config) == {"input_range": (0.0, 1.0), "output_range": (black, 1.0)}
     assert (spec.scale, spec.output_range, spec.method) == (2, (black, 1.0), "srresnet")
     assert type(enlargers.critic_module(config)).__name__ == "SRGANCritic"
+
+
+@pytest.mark.parametrize("recipe", [pix2pix, dcgan])
+def test_r1_reaches_the_method_and_wants_a_critic_without_batch_norm(recipe, monkeypatch):
+    name, seen = recipe.__name__.rpartition(".")[2], {}
+    factory = getattr(recipe, name)
+    monkeypatch.setattr(recipe, name, lambda *nets, **options: seen.update(options) or factory(*nets, **options))
+    recipe.build(["demo", "--lambda_r1", "10", "--norm", "instance"])
+    assert seen["r1_weight"] == 10.0
+    with pytest.raises(ValueError, match=r"--lambda_r1 penalizes .* give --norm instance or --norm none"):
+        recipe.build(["demo", "--lambda_r1", "10"])
+    with pytest.raises(ValueError, match=r"--lambda_r1 is -1.0; wanted a finite number of at least 0"):
+        recipe.build(["demo", "--lambda_r1", "-1"])
