@@ -168,7 +168,7 @@ def experiment(config: Config) -> Experiment:
         },
         specs=specs,
         train=train,
-        jitter=transforms.jitter(config.preprocess, **sizes, flip=not config.no_flip, multiple=multiple),
+        train_transform=transforms.jitter(config.preprocess, **sizes, flip=not config.no_flip, multiple=multiple),
         evaluator=translation.TranslationEvaluator(tasks),
         needs_whole_batch=whole_batch,
     )

@@ -114,8 +114,8 @@ def task(config: flags.ImageConfig, train: Source, val: Source | None, test: Sou
     return translation.Task(
         val=val,
         test=test,
-        still=transforms.center(config.preprocess, **options),
-        whole=transforms.whole(config.preprocess, **options),
+        val_transform=transforms.center(config.preprocess, **options),
+        test_transform=transforms.whole(config.preprocess, **options),
         score=functools.partial(translation.score, label_scores=labels),
         baselines=baselines(config, train),
         scores_truth=labels is not None,

@@ -157,7 +157,7 @@ def experiment(config: Config, open_split: Callable[[Config, str], Source | None
         },
         specs=specs,
         train=train,
-        jitter=transforms.jitter(config.preprocess, **options),
+        train_transform=transforms.jitter(config.preprocess, **options),
         evaluator=translation.TranslationEvaluator({"generator": pairs.task(config, train, val, test)}),
         needs_whole_batch=config.needs_whole_batch,
     )

@@ -13,7 +13,7 @@ from gan_jax.model import ModelSpec
 from gan_jax.recipes import flags
 from gan_jax.terminal import commandline
 from gan_jax.training.config import require_at_least
-from gan_jax.training.samples import Samples
+from gan_jax.training.samples import SampleEvaluator
 
 __all__ = ["EMBEDDED_COUNTS", "Config", "classes", "critic_module", "generator_module", "open_split", "specs", "splits"]
 __dir__ = __all__.copy
@@ -128,7 +128,7 @@ def specs(config: Config, generator: Any, critic: Any, known: tuple[str, ...], *
     }
 
 
-def splits(config: Config) -> tuple[Labeled, Samples]:
+def splits(config: Config) -> tuple[Labeled, SampleEvaluator]:
     """The training images and the evaluator."""
     train, val, test = (open_split(config, split) for split in ("train", "val", "test"))
     assert train is not None  # only val and test may be missing
@@ -136,6 +136,6 @@ def splits(config: Config) -> tuple[Labeled, Samples]:
         raise ValueError(
             "--lr_policy plateau watches scores, which need validation images with labels; take another policy."
         )
-    still = labeled.fitted(config.size, config.output_nc, flip=False)
-    evaluator = Samples(train, val, test, still, config.folder / "classifier", config.classifier_steps)
+    val_transform = labeled.fitted(config.size, config.output_nc, flip=False)
+    evaluator = SampleEvaluator(train, val, test, val_transform, config.folder / "classifier", config.classifier_steps)
     return train, evaluator

@@ -233,7 +233,7 @@ def experiment(config: Config) -> Experiment:
         networks=described,
         specs=specs,
         train=train,
-        jitter=data.crop(config.gt_size, config.scale, flip=not config.no_flip),
+        train_transform=data.crop(config.gt_size, config.scale, flip=not config.no_flip),
         evaluator=translation.TranslationEvaluator(
             {"generator": super_resolution.task(config, val, test)},
             protocol=f"{protocol.name}: {protocol.description}",

@@ -161,8 +161,8 @@ def task(config: Config, val: Source | None, test: Source | None) -> translation
     return translation.Task(
         val=val,
         test=test,
-        still=whole,
-        whole=whole,
+        val_transform=whole,
+        test_transform=whole,
         score=scores(config.scale),
         baselines={"bicubic": functools.partial(enlarge, scale=config.scale)},
     )

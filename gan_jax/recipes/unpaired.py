@@ -34,8 +34,8 @@ def tasks(config: translators.Config, mode: str) -> dict[str, translation.Task]:
     """What each generator translates; where its images have counterparts, these score it."""
     sizes: dict[str, Any] = {"load_size": config.load_size, "crop_size": config.crop_size}
     common: dict[str, Any] = {
-        "still": transforms.center(config.preprocess, **sizes),
-        "whole": transforms.whole(config.preprocess, **sizes),
+        "val_transform": transforms.center(config.preprocess, **sizes),
+        "test_transform": transforms.whole(config.preprocess, **sizes),
     }
     words = {"AtoB": _words("A", "B"), "BtoA": _words("B", "A")}
     if mode == "unaligned" and not pairs.is_embedded(config):

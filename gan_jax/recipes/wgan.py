@@ -152,7 +152,7 @@ def experiment(config: Config) -> Experiment:
         networks={"generator": networks.describe(generator_net), "critic": networks.describe(critic)},
         specs=samplers.specs(config, generator_net, critic, known, method=name),
         train=train,
-        jitter=labeled.fitted(config.size, config.output_nc, flip=config.flip),
+        train_transform=labeled.fitted(config.size, config.output_nc, flip=config.flip),
         evaluator=evaluator,
     )
 

@@ -23,11 +23,11 @@ class Evaluator(Protocol):
         """The images that it uses, by name; those of names that begin with "test" only at the end."""
 
     @property
-    def validates(self) -> bool:
+    def has_validation(self) -> bool:
         """Whether there is anything to ask while it trains."""
 
     @property
-    def chooses(self) -> bool:
+    def has_scores(self) -> bool:
         """Whether validation has scores, and with them a best generator."""
 
     @property
@@ -38,13 +38,13 @@ class Evaluator(Protocol):
         one makes. "title" heads a group.
         """
 
-    def shown(self) -> dict[str, np.ndarray]:
+    def references(self) -> dict[str, np.ndarray]:
         """What is shown beside the generators' images, uint8 [H, W, C] by name: "input", "target"."""
 
     def validate(self, generators: Mapping[str, Model]) -> tuple[dict[str, float], np.ndarray]:
         """Scores, and one uint8 image [H, W, C] of what the generators make."""
 
-    def loss(self, scores: Mapping[str, float]) -> float | None:
+    def selection_loss(self, scores: Mapping[str, float]) -> float | None:
         """What makes a generator the best so far: the lower the better. None where no score does."""
 
     def test(self, generators: Mapping[str, Model], folder: Path) -> dict[str, Any] | None:
@@ -59,6 +59,6 @@ class Experiment(NamedTuple):
     networks: Mapping[str, Mapping[str, Any]]  # descriptions, by the names of Method.networks
     specs: Mapping[str, ModelSpec]  # of those that files are written of, by the same names
     train: Source
-    jitter: Transform  # of training images
+    train_transform: Transform
     evaluator: Evaluator
     needs_whole_batch: Sequence[str] = ()  # what replicas with a share of the batch each cannot compute, in words

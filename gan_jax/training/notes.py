@@ -21,7 +21,7 @@ def of_scores(evaluator: Evaluator) -> list[str]:
     splits = evaluator.splits
     if all(source is None for source in splits.values()):
         return ["there are no images to validate and to test on, and so no scores; add a folder val or test."]
-    if not evaluator.chooses:
+    if not evaluator.has_scores:
         return []
     notes = []
     for name, test in splits.items():

@@ -66,7 +66,7 @@ def execute(config: RunConfig, experiment: Experiment) -> int:
     # The incumbent's default of one image a step is for one device, however many there are.
     mesh = parallel.data_mesh(jax.devices()[:1] if config.batch_size == 1 else None)
     parallel.require_divisible(config.batch_size, mesh)
-    if config.obeys_validation and not experiment.evaluator.validates:
+    if config.obeys_validation and not experiment.evaluator.has_validation:
         raise ValueError("--lr_policy plateau watches validation images, and there are none; add a folder val.")
     if config.parallel == "pmap":
         parallel.require_replicable(
@@ -74,7 +74,7 @@ def execute(config: RunConfig, experiment: Experiment) -> int:
         )
     per_epoch = steps_per_epoch(config, len(experiment.train))
     steps = config.steps(per_epoch)
-    (pair,) = pipeline.chosen(experiment.train, 1, experiment.jitter)
+    (pair,) = pipeline.chosen(experiment.train, 1, experiment.train_transform)
     example = {name: np.stack([picture] * config.images_per_step) for name, picture in pair.items()}
     shapes = parallel.abstract_state(experiment.method, example, mesh)
     description = run_folder.describe(config, experiment, steps, example, shapes)
@@ -158,7 +158,7 @@ def _train(
             experiment.train,
             batch_size=config.images_per_step,
             seed=config.seed,
-            transform=experiment.jitter,
+            transform=experiment.train_transform,
             shuffle=not config.serial_batches,
             start=begin.step,
             threads=config.num_threads,
@@ -168,7 +168,7 @@ def _train(
         if keep_every is not None:
             events.append(loop.Periodic(keep_every, keep))
         validation = None
-        if experiment.evaluator.validates:
+        if experiment.evaluator.has_validation:
             validation = Validation(config, experiment, steps, log, meter, begin.extra)
             events.insert(0, loop.Periodic(config.val_freq, validation))
         with meter, loop.StopSignals(config.stop_signal) as stop:

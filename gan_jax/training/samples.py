@@ -18,14 +18,14 @@ from gan_jax.infer import latents
 from gan_jax.model import Model
 from gan_jax.training import classifier, translation
 
-__all__ = ["Samples"]
+__all__ = ["SampleEvaluator"]
 __dir__ = __all__.copy
 
 _SCORED, _TRANSPORTED = 500, 200  # samples that a score looks at, at most; those that Sinkhorn's plan holds
 
 
 @dataclasses.dataclass(frozen=True)
-class Samples:
+class SampleEvaluator:
     """The `Evaluator` of a generator from latents to images, by the name "generator".
 
     With labeled images a classifier of the training images scores: "consistency" is the share of samples that
@@ -35,7 +35,7 @@ class Samples:
     train: Labeled
     val: Labeled | None
     test_split: Labeled | None
-    still: Transform
+    val_transform: Transform
     classifier_folder: str | Path  # where it is kept once it is fitted
     classifier_steps: int = 400
 
@@ -45,12 +45,12 @@ class Samples:
         return {"val": self.val, "test": self.test_split}
 
     @property
-    def validates(self) -> bool:
+    def has_validation(self) -> bool:
         """Always: there are samples to look at."""
         return True
 
     @property
-    def chooses(self) -> bool:
+    def has_scores(self) -> bool:
         """Whether there are validation images, with labels."""
         return self.val is not None and self._scored(self.val)
 
@@ -59,21 +59,21 @@ class Samples:
         """What is made, and beside it training images."""
         return {"": {"output": "generated", "target": "training images"}}
 
-    def shown(self) -> dict[str, np.ndarray]:
+    def references(self) -> dict[str, np.ndarray]:
         """Training images, a row a class."""
         if self.train.classes:
-            images = _sorted_by_class(self.train, self.still, latents.COLUMNS)
+            images = _sorted_by_class(self.train, self.val_transform, latents.COLUMNS)
         else:
-            images, _ = _stacked(self.train, self.still, latents.COLUMNS**2)
+            images, _ = _stacked(self.train, self.val_transform, latents.COLUMNS**2)
         return {"target": np.asarray(image.grid(images, latents.COLUMNS))}
 
     def validate(self, generators: Mapping[str, Model]) -> tuple[dict[str, float], np.ndarray]:
         """Scores against the validation images where they have labels, and the samples of fixed latents."""
         (model,) = generators.values()
-        scores = self._scores(model, self.val) if self.val is not None and self.chooses else {}
+        scores = self._scores(model, self.val) if self.val is not None and self.has_scores else {}
         return scores, latents.class_rows(model)
 
-    def loss(self, scores: Mapping[str, float]) -> float | None:
+    def selection_loss(self, scores: Mapping[str, float]) -> float | None:
         """The kernel distance."""
         return scores.get("kernel")
 
@@ -99,7 +99,9 @@ class Samples:
             count = min(len(real), _SCORED)
             rows = [{"name": "generator", **self._scores(model, real)}]
             if self.val is not None and self._scored(self.val):
-                rows.append({"name": "ground truth", **self._compare(*_stacked(self.val, self.still, _SCORED), real)})
+                rows.append(
+                    {"name": "ground truth", **self._compare(*_stacked(self.val, self.val_transform, _SCORED), real)}
+                )
         result = {
             "split": "test",
             "pictures": repr(real),
@@ -121,7 +123,7 @@ class Samples:
     def _classifier(self) -> Model:
         """The classifier that the run keeps, fitted first where there is none."""
         return classifier.kept(
-            self.classifier_folder, self.train, len(self.train.classes), self.still, steps=self.classifier_steps
+            self.classifier_folder, self.train, len(self.train.classes), self.val_transform, steps=self.classifier_steps
         )
 
     def _scores(self, model: Model, real: Labeled) -> dict[str, float]:
@@ -132,7 +134,7 @@ class Samples:
 
     def _compare(self, images_u8: np.ndarray, labels: np.ndarray | None, real: Labeled) -> dict[str, float]:
         found, features = classifier.judge(self._classifier, images_u8)
-        _, reference = classifier.judge(self._classifier, _stacked(real, self.still, _SCORED)[0])
+        _, reference = classifier.judge(self._classifier, _stacked(real, self.val_transform, _SCORED)[0])
         consistency = {} if labels is None else {"consistency": classifier.share_of(found, labels)}
         return {
             **consistency,
@@ -148,13 +150,13 @@ def _transport(features: np.ndarray, reference: np.ndarray) -> float:
     return float(losses.sinkhorn_divergence(features, reference, epsilon=epsilon, iterations=100))
 
 
-def _stacked(source: Labeled, still: Transform, count: int) -> tuple[np.ndarray, np.ndarray]:
+def _stacked(source: Labeled, transform: Transform, count: int) -> tuple[np.ndarray, np.ndarray]:
     """`count` images [N, H, W, C] spread over a source, or all that it has, and their labels [N]."""
-    items = pipeline.chosen(source, count, still)
+    items = pipeline.chosen(source, count, transform)
     return np.stack([item["image"] for item in items]), np.stack([item["label"] for item in items])
 
 
-def _sorted_by_class(source: Labeled, still: Transform, each: int) -> np.ndarray:
+def _sorted_by_class(source: Labeled, transform: Transform, each: int) -> np.ndarray:
     """Images [N, H, W, C] of every class, `each` of it and classes in order; white where there are fewer."""
     wanted: dict[int, list[np.ndarray]] = {label: [] for label in range(len(source.classes))}
     # Folders are in the order of their classes: gone through in that order, nearly all would be decoded. Where labels
@@ -165,7 +167,7 @@ def _sorted_by_class(source: Labeled, still: Transform, each: int) -> np.ndarray
             break
         if labels is not None and len(wanted[labels[i]]) >= each:
             continue
-        item = still(source[i], np.random.default_rng(i))
+        item = transform(source[i], np.random.default_rng(i))
         if len(images := wanted[int(item["label"])]) < each:
             images.append(item["image"])
     white = np.full_like(next(images[0] for images in wanted.values() if images), 255)

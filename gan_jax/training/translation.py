@@ -85,8 +85,8 @@ class Task:
 
     val: Source | None
     test: Source | None
-    still: Transform  # of validation images
-    whole: Transform  # of test images
+    val_transform: Transform
+    test_transform: Transform
     source: str = "source"  # keys of what the transforms make
     target: str | None = "target"
     score: Callable[[Images, Images, Images], dict[str, float]] = score  # outputs, targets, sources
@@ -101,7 +101,7 @@ class Task:
     @functools.cached_property
     def batch(self) -> list[dict[str, np.ndarray]]:
         """The fixed validation images."""
-        return [] if self.val is None else pipeline.chosen(self.val, _VALIDATION_IMAGES, self.still)
+        return [] if self.val is None else pipeline.chosen(self.val, _VALIDATION_IMAGES, self.val_transform)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,14 +122,14 @@ class TranslationEvaluator:
         }
 
     @property
-    def validates(self) -> bool:
+    def has_validation(self) -> bool:
         """Whether there are validation images."""
         return all(task.val is not None for task in self.tasks.values())
 
     @property
-    def chooses(self) -> bool:
+    def has_scores(self) -> bool:
         """Whether they are scored, against their targets."""
-        return self.validates and any(task.target is not None for task in self.tasks.values())
+        return self.has_validation and any(task.target is not None for task in self.tasks.values())
 
     @property
     def captions(self) -> dict[str, dict[str, str]]:
@@ -140,7 +140,7 @@ class TranslationEvaluator:
         }
         return {group: captions for group, captions in made.items() if captions}
 
-    def shown(self) -> dict[str, np.ndarray]:
+    def references(self) -> dict[str, np.ndarray]:
         """The inputs and, where they are known, the targets of the validation batch, a row a generator."""
         inputs = [[_shown_input(item, task) for item in task.batch] for task in self.tasks.values()]
         targets = [[item[task.target] for item in task.batch] for task in self.tasks.values() if task.target]
@@ -161,7 +161,7 @@ class TranslationEvaluator:
             scores |= {str(ScoreKey.parse(key)._replace(generator=prefix)): value for key, value in found.items()}
         return scores, _rows(made)
 
-    def loss(self, scores: Mapping[str, float]) -> float | None:
+    def selection_loss(self, scores: Mapping[str, float]) -> float | None:
         """LPIPS, or the root mean square error that the PSNR means, in units of the range; the generators' mean."""
         found = [value for key, value in scores.items() if ScoreKey.parse(key).metric == self.best]
         errors = [10.0 ** (-value / 20.0) for value in found] if self.best == "psnr" else found
@@ -213,7 +213,7 @@ class TranslationEvaluator:
         files: list[dict[str, Path]] = []
         for index in range(len(task.test)):
             item = task.test[index]
-            pair = task.whole(item, np.random.default_rng(0))
+            pair = task.test_transform(item, np.random.default_rng(0))
             made = {"input": pair[task.source], "output": infer.translate(model, pair[task.source])}
             if back is not None:
                 made["reconstructed"] = infer.translate(back, made["output"])

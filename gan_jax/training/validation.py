@@ -30,7 +30,7 @@ class Validation:
         self._earlier: Mapping[str, Any] = rows[-1] if rows else {}
         self._lowest: float | None = before.get("lowest_loss")
         self._plateau = schedules.Plateau(*before.get("plateau", ()))
-        for name, picture in experiment.evaluator.shown().items():
+        for name, picture in experiment.evaluator.references().items():
             self._save(name, picture)
 
     @property
@@ -50,7 +50,7 @@ class Validation:
             self._log.write("warning", step, {"text": warning})
             self._meter.say(f"step {step} warning: {warning}")
         self._earlier = {"step": step, **scores}
-        loss = self._experiment.evaluator.loss(scores)
+        loss = self._experiment.evaluator.selection_loss(scores)
         if loss is None:
             return None
         if self._lowest is None or loss < self._lowest:

@@ -295,6 +295,6 @@ def test_pix2pix_is_compared_with_the_others(both, tmp_path, tiny_generator):
     assert image_files.read(tmp_path / "picture.png", 3).shape == (192, 5 * 192, 3)
     assert pix2pix_upscale.as_markdown(table).splitlines()[0].startswith("| x2 | psnr | ssim")
     parts = pix2pix.experiment(pix2pix.PRESETS["upscale"], open_split=pix2pix_upscale.opener(config))
-    pair = parts.jitter(parts.train[0], np.random.default_rng(0))
+    pair = parts.train_transform(parts.train[0], np.random.default_rng(0))
     assert pair["source"].shape == pair["target"].shape == (64, 64, 3)
     assert 0 < np.abs(pair["source"].astype(int) - pair["target"]).mean() < 30

@@ -12,9 +12,9 @@ from tests.samplers import untrained
 def test_the_exam_scores_samples_and_shows_them(tmp_path):
     still = labeled.fitted(8, 3, flip=False)
     sources = [Shapes(split, 20, 8) for split in ("train", "val", "test")]
-    evaluator = samples.Samples(*sources, still, tmp_path / "classifier", classifier_steps=2)
-    assert (evaluator.splits, evaluator.validates) == ({"val": sources[1], "test": sources[2]}, True)
-    assert evaluator.shown()["target"].shape == (10 * 10 - 2, 8 * 10 - 2, 3)
+    evaluator = samples.SampleEvaluator(*sources, still, tmp_path / "classifier", classifier_steps=2)
+    assert (evaluator.splits, evaluator.has_validation) == ({"val": sources[1], "test": sources[2]}, True)
+    assert evaluator.references()["target"].shape == (10 * 10 - 2, 8 * 10 - 2, 3)
     # Classes in the order of their folders, of which few images are opened.
     opened = []
 
@@ -28,14 +28,14 @@ def test_the_exam_scores_samples_and_shows_them(tmp_path):
             opened.append(i)
             return {"name": str(i), "image": np.full((8, 8, 3), i // 500, np.uint8), "label": i // 500}
 
-    exam_of_two = samples.Samples(Sorted(), None, None, still, tmp_path / "classifier")
+    exam_of_two = samples.SampleEvaluator(Sorted(), None, None, still, tmp_path / "classifier")
     assert exam_of_two.shown()["target"].shape == (2 * 10 - 2, 8 * 10 - 2, 3)
     assert len(opened) < 50
     model = {"generator": untrained(10)}
     scores, picture = evaluator.validate(model)
     assert set(scores) == {"consistency", "kernel", "frechet", "sinkhorn"}
     assert 0.0 <= scores["consistency"] <= 1.0
-    assert evaluator.loss(scores) == scores["kernel"]
+    assert evaluator.selection_loss(scores) == scores["kernel"]
     assert picture.shape == (98, 78, 3)
     table = evaluator.test(model, tmp_path / "results")
     assert [row["name"] for row in table["rows"]] == ["generator", "ground truth"]
@@ -52,9 +52,9 @@ def test_without_labels_there_are_pictures_and_no_scores(tmp_path):
         image_files.save(tmp_path / "data" / f"{i}.png", np.full((8, 8, 3), 20 * i, np.uint8))
     train, val = (labeled.open_folder(tmp_path / "data", split, channels=3) for split in ("train", "val"))
     still = labeled.fitted(8, 3, flip=False)
-    evaluator = samples.Samples(train, val, None, still, tmp_path / "classifier")
+    evaluator = samples.SampleEvaluator(train, val, None, still, tmp_path / "classifier")
     scores, picture = evaluator.validate({"generator": plain})
-    assert (scores, evaluator.loss(scores)) == ({}, None)
+    assert (scores, evaluator.selection_loss(scores)) == ({}, None)
     np.testing.assert_array_equal(picture, latents.class_rows(plain))
     assert evaluator.test({"generator": plain}, tmp_path / "results")["rows"] == []
     assert (tmp_path / "results" / "output" / "samples.png").exists()

@@ -83,7 +83,9 @@ def test_json_is_written_whole_and_read_back(tmp_path):
 
 def task(val=2, test=2, **fields):
     sources = (None if count is None else Facades(split, count, 32) for split, count in (("val", val), ("test", test)))
-    return translation.Task(*sources, still=lambda pair, rng: pair, whole=lambda pair, rng: pair, **fields)
+    return translation.Task(
+        *sources, val_transform=lambda pair, rng: pair, test_transform=lambda pair, rng: pair, **fields
+    )
 
 
 def test_a_table_of_the_same_generator_and_pictures_is_not_made_again(tmp_path, tiny_generator):
@@ -104,10 +106,12 @@ def test_two_generators_have_a_task_each(tmp_path, tiny_generator):
     assert set(evaluator.splits) == {"val AtoB", "val BtoA", "test AtoB", "test BtoA"}
     scores, picture = evaluator.validate(models)
     assert {name for name in scores if name.endswith("psnr")} == {"AtoB/psnr", "BtoA/psnr"}
-    assert picture.shape == evaluator.shown()["input"].shape == evaluator.shown()["target"].shape == (64, 64, 3)
-    np.testing.assert_array_equal(evaluator.shown()["input"][:32], evaluator.shown()["target"][32:])
+    assert (
+        picture.shape == evaluator.references()["input"].shape == evaluator.references()["target"].shape == (64, 64, 3)
+    )
+    np.testing.assert_array_equal(evaluator.references()["input"][:32], evaluator.references()["target"][32:])
     errors = [10 ** (-scores[f"{name}/psnr"] / 20) for name in evaluator.tasks]
-    np.testing.assert_allclose(evaluator.loss(scores), np.mean(errors))
+    np.testing.assert_allclose(evaluator.selection_loss(scores), np.mean(errors))
     table = evaluator.test(models, tmp_path)
     assert [row["name"] for row in table["rows"]] == ["AtoB", "BtoA", "BtoA: copy", "BtoA: ground truth"]
     assert table["rows"][-1]["psnr"] == "inf"
@@ -118,9 +122,9 @@ def test_without_targets_there_are_pictures_and_no_scores(tmp_path, tiny_generat
     evaluator = translation.TranslationEvaluator({"generator": task(target=None)})
     models = {"generator": tiny_generator()}
     scores, picture = evaluator.validate(models)
-    assert (evaluator.loss(scores), picture.shape) == (None, (32, 64, 3))
+    assert (evaluator.selection_loss(scores), picture.shape) == (None, (32, 64, 3))
     assert set(scores) == {"health/agreement", "health/contrast", "health/variety"}
-    assert set(evaluator.shown()) == {"input"}
+    assert set(evaluator.references()) == {"input"}
     table = evaluator.test(models, tmp_path)
     assert table["rows"] == []
     assert translation.score_table(table) == "2 images of the test split; nothing says what these images should be."
@@ -180,7 +184,7 @@ def of_one_pair(source, target):
 def test_gray_and_color_are_shown_beside_each_other():
     tasks = {"AtoB": of_one_pair((8, 8, 1), (8, 8, 3)), "BtoA": of_one_pair((8, 8, 3), (8, 8, 1))}
     evaluator = translation.TranslationEvaluator(tasks)
-    assert evaluator.shown()["input"].shape == evaluator.shown()["target"].shape == (16, 8, 3)
+    assert evaluator.references()["input"].shape == evaluator.references()["target"].shape == (16, 8, 3)
 
 
 def test_of_large_pictures_the_middle_is_shown_the_same_part_at_both_scales():
@@ -190,8 +194,8 @@ def test_of_large_pictures_the_middle_is_shown_the_same_part_at_both_scales():
 
 def test_without_pictures_there_is_nothing_to_do(tmp_path):
     evaluator = translation.TranslationEvaluator({"generator": task(val=None, test=None)})
-    assert not evaluator.validates
-    assert not evaluator.chooses
+    assert not evaluator.has_validation
+    assert not evaluator.has_scores
     assert translation.TranslationEvaluator({"generator": task()}).chooses
     assert not translation.TranslationEvaluator({"generator": task(target=None)}).chooses
     assert evaluator.test({}, tmp_path) is None
