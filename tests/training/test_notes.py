@@ -18,9 +18,9 @@ class Some:
         return self.count
 
 
-def said(*, chooses=True, **splits):
+def said(*, has_scores=True, **splits):
     splits = {name.replace("_", " "): source for name, source in splits.items()}
-    return notes.of_scores(SimpleNamespace(splits=splits, chooses=chooses))
+    return notes.of_scores(SimpleNamespace(splits=splits, has_scores=has_scores))
 
 
 def test_pictures_of_their_own_and_enough_of_them_need_no_word():
@@ -33,7 +33,7 @@ def test_a_best_generator_chosen_on_the_test_pictures_is_said():
         "validation and the test have the same 20 images: the best generator is chosen on the test images, so its "
         "scores there flatter it; give val and test images of their own."
     )
-    assert said(val=Some(20, "a"), test=Some(20, "a"), chooses=False) == []
+    assert said(val=Some(20, "a"), test=Some(20, "a"), has_scores=False) == []
 
 
 def test_few_pictures_are_said_with_their_number():
@@ -55,7 +55,7 @@ def test_both_directions_of_the_same_pairs_are_said_once():
 
 
 def test_no_pictures_at_all_are_said():
-    (note,) = said(val=None, test=None, chooses=False)
+    (note,) = said(val=None, test=None, has_scores=False)
     assert "no images to validate and to test on" in note
 
 

@@ -28,8 +28,8 @@ def test_the_exam_scores_samples_and_shows_them(tmp_path):
             opened.append(i)
             return {"name": str(i), "image": np.full((8, 8, 3), i // 500, np.uint8), "label": i // 500}
 
-    exam_of_two = samples.SampleEvaluator(Sorted(), None, None, still, tmp_path / "classifier")
-    assert exam_of_two.shown()["target"].shape == (2 * 10 - 2, 8 * 10 - 2, 3)
+    evaluator_of_two = samples.SampleEvaluator(Sorted(), None, None, still, tmp_path / "classifier")
+    assert evaluator_of_two.references()["target"].shape == (2 * 10 - 2, 8 * 10 - 2, 3)
     assert len(opened) < 50
     model = {"generator": untrained(10)}
     scores, picture = evaluator.validate(model)

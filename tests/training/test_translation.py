@@ -188,7 +188,7 @@ def test_gray_and_color_are_shown_beside_each_other():
 
 
 def test_of_large_pictures_the_middle_is_shown_the_same_part_at_both_scales():
-    shown = translation.TranslationEvaluator({"generator": of_one_pair((500, 300, 3), (1000, 600, 3))}).shown()
+    shown = translation.TranslationEvaluator({"generator": of_one_pair((500, 300, 3), (1000, 600, 3))}).references()
     assert (shown["input"].shape, shown["target"].shape) == ((256, 256, 3), (512, 512, 3))
 
 
@@ -196,8 +196,8 @@ def test_without_pictures_there_is_nothing_to_do(tmp_path):
     evaluator = translation.TranslationEvaluator({"generator": task(val=None, test=None)})
     assert not evaluator.has_validation
     assert not evaluator.has_scores
-    assert translation.TranslationEvaluator({"generator": task()}).chooses
-    assert not translation.TranslationEvaluator({"generator": task(target=None)}).chooses
+    assert translation.TranslationEvaluator({"generator": task()}).has_scores
+    assert not translation.TranslationEvaluator({"generator": task(target=None)}).has_scores
     assert evaluator.test({}, tmp_path) is None
 
 
