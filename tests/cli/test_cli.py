@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -606,7 +607,7 @@ def test_a_result_that_cannot_be_written_leaves_the_old_one(folder, monkeypatch,
     (folder / "s.csv").write_text("old")
     assert gan_jax("evaluate", folder / "x", folder / "y", "--csv", folder / "x") == 2
     assert "is a folder; name a file to write to" in capsys.readouterr().err
-    monkeypatch.setattr(cli.Path, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full", "s")))
+    monkeypatch.setattr(Path, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full", "s")))
     assert gan_jax("evaluate", folder / "x", folder / "y", "--csv", folder / "s.csv") == 2
     assert (folder / "s.csv").read_text() == "old"
 

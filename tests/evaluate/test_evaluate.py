@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax import cli, evaluate, image, metrics, perceptual
+from gan_jax import evaluate, image, metrics, perceptual
+from gan_jax.cli import scores as verbs
 from gan_jax.data import high_bit_depth, image_files
 from gan_jax.evaluate import folders as folder_scores
 from gan_jax.evaluate import host, scoring
@@ -130,7 +131,7 @@ def test_descriptions_say_what_is_compared():
     assert evaluate.with_options(evaluate.PROTOCOLS["srgan"], scale=2).border == 4
     assert evaluate.with_options(evaluate.PROTOCOLS["srgan"], crop_border=0).border == 0
     assert "rounded (gray" in evaluate.PROTOCOLS["matlab-y"].description
-    choices = get_type_hints(cli.Evaluate)["protocol"]
+    choices = get_type_hints(verbs.Evaluate)["protocol"]
     assert set(get_args(choices)) == set(evaluate.PROTOCOLS)
 
 

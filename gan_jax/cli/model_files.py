@@ -1,0 +1,105 @@
+"""Verbs on files: `inspect` and `convert`."""
+
+import dataclasses
+import functools
+from pathlib import Path
+from typing import Any, Literal
+
+from tyro.conf import Positional
+
+from gan_jax.cli.speaking import each, load
+
+__all__ = ["Convert", "Inspect"]
+__dir__ = __all__.copy
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspect:
+    """Say what a generator file, a run's folder, a checkpoint, or a PyTorch or Chainer file is."""
+
+    path: Positional[Path]
+    """The file or folder; of a folder of several runs each is described."""
+    all: bool = False
+    """Show every flag of a run, and not only those that differ from their defaults."""
+
+    def run(self) -> int:
+        """Returns the exit code."""
+        from gan_jax.cli import inspection
+
+        return each(self.path, functools.partial(inspection.describe, every_flag=self.all))
+
+
+@dataclasses.dataclass(frozen=True)
+class Convert:
+    """Make a PyTorch or Chainer file (.pth, .pt, .safetensors, .npz) a file of this program, or with --to_torch the
+    other way; what the file cannot show is taken from the project that its names are of, and printed."""
+
+    source: Positional[Path]
+    """The file to read."""
+    target: Positional[Path]
+    """The .safetensors file to write."""
+    to_torch: bool = False
+    """Write the weights of a file of ours, or of a run's last generator, under PyTorch names."""
+    direction: Literal["AtoB", "BtoA"] | None = None
+    """With --to_torch: which of the two generators of a run of CycleGAN."""
+    step: int | None = None
+    """With --to_torch: the generator that the run keeps of this step, in place of its last."""
+    entry: str | None = None
+    """Which of the networks in a file that holds several."""
+    architecture: str | None = None
+    """Read the file as this architecture alone, UNet for instance."""
+    set: tuple[str, ...] = ()
+    """FIELD=VALUE of the architecture that no file shows, padding=replicate for instance."""
+    input_range: tuple[float, float] | None = None
+    """Values of black and white in the network's input."""
+    output_range: tuple[float, float] | None = None
+    """Values of black and white in its output."""
+    norm: Literal["image", "running"] | None = None
+    """Statistics at test time: each image's own, or the running ones."""
+    dropout: Literal["on", "off"] | None = None
+    """Dropout at test time."""
+
+    def run(self) -> int:
+        """Returns the exit code."""
+        from gan_jax import model as models
+        from gan_jax.interop import convert
+
+        if not self.to_torch and (self.step is not None or self.direction):
+            raise ValueError("--step and --direction choose among a run's generators; give them with --to_torch.")
+        if not self.to_torch and self.source.is_dir():
+            raise ValueError(
+                f"{self.source} is a folder; name the file to convert, or give --to_torch to write a run's generator "
+                "under PyTorch names."
+            )
+        if self.target.suffix != ".safetensors":
+            raise ValueError(f"{self.target}: what is written is .safetensors; give it that name.")
+        if self.target.resolve() == self.source.resolve():
+            raise ValueError(f"{self.source} would be overwritten; write to another file.")
+        if self.to_torch:
+            convert.write_torch(self.target, load(self.source, self.step, self.direction))
+            print(f"wrote {self.target} under PyTorch names")
+            return 0
+        if self.source.is_file() and not models.is_foreign(self.source):
+            raise ValueError(f"{self.source} is a file of gan_jax already; --to_torch writes it under PyTorch names.")
+        fields = convert.fields(self.set)
+        architecture: Any = self.architecture
+        if fields:
+            architecture = {**({"name": self.architecture} if self.architecture else {}), **fields}
+        converted = convert.read(
+            self.source,
+            entry=self.entry,
+            architecture=architecture,
+            input_range=self.input_range,
+            output_range=self.output_range,
+            norm=self.norm,
+            dropout=None if self.dropout is None else self.dropout == "on",
+        )
+        for note in converted.notes:
+            print(f"  {note}")
+        models.save(self.target, converted.generator)
+        spec = converted.generator.spec
+        print(
+            f"wrote {self.target}: {spec.kind}, {spec.architecture['name']}, "
+            f"{converted.generator.parameter_count:,} parameters"
+        )
+        return 0

@@ -1,0 +1,171 @@
+"""Verbs that use a trained model: `translate` and `sample`."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from gan_jax.cli.speaking import Speaker, load
+
+__all__ = ["Sample", "Translate"]
+__dir__ = __all__.copy
+
+
+@dataclasses.dataclass(frozen=True)
+class Translate:
+    """Run a generator over images: any size in, the same out, or that times the generator's scale."""
+
+    generator: Positional[Path]
+    """A .safetensors file, or a run's folder: then its last generator; of several stages that of the last."""
+    paths: Annotated[Positional[tuple[Path, ...]], arg(metavar="INPUT... OUTPUT")]
+    """Images or folders of images, then the folder to write to (or, for one image, one file)."""
+    direction: Literal["AtoB", "BtoA"] | None = None
+    """Which of the two generators of a run of CycleGAN."""
+    step: int | None = None
+    """The generator that the run keeps of this step, in place of its last."""
+    suffix: str = ""
+    """What is put behind each name: a.png gives a_out.png with _out."""
+    format: Literal["png", "jpg", "webp", "tif", "bmp", "avif", "same"] | None = None
+    """What a folder's images are written as: png unless given; same keeps the inputs' own formats. JPEG and AVIF
+    have quality 95 and full color, WebP is lossless."""
+    quality: int | None = None
+    """Quality of .jpg, .webp and .avif, 1 to 100, in place of that."""
+    frame: Annotated[int | Literal["all"] | None, arg(metavar="N|all")] = None
+    """Which frame of an animation, or page of a document, counted from 0; all writes each for itself."""
+    half: Literal["left", "right"] | None = None
+    """Take that half of each image: the input of pairs side by side."""
+    limit: int | None = None
+    """Translate only the first LIMIT images."""
+    skip_existing: bool = False
+    """Leave out images whose output is there already."""
+    batch_size: int = 1
+    """Images of one padded size to compute together; the results do not depend on it."""
+    seed: int = 0
+    """Chooses the noise of a generator whose dropout is on at test time."""
+    samples: int | None = None
+    """Write so many outputs of each image, each with noise of its own: a.png gives a_sample_0.png (the one written
+    without this flag), a_sample_1.png, ..., their mean a_mean.png and their standard deviation a_std.png, where 10
+    stands for a deviation of 1 of 255 levels, 255 for 25.5 and more."""
+    dropout: Literal["on", "off"] | None = None
+    """Dropout at test time; as the generator's file says unless given."""
+    norm: Literal["image", "running"] | None = None
+    """Normalize by each image's own statistics or by the running ones; as the generator's file says unless given."""
+    tile: int | None = None
+    """Compute in tiles of so many input pixels a side, 0 for whole images; as large as memory allows unless given.
+    The result is the whole image's."""
+    outscale: float | None = None
+    """The final side over the input's, by bicubic after the generator; the generator's scale unless given."""
+    self_ensemble: bool = False
+    """Take the mean over eight ways to turn and mirror each image: a little better, eight times the work."""
+
+    def run(self) -> int:
+        """Returns the exit code."""
+        from gan_jax import infer
+        from gan_jax.data import finding, seams
+        from gan_jax.data.image_files import WITH_QUALITY
+
+        if len(self.paths) < 2:
+            raise ValueError("give at least one input and, last, an output: gan-jax translate RUN in/ out/.")
+        for name in ("limit", "batch_size", "samples"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"--{name} is {value}; wanted at least 1.")
+        if self.tile is not None and self.tile < 0:
+            raise ValueError(f"--tile is {self.tile}; wanted at least 1, or 0 for whole images.")
+        if self.outscale is not None and not 0 < self.outscale <= 64:
+            raise ValueError(f"--outscale is {self.outscale:g}; wanted more than 0 and at most 64.")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"--seed is {self.seed}; wanted at least 0 and less than 2**32.")
+        if self.quality is not None and not 1 <= self.quality <= 100:
+            raise ValueError(f"--quality is {self.quality}; wanted 1 to 100.")
+        if isinstance(self.frame, int) and self.frame < 0:
+            raise ValueError(f"--frame is {self.frame}; wanted at least 0, or all.")
+        if "/" in self.suffix:
+            raise ValueError(f"--suffix is {self.suffix}; wanted the end of a name, without separators.")
+        *inputs, output = self.paths
+        dropout = None if self.dropout is None else self.dropout == "on"
+        model = load(self.generator, self.step, self.direction)
+        try:
+            model = infer.with_options(model, dropout=dropout, norm=self.norm)
+        except ValueError as error:  # it knows no file
+            raise ValueError(f"{self.generator}: {error}") from None
+        if (self.suffix or self.format) and infer.names_a_file(inputs, output):
+            raise ValueError(f"{output} is one image; --suffix and --format are for those of a folder: leave them out.")
+        extension = None if self.format == "same" else f".{self.format or 'png'}"
+        planned = infer.plan(
+            inputs, output, samples=self.samples, suffix=self.suffix, extension=extension, frame=self.frame
+        )
+        jobs = planned[: self.limit]
+        if self.quality is not None and not any(str(job.output).lower().endswith(WITH_QUALITY) for job in jobs):
+            raise ValueError("--quality is for .jpg, .webp and .avif; leave it out, or give --format.")
+        if self.skip_existing:
+            jobs = [job for job in jobs if not all(path.exists() for path in infer.outputs(job, samples=self.samples))]
+        speaker = Speaker("translated")
+        speaker.notes(finding.notes(inputs))
+        if self.half is None and seams.hold_pairs([job.input for job in jobs]):
+            speaker.note(
+                "these look like pairs side by side, and the whole of each is translated; --half left takes the left "
+                "image of each alone, --half right the other."
+            )
+        failures = infer.translate_files(
+            model,
+            jobs,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            samples=self.samples,
+            tile=self.tile,
+            outscale=self.outscale,
+            self_ensemble=self.self_ensemble,
+            half=self.half,
+            quality=self.quality,
+            say=speaker.note,
+            progress=speaker.count,
+        )
+        speaker.end(failures)
+        print(f"wrote {len(jobs) - len(failures)} of {len(jobs)}")
+        if self.samples is not None:
+            print(f"the *_std images show {infer.STD_SCALE} times the standard deviation")
+        return 1 if failures else 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """Make images with a generator that starts from latents: a DCGAN's or a WGAN's."""
+
+    generator: Positional[Path]
+    """A .safetensors file, or a run's folder: then its last generator."""
+    output: Positional[Path] = Path("samples.png")
+    """One .png, for a grid of all images, or the folder to write each image to."""
+    n: int | None = None
+    """How many: 64 unless given, and a generator with classes then fills a grid with a row a class."""
+    seed: int = 0
+    """Chooses the latents; image i of a seed does not depend on --n."""
+    step: int | None = None
+    """The generator that the run keeps of this step, in place of its last."""
+    label: str | None = None
+    """The class of all images: its name, or its number where no class has that name; else the classes take turns."""
+    interpolate: bool = False
+    """Rows of images that each go from one latent to another, in place of images of latents drawn alone."""
+
+    def run(self) -> int:
+        """Returns the exit code."""
+        from gan_jax.infer import latents
+
+        if self.n is not None and self.n < 1:
+            raise ValueError(f"--n is {self.n}; wanted at least 1.")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"--seed is {self.seed}; wanted at least 0 and less than 2**32.")
+        model = load(self.generator, self.step)
+        try:
+            label = None if self.label is None else latents.label_of(model, self.label)
+            written = latents.write(
+                model, self.output, count=self.n, seed=self.seed, label=label, interpolate=self.interpolate
+            )
+        except latents.UnfitError as error:  # it knows no file
+            raise ValueError(f"{self.generator}: {error}") from None
+        of_class = "" if label is None else f" of label {label}"
+        if label is not None and model.spec.classes:
+            of_class = f" of class {model.spec.classes[label]} (label {label})"
+        print(f"wrote {written} images{of_class} to {self.output}")
+        return 0

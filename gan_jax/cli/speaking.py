@@ -1,0 +1,71 @@
+"""What verbs say beside their result, and what they mean by a path."""
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+__all__ = ["Speaker", "each", "load"]
+__dir__ = __all__.copy
+
+_MOST_NOTES = 10
+
+
+class Speaker:
+    """What a command says beside its result: notes and errors, ten of each at most, and how far it is."""
+
+    def __init__(self, done: str) -> None:
+        from gan_jax.terminal import console
+
+        self.count = console.Count(done)
+        self._notes = 0
+
+    def note(self, words: str) -> None:
+        """Says something worth knowing, on a line of its own."""
+        self._notes += 1
+        if self._notes <= _MOST_NOTES:
+            self.count.end_line()
+            print(f"note: {words}", file=sys.stderr)
+
+    def notes(self, notes: Iterable[str]) -> None:
+        """Says several such things."""
+        for words in notes:
+            self.note(words)
+
+    def end(self, failures: Sequence[str]) -> None:
+        """Says what failed, and how many notes were left out."""
+        from gan_jax import errors
+
+        self.count.end_line()
+        if self._notes > _MOST_NOTES:
+            print(f"note: ... and {self._notes - _MOST_NOTES:,} more notes.", file=sys.stderr)
+        for failure in errors.few(failures):
+            print(f"error: {failure}", file=sys.stderr)
+
+
+def load(path: Path, step: int | None, direction: Literal["AtoB", "BtoA"] | None = None) -> Any:
+    """The generator that a path means; said where the path leaves that open."""
+    from gan_jax import model as models
+
+    found = models.find(path, step=step, direction=direction)
+    if path.is_dir() and found.parent != path:
+        print(f"note: the generator is {found}.", file=sys.stderr)
+    return models.load(found)
+
+
+def each(path: Path, call: Callable[[Path], object]) -> int:
+    """Prints what `call` makes of each run of a folder, or of what else the path is; returns the exit code."""
+    from gan_jax import errors, folders
+
+    found = folders.runs(path)
+    if len(found) <= 1:
+        print(call(*found or [path]))
+        return 0
+    code = 0
+    for run in found:
+        try:
+            print(call(run))
+        except (ValueError, OSError) as error:
+            print(f"error: {errors.in_words(error)}", file=sys.stderr)
+            code = 1
+    return code
