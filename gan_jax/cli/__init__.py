@@ -10,7 +10,7 @@ from gan_jax.cli.model_files import Convert, Inspect
 from gan_jax.cli.models import Sample, Translate
 from gan_jax.cli.scores import Evaluate, Report
 
-__all__ = ["main"]
+__all__ = ["Convert", "Data", "Evaluate", "Inspect", "Report", "Sample", "Shrink", "Translate", "main"]
 __dir__ = __all__.copy
 
 

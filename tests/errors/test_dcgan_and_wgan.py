@@ -58,8 +58,8 @@ CASES = [
     Case(
         "the ring in a folder that holds something else",
         "wgan ring --name images",
-        "runs/pictures holds files but no config.json, so it is no run; take another --name.",
-        text("runs/pictures/a"),
+        "runs/images holds files but no config.json, so it is no run; take another --name.",
+        text("runs/images/a"),
     ),
 ]
 

@@ -11,7 +11,7 @@ from gan_jax.terminal import console
 
 PROGRAM = """
 import sys
-from gan_jax import console
+from gan_jax.terminal import console
 with console.lasting_streams():
     for _ in range(20_000):
         print("a line that is long enough to fill a pipe")
@@ -47,7 +47,7 @@ def test_a_dead_console_ends_nothing_and_says_nothing(tmp_path, redirection, los
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
 def test_names_of_any_bytes_are_printed(tmp_path, encoding):
     program = (
-        "import os, sys; from gan_jax import console\n"
+        "import os, sys; from gan_jax.terminal import console\n"
         "with console.lasting_streams(): print(os.fsdecode(b'\\x83e'), '\\u65e5', file=sys.stdout)\n"
     )
     _, shell = run(tmp_path, "", program, PYTHONIOENCODING=encoding, PYTHONUTF8="0")

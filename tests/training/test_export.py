@@ -18,11 +18,11 @@ from gan_jax.training.dry_run import dry_run
 def begun(tmp_path, tiny_method, tiny_batch):
     """Configuration, experiment and state of a run called tiny."""
     method = tiny_method()
-    fields = {"out_channels": 3, "method": "pix2pix", "norm": "image", "dropout": False}
+    fields = {"method": "pix2pix", "norm": "image", "dropout": False}
     unet, critic = networks.UNet(depth=2, width=2, dropout=0.0), networks.PatchGAN(layers=1, width=2)
     specs = {
-        "generator": ModelSpec(networks.describe(unet), 3, **fields, size_multiple=4),
-        "critic": ModelSpec(networks.describe(critic), 6, **{**fields, "out_channels": 1}, kind="critic"),
+        "generator": ModelSpec(networks.describe(unet), 3, **fields),
+        "critic": ModelSpec(networks.describe(critic), 6, **fields, kind="critic"),
     }
     config = SimpleNamespace(folder=tmp_path / "tiny", seed=0, parallel="jit")
     return config, SimpleNamespace(method=method, specs=specs), jax.jit(method.init)(jax.random.key(0), tiny_batch())
