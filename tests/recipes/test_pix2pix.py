@@ -197,8 +197,8 @@ def test_flags_reach_the_networks_and_the_file():
     generator_fields, critic_fields = parts.networks["generator"], parts.networks["critic"]
     assert (generator_fields["norm"], generator_fields["width"], generator_fields["dropout"]) == ("instance", 3, 0.0)
     assert (critic_fields["layers"], critic_fields["width"], critic_fields["norm"]) == (2, 5, "instance")
-    spec = dataclasses.asdict(parts.specs["generator"])
-    assert (spec["out_channels"], spec["dropout"], spec["size_multiple"]) == (3, False, 128)
+    spec = parts.specs["generator"]
+    assert (spec.out_channels, spec.dropout, spec.size_multiple) == (3, False, 128)
 
 
 def test_clipping_and_penalty_reach_the_method(monkeypatch, tiny_flags, tmp_path):
