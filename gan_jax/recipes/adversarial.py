@@ -59,11 +59,8 @@ class AdversarialFlags(Settings):
 
     def check_critic(self, norm: str, others: str) -> None:
         """Raises ValueError where the gradient penalty meets batch norm; `others` are flags to give in its place."""
-        if self.gan_mode == "wgangp" and norm == "batch":
-            raise ValueError(
-                "--gan_mode wgangp penalizes the critic's gradient at each image alone, and batch norm mixes images; "
-                f"give {others}."
-            )
+        if self.gan_mode == "wgangp":
+            _require_no_batch_norm("--gan_mode wgangp", norm, others)
 
     def critic_tx(self, tx: optax.GradientTransformation) -> optax.GradientTransformation:
         """An optimizer for the critic, which clips its weights where the game wants it."""
@@ -72,10 +69,8 @@ class AdversarialFlags(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class R1Flags(Settings):
-    """The flag of R1's penalty, and the norm that it shuts out."""
+    """The flag of R1's penalty."""
 
-    norm: Literal["batch", "instance", "none"] = "batch"
-    """Norm of both networks."""
     lambda_r1: float = 0.0
     """Weight gamma of R1's penalty on the critic's gradient at real images, which needs --norm instance or none."""
 
@@ -83,11 +78,18 @@ class R1Flags(Settings):
         """Raises ValueError where a flag holds what no run can have."""
         super().check()
         require_finite(self, "lambda_r1", zero=True)
-        if self.lambda_r1 and self.norm == "batch":
-            raise ValueError(
-                "--lambda_r1 penalizes the critic's gradient at each image alone, and batch norm mixes images; give "
-                "--norm instance or --norm none."
-            )
+
+    def check_r1(self, norm: str) -> None:
+        """Raises ValueError where the penalty meets batch norm."""
+        if self.lambda_r1:
+            _require_no_batch_norm("--lambda_r1", norm, "--norm instance or --norm none")
+
+
+def _require_no_batch_norm(flag: str, norm: str, others: str) -> None:
+    if norm == "batch":
+        raise ValueError(
+            f"{flag} penalizes the critic's gradient at each image alone, and batch norm mixes images; give {others}."
+        )
 
 
 def whole_batch(gan_mode: str) -> list[str]:

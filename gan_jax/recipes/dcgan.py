@@ -34,6 +34,11 @@ class Config(adversarial.R1Flags, samplers.Config):
     gan_mode: Literal["vanilla", "minimax", "lsgan", "hinge", "relativistic"] = "vanilla"
     """Adversarial loss."""
 
+    def check(self) -> None:
+        """Raises ValueError where a flag holds what no run can have."""
+        super().check()
+        self.check_r1(self.norm)
+
 
 def _prepared(name: str, **fields: Any) -> Config:
     """A conditional run on a data set of TFDS at 32x32."""

@@ -54,6 +54,7 @@ class Config(adversarial.R1Flags, translators.Config):
     def check(self) -> None:
         """Raises ValueError where a flag holds what no run can have."""
         super().check()
+        self.check_r1(self.norm)
         if self.dataset_mode == "aligned" and self.derive:
             raise ValueError(
                 f"--dataset_mode aligned reads pairs, and --derive {self.derive} makes the input of single "
