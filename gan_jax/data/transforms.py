@@ -14,7 +14,7 @@ from PIL import Image
 from gan_jax.data import image_files
 
 __all__ = [
-    "CENTRE",
+    "CENTER",
     "DERIVE",
     "PREPROCESS",
     "Derive",
@@ -71,7 +71,7 @@ class Geometry(NamedTuple):
 
 Preprocess = Callable[[tuple[int, int], Draw], Geometry]
 
-CENTRE = Draw(0.5, 0.5, False)
+CENTER = Draw(0.5, 0.5, False)
 
 
 def draw(rng: np.random.Generator, *, flip: bool) -> Draw:
@@ -217,7 +217,7 @@ def center(preprocess: str, *, load_size: Size, crop_size: Size, derive: Deriver
     """The validation transform: as `jitter` with the crop in the middle; resize_and_crop squeezes to crop_size."""
     load_size = crop_size if preprocess == "resize_and_crop" else load_size
     plan = PREPROCESS[preprocess](load_size=load_size, crop_size=crop_size)
-    return _transform(plan, lambda rng: CENTRE, derive)
+    return _transform(plan, lambda rng: CENTER, derive)
 
 
 def whole(preprocess: str, *, load_size: Size, crop_size: Size, derive: Deriver | None = None) -> Transform:

@@ -33,8 +33,8 @@ def test_geometry_reproduces_the_incumbent(name):
         photo = transforms.gray(photo)
     sizes = {flag: options[flag] for flag in ("load_size", "crop_size")}
     plan = transforms.PREPROCESS[options["preprocess"]](**sizes, multiple=4)
-    height, width = plan(photo.shape[:2], transforms.CENTRE).size
-    *_, crop_height, crop_width = plan(photo.shape[:2], transforms.CENTRE).crop
+    height, width = plan(photo.shape[:2], transforms.CENTER).size
+    *_, crop_height, crop_width = plan(photo.shape[:2], transforms.CENTER).crop
     # The middle of the interval of fractions that stands for this position.
     down, right = (top + 0.5) / (height - crop_height + 1), (left + 0.5) / (width - crop_width + 1)
     geometry = plan(photo.shape[:2], transforms.Draw(down, right, case["params"]["flip"]))
@@ -67,8 +67,8 @@ def test_golden_cases_cover_every_preprocess():
 def test_geometry_with_rectangles(preprocess, size, geometry):
     load = 50 if preprocess in (transforms.scale_width, transforms.scale_width_and_crop) else (40, 50)
     plan = preprocess(load_size=load, crop_size=(20, 30), multiple=8)
-    assert plan(size, transforms.CENTRE) == transforms.Geometry(*geometry, mirror=False)
-    assert plan(size, transforms.CENTRE._replace(mirror=True)) == transforms.Geometry(*geometry, mirror=True)
+    assert plan(size, transforms.CENTER) == transforms.Geometry(*geometry, mirror=False)
+    assert plan(size, transforms.CENTER._replace(mirror=True)) == transforms.Geometry(*geometry, mirror=True)
 
 
 def test_an_int_is_a_square():
@@ -77,7 +77,7 @@ def test_an_int_is_a_square():
     for preprocess in ("resize_and_crop", "crop"):
         make = transforms.PREPROCESS[preprocess]
         one, two = make(load_size=38, crop_size=32), make(load_size=(38, 38), crop_size=(32, 32))
-        assert one((40, 50), transforms.CENTRE) == two((40, 50), transforms.CENTRE)
+        assert one((40, 50), transforms.CENTER) == two((40, 50), transforms.CENTER)
 
 
 @pytest.mark.parametrize("preprocess", transforms.PREPROCESS)
