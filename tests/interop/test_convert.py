@@ -268,7 +268,7 @@ def test_networks_inside_of_one_module_beside_others():
 
 
 @pytest.mark.parametrize(
-    ("plain", "pmean_gradients"),
+    ("plain", "averaged"),
     [("params", "params_ema"), ("generator", "generator_ema"), ("online_model", "ema_model"), ("model", "ema")],
 )
 def test_the_average_of_two_generators_is_taken_by_any_of_its_names(plain, averaged):
