@@ -84,7 +84,7 @@ class Degradation:
             low, high = _range(self.noise)
             level = jax.random.uniform(level_key, (*leading, 1, 1, 1), minval=low, maxval=high)
             x += level * jax.random.normal(noise_key, x.shape)
-        levels_u8 = jnp.clip(jnp.floor(x + 0.5), 0.0, 255.0).astype(jnp.uint8)
+        levels_u8 = image.round_to(x, jnp.uint8)
         if self.jpeg is None:
             return levels_u8
         low, high = _range(self.jpeg)

@@ -35,7 +35,7 @@ def jpeg(images_u8: ArrayLike, quality: ArrayLike, *, subsampling: Subsampling =
     if channels == 1:
         return _coded(levels[..., 0], _table(_LUMINANCE, quality))[..., None].astype(jnp.uint8)
 
-    ycbcr = _rounded(image.mix_channels(levels, _TO_YCBCR) + _CENTRES)
+    ycbcr = _rounded(image.mix_channels(levels, _TO_YCBCR) + _CENTERS)
     table = _table(_CHROMINANCE, quality)
     decoded = [_coded(ycbcr[..., 0], _table(_LUMINANCE, quality))]
     for color in (ycbcr[..., 1], ycbcr[..., 2]):
@@ -43,8 +43,8 @@ def jpeg(images_u8: ArrayLike, quality: ArrayLike, *, subsampling: Subsampling =
             decoded.append(_coded(color, table))
         else:
             decoded.append(_doubled(_coded(_halved(color), table))[..., :height, :width])
-    rgb = image.mix_channels(jnp.stack(decoded, axis=-1) - _CENTRES, np.linalg.inv(_TO_YCBCR))
-    return _rounded(rgb).astype(jnp.uint8)
+    rgb = image.mix_channels(jnp.stack(decoded, axis=-1) - _CENTERS, np.linalg.inv(_TO_YCBCR))
+    return image.round_to(rgb, jnp.uint8)
 
 
 # ITU-T T.81, tables K.1 and K.2.
@@ -68,7 +68,7 @@ _TO_YCBCR = np.array(
         [0.5, -0.587 / 1.402, -0.114 / 1.402],
     ]
 )
-_CENTRES = np.array([0.0, 128.0, 128.0], np.float32)
+_CENTERS = np.array([0.0, 128.0, 128.0], np.float32)
 
 # The orthonormal DCT of 8 numbers (T.81, A.3.3, written as a matrix).
 _DCT = np.sqrt(2 / 8) * np.cos(np.pi / 8 * np.arange(8)[:, None] * (np.arange(8) + 0.5))

@@ -105,7 +105,7 @@ def _game(*, real: _Formula, fake: _Formula, generator: _Formula) -> Adversarial
 # whose gradient vanishes where the critic is sure.
 minimax = _game(real=lambda r: softplus(-r), fake=softplus, generator=lambda f: -softplus(f))
 
-# The same paper, section 3: the generator maximises log D(G(z)). What most code calls "vanilla".
+# The same paper, section 3: the generator maximizes log D(G(z)). What most code calls "vanilla".
 non_saturating = _game(real=lambda r: softplus(-r), fake=softplus, generator=lambda f: softplus(-f))
 
 # Mao et al. 2017, "Least Squares Generative Adversarial Networks", eq. 9 (0-1 coding), without its factor 1/2.

@@ -116,6 +116,8 @@ def train_step(method: Method, state: State, batch: Batch) -> tuple[State, Metri
 
 def scale_rates(state: State, factor: float) -> State:
     """The state with every network's learning rate times `factor`, on top of the schedule."""
-    nets = _networks(state)
-    scaled = {name: dataclasses.replace(net, lr_scale=factor * net.lr_scale) for name, net in nets.items()}
-    return dataclasses.replace(state, **scaled)
+
+    def scaled(node: Any) -> Any:
+        return dataclasses.replace(node, lr_scale=factor * node.lr_scale) if isinstance(node, NetState) else node
+
+    return jax.tree.map(scaled, state, is_leaf=lambda node: isinstance(node, NetState))

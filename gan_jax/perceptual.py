@@ -231,7 +231,9 @@ class _PickledArray:
     array: np.ndarray
 
     def set_state(self, state: tuple) -> None:
-        _, shape, _, fortran_order, data = state
+        _, shape, dtype, fortran_order, data = state
+        if isinstance(dtype, safe_pickle.Unknown):
+            raise ValueError(f"it asks for {dtype.name}, which no file of arrays needs")
         self.array = np.frombuffer(data, "<f4").reshape(shape, order="F" if fortran_order else "C")
 
 

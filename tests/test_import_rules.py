@@ -51,7 +51,9 @@ ALLOWED = {
         "gan_jax.data", "gan_jax.files", "gan_jax.image", "gan_jax.metrics", "gan_jax.perceptual", "gan_jax.scores",
     },
     "gan_jax/terminal/": {"tyro"},
-    "gan_jax/report/": {"numpy", "PIL", "gan_jax.files", "gan_jax.log", "gan_jax.scores", "gan_jax.terminal"},
+    "gan_jax/report/": {
+        "numpy", "PIL", "gan_jax.files", "gan_jax.folders", "gan_jax.log", "gan_jax.scores", "gan_jax.terminal",
+    },
     "gan_jax/training/": {
         "jax", "numpy", "flax.struct", "optax", "orbax", "rich",
         "gan_jax.data", "gan_jax.errors", "gan_jax.evaluate", "gan_jax.files", "gan_jax.folders",

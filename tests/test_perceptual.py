@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import ml_dtypes
 import numpy as np
 import pytest
 from PIL import Image
@@ -191,12 +192,24 @@ def test_a_pickle_that_asks_for_code_is_refused_by_name(tmp_path):
         (b"\x89PNG\r\n\x1a\n and so on", "opcode b'\\x1a' unknown"),
         (pickle.dumps({"a": "text"}), "it holds a str, not arrays"),
         (pickle.dumps(np.zeros(3, np.float64), protocol=3), "it holds an array of f8, not of float32"),
+        (pickle.dumps(np.zeros(2, ml_dtypes.bfloat16), protocol=3), "it asks for ml_dtypes.bfloat16, which no file of"),
         (pickle.dumps(np.array([{}]), protocol=3), "it holds an array of O8, not of float32"),
         (pickle.dumps(np.zeros(3, ">f4"), protocol=3), "its arrays are big-endian"),
         (pickle.dumps(np.zeros(3, np.float32), protocol=3).replace(b"K\x03\x85", b"K\x04\x85"), "cannot reshape"),
         (b"}q\x00U\x01ah\x00s.", "maximum recursion depth"),  # a dict that holds itself
     ],
-    ids=["truncated", "empty", "an image", "text", "float64", "objects", "big-endian", "wrong shape", "cycle"],
+    ids=[
+        "truncated",
+        "empty",
+        "an image",
+        "text",
+        "float64",
+        "bfloat16",
+        "objects",
+        "big-endian",
+        "wrong shape",
+        "cycle",
+    ],
 )
 def test_broken_files_get_a_sentence(content, message, tmp_path):
     path = tmp_path / "x.ckpt"

@@ -107,8 +107,8 @@ def _without_a_recipe(arguments: list[str]) -> int:
             f"gan-jax {_TRAIN} wants a recipe's name first: {', '.join(recipes.NAMES)}; for instance "
             f"gan-jax {_TRAIN} pix2pix demo."
         )
-    commandline.choose(arguments[0], "recipe", recipes.NAMES)  # raises: main takes those that there are
-    return 2
+    commandline.choose(arguments[0], "recipe", recipes.NAMES)
+    raise AssertionError("main takes the recipes that there are")
 
 
 @contextmanager

@@ -56,11 +56,13 @@ def _model(path: Path) -> str:
         return "\n".join([*lines, f"  {spec.in_channels} channels in {list(spec.input_range)} -> {output}"])
     inputs, output = model.module.input_spec(spec.in_channels), networks.shapes(model.module, spec.in_channels)[1]
     if len(inputs[0].shape) == 2:
-        _, height, width, _ = output.shape
-        picture = f"{width}x{height} pixels of {spec.out_channels} channels in {list(spec.output_range)}"
+        numbers = f"{spec.out_channels} numbers"
+        if len(output.shape) == 4:
+            numbers = f"{output.shape[2]}x{output.shape[1]} pixels of {spec.out_channels} channels"
+        numbers += f" in {list(spec.output_range)}"
         drawn = f"{spec.latent} latents" if spec.latent else "latents"
         classes = [f"  classes: {spec.classes_in_words}"] if spec.classes else []
-        return "\n".join([*lines, f"  {drawn} of {spec.in_channels} numbers -> {picture}", *classes])
+        return "\n".join([*lines, f"  {drawn} of {spec.in_channels} numbers -> {numbers}", *classes])
     statistics = "each image's own statistics" if spec.norm == "image" else "running statistics"
     learned_from = [] if spec.degradation is None else [f"  learned from {_degradation(spec.degradation)}"]
     return "\n".join(

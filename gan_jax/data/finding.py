@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from gan_jax import errors
 
-__all__ = ["EXTENSIONS", "KNOWN", "Survey", "list_pictures", "looks_like_picture", "notes", "survey"]
+__all__ = ["EXTENSIONS", "KNOWN", "Survey", "list_pictures", "looks_like_picture", "notes", "stem", "survey"]
 __dir__ = __all__.copy
 
 # All that Pillow decodes to at most 8 bits a channel, of what people keep images in.
@@ -111,3 +111,8 @@ def notes(roots: Iterable[str | Path]) -> list[str]:
     """Sentences on what of each folder is left out."""
     surveys = {str(root): survey(root).note for root in roots if Path(root).is_dir()}
     return [f"{root}: {note}." for root, note in surveys.items() if note]
+
+
+def stem(file: str) -> str:
+    """A relative path without its extension: what a name is below every folder of a set."""
+    return os.path.splitext(file)[0]

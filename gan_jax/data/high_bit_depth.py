@@ -19,7 +19,6 @@ __dir__ = __all__.copy
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what matters of its words is said here
 
-_GRAY_16 = ("I;16", "I;16L", "I;16B")
 _PHOTOMETRIC = 262  # tag of TIFF 6.0
 
 
@@ -31,7 +30,7 @@ def read(path: str | Path) -> np.ndarray:
     """
     path = Path(path)
     with image_files.opened(path, deep=True) as image:
-        if not image_files.is_deep(image):
+        if _of_8_bits(image):
             picture = image_files.decoded(image)
             return image_files.as_array(picture, 1 if picture.mode == "L" else 3)
         what = _header(image)
@@ -46,7 +45,7 @@ def read_image_file(path: str | Path, channels: int, *, frame: int = 0) -> image
     """
     path = Path(path)
     with image_files.opened(path, frame=frame, deep=True) as image:
-        if not image_files.is_deep(image):
+        if _of_8_bits(image):
             return image_files.image_file(image, channels)
         what = _header(image)
     array = _decoded(path, what, frame)
@@ -57,8 +56,13 @@ def read_image_file(path: str | Path, channels: int, *, frame: int = 0) -> image
     return image_files.ImageFile(pixels, alpha, what.exif, profile, what.frames)
 
 
+def _of_8_bits(image: Image.Image) -> bool:
+    """Whether an opened image has at most 8 bits a channel; gray of 12 counts as of 16, as Pillow reads it."""
+    return image.mode not in image_files.GRAY_16 and not image_files.is_deep(image)
+
+
 def save(path: str | Path, image_file: image_files.ImageFile, *, quality: int | None = None) -> None:
-    """Write an image in its own depth, whole or not at all: 16 bits as PNG or TIFF; `quality` is that of `pictures`.
+    """Write an image in its own depth, whole or not at all: 16 bits as PNG or TIFF; `quality` is that of `image_files`.
 
     A 16-bit TIFF keeps the color profile and not the EXIF. Raises ValueError for 16 bits in another format,
     ImportError if the `deep` extra is missing that 16 bits in color or with alpha take, and OSError as
@@ -119,12 +123,12 @@ def _write_tiff(path: Path, array: np.ndarray, image_file: image_files.ImageFile
 
 def _decoded(path: Path, what: "_Header", frame: int) -> np.ndarray:
     """uint16 [H, W, 1 to 4], upright. Raises ValueError for odd files."""
-    if what.format not in ("PNG", "TIFF") or what.mode not in (*_GRAY_16, "LA", "RGB", "RGBA"):
+    if what.format not in ("PNG", "TIFF") or what.mode not in (*image_files.GRAY_16, "LA", "RGB", "RGBA"):
         raise ValueError(f"{path} is 16-bit {what.format} of mode {what.mode}; wanted PNG or TIFF, gray or RGB.")
     if what.inverted:
         raise ValueError(f"{path} has 16 bits a channel and is inverted, with 0 as white; save it with 0 as black.")
     try:
-        array = _read_gray(path, frame) if what.mode in _GRAY_16 else _read_color(path, what.format, frame)
+        array = _read_gray(path, frame) if what.mode in image_files.GRAY_16 else _read_color(path, what.format, frame)
     except Exception as error:
         # tifffile names the package that it lacks for a compression in an error of its own.
         if isinstance(error, ImportError) or "imagecodecs" in str(error):
@@ -134,7 +138,7 @@ def _decoded(path: Path, what: "_Header", frame: int) -> np.ndarray:
         # Damaged files make decoders raise nearly anything.
         raise ValueError(f"{path} is damaged or not an image; replace or remove it.") from error
     array = array.reshape(*array.shape[:2], -1)
-    turned = what.mode in _GRAY_16 and what.format == "TIFF"
+    turned = what.mode in image_files.GRAY_16 and what.format == "TIFF"
     return array if turned else _upright(array, what.orientation)
 
 

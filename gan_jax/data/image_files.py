@@ -1,6 +1,6 @@
 """Image files: reading and writing them. Arrays are uint8 [H, W, C], C 1 (gray) or 3 (RGB).
 
-Training and scoring see alpha over white; a `ImageFile` keeps it, and all else that a file has beside its colors.
+Training and scoring see alpha over white; an `ImageFile` keeps it, and all else that a file has beside its colors.
 """
 
 import warnings
@@ -19,6 +19,7 @@ from gan_jax.data import metadata
 from gan_jax.files import unfinished
 
 __all__ = [
+    "GRAY_16",
     "MODES",
     "WITH_QUALITY",
     "WRITTEN",
@@ -66,6 +67,7 @@ _LONGEST_SIDES = {"JPEG": 65_535, "WEBP": 16_383, "AVIF": 65_536}
 _ALPHALESS = (".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".ppm", ".pgm", ".pnm")
 
 MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")  # at most 8 bits a channel
+GRAY_16 = ("I;16", "I;16L", "I;16B")  # of more, as Pillow reads gray
 _BITS_PER_SAMPLE = 258  # tag of TIFF 6.0
 _WITH_FRAMES = (".gif", ".png", ".apng", ".webp", ".avif", ".avifs", ".tif", ".tiff", ".dcx", ".im")
 # Formats whose further frames are other views or layers of the one image.
@@ -104,16 +106,16 @@ class _RefusedError(ValueError):
 
 @contextmanager
 def opened(path: str | Path, *, frame: int = 0, deep: bool = False) -> Iterator[Image.Image]:
-    """Open a frame of an image of at most 8 bits a channel or, `deep`, of 16 too, as `is_deep` tells.
+    """Open a frame of an image of at most 8 bits a channel or, `deep`, of up to 16 too.
 
     Raises _RefusedError for another, or if the block fails.
     """
     try:
         with unmapped(path, frame=frame) as image:
+            if deep and (is_deep(image) or image.mode in GRAY_16):
+                yield image
+                return
             if is_deep(image):
-                if deep:
-                    yield image
-                    return
                 raise _RefusedError(f"{path} has more than 8 bits a channel; convert it to 8 bits.")
             if image.mode not in MODES:
                 raise _RefusedError(f"{path} has mode {image.mode}; convert it to 8 bits, gray or RGB.")

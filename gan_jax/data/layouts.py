@@ -191,15 +191,11 @@ def _layout(root: Path, split: str) -> Layout:
     return _single(root)
 
 
-def _stem(file: str) -> str:
-    return os.path.splitext(file)[0]
-
-
 def _matched(folders: tuple[Path, ...], *, instead: str = "") -> list[tuple[str, ...]]:
     listed = [finding.list_pictures(folder, instead=instead) for folder in folders]
-    by_stems = [{_stem(file): file for file in files} for files in listed]
+    by_stems = [{finding.stem(file): file for file in files} for files in listed]
     for folder, files, by_stem in zip(folders, listed, by_stems, strict=True):
-        twice = [str(folder / file) for file in files if by_stem[_stem(file)] != file]
+        twice = [str(folder / file) for file in files if by_stem[finding.stem(file)] != file]
         if twice:
             raise ValueError(f"{twice[0]} differs from another image in its extension only; remove one.")
     if len(listed) == 1:

@@ -6,14 +6,13 @@ array: where it is the target, the transformation makes the source (`transforms.
 """
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from gan_jax.data import image_files
+from gan_jax.data import finding, image_files
 from gan_jax.data.transforms import Size, height_width
 
 __all__ = [
@@ -49,7 +48,7 @@ class PictureFiles:
 
     def name(self, i: int) -> str:
         """The first file's path below its folder, without extension."""
-        return os.path.splitext(self.files[i][0])[0]
+        return finding.stem(self.files[i][0])
 
     def paths(self, i: int) -> list[Path]:
         """The files of element i."""

@@ -145,8 +145,8 @@ def open_split(
     low_folder = _split_folder(Path(low_root), split, f"_LR_bicubic/X{scale}")
     if low_folder is None or not low_folder.is_dir():
         raise FileNotFoundError(f"no {split} images in {low_root}; wanted the layout of {root} in low resolution.")
-    by_stem = {Path(file).with_suffix("").as_posix(): file for file in finding.list_pictures(low_folder)}
-    stems = [Path(file).with_suffix("").as_posix() for (file,) in files]
+    by_stem = {finding.stem(file): file for file in finding.list_pictures(low_folder)}
+    stems = [finding.stem(file) for (file,) in files]
     partners = [by_stem.get(stem) or by_stem.get(f"{stem}x{scale}") for stem in stems]
     alone = [stem for stem, partner in zip(stems, partners, strict=True) if partner is None]
     if alone:

@@ -43,9 +43,9 @@ class Prepared:
 
 
 class PreparedPairs:
-    """The images of high and of low resolution of a split of a data set such as div2k/bicubic_x4; see `resolution`.
+    """The images of high and of low resolution of a split of a data set such as div2k/bicubic_x4.
 
-    Raises what `Prepared` raises.
+    They are what `super_resolution.open_split` gives of folders. Raises what `Prepared` raises.
     """
 
     def __init__(self, name: str, split: str, *, folder: str | Path | None = None, limit: int | None = None) -> None:

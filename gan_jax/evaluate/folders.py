@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -204,9 +203,8 @@ def _load_lpips() -> Lpips:
 def _bicubic(reference: np.ndarray, scale: int) -> np.ndarray:
     """The reference shrunk and enlarged by MATLAB's bicubic, rounded to its depth both times."""
     height, width = reference.shape[:2]
-    small = _to_levels(image.imresize(reference, shape=(height // scale, width // scale)), reference.dtype)
-    return _to_levels(image.imresize(small, shape=(height, width)), reference.dtype)
 
+    def resized(picture: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+        return image.round_to(np.asarray(image.imresize(picture, shape=shape)), reference.dtype)
 
-def _to_levels(values: Any, dtype: np.dtype) -> np.ndarray:
-    return np.clip(np.floor(np.asarray(values) + 0.5), 0, np.iinfo(dtype).max).astype(dtype)
+    return resized(resized(reference, (height // scale, width // scale)), (height, width))

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from gan_jax.networks import architecture
 from gan_jax.networks.layers import NORM_EPS, BatchNorm, Conv, ConvTranspose, InstanceNorm, LayerNorm
 from gan_jax.networks.network import Params, Stats, from_linen
 
@@ -160,5 +161,5 @@ def _probe(module: nn.Module) -> tuple[int, int]:
 
 
 def _variable_shapes(module: nn.Module, channels: int) -> tuple[Params, Stats]:
-    x = jax.ShapeDtypeStruct((1, *_probe(module), channels), jnp.float32)
-    return jax.eval_shape(from_linen(module).init, jax.random.key(0), x)
+    tree, _ = architecture.shapes(module, channels)
+    return tree["params"], tree["stats"]

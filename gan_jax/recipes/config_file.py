@@ -25,12 +25,15 @@ def read(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}; --config wants a TOML file with lines like lr = 0.0002.")
     try:
-        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
     except ValueError as error:
         raise ValueError(f"{path} is no TOML file with lines like lr = 0.0002: {error}.") from None
     tables = [name for name, value in values.items() if isinstance(value, dict)]
     if tables:
         raise ValueError(f"{path} has a table [{tables[0]}]; wanted lines flag = value alone.")
+    flags_of_files = sorted({"config", "save_config"} & values.keys())
+    if flags_of_files:
+        raise ValueError(f"{path} has a line {flags_of_files[0]}; give --{flags_of_files[0]} on the command line.")
     return {name.replace("-", "_"): value for name, value in values.items()}
 
 
@@ -49,7 +52,7 @@ def write(path: str | Path, config: flags.Config, preset: flags.Config) -> None:
 
 def _toml(value: Any) -> str:
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # which TOML wants escaped
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):

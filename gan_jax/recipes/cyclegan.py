@@ -153,7 +153,6 @@ def experiment(config: Config) -> Experiment:
     critics = {f"critic_{kind}": critic for kind in channels}
     if config.gan_mode != "none":
         specs |= {name: translators.critic_spec(critic, channels[name[-1]], method="cyclegan") for name in critics}
-    sizes: dict[str, Any] = {"load_size": config.load_size, "crop_size": config.crop_size}
     multiple = generator_nets["AtoB"].size_multiple
     whole_batch = config.needs_whole_batch
     if config.pool_size and config.gan_mode != "none":
@@ -168,7 +167,9 @@ def experiment(config: Config) -> Experiment:
         },
         specs=specs,
         train=train,
-        train_transform=transforms.jitter(config.preprocess, **sizes, flip=not config.no_flip, multiple=multiple),
+        train_transform=transforms.jitter(
+            config.preprocess, **pairs.transform_options(config), flip=not config.no_flip, multiple=multiple
+        ),
         evaluator=translation.TranslationEvaluator(tasks),
         needs_whole_batch=whole_batch,
     )

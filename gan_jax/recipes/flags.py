@@ -78,7 +78,7 @@ USUAL = {
     "val_freq",
     "vgg_file",
 }
-Preset = Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="PRESET")]
+Preset = Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[PRESET]")]
 
 
 def _read_size(words: list[str]) -> transforms.Size:

@@ -55,6 +55,10 @@ class Config(adversarial.R1Flags, translators.Config):
         """Raises ValueError where a flag holds what no run can have."""
         super().check()
         self.check_r1(self.norm)
+        if self.lambda_r1 and self.gan_mode == "none":
+            raise ValueError(
+                "--lambda_r1 penalizes the critic, and --gan_mode none trains without; leave out one of them."
+            )
         if self.dataset_mode == "aligned" and self.derive:
             raise ValueError(
                 f"--dataset_mode aligned reads pairs, and --derive {self.derive} makes the input of single "

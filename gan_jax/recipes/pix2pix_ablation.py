@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gan_jax.data import transforms
+from gan_jax.folders import RunFolder
 from gan_jax.recipes import pairs
 from gan_jax.recipes.flags import ImageConfig
 from gan_jax.training import run, translation
@@ -142,7 +143,7 @@ def _table(title: str, rows: tuple[Row, ...], folder: Path) -> str:
     lines.append("|---|" + "---|" * 10)
     scored: list[dict[str, Any]] = []
     for row in rows:
-        scores = translation.read_scores(folder / row.cell / "results")
+        scores = translation.read_scores(RunFolder(folder / row.cell).results)
         if scores is None:
             raise ValueError(f"{folder / row.cell} has no scores; run the ablation again.")
         scored = scores["rows"]

@@ -51,7 +51,7 @@ def upscale(config: ImageConfig, experiment: Callable[..., Experiment]) -> int:
     folders = {"SRResNet": theirs.folder / "srresnet", "SRGAN": theirs.folder / "srgan", "pix2pix": ours.folder}
     table = compare(theirs, folders, config.folder / "comparison.png")
     translation.write_json(config.folder / "comparison.json", table)
-    print(f"\n{as_markdown(table)}\n{json.dumps(table['protocol'])}\npicture: {config.folder / 'comparison.png'}")
+    print(f"\n{as_markdown(table)}\n{json.dumps(table['protocol'])}\nimage: {config.folder / 'comparison.png'}")
     return 0
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from gan_jax import model, networks
 from gan_jax.data import transforms
+from gan_jax.folders import RunFolder
 from gan_jax.model import ModelSpec
 from gan_jax.networks import layers
 from gan_jax.recipes import adversarial, flags
@@ -164,7 +165,7 @@ def network(
     Raises ValueError where the file holds something else.
     """
     path: Path | None = getattr(config, f"init_{kind}")
-    begun = checkpoint.latest_step(config.folder / "checkpoints") is not None
+    begun = checkpoint.latest_step(RunFolder(config.folder).checkpoints) is not None
     if path is None or (begun and not path.exists()):
         return fresh  # a run that has begun goes on without the file
     start = model.load(path)

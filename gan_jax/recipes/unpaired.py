@@ -32,10 +32,10 @@ def training(config: translators.Config, mode: str) -> sources.UnpairedDataset:
 
 def tasks(config: translators.Config, mode: str) -> dict[str, translation.Task]:
     """What each generator translates; where its images have counterparts, these score it."""
-    sizes: dict[str, Any] = {"load_size": config.load_size, "crop_size": config.crop_size}
+    options = pairs.transform_options(config)
     common: dict[str, Any] = {
-        "val_transform": transforms.center(config.preprocess, **sizes),
-        "test_transform": transforms.whole(config.preprocess, **sizes),
+        "val_transform": transforms.center(config.preprocess, **options),
+        "test_transform": transforms.whole(config.preprocess, **options),
     }
     words = {"AtoB": _words("A", "B"), "BtoA": _words("B", "A")}
     if mode == "unaligned" and not pairs.is_embedded(config):

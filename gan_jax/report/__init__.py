@@ -7,6 +7,7 @@ no times and no random names.
 from pathlib import Path
 
 from gan_jax import files
+from gan_jax.folders import RunFolder
 from gan_jax.report import page, read
 
 __all__ = ["write"]
@@ -19,6 +20,6 @@ def write(run: str | Path) -> Path:
     Raises FileNotFoundError where `run` is not a run's folder, ValueError where a file in it is broken.
     """
     text = page.render(read.read_run(run)).encode("utf-8", "backslashreplace")  # names may hold bytes that are no text
-    report = Path(run, "report.html")
+    report = RunFolder(run).report
     files.write(report, text)
     return report

@@ -114,14 +114,14 @@ def _scores(table: Mapping[str, Any], notes: object, finished: bool) -> str:
 
 def _score_table(table: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
     keys = list(dict.fromkeys(key for row in rows for key in row if key != "name"))
-    baselines = [row for row in rows if row.get("name") != _REFERENCE_ROW]
-    best = {key: _best(key, baselines) for key in keys}
+    competing = [row for row in rows if row.get("name") != _REFERENCE_ROW]
+    best = {key: _best(key, competing) for key in keys}
     lines = []
     for row in rows:
         words = {key: _score(key, row) for key in keys}
-        leads = {key for key in keys if row in baselines and words[key] == best[key]}
+        leads = {key for key in keys if row in competing and words[key] == best[key]}
         cells = "".join(f"<td>{f'<strong>{words[key]}</strong>' if key in leads else words[key]}</td>" for key in keys)
-        kind = "" if row in baselines else ' class="reference"'
+        kind = "" if row in competing else ' class="reference"'
         lines.append(f'<tr{kind}><th scope="row">{_text(row.get("name", ""))}</th>{cells}</tr>')
     parts = (("split", "{} split"), ("count", "{} images"), ("protocol", "{}"))
     about = "; ".join(form.format(_text(table[key])) for key, form in parts if key in table)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from PIL import Image
 
+from gan_jax.folders import RunFolder
 from gan_jax.log import read_log
 
 __all__ = ["Curves", "Picture", "RunFiles", "Series", "Shown", "fields", "number", "read_run"]
@@ -73,13 +74,13 @@ def read_run(run: str | Path) -> RunFiles:
 
     Raises FileNotFoundError where `run` is not a run's folder, ValueError where a file in it is broken.
     """
-    run = Path(run)
-    if not (run / "config.json").is_file():
+    folder = RunFolder(run)
+    if not folder.config.is_file():
         raise FileNotFoundError(f"{run} is not a run's folder (it has no config.json); name that of one run.")
-    config, rows = _read_object(run / "config.json"), read_log(run / "log.jsonl")
-    scores = run / "results" / "scores.json"
+    config, rows = _read_object(folder.config), read_log(folder.log)
+    scores = folder.results / "scores.json"
     captions = {group: fields(named) for group, named in fields(config.get("pictures")).items()}
-    groups, samples = _test_groups(run / "results", captions), _samples(run / "samples")
+    groups, samples = _test_groups(folder.results, captions), _samples(folder.samples)
     shown = _embedded([item for lines in groups.values() for line in lines for item in line] + samples)
     return RunFiles(
         config=config,

@@ -1,6 +1,6 @@
 """The words of neighboring programs, Real-ESRGAN, BasicSR, torch and Lightning scripts, and what does the same here.
 
-Those of pytorch-CycleGAN-and-pix2pix, whose command lines run as they stand, are in `incumbent`.
+Those of pytorch-CycleGAN-and-pix2pix, whose command lines run as they stand, are in `recipes.pytorch_compat`.
 """
 
 from collections.abc import Container

@@ -97,14 +97,23 @@ class Checkpoints:
         """The newest whole checkpoint, on the shardings of `abstract_state`; None if there is none.
 
         A step that was cut short or damaged is named through `warn`, deleted, and the one before it is taken. What is
-        `frozen` in the state is not in it: it comes back as `abstract_state` has it.
+        `frozen` in the state is not in it: it comes back as `abstract_state` has it. Raises ValueError where the
+        checkpoint holds another tree than `abstract_state`.
         """
         for step in sorted(self._manager.all_steps(), reverse=True):
             problem = damage(self.folder / str(step))
             if problem is None:
                 learned = ocp.args.StandardRestore(_learned(abstract_state))
                 items = ocp.args.Composite(state=learned, extra=ocp.args.JsonRestore())
-                restored = self._manager.restore(step, args=items)
+                try:
+                    restored = self._manager.restore(step, args=items)
+                except ValueError as error:
+                    if "tree structures do not match" not in str(error):
+                        raise
+                    raise ValueError(
+                        f"the checkpoint {self.folder / str(step)} holds the state of another method, or of an earlier "
+                        "version of this program; begin anew under another name."
+                    ) from None
                 state = _with_frozen(restored.state, getattr(abstract_state, "frozen", None))
                 return Restored(step, state, restored.extra)
             warn(f"checkpoint {self.folder / str(step)} {problem}; it is deleted.")

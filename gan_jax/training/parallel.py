@@ -94,7 +94,7 @@ def compile_step(method: Method, mesh: Mesh, *, how: How = "jit") -> Any:
     """The compiled step, (state, global batch) -> (state, metrics).
 
     It consumes the state it is given: the memory is used again. For "pmap" the method's optax transformations must
-    be `averaged`, and `require_replicable` says what is wrong under it.
+    be `pmean_gradients` of them, and `require_replicable` says what is wrong under it.
     """
     step = functools.partial(train_step, method) if how == "jit" else _pmapped(method, mesh)
     return jax.jit(

@@ -125,7 +125,7 @@ def _train(
     """Trains to the end or to a signal, which is returned."""
     print(f"training {config.name} for {steps} steps; its folder is {config.folder}")
     for split, source in run_folder.splits(experiment).items():
-        print(f"  {split}: {source if source is not None else 'no pictures'}")
+        print(f"  {split}: {source if source is not None else 'no images'}")
     for note in notes.of_scores(experiment.evaluator):
         print(f"  note: {note}")
 

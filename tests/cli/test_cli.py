@@ -677,3 +677,12 @@ def test_shrink_makes_the_low_resolution_of_the_papers(tmp_path, capsys):
     assert "small.png is smaller than --scale 4" in printed.err
     assert gan_jax("shrink", tmp_path / "in", tmp_path / "out", "--scale", 1) == 2
     assert gan_jax("shrink", tmp_path / "in") == 2
+
+
+def test_inspect_says_what_a_generator_of_points_makes(tmp_path, capsys):
+    module = networks.MLP(2, width=3)
+    params, stats = jax.jit(networks.from_linen(module).init)(jax.random.key(0), np.zeros((1, 4), np.float32))
+    spec = models.ModelSpec(networks.describe(module), 4, "wgan", norm="running", dropout=False, latent="normal")
+    models.save(tmp_path / "points.safetensors", models.Model(spec, {"params": params, "stats": stats}))
+    assert gan_jax("inspect", tmp_path / "points.safetensors") == 0
+    assert "normal latents of 4 numbers -> 2 numbers in [-1.0, 1.0]" in capsys.readouterr().out

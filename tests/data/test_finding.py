@@ -75,3 +75,7 @@ def test_a_folder_that_may_not_be_looked_into_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(finding.os, "scandir", refused)
     with pytest.raises(PermissionError):
         finding.list_pictures(tmp_path)
+
+
+def test_a_stem_is_the_path_without_its_extension():
+    assert [finding.stem(name) for name in ("a.png", "b/c.d.jpg", "e")] == ["a", "b/c.d", "e"]

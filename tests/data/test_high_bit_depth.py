@@ -205,3 +205,16 @@ def test_a_file_of_8_bits_is_opened_once(tmp_path, monkeypatch):
     np.testing.assert_array_equal(read.pixels, photograph.pixels)
     np.testing.assert_array_equal(read.alpha, photograph.alpha)
     assert opened == [tmp_path / "x.png"] * 2
+
+
+def test_gray_of_12_bits_is_read_as_pillow_does(tmp_path):
+    """A TIFF by hand: no library here writes one."""
+    tags = [(256, 3, 1, 4), (257, 3, 1, 2), (258, 3, 1, 12), (259, 3, 1, 1), (262, 3, 1, 1), (273, 4, 1, 134)]
+    tags += [(277, 3, 1, 1), (278, 3, 1, 2), (279, 4, 1, 12)]
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    packed = bytes.fromhex("001002003004fffabc123800")
+    start = b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", len(tags)) + entries + b"\0\0\0\0"
+    (tmp_path / "x.tif").write_bytes(start.ljust(134, b"\0") + packed)
+    expected = np.array([[0x001, 0x002, 0x003, 0x004], [0xFFF, 0xABC, 0x123, 0x800]], np.uint16)[..., None]
+    np.testing.assert_array_equal(high_bit_depth.read(tmp_path / "x.tif"), expected)
+    np.testing.assert_array_equal(high_bit_depth.read_image_file(tmp_path / "x.tif", 1).pixels, expected)

@@ -228,6 +228,8 @@ def test_rates_are_scaled_for_every_network_and_act():
     before = initial(method)
     slower = scale_rates(before, 0.5)
     assert (slower.generator.lr_scale, slower.critic.lr_scale) == (0.5, 0.5)
+    deeper = scale_rates({"nets": [before.generator], "step": before.step}, 0.5)  # wherever a state keeps them
+    assert deeper["nets"][0].lr_scale == 0.5
     step = jax.jit(lambda state: train_step(method, state, batch)[0].critic.params)
     moves = [jax.tree.map(jnp.subtract, step(state), before.critic.params) for state in (slower, before)]
     jax.tree.map(lambda half, whole: np.testing.assert_allclose(half, 0.5 * whole, rtol=1e-3, atol=1e-7), *moves)

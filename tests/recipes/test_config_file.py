@@ -1,4 +1,5 @@
 import dataclasses
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -98,3 +99,13 @@ def test_values_are_laid_over_a_dataclass_and_said_as_flags_say_them():
     assert (config.no_flip, config.crop_size) == (True, (64, 32))
     assert commandline.as_words((64, 32), kind, "crop_size") == "64x32"
     assert commandline.as_words(Path("a"), kind, "init_generator") == "a"
+
+
+def test_a_file_names_no_other_and_holds_names_of_any_bytes(tmp_path, monkeypatch):
+    recipe = recipes.load("pix2pix")
+    for name in ("a\x7fb", os.fsdecode(b"\xff"), 'quo"te\\'):
+        recipe.parse(["--dataroot", name, "--save_config", str(tmp_path / "f.toml")], program="x")
+        assert recipe.parse(["--config", str(tmp_path / "f.toml")], program="x").dataroot == name
+    (tmp_path / "f.toml").write_text('config = "g.toml"\n')
+    with pytest.raises(ValueError, match=r"f.toml has a line config; give --config on the command line"):
+        config_file.read(tmp_path / "f.toml")

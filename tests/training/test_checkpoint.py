@@ -171,3 +171,11 @@ def test_the_seal_names_every_file(saved):
     sealed = json.loads((folder / "2" / "digests.json").read_text())
     files = {path.relative_to(folder / "2").as_posix() for path in (folder / "2").rglob("*") if path.is_file()}
     assert set(sealed) == files - {"digests.json"}
+
+
+def test_a_checkpoint_of_another_state_is_one_sentence(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, {"a": np.zeros(2, np.float32), "ema": None}, {})
+        with pytest.raises(ValueError, match="holds the state of another method, or of an earlier version") as caught:
+            checkpoints.restore({"a": jax.ShapeDtypeStruct((2,), np.float32)}, pytest.fail)
+    assert "\n" not in str(caught.value)

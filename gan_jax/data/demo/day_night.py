@@ -25,7 +25,7 @@ def at_night(photo_u8: np.ndarray, label_map_u8: np.ndarray) -> np.ndarray:
 
 
 class DayNight:
-    """A random-access source of {"name", "source": by day, "target": by night}, as `synthetic.Facades` makes them."""
+    """A random-access source of {"name", "source": by day, "target": by night}, as `facades.Facades` makes them."""
 
     def __init__(self, split: str, count: int, size: int | tuple[int, int] = 64, seed: int = 0) -> None:
         self._facades = facades.Facades(split, count, size, seed)
