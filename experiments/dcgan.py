@@ -3,7 +3,7 @@
     python -m experiments.dcgan demo        # two CPU cores, 4 min 46 s: 93.6% of the samples are of their class
 
 Ten classes of shapes at 32x32, 1,250 steps; a classifier, which is right about 99.8% of real images, says the class.
-`--help` says all the rest; `gan-jax train dcgan` is the same.
+`--help_all` says all the rest; `gan-jax train dcgan` is the same.
 """
 
 import sys

@@ -3,7 +3,7 @@
     python -m experiments.srgan demo        # two CPU cores, 7 min 17 s
 
 Five photographs, x2, and two others to test: SRResNet 34.58 dB and LPIPS .066, SRGAN 34.41 dB and .054, bicubic
-32.93 dB and .132 (PSNR of Y). `--help` says all the rest; `gan-jax train srgan` is the same.
+32.93 dB and .132 (PSNR of Y). `--help_all` says all the rest; `gan-jax train srgan` is the same.
 """
 
 import sys

@@ -26,13 +26,13 @@ from tests.errors import (
     test_train,
     test_training,
     test_training_flags,
-    test_training_pictures,
+    test_training_images,
     test_translate,
 )
 
 ROOT = Path(__file__).parents[1]
 SECTIONS = (
-    test_training_pictures,
+    test_training_images,
     test_training_flags,
     test_super_resolution,
     test_cyclegan,

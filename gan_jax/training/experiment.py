@@ -1,4 +1,4 @@
-"""What an experiment hands to `run.main`: the parts that it chose, and nothing that all runs have in common."""
+"""What a recipe hands to `run.execute`: the parts that it chose, and nothing that all runs have in common."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -523,7 +523,7 @@ def test_unknown_descriptions_are_refused():
         from_linen(PatchGAN(dtype="float16"))
 
 
-def test_starting_from_returns_the_given_weights_and_refuses_others():
+def test_with_weights_returns_the_given_weights_and_refuses_others():
     network, x = from_linen(PatchGAN(layers=1, width=2)), jnp.zeros((1, 8, 8, 3))
     params, stats = network.init(jax.random.key(5), x)
     started = networks.with_weights(network, params, stats)

@@ -135,7 +135,7 @@ def test_photos_to_labels_is_the_other_direction(tmp_path, facades_folder):
     assert_same_levels(infer.translate(model, picture[:, 32:]), read("output"))
 
 
-def test_the_embedded_set_scores_labels_and_a_rival(monkeypatch, tmp_path):
+def test_the_embedded_set_scores_labels_and_a_baseline(monkeypatch, tmp_path):
     monkeypatch.setattr(pairs, "EMBEDDED_COUNTS", {"train": 8, "val": 2, "test": 2})
     flags = ["--dataroot", "embedded", "--load_size", 32, "--crop_size", 32, "--gan_mode", "none"]
     assert start(*flags, *SMALL, "--checkpoints_dir", tmp_path) == 0
