@@ -4,7 +4,8 @@
     python -m experiments.pix2pix ablate    # two CPU cores, 55 min: the paper's tables, docs/results.md
     python -m experiments.pix2pix upscale   # beside bicubic, SRResNet and SRGAN: the table of docs/super_resolution.md
 
-The demo has 400 facades of 128x128 and 1,600 steps. `--help_all` says all the rest; `gan-jax train pix2pix` is the same.
+The demo has 400 facades of 128x128 and 1,600 steps. `--help_all` says all the rest; `gan-jax train pix2pix` is the
+same.
 """
 
 import sys
