@@ -1,20 +1,50 @@
-"""Every strided, transposed and few-channel convolution goes through here: one place to choose how it is computed.
+"""Every convolution of the networks goes through here: one place to choose how it is computed.
 
-Images are NHWC and kernels HWIO, whatever form computes them.
+Images are NHWC and kernels HWIO, whatever form computes them. There are three functions that are linear in each of
+two arrays: a correlation, its gradient with respect to the input, which is a transposed convolution, and its gradient
+with respect to the kernel. The derivatives of each are the other two, at every order, and none is left to XLA, whose
+gradient of a dilated convolution takes seventy times as long as the convolution on a CPU. On CPUs they are computed by
+the forms of `matmul_convolution`, where these are faster, and by XLA's convolutions elsewhere.
 """
+
+import contextlib
+import contextvars
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 from jax import lax
 
-__all__ = ["conv", "conv_transpose"]
+from gan_jax.networks import matmul_convolution
+from gan_jax.networks.matmul_convolution import Geometry
+
+__all__ = ["conv", "conv_transpose", "plain"]
 __dir__ = __all__.copy
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
+_plain = contextvars.ContextVar("_plain", default=False)
+
+
+@contextlib.contextmanager
+def plain() -> Iterator[None]:
+    """Whatever is traced inside takes XLA's convolutions and their automatic derivatives, on every platform.
+
+    For exports, which should hold convolutions, for forward-mode derivatives (`jax.jvp`, `jax.jacfwd`), which JAX
+    refuses through the derivatives written here, and as the reference of these. A function that `jax.jit` has compiled
+    before keeps its form: trace a new one.
+    """
+    token = _plain.set(True)
+    try:
+        yield
+    finally:
+        _plain.reset(token)
 
 
 def conv(x: jax.Array, kernel: jax.Array, *, stride: int, padding: int) -> jax.Array:
     """Cross-correlation of x [N, H, W, I] with kernel [h, w, I, O], zero padding on every side."""
-    return lax.conv_general_dilated(x, kernel, (stride, stride), [(padding, padding)] * 2, dimension_numbers=_LAYOUT)
+    at = Geometry(stride, padding, kernel.shape[:2], x.shape[1:3])
+    return _plain_correlation(at, x, kernel) if _plain.get() else _correlation(at, x, kernel)
 
 
 def conv_transpose(x: jax.Array, kernel: jax.Array, *, stride: int, padding: int, output_padding: int = 0) -> jax.Array:
@@ -23,8 +53,91 @@ def conv_transpose(x: jax.Array, kernel: jax.Array, *, stride: int, padding: int
     It is the gradient of `conv` with respect to its input: an output side is
     (side - 1) * stride - 2 * padding + kernel side + output_padding.
     """
-    # The gradient of a correlation is a correlation of the dilated input with the kernel turned by 180 degrees.
-    edges = [(side - 1 - padding, side - 1 - padding + output_padding) for side in kernel.shape[:2]]
-    return lax.conv_general_dilated(
-        x, kernel[::-1, ::-1], (1, 1), edges, lhs_dilation=(stride, stride), dimension_numbers=_LAYOUT
+    height, width = (
+        (side - 1) * stride - 2 * padding + length + output_padding
+        for side, length in zip(x.shape[1:3], kernel.shape[:2], strict=True)
     )
+    at = Geometry(stride, padding, kernel.shape[:2], (height, width))
+    gradient = _plain_input_gradient if _plain.get() else _input_gradient
+    return gradient(at, x, kernel.swapaxes(2, 3))
+
+
+def _plain_correlation(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return lax.conv_general_dilated(
+        x, kernel, (at.stride, at.stride), [(at.padding, at.padding)] * 2, dimension_numbers=_LAYOUT
+    )
+
+
+def _plain_input_gradient(at: Geometry, y: jax.Array, kernel: jax.Array) -> jax.Array:
+    # The gradient of a correlation is a correlation of the dilated map with the kernel turned by 180 degrees.
+    edges = [
+        (length - 1 - at.padding, side + at.padding - (outputs - 1) * at.stride - 1)
+        for side, length, outputs in zip(at.inputs, at.kernel, at.outputs, strict=True)
+    ]
+    return lax.conv_general_dilated(
+        y,
+        kernel[::-1, ::-1].swapaxes(2, 3),
+        (1, 1),
+        edges,
+        lhs_dilation=(at.stride, at.stride),
+        dimension_numbers=_LAYOUT,
+    )
+
+
+def _plain_kernel_gradient(at: Geometry, x: jax.Array, y: jax.Array) -> jax.Array:
+    kernel = jax.ShapeDtypeStruct((*at.kernel, x.shape[-1], y.shape[-1]), x.dtype)
+    return jax.linear_transpose(functools.partial(_plain_correlation, at, x), kernel)(y)[0]
+
+
+def _bilinear(plain: Callable[..., jax.Array], on_cpu: Callable[[Geometry, jax.Array, jax.Array], Any]) -> Any:
+    """`plain`, or the form of it that is faster on a CPU, if any; its derivatives are stated below."""
+
+    def compute(at: Geometry, a: jax.Array, b: jax.Array) -> jax.Array:
+        form = on_cpu(at, a, b)
+        if form is None:
+            return plain(at, a, b)
+        return lax.platform_dependent(a, b, cpu=functools.partial(form, at), default=functools.partial(plain, at))
+
+    return jax.custom_vjp(compute, nondiff_argnums=(0,))
+
+
+_correlation = _bilinear(
+    _plain_correlation, lambda at, x, kernel: matmul_convolution.correlation(at, *kernel.shape[2:])
+)
+_input_gradient = _bilinear(
+    _plain_input_gradient, lambda at, y, kernel: matmul_convolution.input_gradient(at, *kernel.shape[2:])
+)
+_kernel_gradient = _bilinear(
+    _plain_kernel_gradient, lambda at, x, y: matmul_convolution.kernel_gradient(at, x.shape[-1], y.shape[-1])
+)
+
+_Pair = tuple[jax.Array, jax.Array]
+
+
+def _derivatives(of: Any, by_first: Callable[..., jax.Array], by_second: Callable[..., jax.Array]) -> None:
+    """States the derivatives of `of`(at, a, b): by_first(at, cotangent, a, b) and by_second."""
+
+    def forward(at: Geometry, a: jax.Array, b: jax.Array) -> tuple[jax.Array, _Pair]:
+        return of(at, a, b), (a, b)
+
+    def backward(at: Geometry, saved: _Pair, cotangent: jax.Array) -> _Pair:
+        return by_first(at, cotangent, *saved), by_second(at, cotangent, *saved)
+
+    of.defvjp(forward, backward)
+
+
+_derivatives(
+    _correlation,
+    lambda at, dy, x, kernel: _input_gradient(at, dy, kernel),
+    lambda at, dy, x, kernel: _kernel_gradient(at, x, dy),
+)
+_derivatives(
+    _input_gradient,
+    lambda at, dx, y, kernel: _correlation(at, dx, kernel),
+    lambda at, dx, y, kernel: _kernel_gradient(at, dx, y),
+)
+_derivatives(
+    _kernel_gradient,
+    lambda at, dk, x, y: _input_gradient(at, y, dk),
+    lambda at, dk, x, y: _correlation(at, x, dk),
+)
