@@ -5,6 +5,7 @@ x is [N, H, W, I], kernels are [h, w, I, O] and y is [N, H', W', O]. Products ac
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ _BAND_BYTES = 2**20  # of patches that stay in a core's cache until they are mul
 
 
 class Geometry(NamedTuple):
-    """What the shapes of a correlation leave open: its strides, its zeros, and the sides of its kernel and its input."""
+    """What the channels of a correlation leave open: stride, zeros, and the sides of its kernel and its input."""
 
     stride: int
     padding: int
@@ -105,20 +106,43 @@ def _patches(at: Geometry, columns: jax.Array, first: int | jax.Array, count: in
     )
 
 
+def _by_bands(compute: Callable[[int | jax.Array], jax.Array], bands: int) -> jax.Array:
+    """compute(0), compute(1), ...: arrays [..., rows, W, C], as one [..., bands * rows, W, C]."""
+    if bands == 1:
+        return compute(0)
+    parts = jnp.moveaxis(lax.map(compute, jnp.arange(bands)), 0, -4)
+    return parts.reshape(*parts.shape[:-4], -1, *parts.shape[-2:])
+
+
+def _band(rows: int, row_values: int, dtype: jax.typing.DTypeLike) -> tuple[int, int]:
+    """How many of these rows one band has, and how many bands that makes."""
+    size = min(rows, max(1, _BAND_BYTES // (row_values * jnp.dtype(dtype).itemsize)))
+    return size, -(-rows // size)
+
+
 def _correlation_of_patches(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    patches = _patches(at, _columns(at, x), 0, at.outputs[0])
-    return _product(patches, kernel.reshape(-1, kernel.shape[-1]), (3, 0)).astype(x.dtype)
+    (height, width), matrix = at.outputs, kernel.reshape(-1, kernel.shape[-1])
+    rows, bands = _band(height, x.shape[0] * width * matrix.shape[0], x.dtype)
+    columns = _columns(at, x, extra_rows=bands * rows - height)
+    y = _by_bands(lambda band: _product(_patches(at, columns, band * rows, rows), matrix, (3, 0)), bands)
+    return y[:, :height].astype(x.dtype)
 
 
 def _correlation_of_planes(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
     """A plane for each tap and output, then the sum of the shifted planes: for few outputs and a stride of 1."""
-    (h, w), (height, width) = at.kernel, at.outputs
-    outputs = kernel.shape[-1]
-    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), (at.padding,) * 2 + (0,), (at.padding,) * 2 + (0,), (0, 0, 0)])
-    planes = _product(kernel.swapaxes(2, 3).reshape(h * w * outputs, -1), x, (1, 3))
-    planes = planes.reshape(h, w, outputs, *x.shape[:3])
-    rows = sum(planes[tap, :, :, :, tap : tap + height] for tap in range(h))
-    y = sum(rows[tap, ..., tap : tap + width] for tap in range(w))
+    (h, w), (height, width), (n, inputs), outputs = at.kernel, at.outputs, x.shape[::3], kernel.shape[-1]
+    taps = kernel.swapaxes(2, 3).reshape(-1, inputs)
+    rows, bands = _band(height + h - 1, n * (width + w - 1) * taps.shape[0], x.dtype)
+    edges = [(at.padding, at.padding + bands * rows - (height + h - 1), 0), (at.padding, at.padding, 0)]
+    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *edges, (0, 0, 0)])
+
+    def of_band(band: int | jax.Array) -> jax.Array:
+        part = lax.dynamic_slice_in_dim(x, band * rows, rows, axis=1)
+        planes = _product(taps, part, (1, 3)).reshape(h, w, outputs, *part.shape[:3])
+        return sum(planes[:, tap, ..., tap : tap + width] for tap in range(w))[..., None]
+
+    by_row = _by_bands(of_band, bands)[..., 0]  # [h, O, N, H, W']
+    y = sum(by_row[tap, ..., tap : tap + height, :] for tap in range(h))
     return jnp.moveaxis(y, 0, -1).astype(x.dtype)
 
 
@@ -151,9 +175,7 @@ def _kernel_gradient_of_patches(at: Geometry, x: jax.Array, y: jax.Array) -> jax
     """The patches of x, transposed, times y: band by band, so that what is multiplied is still in the cache."""
     (height, width), outputs = at.outputs, y.shape[-1]
     shape = (*at.kernel, x.shape[-1], outputs)
-    row_bytes = x.shape[0] * width * at.kernel[0] * at.kernel[1] * x.shape[-1] * x.dtype.itemsize
-    rows = min(height, max(1, _BAND_BYTES // row_bytes))
-    bands = -(-height // rows)
+    rows, bands = _band(height, x.shape[0] * width * math.prod(shape[:3]), x.dtype)
     columns = _columns(at, x, extra_rows=bands * rows - height)
     y = jnp.pad(y, [(0, 0), (0, bands * rows - height), (0, 0), (0, 0)])
 

@@ -3,6 +3,7 @@
 With that, and a margin as wide as the network's receptive radius, a window's outputs are the whole image's.
 """
 
+import contextlib
 import functools
 from collections.abc import Sequence
 from typing import Any
@@ -12,8 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.extend.core import jaxprs_in_params
 
-from gan_jax.networks import architecture
+from gan_jax.networks import architecture, convolution
 from gan_jax.networks.layers import NORM_EPS, BatchNorm, Conv, ConvTranspose, InstanceNorm, LayerNorm
 from gan_jax.networks.network import Params, Stats, from_linen
 
@@ -133,17 +135,22 @@ def activation_bytes_per_pixel(module: nn.Module, channels: int) -> float:
     height, width = _probe(module)
     x = jax.ShapeDtypeStruct((1, height, width, channels), jnp.float32)
     apply = lambda variables, x: from_linen(module).apply(*variables, x, train=False)[0]  # noqa: E731
-    return _peak(jax.make_jaxpr(apply)(_variable_shapes(module, channels), x).jaxpr) / (height * width)
+    # Where there is no CPU, its forms of convolutions need no memory.
+    with contextlib.nullcontext() if jax.default_backend() == "cpu" else convolution.plain():
+        program = jax.make_jaxpr(apply)(_variable_shapes(module, channels), x).jaxpr
+    return _peak(program) / (height * width)
 
 
 def _peak(program: Any) -> int:
-    """The most bytes of intermediate values that are alive at one time, each until its last use."""
+    """The most bytes of intermediate values that are alive at one time, each until its last use; within calls too."""
     last_use = {id(value): step for step, equation in enumerate(program.eqns) for value in equation.invars}
     made = {id(value): _bytes(value) for equation in program.eqns for value in equation.outvars}
     alive = most = 0
     for step, equation in enumerate(program.eqns):
-        alive += sum(map(_bytes, equation.outvars))
-        most = max(most, alive)
+        inside = max((_peak(part) for part in jaxprs_in_params(equation.params)), default=0)
+        outputs = sum(map(_bytes, equation.outvars))
+        most = max(most, alive + max(inside, outputs))
+        alive += outputs
         alive -= sum(
             made.get(place, 0) for place in {id(value) for value in equation.invars} if last_use[place] == step
         )

@@ -1,10 +1,15 @@
-"""Convolutions against a plain loop over pixels in numpy."""
+"""Convolutions against a loop over pixels in numpy, and every form of them against XLA's convolutions."""
+
+import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.networks import convolution
+from gan_jax import networks
+from gan_jax.networks import convolution, matmul_convolution
+from gan_jax.training import parallel
 
 
 def correlate(x, kernel, stride, padding):
@@ -58,3 +63,149 @@ def test_conv_transpose_is_the_gradient_of_conv():
     cotangent = np.random.default_rng(1).normal(size=y.shape).astype(np.float32)
     transposed = convolution.conv_transpose(cotangent, kernel.swapaxes(2, 3), stride=2, padding=1)
     np.testing.assert_allclose(pull(cotangent)[0], transposed, atol=1e-4)
+
+
+# (kernel side, stride, padding, output padding or None for a convolution, inputs, outputs)
+CATALOG = {
+    "U-Net and PatchGAN, first": (4, 2, 1, None, 3, 12),
+    "U-Net and PatchGAN": (4, 2, 1, None, 12, 10),
+    "U-Net, up": (4, 2, 1, 0, 12, 10),
+    "U-Net, last": (4, 2, 1, 0, 12, 3),
+    "PatchGAN, stride 1": (4, 1, 1, None, 10, 12),
+    "PatchGAN, logits": (4, 1, 1, None, 12, 1),
+    "PixelGAN": (1, 1, 0, None, 12, 10),
+    "ResNet, first": (7, 1, 0, None, 3, 12),
+    "ResNet, down": (3, 2, 1, None, 12, 10),
+    "ResNet, block": (3, 1, 0, None, 12, 10),
+    "ResNet, up": (3, 2, 1, 1, 12, 10),
+    "ResNet, last": (7, 1, 0, None, 12, 3),
+    "SRResNet, first": (9, 1, 4, None, 3, 12),
+    "SRResNet, last": (9, 1, 4, None, 12, 3),
+    "VGG, first": (3, 1, 1, None, 3, 12),
+    "VGG": (3, 1, 1, None, 12, 10),
+    "AlexNet, first": (11, 4, 2, None, 3, 12),
+    "AlexNet": (5, 1, 2, None, 10, 12),
+    "Chainer's DCGAN, last": (3, 1, 1, 0, 12, 3),
+    "no overlap": (2, 2, 0, 0, 12, 10),
+    "a gap between kernels": (3, 4, 1, 3, 12, 10),
+    "a kernel over all": (13, 1, 0, None, 12, 10),
+    "less padding than reach": (5, 3, 2, 2, 12, 10),
+}
+
+
+def layer(side, stride, padding, output_padding, inputs, outputs, shape=(13, 14), batch=2):
+    """A layer of the catalog: its function, an input, a kernel and a cotangent."""
+    if output_padding is None:
+        compute = functools.partial(convolution.conv, stride=stride, padding=padding)
+    else:
+        compute = functools.partial(
+            convolution.conv_transpose, stride=stride, padding=padding, output_padding=output_padding
+        )
+    rng = np.random.default_rng(side)
+    x, kernel = (
+        rng.normal(size=size).astype(np.float32) for size in ((batch, *shape, inputs), (side, side, inputs, outputs))
+    )
+    y = jax.eval_shape(compute, x, kernel)
+    return compute, x, kernel, rng.normal(size=y.shape).astype(np.float32)
+
+
+def with_gradients(compute):
+    def computed(x, kernel, cotangent):
+        y, pull = jax.vjp(compute, x, kernel)
+        return y, *pull(cotangent)
+
+    return computed
+
+
+def in_plain_form(function):
+    def traced(*arguments):
+        with convolution.plain():
+            return function(*arguments)
+
+    return traced
+
+
+def assert_as_plain(function, *arguments, tolerance=1e-5):
+    """By the largest value of each array, as sums of products are accurate."""
+    values = jax.jit(function)(*arguments)
+    references = jax.jit(in_plain_form(function))(*arguments)
+    for value, reference in zip(jax.tree.leaves(values), jax.tree.leaves(references), strict=True):
+        assert value.dtype == reference.dtype
+        reference = np.asarray(reference, np.float32)
+        np.testing.assert_allclose(
+            np.asarray(value, np.float32), reference, rtol=0, atol=tolerance * np.abs(reference).max()
+        )
+
+
+@pytest.mark.parametrize("name", CATALOG)
+def test_forms_and_their_gradients_are_those_of_the_plain_form(name):
+    compute, *arguments = layer(*CATALOG[name])
+    assert_as_plain(with_gradients(compute), *arguments)
+
+
+@pytest.mark.parametrize("name", ["U-Net and PatchGAN", "ResNet, up", "SRResNet, first", "SRResNet, last"])
+def test_bands_are_the_whole(name, monkeypatch):
+    monkeypatch.setattr(matmul_convolution, "_BAND_BYTES", 2**13)
+    compute, *arguments = layer(*CATALOG[name])
+    assert "while" in jax.jit(with_gradients(compute)).lower(*arguments).as_text()
+    assert_as_plain(with_gradients(compute), *arguments)
+
+
+@pytest.mark.parametrize("name", ["U-Net and PatchGAN", "U-Net, up", "PatchGAN, logits", "VGG"])
+def test_second_derivatives(name):
+    # As a gradient penalty needs them: the gradient, with respect to the kernel, of the length of a gradient.
+    compute, *arguments = layer(*CATALOG[name])
+
+    def penalty(x, kernel, cotangent):
+        loss = lambda x: (cotangent * jnp.tanh(compute(x, kernel))).sum()  # noqa: E731
+        return jnp.square(jax.grad(loss)(x)).sum()
+
+    assert_as_plain(jax.grad(penalty, argnums=(0, 1, 2)), *arguments)
+
+
+@pytest.mark.parametrize("axes", [(0, None, 0), (0, 0, 0), (None, 0, 0)])
+def test_vmap(axes):
+    compute, *arguments = layer(*CATALOG["U-Net, up"])
+    several = [np.stack([a, 2 * a, -a]) if axis == 0 else a for a, axis in zip(arguments, axes, strict=True)]
+    assert_as_plain(jax.vmap(with_gradients(compute), axes), *several)
+
+
+@pytest.mark.parametrize("name", ["U-Net and PatchGAN", "U-Net, up", "SRResNet, last"])
+def test_many_devices(name):
+    compute, *arguments = layer(*CATALOG[name], batch=len(jax.devices()))
+    mesh = parallel.data_mesh(jax.devices())
+    split = parallel.global_batch({"x": arguments[0], "cotangent": arguments[2]}, mesh)
+    assert_as_plain(with_gradients(compute), split["x"], arguments[1], split["cotangent"])
+
+
+@pytest.mark.parametrize("name", ["U-Net and PatchGAN", "U-Net, up", "SRResNet, last", "VGG"])
+def test_bfloat16(name):
+    compute, *arguments = layer(*CATALOG[name])
+    # Two roundings of a result to 8 bits apart.
+    assert_as_plain(with_gradients(compute), *(a.astype(jnp.bfloat16) for a in arguments), tolerance=2 * 2.0**-8)
+
+
+def test_plain_holds_convolutions_alone():
+    module = networks.UNet(depth=5, width=2)
+    network = networks.from_linen(module)
+    x = np.zeros((1, 32, 32, 3), np.float32)
+    params, stats = jax.eval_shape(network.init, jax.random.key(0), x)
+    apply = lambda params, x: network.apply(params, stats, x, train=False)[0]  # noqa: E731
+    stats = jax.tree.map(lambda leaf: np.ones(leaf.shape, leaf.dtype), stats)
+
+    def counts(function, *platforms):
+        text = jax.jit(function).trace(params, x).lower(lowering_platforms=platforms).as_text()
+        return text.count("stablehlo.convolution"), text.count("stablehlo.dot_general")
+
+    assert counts(apply, "cpu") == (0, 10)
+    assert counts(in_plain_form(apply), "cpu") == (10, 0)
+    assert counts(apply, "tpu") == counts(apply, "cuda") == (10, 0)
+
+
+def test_forward_mode_is_for_the_plain_form():
+    compute, x, kernel, _ = layer(*CATALOG["U-Net, up"])
+    with pytest.raises(TypeError, match="forward-mode"):
+        jax.jvp(lambda x: compute(x, kernel), (x,), (x,))
+    with convolution.plain():
+        y, tangent = jax.jvp(lambda x: compute(x, kernel), (x,), (x,))
+    np.testing.assert_allclose(y, tangent, atol=1e-5)  # it is linear
