@@ -129,7 +129,7 @@ def experiment(config: Config) -> Experiment:
     train, tasks = unpaired.training(config, config.dataset_mode), unpaired.tasks(config, config.dataset_mode)
     if config.lr_policy == "plateau" and any(task.target is None for task in tasks.values()):
         raise ValueError("--lr_policy plateau watches scores, which images without counterparts lack; take linear.")
-    channels = {"A": pairs.input_channels(config), "B": config.output_nc}
+    channels = {"A": config.input_channels, "B": config.output_nc}
     generator_nets = {f"{a}to{b}": translators.generator_module(config, channels[b]) for a, b in ("AB", "BA")}
     critic = translators.critic_module(config)
     per_epoch = run.steps_per_epoch(config, len(train))

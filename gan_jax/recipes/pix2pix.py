@@ -20,7 +20,7 @@ from gan_jax import networks
 from gan_jax.data import transforms
 from gan_jax.data.pipeline import Source
 from gan_jax.methods.pix2pix import pix2pix
-from gan_jax.recipes import adversarial, flags, pairs, pix2pix_ablation, pix2pix_upscale, translators
+from gan_jax.recipes import adversarial, flags, pairs, pix2pix_ablation, pix2pix_upscale, starting_points, translators
 from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import run, translation
 from gan_jax.training.config import require_finite
@@ -136,8 +136,10 @@ def experiment(config: Config, open_split: Callable[[Config, str], Source | None
     generator_net, critic = translators.generator_module(config, config.output_nc), translators.critic_module(config)
     per_epoch = run.steps_per_epoch(config, len(train))
     method = pix2pix(
-        translators.network(config, generator_net, "generator", translators.fresh(config, generator_net)),
-        translators.network(config, critic, "critic", translators.fresh(config, critic)),
+        starting_points.network(
+            config, config.folder, generator_net, "generator", translators.fresh(config, generator_net)
+        ),
+        starting_points.network(config, config.folder, critic, "critic", translators.fresh(config, critic)),
         generator_tx=flags.adam(config, per_epoch),
         critic_tx=config.critic_tx(flags.adam(config, per_epoch)),
         adversarial=config.adversarial,
@@ -148,9 +150,9 @@ def experiment(config: Config, open_split: Callable[[Config, str], Source | None
         r1_weight=config.lambda_r1,
         ema_decay=config.ema_decay,
     )
-    specs = {"generator": translators.generator_spec(generator_net, pairs.input_channels(config), method="pix2pix")}
+    specs = {"generator": translators.generator_spec(generator_net, config.input_channels, method="pix2pix")}
     if config.gan_mode != "none":
-        judged = config.output_nc + (0 if config.unconditional else pairs.input_channels(config))
+        judged = config.output_nc + (0 if config.unconditional else config.input_channels)
         specs["critic"] = translators.critic_spec(critic, judged, method="pix2pix")
     options = pairs.transform_options(config) | {"flip": not config.no_flip, "multiple": generator_net.size_multiple}
     return Experiment(

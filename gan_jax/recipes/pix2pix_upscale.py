@@ -17,8 +17,7 @@ from gan_jax import model as models
 from gan_jax.data import image_files
 from gan_jax.data import super_resolution as data
 from gan_jax.data.pipeline import Source
-from gan_jax.recipes import srgan, super_resolution
-from gan_jax.recipes.flags import ImageConfig
+from gan_jax.recipes import srgan, super_resolution, translators
 from gan_jax.training import run, translation
 from gan_jax.training.experiment import Experiment
 
@@ -28,7 +27,7 @@ __dir__ = __all__.copy
 _DETAIL = 96  # side of what the image shows of each photograph
 
 
-def upscale(config: ImageConfig, experiment: Callable[..., Experiment]) -> int:
+def upscale(config: translators.Config, experiment: Callable[..., Experiment]) -> int:
     """Trains SRResNet, SRGAN and pix2pix below the folder of `config`, and compares them; returns the exit code.
 
     A run that is finished is not run again.
@@ -55,7 +54,7 @@ def upscale(config: ImageConfig, experiment: Callable[..., Experiment]) -> int:
     return 0
 
 
-def opener(config: super_resolution.Config) -> Callable[[Any, str], Source | None]:
+def opener(config: super_resolution.PhotographFlags) -> Callable[[Any, str], Source | None]:
     """Opens the photographs of super-resolution as pairs for image-to-image networks."""
 
     def open_split(_: Any, split: str) -> Source | None:
@@ -65,13 +64,13 @@ def opener(config: super_resolution.Config) -> Callable[[Any, str], Source | Non
     return open_split
 
 
-def blurred(config: super_resolution.Config) -> data.Shrink:
+def blurred(config: super_resolution.PhotographFlags) -> data.Shrink:
     """A photograph uint8 [H, W, C] shrunk, and enlarged again by bicubic."""
     shrink = super_resolution.shrink(config)
     return lambda photo: super_resolution.enlarge(shrink(photo), config.scale)
 
 
-def compare(config: super_resolution.Config, folders: Mapping[str, Path], picture: Path) -> dict[str, Any]:
+def compare(config: super_resolution.PhotographFlags, folders: Mapping[str, Path], picture: Path) -> dict[str, Any]:
     """The scores of the runs in `folders` and of bicubic on the test photographs; their details go to `picture`."""
     test = super_resolution.open_split(config, "test")
     assert test is not None

@@ -1,41 +1,45 @@
 """The images and the networks of experiments that make images from latents, and their flags."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from gan_jax import networks
+from gan_jax import networks, schedules
 from gan_jax.data import labeled, layouts, scan, seams, tfds_source
 from gan_jax.data.demo.shapes import Shapes
 from gan_jax.data.labeled import Labeled
 from gan_jax.model import ModelSpec
 from gan_jax.recipes import flags
 from gan_jax.terminal import commandline
-from gan_jax.training.config import require_at_least
+from gan_jax.training.config import RunConfig, Settings, require_at_least
 from gan_jax.training.samples import SampleEvaluator
 
-__all__ = ["EMBEDDED_COUNTS", "Config", "classes", "critic_module", "generator_module", "open_split", "specs", "splits"]
+__all__ = [
+    "EMBEDDED_COUNTS",
+    "Config",
+    "SamplerFlags",
+    "classes",
+    "critic_module",
+    "generator_module",
+    "open_split",
+    "specs",
+    "splits",
+]
 __dir__ = __all__.copy
 
 EMBEDDED_COUNTS = {"train": 4000, "val": 500, "test": 500}
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(flags.EpochConfig):
-    """The flags of a generator from latents to images and of its critic."""
+class SamplerFlags(Settings):
+    """The flags of a generator from latents to images and of its critic: which images, and which networks."""
 
     dataroot: commandline.Place | None = None
     """Folder of training images, one folder a class if they have classes; "tfds:mnist" for a data set that
     TensorFlow Datasets prepared; or builtin:embedded for the shapes that the program draws itself."""
-    batch_size: int = 64
-    """Images a step, over all devices together."""
-    n_epochs: int = 25
-    """Epochs at the full learning rate."""
-    n_epochs_decay: int = 0
-    """Epochs after those; with the linear policy the learning rate falls to zero in them."""
-    lr_policy: Literal["linear", "constant", "step", "cosine", "plateau"] = "constant"
-    """How the learning rate changes: plateau lowers it when validation no longer improves."""
+    max_dataset_size: int | None = None
+    """Use only so many images of each split."""
     size: int = 64
     """Side of the images: a power of two, 32 to 128 for instance. Others are cut to squares and resized."""
     output_nc: Literal[1, 3] = 3
@@ -59,16 +63,34 @@ class Config(flags.EpochConfig):
     tfds_dir: Path | None = None
     """Where TensorFlow Datasets are, ~/tensorflow_datasets unless given."""
 
+    def free_to_change(self, begun: Mapping[str, Any]) -> set[str]:
+        """Flags in which a run that was `begun` with those may go on otherwise: a fingerprint tells other images."""
+        return super().free_to_change(begun) | {"dataroot", "max_dataset_size", "tfds_dir"}
+
     def check(self) -> None:
         """Raises ValueError where a flag holds what no run can have."""
         super().check()
-        for name in ("nz", "ngf", "ndf", "classifier_steps"):
+        for name in ("max_dataset_size", "nz", "ngf", "ndf", "classifier_steps"):
             require_at_least(self, name, 1)
         if self.size < 8 or self.size & (self.size - 1):
             raise ValueError(f"--size is {self.size}; wanted a power of two of at least 8: 32, 64 or 128.")
 
 
-def open_split(config: Config, split: str) -> Labeled | None:
+@dataclasses.dataclass(frozen=True)
+class Config(flags.EpochConfig, SamplerFlags, RunConfig):
+    """An experiment that makes images from latents: its groups of flags, with defaults of its own."""
+
+    batch_size: int = 64
+    """Images a step, over all devices together."""
+    n_epochs: int = 25
+    """Epochs at the full learning rate."""
+    n_epochs_decay: int = 0
+    """Epochs after those; with the linear policy the learning rate falls to zero in them."""
+    lr_policy: schedules.Policy = "constant"
+    """How the learning rate changes: plateau lowers it when validation no longer improves."""
+
+
+def open_split(config: SamplerFlags, split: str) -> Labeled | None:
     """The images of a split; None where there is no such split.
 
     Raises FileNotFoundError and ValueError for data that cannot be used.
@@ -91,7 +113,7 @@ def open_split(config: Config, split: str) -> Labeled | None:
     return found
 
 
-def classes(config: Config, train: Labeled) -> tuple[str, ...]:
+def classes(config: SamplerFlags, train: Labeled) -> tuple[str, ...]:
     """The classes that the networks are told; none unless conditional. Raises ValueError where images have none."""
     if config.conditional and not train.classes:
         raise ValueError(
@@ -113,7 +135,9 @@ def critic_module(config: Config, known: Sequence[str], norm: Any) -> Any:
     return networks.DCGANCritic(config.size, config.ndf, norm, len(known), config.statistics_batch)
 
 
-def specs(config: Config, generator: Any, critic: Any, known: tuple[str, ...], *, method: str) -> dict[str, ModelSpec]:
+def specs(
+    config: SamplerFlags, generator: Any, critic: Any, known: tuple[str, ...], *, method: str
+) -> dict[str, ModelSpec]:
     """What the files of the generator and the critic say."""
     common: dict[str, Any] = {"method": method, "norm": "running", "dropout": False}
     return {

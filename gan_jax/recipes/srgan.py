@@ -11,6 +11,7 @@ on two CPU cores; srresnet-paper, srgan-paper, srresnet-basicsr and srgan-basics
 """
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from gan_jax import losses, networks, perceptual
 from gan_jax.data import super_resolution as data
 from gan_jax.methods.srgan import srgan
 from gan_jax.methods.srresnet import srresnet
-from gan_jax.recipes import adversarial, enlargers, flags, super_resolution, translators
+from gan_jax.recipes import adversarial, enlargers, flags, starting_points, super_resolution, translators
 from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import run, translation
 from gan_jax.training.config import require_at_least
@@ -71,6 +72,10 @@ class Config(adversarial.AdversarialFlags, enlargers.Config):
     """With --stage both, the --gamma of stage 2."""
     beta2: float = 0.999
     """Adam's decay of the squared gradient's average."""
+
+    def free_to_change(self, begun: Mapping[str, Any]) -> set[str]:
+        """Flags in which a run that was `begun` with those may go on otherwise: a digest tells other weights."""
+        return super().free_to_change(begun) | {"vgg_file"}
 
     def check(self) -> None:
         """Raises ValueError where a flag holds what no run can have."""
@@ -198,7 +203,9 @@ def experiment(config: Config) -> Experiment:
         **enlargers.ranges(config),
     }
     spec = enlargers.generator_spec(config, generator_net, method=config.stage)
-    generator = translators.network(config, generator_net, "generator", networks.from_linen(generator_net))
+    generator = starting_points.network(
+        config, config.folder, generator_net, "generator", networks.from_linen(generator_net)
+    )
     described, specs = {"generator": networks.describe(generator_net)}, {"generator": spec}
     if config.stage == "srresnet":
         method = srresnet(generator, loss=PIXEL_LOSSES[config.pixel_loss], **common)
@@ -213,7 +220,7 @@ def experiment(config: Config) -> Experiment:
             described["content"] = {**networks.describe(trained.module), "digest": trained.digest}
         method = srgan(
             generator,
-            translators.network(config, judge, "critic", networks.from_linen(judge)),
+            starting_points.network(config, config.folder, judge, "critic", networks.from_linen(judge)),
             critic_tx=config.critic_tx(tx),
             content=content,
             content_weight=config.content_weight,

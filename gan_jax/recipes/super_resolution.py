@@ -2,23 +2,23 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from gan_jax import degrade, evaluate, image, perceptual
 from gan_jax.data import layouts, scan, seams, super_resolution, tfds_source, transforms
 from gan_jax.data.pipeline import Source
-from gan_jax.recipes import flags
 from gan_jax.terminal import commandline
 from gan_jax.training import translation
+from gan_jax.training.config import Settings, require_at_least
 
 __all__ = [
     "PHOTOS",
     "PREPARED",
-    "Config",
+    "PhotographFlags",
     "Scale",
     "degradation",
     "enlarge",
@@ -36,12 +36,14 @@ PHOTOS, PREPARED = "photos", "tfds:"  # as a dataroot: the photographs of the ex
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(flags.IterationConfig):
+class PhotographFlags(Settings):
     """The flags of super-resolution's images."""
 
     dataroot: commandline.Place | None = None
     """Folder of photographs, builtin:photos for scikit-image's, or tfds:div2k/bicubic_x4 for a data set that TensorFlow
     Datasets prepared."""
+    max_dataset_size: int | None = None
+    """Use only so many images of each split."""
     tfds_dir: Path | None = None
     """Where --dataroot tfds:div2k/bicubic_x4 is prepared; ~/tensorflow_datasets unless given."""
     dataroot_lq: Path | None = None
@@ -66,9 +68,19 @@ class Config(flags.IterationConfig):
     def __post_init__(self) -> None:
         object.__setattr__(self, "color", transforms.spelled(self.color))
 
+    @property
+    def channels(self) -> int:
+        """Channels of the images."""
+        return 3 if self.color == "rgb" else 1
+
+    def free_to_change(self, begun: Mapping[str, Any]) -> set[str]:
+        """Flags in which a run that was `begun` with those may go on otherwise: a fingerprint tells other images."""
+        return super().free_to_change(begun) | {"dataroot", "dataroot_lq", "max_dataset_size", "tfds_dir"}
+
     def check(self) -> None:
         """Raises ValueError where a flag holds what no run can have."""
         super().check()
+        require_at_least(self, "max_dataset_size", 1)
         if self.gt_size < self.scale or self.gt_size % self.scale:
             raise ValueError(f"--gt_size is {self.gt_size}; wanted a multiple of --scale {self.scale}.")
         if not makes_low(self) and degradation(self) != degrade.Degradation(scale=self.scale):
@@ -81,13 +93,8 @@ class Config(flags.IterationConfig):
                 "pixels above 0, and a quality of 1 to 94."
             )
 
-    @property
-    def channels(self) -> int:
-        """Channels of the images."""
-        return 3 if self.color == "rgb" else 1
 
-
-def degradation(config: Config) -> degrade.Degradation:
+def degradation(config: PhotographFlags) -> degrade.Degradation:
     """What makes low resolution of high."""
     blurs = config.downscale == "blur"
     return degrade.Degradation(
@@ -100,17 +107,17 @@ def degradation(config: Config) -> degrade.Degradation:
     )
 
 
-def makes_low(config: Config) -> bool:
+def makes_low(config: PhotographFlags) -> bool:
     """Whether low resolution is made of the photographs, and not given beside them."""
     return config.dataroot_lq is None and not (_builtin(config) or "").startswith(PREPARED)
 
 
-def _builtin(config: Config) -> str | None:
+def _builtin(config: PhotographFlags) -> str | None:
     """What the dataroot names that is no folder."""
     return None if config.dataroot is None else layouts.builtin(config.dataroot, PHOTOS, PREPARED)
 
 
-def open_split(config: Config, split: str) -> Source | None:
+def open_split(config: PhotographFlags, split: str) -> Source | None:
     """The photographs of a split, every header read; None where there is no such split.
 
     Raises FileNotFoundError and ValueError for data that cannot be used.
@@ -155,7 +162,7 @@ def open_split(config: Config, split: str) -> Source | None:
     return photographs
 
 
-def task(config: Config, val: Source | None, test: Source | None) -> translation.Task:
+def task(config: PhotographFlags, val: Source | None, test: Source | None) -> translation.Task:
     """Enlarging whole photographs, against bicubic."""
     whole = super_resolution.whole(config.scale, shrink(config))
     return translation.Task(
@@ -168,7 +175,7 @@ def task(config: Config, val: Source | None, test: Source | None) -> translation
     )
 
 
-def shrink(config: Config) -> Callable[[np.ndarray], np.ndarray]:
+def shrink(config: PhotographFlags) -> Callable[[np.ndarray], np.ndarray]:
     """Low resolution of a photograph uint8 [H, W, C] whose sides are multiples of the scale."""
     made = degradation(config)
     return functools.partial(degrade.picture, made)

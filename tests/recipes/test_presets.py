@@ -81,10 +81,10 @@ def side_by_side(folder: Path, count: int = 6) -> Path:
 def test_a_recipe_of_single_pictures_says_that_they_look_like_pairs(tmp_path):
     root = str(side_by_side(tmp_path / "data"))
     opened = {
-        "srgan": super_resolution.open_split(super_resolution.Config(dataroot=root, gt_size=16), "train"),
-        "dcgan": samplers.open_split(samplers.Config(dataroot=root), "train"),
+        "srgan": super_resolution.open_split(super_resolution.PhotographFlags(dataroot=root, gt_size=16), "train"),
+        "dcgan": samplers.open_split(samplers.SamplerFlags(dataroot=root), "train"),
     }
     for source in opened.values():
         (note,) = source.notes
         assert "look like A and B side by side" in note
-    assert super_resolution.Config(color="grey").color == "gray"
+    assert super_resolution.PhotographFlags(color="grey").color == "gray"

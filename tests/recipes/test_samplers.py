@@ -118,7 +118,7 @@ def test_classes_want_labels(tmp_path, capsys):
         image_files.save(tmp_path / "data" / f"{i}.png", np.zeros((8, 8, 3), np.uint8))
     assert start("dcgan", tmp_path / "runs", "--dataroot", str(tmp_path / "data")) == 2
     assert "--conditional wants images with labels" in capsys.readouterr().err
-    assert samplers.open_split(samplers.Config(dataroot=str(tmp_path / "data")), "train").classes == ()
+    assert samplers.open_split(samplers.SamplerFlags(dataroot=str(tmp_path / "data")), "train").classes == ()
     assert run.main(lambda: dcgan.build([])) == 2
     assert "no training images" in capsys.readouterr().err
     assert dcgan.main(["--dataroot", str(tmp_path / "data"), "--lr_policy", "plateau"]) == 2
