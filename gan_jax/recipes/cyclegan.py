@@ -10,13 +10,10 @@ monet2photo and the other data sets of the paper are found below datasets/.
 """
 
 import dataclasses
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from gan_jax import networks
-from gan_jax.data import transforms
 from gan_jax.methods.cyclegan import cyclegan
-from gan_jax.recipes import adversarial, flags, pairs, pytorch_compat, translators, unpaired
+from gan_jax.recipes import adversarial, flags, pairs, presets, pytorch_compat, translators, unpaired
 from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import run, translation
 from gan_jax.training.config import require_at_least, require_finite
@@ -79,53 +76,13 @@ class Config(translators.Config):
             )
 
 
-def _paper(name: str, **fields: Any) -> Config:
-    return Config(preset=name, name=name, dataroot=f"datasets/{name}", **fields)
-
-
-# The paper's data sets; the identity loss was for photographs and paintings alone (section 5.2).
-_ARCHIVES = "http://efrosgans.eecs.berkeley.edu/cyclegan/datasets"
-_WITH_IDENTITY = ("monet2photo", "cezanne2photo", "ukiyoe2photo", "vangogh2photo")
-_WITHOUT = (
-    "horse2zebra",
-    "apple2orange",
-    "summer2winter_yosemite",
-    "iphone2dslr_flower",
-    "maps",
-    "facades",
-    "cityscapes",
-)
-PRESETS = {
-    "demo": Config(
-        preset="demo",
-        dataroot="builtin:embedded",
-        name="demo_cyclegan",
-        load_size=64,
-        crop_size=64,
-        no_flip=True,
-        netG="resnet_6blocks",
-        ngf=16,
-        ndf=16,
-        lambda_identity=0.0,
-        lr=4e-4,
-        n_epochs=3,
-        n_epochs_decay=2,
-        val_freq=250,
-        save_latest_freq=250,
-    ),
-    **{name: _paper(name) for name in _WITH_IDENTITY},
-    **{name: _paper(name, lambda_identity=0.0) for name in _WITHOUT},
-}
+PRESETS = {name: Config(preset=name, **given) for name, given in presets.CYCLEGAN.items()}
 
 
 def experiment(config: Config) -> Experiment:
     """The experiment that a configuration means."""
-    if config.dataroot is None:
-        raise ValueError(f"no training images: give --dataroot FOLDER, or a preset ({', '.join(PRESETS)}).")
-    if config.dataroot == f"datasets/{config.preset}" and not Path(config.dataroot).is_dir():
-        raise FileNotFoundError(
-            f"no folder {config.dataroot}; unpack {_ARCHIVES}/{config.preset}.zip there, or give --dataroot."
-        )
+    pairs.require_dataroot(config, PRESETS)
+    unpaired.require_unpacked(config, config.preset)
     train, tasks = unpaired.training(config, config.dataset_mode), unpaired.tasks(config, config.dataset_mode)
     if config.lr_policy == "plateau" and any(task.target is None for task in tasks.values()):
         raise ValueError("--lr_policy plateau watches scores, which images without counterparts lack; take linear.")
@@ -153,23 +110,16 @@ def experiment(config: Config) -> Experiment:
     critics = {f"critic_{kind}": critic for kind in channels}
     if config.gan_mode != "none":
         specs |= {name: translators.critic_spec(critic, channels[name[-1]], method="cyclegan") for name in critics}
-    multiple = generator_nets["AtoB"].size_multiple
     whole_batch = config.needs_whole_batch
     if config.pool_size and config.gan_mode != "none":
         whole_batch.append("image pools (--pool_size 0 turns them off)")
     return Experiment(
         method_name="cyclegan",
         method=method,
-        networks={name: networks.describe(generator_net) for name, generator_net in generator_nets.items()}
-        | {
-            name: networks.describe(module) | {"receptive_field": networks.receptive_field(module)}
-            for name, module in critics.items()
-        },
+        networks=translators.descriptions(generator_nets, critics),
         specs=specs,
         train=train,
-        train_transform=transforms.jitter(
-            config.preprocess, **pairs.transform_options(config), flip=not config.no_flip, multiple=multiple
-        ),
+        train_transform=pairs.jitter(config, generator_nets["AtoB"].size_multiple),
         evaluator=translation.TranslationEvaluator(tasks),
         needs_whole_batch=whole_batch,
     )

@@ -10,12 +10,12 @@ in minutes on two CPU cores; `paper` has the paper's settings; mnist, fashion_mn
 """
 
 import dataclasses
-from typing import Any, Literal
+from typing import Literal
 
 from gan_jax import networks
 from gan_jax.data import labeled
 from gan_jax.methods.dcgan import dcgan
-from gan_jax.recipes import adversarial, flags, samplers
+from gan_jax.recipes import adversarial, flags, presets, samplers
 from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import run
 from gan_jax.training.experiment import Experiment
@@ -40,36 +40,7 @@ class Config(adversarial.R1Flags, samplers.Config):
         self.check_r1(self.norm)
 
 
-def _prepared(name: str, **fields: Any) -> Config:
-    """A conditional run on a data set of TFDS at 32x32."""
-    return Config(preset=name, name=name, dataroot=f"builtin:tfds:{name}", size=32, conditional=True, **fields)
-
-
-PRESETS = {
-    "demo": Config(
-        preset="demo",
-        dataroot="builtin:embedded",
-        name="demo_dcgan",
-        size=32,
-        conditional=True,
-        nz=32,
-        ngf=32,
-        ndf=32,
-        batch_size=32,
-        lr=5e-4,
-        n_epochs=5,
-        n_epochs_decay=5,
-        lr_policy="linear",
-        ema_decay=0.99,
-        val_freq=250,
-        save_latest_freq=250,
-    ),
-    "pytorch": Config(preset="pytorch"),
-    "paper": Config(preset="paper", batch_size=128, latent="uniform", ngf=128),
-    "mnist": _prepared("mnist", output_nc=1),
-    "fashion_mnist": _prepared("fashion_mnist", output_nc=1),
-    "cifar10": _prepared("cifar10", flip=True, n_epochs=100),
-}
+PRESETS = {name: Config(preset=name, **given) for name, given in presets.DCGAN.items()}
 
 
 def experiment(config: Config) -> Experiment:

@@ -6,10 +6,10 @@ from typing import Any, Literal
 from gan_jax import degrade, networks
 from gan_jax.model import ModelSpec
 from gan_jax.networks import layers
-from gan_jax.recipes import flags, starting_points, super_resolution
+from gan_jax.recipes import adversarial, flags, srgan_flags, starting_points, super_resolution
 from gan_jax.training.config import RunConfig, Settings, require_at_least
 
-__all__ = ["Config", "EnlargerFlags", "critic_module", "generator_module", "generator_spec", "ranges"]
+__all__ = ["Config", "EnlargerFlags", "critic_module", "generator_module", "generator_spec", "ranges", "started"]
 __dir__ = __all__.copy
 
 
@@ -49,6 +49,9 @@ class EnlargerFlags(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class Config(
+    srgan_flags.StageFlags,
+    srgan_flags.ContentFlags,
+    adversarial.AdversarialFlags,
     starting_points.StartFlags,
     EnlargerFlags,
     flags.IterationConfig,
@@ -85,6 +88,11 @@ def critic_module(config: Config) -> Any:
 def ranges(config: EnlargerFlags) -> dict[str, Any]:
     """Values of black and white in the input and the output of the generator."""
     return {"input_range": (0.0, 1.0), "output_range": (0.0, 1.0) if config.netG == "msrresnet" else (-1.0, 1.0)}
+
+
+def started(config: Config, module: Any, kind: Literal["generator", "critic"]) -> networks.Network:
+    """A module as a network that starts from the file that the flags name, or from fresh weights."""
+    return starting_points.network(config, config.folder, module, kind, networks.from_linen(module))
 
 
 def generator_spec(config: Config, module: Any, *, method: str) -> ModelSpec:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,8 +23,10 @@ __all__ = [
     "ImageFlags",
     "baselines",
     "is_embedded",
+    "jitter",
     "label_scores",
     "open_split",
+    "require_dataroot",
     "task",
     "transform_options",
 ]
@@ -85,6 +87,25 @@ class ImageFlags(Settings):
         for name in ("load_size", "crop_size"):
             if min(transforms.height_width(getattr(self, name))) < 1:
                 raise ValueError(f"--{name} is {transforms.shown(getattr(self, name))}; wanted at least 1.")
+
+    def check_mode(self, dataset_mode: str | None) -> None:
+        """Raises ValueError for a --dataset_mode of pairs and of single photographs that --derive contradicts."""
+        if dataset_mode == "aligned" and self.derive:
+            raise ValueError(
+                f"--dataset_mode aligned reads pairs, and --derive {self.derive} makes the input of single "
+                "photographs; leave out one of them."
+            )
+        if dataset_mode == "single" and not self.derive:
+            raise ValueError(
+                f"--dataset_mode single wants --derive {' or '.join(transforms.DERIVE)}, which makes the inputs; "
+                "single images are translated by gan-jax translate RUN INPUT OUTPUT."
+            )
+
+
+def require_dataroot(config: ImageFlags, presets: Iterable[str]) -> None:
+    """Raises ValueError where no images are said."""
+    if config.dataroot is None:
+        raise ValueError(f"no training images: give --dataroot FOLDER, or a preset ({', '.join(presets)}).")
 
 
 def is_embedded(config: ImageFlags) -> bool:
@@ -153,6 +174,12 @@ def transform_options(config: ImageFlags) -> dict[str, Any]:
     """What all transformations of the pairs are told: the sizes, and what makes sources of targets."""
     derive = transforms.deriver(config.derive, config.input_channels)
     return {"load_size": config.load_size, "crop_size": config.crop_size, "derive": derive}
+
+
+def jitter(config: ImageFlags, multiple: int) -> transforms.Transform:
+    """What is done to training images, whose sides become multiples of `multiple`."""
+    options = transform_options(config) | {"flip": not config.no_flip, "multiple": multiple}
+    return transforms.jitter(config.preprocess, **options)
 
 
 def task(config: ImageFlags, train: Source, val: Source | None, test: Source | None) -> translation.Task:

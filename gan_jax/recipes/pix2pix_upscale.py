@@ -17,7 +17,7 @@ from gan_jax import model as models
 from gan_jax.data import image_files
 from gan_jax.data import super_resolution as data
 from gan_jax.data.pipeline import Source
-from gan_jax.recipes import srgan, super_resolution, translators
+from gan_jax.recipes import srgan, stages, super_resolution, translators
 from gan_jax.training import run, translation
 from gan_jax.training.experiment import Experiment
 
@@ -44,7 +44,7 @@ def upscale(config: translators.Config, experiment: Callable[..., Experiment]) -
     ours.check()
     if config.dry_run:
         return run.execute(ours, experiment(ours, open_split=opener(theirs)))
-    code = srgan.train(theirs) or run.execute(ours, experiment(ours, open_split=opener(theirs)))
+    code = stages.train(theirs, srgan.experiment) or run.execute(ours, experiment(ours, open_split=opener(theirs)))
     if code:
         return code
     folders = {"SRResNet": theirs.folder / "srresnet", "SRGAN": theirs.folder / "srgan", "pix2pix": ours.folder}

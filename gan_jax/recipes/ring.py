@@ -4,6 +4,7 @@ Metz et al. 2017, "Unrolled Generative Adversarial Networks", figure 2. Batches 
 layers of 128; every method is trained with three seeds.
 """
 
+import dataclasses
 import itertools
 import json
 import time
@@ -25,6 +26,7 @@ from gan_jax.methods.sinkhorn import sinkhorn
 from gan_jax.methods.wgan import wgan
 from gan_jax.networks import MLP, from_linen
 from gan_jax.training import parallel, translation
+from gan_jax.training.config import RunConfig
 
 __all__ = [
     "BATCH",
@@ -41,6 +43,7 @@ __all__ = [
     "draw_points",
     "methods",
     "plot",
+    "require_nothing_else",
     "score",
     "train",
 ]
@@ -152,6 +155,16 @@ def _plot(points: np.ndarray) -> np.ndarray:
         dot(point, 1.2, fill=(11, 102, 195, 90))
     pen.rectangle((0, 0, _SIDE - 1, _SIDE - 1), outline=(200, 200, 200))
     return np.asarray(picture)
+
+
+def require_nothing_else(config: RunConfig, preset: RunConfig) -> None:
+    """Raises ValueError for flags that the comparison does not take."""
+    own = dataclasses.asdict(preset)
+    others = [name for name, value in dataclasses.asdict(config).items() if value != own[name]]
+    if extra := [name for name in others if name not in ("name", "checkpoints_dir", "dry_run")]:
+        raise ValueError(
+            f"ring has settings of its own, which --dry_run shows; leave out {', '.join(f'--{n}' for n in extra)}."
+        )
 
 
 def compare(folder: Path, *, steps: int = STEPS, batch: int = BATCH, dry_run: bool = False) -> int:

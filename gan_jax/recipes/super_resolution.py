@@ -27,6 +27,7 @@ __all__ = [
     "protocol",
     "scores",
     "shrink",
+    "splits",
     "task",
 ]
 __dir__ = __all__.copy
@@ -172,6 +173,18 @@ def task(config: PhotographFlags, val: Source | None, test: Source | None) -> tr
         test_transform=whole,
         score=scores(config.scale),
         baselines={"bicubic": functools.partial(enlarge, scale=config.scale)},
+    )
+
+
+def splits(
+    config: PhotographFlags, *, best: Literal["psnr", "lpips"]
+) -> tuple[Source, translation.TranslationEvaluator]:
+    """The training photographs and the evaluator, whose score `best` says which generator is the best so far."""
+    train, val, test = (open_split(config, split) for split in ("train", "val", "test"))
+    assert train is not None  # only val and test may be missing
+    how = protocol(config.scale)
+    return train, translation.TranslationEvaluator(
+        {"generator": task(config, val, test)}, protocol=f"{how.name}: {how.description}", best=best
     )
 
 

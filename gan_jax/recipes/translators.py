@@ -1,6 +1,7 @@
 """The networks of image-to-image experiments, and their flags."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from gan_jax import networks
@@ -18,9 +19,11 @@ __all__ = [
     "TranslatorFlags",
     "critic_module",
     "critic_spec",
+    "descriptions",
     "fresh",
     "generator_module",
     "generator_spec",
+    "started",
 ]
 __dir__ = __all__.copy
 
@@ -159,6 +162,19 @@ def fresh(config: TranslatorFlags, module: Any) -> networks.Network:
     if (config.init_type, config.init_gain) == ("normal", 0.02):
         return networks.from_linen(module)  # what the layers do by themselves
     return networks.initialized(module, config.init_type, config.init_gain)
+
+
+def started(config: Config, module: Any, kind: Literal["generator", "critic"]) -> networks.Network:
+    """A module as a network that starts from the file that the flags name, or from fresh weights."""
+    return starting_points.network(config, config.folder, module, kind, fresh(config, module))
+
+
+def descriptions(generators: Mapping[str, Any], critics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What config.json says of the modules, by name."""
+    described = {name: dict(networks.describe(module)) for name, module in {**generators, **critics}.items()}
+    for name, module in critics.items():
+        described[name]["receptive_field"] = networks.receptive_field(module)
+    return described
 
 
 def generator_spec(module: Any, channels: int, *, method: str) -> ModelSpec:

@@ -13,11 +13,20 @@ from gan_jax.data.pipeline import Source
 from gan_jax.recipes import pairs
 from gan_jax.training import translation
 
-__all__ = ["EMBEDDED_COUNTS", "KINDS", "tasks", "training"]
+__all__ = ["EMBEDDED_COUNTS", "KINDS", "require_unpacked", "tasks", "training"]
 __dir__ = __all__.copy
 
 EMBEDDED_COUNTS = {"train": 200, "val": 16, "test": 64}  # images of each kind
+_ARCHIVES = "http://efrosgans.eecs.berkeley.edu/cyclegan/datasets"
 KINDS: dict[str, Literal["source", "target"]] = {"A": "source", "B": "target"}  # and what they are of a pair
+
+
+def require_unpacked(config: pairs.ImageFlags, preset: str | None) -> None:
+    """Raises FileNotFoundError where the data set of a preset is not where the preset looks for it."""
+    if config.dataroot == f"datasets/{preset}" and not Path(str(config.dataroot)).is_dir():
+        raise FileNotFoundError(
+            f"no folder {config.dataroot}; unpack {_ARCHIVES}/{preset}.zip there, or give --dataroot."
+        )
 
 
 def training(config: pairs.ImageFlags, mode: str) -> sources.UnpairedDataset:

@@ -18,7 +18,7 @@ from gan_jax import networks
 from gan_jax.data import labeled
 from gan_jax.method import clip_weights
 from gan_jax.methods.wgan import wgan
-from gan_jax.recipes import flags, ring, samplers
+from gan_jax.recipes import flags, presets, ring, samplers
 from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import run
 from gan_jax.training.config import require_at_least
@@ -73,49 +73,7 @@ class Config(samplers.Config):
             raise ValueError(f"--beta2 is {self.beta2}; wanted at least 0 and less than 1.")
 
 
-PRESETS = {
-    "demo": Config(
-        preset="demo",
-        dataroot="builtin:embedded",
-        name="demo_wgan",
-        size=32,
-        conditional=True,
-        nz=32,
-        ngf=32,
-        ndf=16,
-        batch_size=32,
-        lr=1e-3,
-        n_epochs=24,
-        ema_decay=0.99,
-        val_freq=100,
-        save_latest_freq=100,
-        print_freq=20,
-    ),
-    "ring": Config(preset="ring", name="ring"),
-    "wgan": Config(preset="wgan", clip=0.01, lr=5e-5),
-    # 200,000 generator steps, as in the programs of WGAN-GP's authors.
-    "mnist": Config(
-        preset="mnist",
-        name="mnist_wgan",
-        dataroot="builtin:tfds:mnist",
-        size=32,
-        output_nc=1,
-        batch_size=50,
-        norm="none",
-        n_epochs=878,
-    ),
-    "cifar10": Config(
-        preset="cifar10",
-        name="cifar10_wgan",
-        dataroot="builtin:tfds:cifar10",
-        size=32,
-        nz=128,
-        ngf=128,
-        ndf=128,
-        flip=True,
-        n_epochs=1343,
-    ),
-}
+PRESETS = {name: Config(preset=name, **given) for name, given in presets.WGAN.items()}
 
 
 def experiment(config: Config) -> Experiment:
@@ -159,12 +117,7 @@ def experiment(config: Config) -> Experiment:
 
 def _train(config: Config) -> int:
     if config.preset == "ring":
-        own = dataclasses.asdict(PRESETS["ring"])
-        others = [name for name, value in dataclasses.asdict(config).items() if value != own[name]]
-        if extra := [name for name in others if name not in ("name", "checkpoints_dir", "dry_run")]:
-            raise ValueError(
-                f"ring has settings of its own, which --dry_run shows; leave out {', '.join(f'--{n}' for n in extra)}."
-            )
+        ring.require_nothing_else(config, PRESETS["ring"])
         return ring.compare(config.folder, dry_run=config.dry_run)
     return run.execute(config, experiment(config))
 

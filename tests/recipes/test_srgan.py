@@ -14,7 +14,7 @@ import safetensors.numpy
 from gan_jax import cli, degrade, evaluate, image, infer, losses, model
 from gan_jax.cli import inspection
 from gan_jax.data import image_files
-from gan_jax.recipes import pix2pix, pix2pix_upscale, pytorch_compat_test, srgan, super_resolution
+from gan_jax.recipes import pix2pix, pix2pix_upscale, pytorch_compat_test, srgan, stages, super_resolution
 
 VGG = Path(__file__).parents[1] / "golden" / "networks" / "vgg19_features" / "weights.npz"
 TINY = "--scale 2 --gt_size 32 --batch_size 8 --num_block 1 --num_feat 4 --num_feat_d 2 --total_iter 2 --gan_iter 2 "
@@ -89,7 +89,7 @@ def test_presets_are_as_published(name):
 
 @pytest.mark.parametrize("kind", ["paper", "basicsr"])
 def test_both_stages_of_a_paper_are_one_command(kind):
-    first, second = srgan.stages(dataclasses.replace(srgan.PRESETS[f"srresnet-{kind}"], stage="both"))
+    first, second = stages.runs(dataclasses.replace(srgan.PRESETS[f"srresnet-{kind}"], stage="both"))
     for stage, name in ((first, f"srresnet-{kind}"), (second, f"srgan-{kind}")):
         own = {"preset": None, "name": "x", "checkpoints_dir": Path(), "init_generator": None}
         assert dataclasses.replace(stage, **own) == dataclasses.replace(srgan.PRESETS[name], stage=stage.stage, **own)
