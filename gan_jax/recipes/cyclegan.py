@@ -15,7 +15,7 @@ from typing import Literal
 from gan_jax.methods.cyclegan import cyclegan
 from gan_jax.recipes import adversarial, flags, pairs, presets, pytorch_compat, translators, unpaired
 from gan_jax.recipes.recipe import Recipe
-from gan_jax.training import run, translation
+from gan_jax.training import run
 from gan_jax.training.config import require_at_least, require_finite
 from gan_jax.training.experiment import Experiment
 
@@ -103,24 +103,17 @@ def experiment(config: Config) -> Experiment:
         penalty_weight=config.penalty_weight,
         ema_decay=config.ema_decay,
     )
-    specs = {
-        name: translators.generator_spec(generator_net, channels[name[0]], method="cyclegan")
-        for name, generator_net in generator_nets.items()
-    }
-    critics = {f"critic_{kind}": critic for kind in channels}
-    if config.gan_mode != "none":
-        specs |= {name: translators.critic_spec(critic, channels[name[-1]], method="cyclegan") for name in critics}
     whole_batch = config.needs_whole_batch
     if config.pool_size and config.gan_mode != "none":
         whole_batch.append("image pools (--pool_size 0 turns them off)")
-    return Experiment(
-        method_name="cyclegan",
-        method=method,
-        networks=translators.descriptions(generator_nets, critics),
-        specs=specs,
+    return translators.experiment(
+        config,
+        "cyclegan",
+        method,
+        generators={name: (net, channels[name[0]]) for name, net in generator_nets.items()},
+        critics={f"critic_{kind}": (critic, count) for kind, count in channels.items()},
         train=train,
-        train_transform=pairs.jitter(config, generator_nets["AtoB"].size_multiple),
-        evaluator=translation.TranslationEvaluator(tasks),
+        tasks=tasks,
         needs_whole_batch=whole_batch,
     )
 

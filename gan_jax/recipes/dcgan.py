@@ -13,7 +13,6 @@ import dataclasses
 from typing import Literal
 
 from gan_jax import networks
-from gan_jax.data import labeled
 from gan_jax.methods.dcgan import dcgan
 from gan_jax.recipes import adversarial, flags, presets, samplers
 from gan_jax.recipes.recipe import Recipe
@@ -45,14 +44,11 @@ PRESETS = {name: Config(preset=name, **given) for name, given in presets.DCGAN.i
 
 def experiment(config: Config) -> Experiment:
     """The experiment that a configuration means."""
-    train, evaluator = samplers.splits(config)
-    known = samplers.classes(config, train)
-    generator_net = samplers.generator_module(config, known)
-    critic = samplers.critic_module(config, known, config.norm)
-    per_epoch = run.steps_per_epoch(config, len(train))
+    parts = samplers.open_parts(config, critic_norm=config.norm)
+    per_epoch = run.steps_per_epoch(config, len(parts.train))
     method = dcgan(
-        networks.from_linen(generator_net),
-        networks.from_linen(critic),
+        networks.from_linen(parts.generator),
+        networks.from_linen(parts.critic),
         generator_tx=flags.adam(config, per_epoch),
         critic_tx=flags.adam(config, per_epoch),
         latent_size=config.nz,
@@ -62,16 +58,8 @@ def experiment(config: Config) -> Experiment:
         r1_weight=config.lambda_r1,
         ema_decay=config.ema_decay,
     )
-    return Experiment(
-        method_name="dcgan",
-        method=method,
-        networks={"generator": networks.describe(generator_net), "critic": networks.describe(critic)},
-        specs=samplers.specs(config, generator_net, critic, known, method="dcgan"),
-        train=train,
-        train_transform=labeled.fitted(config.size, config.output_nc, flip=config.flip),
-        evaluator=evaluator,
-        needs_whole_batch=adversarial.whole_batch(config.gan_mode),
-    )
+    whole_batch = adversarial.whole_batch(config.gan_mode)
+    return samplers.experiment(config, parts, "dcgan", method, needs_whole_batch=whole_batch)
 
 
 RECIPE = Recipe(__doc__, Config, PRESETS, experiment)

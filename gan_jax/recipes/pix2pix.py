@@ -20,7 +20,7 @@ from gan_jax.data.pipeline import Source
 from gan_jax.methods.pix2pix import pix2pix
 from gan_jax.recipes import adversarial, flags, pairs, pix2pix_ablation, pix2pix_upscale, presets, translators
 from gan_jax.recipes.recipe import Recipe
-from gan_jax.training import run, translation
+from gan_jax.training import run
 from gan_jax.training.config import require_finite
 from gan_jax.training.experiment import Experiment
 
@@ -90,18 +90,14 @@ def experiment(config: Config, open_split: Callable[[Config, str], Source | None
         r1_weight=config.lambda_r1,
         ema_decay=config.ema_decay,
     )
-    specs = {"generator": translators.generator_spec(generator_net, config.input_channels, method="pix2pix")}
-    if config.gan_mode != "none":
-        judged = config.output_nc + (0 if config.unconditional else config.input_channels)
-        specs["critic"] = translators.critic_spec(critic, judged, method="pix2pix")
-    return Experiment(
-        method_name="pix2pix",
-        method=method,
-        networks=translators.descriptions({"generator": generator_net}, {"critic": critic}),
-        specs=specs,
+    return translators.experiment(
+        config,
+        "pix2pix",
+        method,
+        generators={"generator": (generator_net, config.input_channels)},
+        critics={"critic": (critic, config.output_nc + (0 if config.unconditional else config.input_channels))},
         train=train,
-        train_transform=pairs.jitter(config, generator_net.size_multiple),
-        evaluator=translation.TranslationEvaluator({"generator": pairs.task(config, train, val, test)}),
+        tasks={"generator": pairs.task(config, train, val, test)},
         needs_whole_batch=config.needs_whole_batch,
     )
 

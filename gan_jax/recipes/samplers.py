@@ -3,28 +3,29 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from gan_jax import networks, schedules
 from gan_jax.data import labeled, layouts, scan, seams, tfds_source
 from gan_jax.data.demo.shapes import Shapes
 from gan_jax.data.labeled import Labeled
+from gan_jax.method import Method
 from gan_jax.model import ModelSpec
+from gan_jax.networks import layers
 from gan_jax.recipes import flags
 from gan_jax.terminal import commandline
 from gan_jax.training.config import RunConfig, Settings, require_at_least
+from gan_jax.training.experiment import Experiment
 from gan_jax.training.samples import SampleEvaluator
 
 __all__ = [
     "EMBEDDED_COUNTS",
     "Config",
+    "Parts",
     "SamplerFlags",
-    "classes",
-    "critic_module",
-    "generator_module",
+    "experiment",
+    "open_parts",
     "open_split",
-    "specs",
-    "splits",
 ]
 __dir__ = __all__.copy
 
@@ -113,7 +114,7 @@ def open_split(config: SamplerFlags, split: str) -> Labeled | None:
     return found
 
 
-def classes(config: SamplerFlags, train: Labeled) -> tuple[str, ...]:
+def _classes(config: SamplerFlags, train: Labeled) -> tuple[str, ...]:
     """The classes that the networks are told; none unless conditional. Raises ValueError where images have none."""
     if config.conditional and not train.classes:
         raise ValueError(
@@ -123,37 +124,18 @@ def classes(config: SamplerFlags, train: Labeled) -> tuple[str, ...]:
     return train.classes if config.conditional else ()
 
 
-def generator_module(config: Config, known: Sequence[str]) -> Any:
-    """The generator's module."""
-    return networks.DCGANGenerator(
-        config.output_nc, config.size, config.ngf, config.norm, len(known), config.statistics_batch
-    )
+class Parts(NamedTuple):
+    """What these experiments have before they have a method: images, what scores samples, and both modules."""
+
+    train: Labeled
+    evaluator: SampleEvaluator
+    classes: tuple[str, ...]  # that the networks are told
+    generator: networks.DCGANGenerator
+    critic: networks.DCGANCritic
 
 
-def critic_module(config: Config, known: Sequence[str], norm: Any) -> Any:
-    """The critic's module."""
-    return networks.DCGANCritic(config.size, config.ndf, norm, len(known), config.statistics_batch)
-
-
-def specs(
-    config: SamplerFlags, generator: Any, critic: Any, known: tuple[str, ...], *, method: str
-) -> dict[str, ModelSpec]:
-    """What the files of the generator and the critic say."""
-    common: dict[str, Any] = {"method": method, "norm": "running", "dropout": False}
-    return {
-        "generator": ModelSpec(
-            networks.describe(generator),
-            config.nz,
-            **common,
-            latent=config.latent,
-            classes=known or None,
-        ),
-        "critic": ModelSpec(networks.describe(critic), config.output_nc, **common, kind="critic"),
-    }
-
-
-def splits(config: Config) -> tuple[Labeled, SampleEvaluator]:
-    """The training images and the evaluator."""
+def open_parts(config: Config, critic_norm: layers.NormName) -> Parts:
+    """The parts that a configuration means. Raises as `open_split` does, and for classes that the images lack."""
     train, val, test = (open_split(config, split) for split in ("train", "val", "test"))
     assert train is not None  # only val and test may be missing
     if config.obeys_validation and not (train.classes and val):
@@ -162,4 +144,31 @@ def splits(config: Config) -> tuple[Labeled, SampleEvaluator]:
         )
     val_transform = labeled.fitted(config.size, config.output_nc, flip=False)
     evaluator = SampleEvaluator(train, val, test, val_transform, config.folder / "classifier", config.classifier_steps)
-    return train, evaluator
+    classes = _classes(config, train)
+    generator = networks.DCGANGenerator(
+        config.output_nc, config.size, config.ngf, config.norm, len(classes), config.statistics_batch
+    )
+    critic = networks.DCGANCritic(config.size, config.ndf, critic_norm, len(classes), config.statistics_batch)
+    return Parts(train, evaluator, classes, generator, critic)
+
+
+def experiment(
+    config: SamplerFlags, parts: Parts, name: str, method: Method, *, needs_whole_batch: Sequence[str] = ()
+) -> Experiment:
+    """The experiment of a method, called `name`, that trains the parts' modules."""
+    described = {"generator": networks.describe(parts.generator), "critic": networks.describe(parts.critic)}
+    common: dict[str, Any] = {"method": name, "norm": "running", "dropout": False}
+    of_generator: dict[str, Any] = {"latent": config.latent, "classes": parts.classes or None}
+    return Experiment(
+        method_name=name,
+        method=method,
+        networks=described,
+        specs={
+            "generator": ModelSpec(described["generator"], config.nz, **common, **of_generator),
+            "critic": ModelSpec(described["critic"], config.output_nc, **common, kind="critic"),
+        },
+        train=parts.train,
+        train_transform=labeled.fitted(config.size, config.output_nc, flip=config.flip),
+        evaluator=parts.evaluator,
+        needs_whole_batch=needs_whole_batch,
+    )

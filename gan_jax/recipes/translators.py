@@ -1,15 +1,19 @@
 """The networks of image-to-image experiments, and their flags."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from gan_jax import networks
 from gan_jax.data import transforms
+from gan_jax.data.pipeline import Source
+from gan_jax.method import Method
 from gan_jax.model import ModelSpec
 from gan_jax.networks import layers
 from gan_jax.recipes import adversarial, flags, pairs, starting_points
+from gan_jax.training import translation
 from gan_jax.training.config import RunConfig, Settings, require_at_least, require_finite
+from gan_jax.training.experiment import Experiment
 
 __all__ = [
     "RESNET_BLOCKS",
@@ -19,10 +23,9 @@ __all__ = [
     "TranslatorFlags",
     "critic_module",
     "critic_spec",
-    "descriptions",
+    "experiment",
     "fresh",
     "generator_module",
-    "generator_spec",
     "started",
 ]
 __dir__ = __all__.copy
@@ -169,15 +172,7 @@ def started(config: Config, module: Any, kind: Literal["generator", "critic"]) -
     return starting_points.network(config, config.folder, module, kind, fresh(config, module))
 
 
-def descriptions(generators: Mapping[str, Any], critics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """What config.json says of the modules, by name."""
-    described = {name: dict(networks.describe(module)) for name, module in {**generators, **critics}.items()}
-    for name, module in critics.items():
-        described[name]["receptive_field"] = networks.receptive_field(module)
-    return described
-
-
-def generator_spec(module: Any, channels: int, *, method: str) -> ModelSpec:
+def _generator_spec(module: Any, channels: int, *, method: str) -> ModelSpec:
     """What a generator's file says: used as pix2pix's paper tests, with dropout and each image's own statistics."""
     return ModelSpec(
         architecture=networks.describe(module),
@@ -197,4 +192,35 @@ def critic_spec(module: Any, channels: int, *, method: str) -> ModelSpec:
         norm="image",
         dropout=False,
         kind="critic",
+    )
+
+
+def experiment(
+    config: Config,
+    name: str,
+    method: Method,
+    *,
+    generators: Mapping[str, tuple[Any, int]],
+    critics: Mapping[str, tuple[Any, int]],
+    train: Source,
+    tasks: Mapping[str, translation.Task],
+    needs_whole_batch: Sequence[str],
+) -> Experiment:
+    """The experiment of a method, called `name`; of its modules, by name, each comes with the channels that it sees."""
+    described = {key: networks.describe(module) for key, (module, _) in generators.items()}
+    specs = {key: _generator_spec(module, channels, method=name) for key, (module, channels) in generators.items()}
+    for key, (module, channels) in critics.items():
+        described[key] = networks.describe(module) | {"receptive_field": networks.receptive_field(module)}
+        if config.gan_mode != "none":
+            specs[key] = critic_spec(module, channels, method=name)
+    (multiple,) = {module.size_multiple for module, _ in generators.values()}
+    return Experiment(
+        method_name=name,
+        method=method,
+        networks=described,
+        specs=specs,
+        train=train,
+        train_transform=pairs.jitter(config, multiple),
+        evaluator=translation.TranslationEvaluator(tasks),
+        needs_whole_batch=needs_whole_batch,
     )

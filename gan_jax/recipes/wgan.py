@@ -12,12 +12,11 @@ divergence on eight Gaussians; `wgan` has the settings of WGAN's paper; mnist an
 
 import dataclasses
 import math
-from typing import Any, Literal
 
 from gan_jax import networks
-from gan_jax.data import labeled
 from gan_jax.method import clip_weights
 from gan_jax.methods.wgan import wgan
+from gan_jax.networks import layers
 from gan_jax.recipes import flags, presets, ring, samplers
 from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import run
@@ -46,13 +45,18 @@ class Config(samplers.Config):
     """Weight of the gradient penalty."""
     clip: float | None = None
     """Clip the critic's weights to [-CLIP, CLIP] after each of its steps, in place of the penalty: 0.01 in WGAN."""
-    norm_d: Literal["batch", "instance", "layer", "none"] | None = None
+    norm_d: layers.NormName | None = None
     """Norm of the critic: none under the penalty, which batch norm would spoil, and otherwise the generator's."""
 
     @property
     def images_per_step(self) -> int:
         """A batch for each critic step."""
         return self.n_critic * self.batch_size
+
+    @property
+    def critic_norm(self) -> layers.NormName:
+        """Norm of the critic, said or not."""
+        return self.norm_d or ("none" if self.clip is None else self.norm)
 
     def check(self) -> None:
         """Raises ValueError where a flag holds what no run can have."""
@@ -78,41 +82,26 @@ PRESETS = {name: Config(preset=name, **given) for name, given in presets.WGAN.it
 
 def experiment(config: Config) -> Experiment:
     """The experiment that a configuration means."""
-    train, evaluator = samplers.splits(config)
-    known = samplers.classes(config, train)
-    generator_net = samplers.generator_module(config, known)
-    per_epoch = run.steps_per_epoch(config, len(train))
+    parts = samplers.open_parts(config, critic_norm=config.critic_norm)
+    per_epoch = run.steps_per_epoch(config, len(parts.train))
     if config.clip is None:
-        norm: Any = config.norm_d or "none"
-        penalty_weight = config.lambda_gp
         generator_tx = critic_tx = flags.adam(config, per_epoch, beta2=config.beta2)
     else:
-        norm, penalty_weight = config.norm_d or config.norm, 0.0
         generator_tx = flags.rmsprop(config, per_epoch)
         critic_tx = clip_weights(generator_tx, config.clip)
-    critic = samplers.critic_module(config, known, norm)
     method = wgan(
-        networks.from_linen(generator_net),
-        networks.from_linen(critic),
+        networks.from_linen(parts.generator),
+        networks.from_linen(parts.critic),
         generator_tx=generator_tx,
         critic_tx=critic_tx,
         latent_size=config.nz,
         latent=config.latent,
         n_critic=config.n_critic,
-        penalty_weight=penalty_weight,
+        penalty_weight=config.lambda_gp if config.clip is None else 0.0,
         conditional=config.conditional,
         ema_decay=config.ema_decay,
     )
-    name = "wgan" if config.clip else "wgan_gp"
-    return Experiment(
-        method_name=name,
-        method=method,
-        networks={"generator": networks.describe(generator_net), "critic": networks.describe(critic)},
-        specs=samplers.specs(config, generator_net, critic, known, method=name),
-        train=train,
-        train_transform=labeled.fitted(config.size, config.output_nc, flip=config.flip),
-        evaluator=evaluator,
-    )
+    return samplers.experiment(config, parts, "wgan" if config.clip else "wgan_gp", method)
 
 
 def _train(config: Config) -> int:
