@@ -58,7 +58,16 @@ class Config(
     super_resolution.PhotographFlags,
     RunConfig,
 ):
-    """A super-resolution experiment: its groups of flags."""
+    """A super-resolution experiment: its groups of flags, and what they say together."""
+
+    def check(self) -> None:
+        """Raises ValueError where a flag holds what no run can have."""
+        super().check()
+        self.check_critic(self.norm_d, others="--norm_d instance, layer or none")
+        if self.netD == "vggstyle" and self.gt_size not in (128, 256) and self.stage != "srresnet":
+            raise ValueError(
+                f"--netD vggstyle judges crops of 128 or 256; --gt_size is {self.gt_size}: take --netD srgan_pool."
+            )
 
 
 def generator_module(config: Config) -> Any:
@@ -97,13 +106,12 @@ def started(config: Config, module: Any, kind: Literal["generator", "critic"]) -
 
 def generator_spec(config: Config, module: Any, *, method: str) -> ModelSpec:
     """What a generator's file says."""
-    made = super_resolution.degradation(config)
     return ModelSpec(
         architecture=networks.describe(module),
         in_channels=config.channels,
         method=method,
         norm="running",
         dropout=False,
-        degradation=degrade.describe(made) if super_resolution.makes_low(config) else None,
+        degradation=degrade.describe(config.degradation) if config.makes_low else None,
         **ranges(config),
     )

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from gan_jax.recipes import config_file, flags, pytorch_compat
 from gan_jax.terminal import commandline
 from gan_jax.training import run
+from gan_jax.training.config import RunConfig
 from gan_jax.training.experiment import Experiment
 
 __all__ = ["Recipe"]
@@ -16,7 +17,7 @@ __dir__ = __all__.copy
 _MORE = """
 --help shows the flags that most runs use, --help_all all. --config FILE.toml reads lines of flag = value, over which
 flags are laid, and --save_config FILE.toml writes them."""
-_C = TypeVar("_C", bound=flags.Config)
+_C = TypeVar("_C", bound=RunConfig)
 
 
 @dataclasses.dataclass(frozen=True)

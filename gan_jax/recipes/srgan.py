@@ -53,11 +53,6 @@ class Config(enlargers.Config):
         super().check()
         for name in ("tv_weight", "gan_weight", "pixel_weight"):
             require_at_least(self, name, 0)
-        self.check_critic(self.norm_d, others="--norm_d instance, layer or none")
-        if self.netD == "vggstyle" and self.gt_size not in (128, 256) and self.stage != "srresnet":
-            raise ValueError(
-                f"--netD vggstyle judges crops of 128 or 256; --gt_size is {self.gt_size}: take --netD srgan_pool."
-            )
         self.check_both(self.preset, self.from_step)
         if self.gan_mode == "none" and self.content == "none" and not self.pixel_weight and self.stage != "srresnet":
             raise ValueError("--gan_mode none, --content none and --pixel_weight 0 leave no loss; give one of them.")
@@ -88,7 +83,7 @@ def experiment(config: Config) -> Experiment:
     tx = flags.adam(config, 1, beta2=config.beta2)
     common: dict[str, Any] = {
         "generator_tx": tx,
-        "degrade": super_resolution.degradation(config),
+        "degrade": config.degradation,
         "tv_weight": config.tv_weight,
         "ema_decay": config.ema_decay,
         **enlargers.ranges(config),

@@ -20,9 +20,7 @@ __all__ = [
     "PREPARED",
     "PhotographFlags",
     "Scale",
-    "degradation",
     "enlarge",
-    "makes_low",
     "open_split",
     "protocol",
     "scores",
@@ -74,6 +72,29 @@ class PhotographFlags(Settings):
         """Channels of the images."""
         return 3 if self.color == "rgb" else 1
 
+    @property
+    def degradation(self) -> degrade.Degradation:
+        """What makes low resolution of high."""
+        blurs = self.downscale == "blur"
+        return degrade.Degradation(
+            self.downscale,
+            self.scale,
+            kernel_size=2 * round(3 * self.blur_sigma) + 1 if blurs else None,
+            sigma=self.blur_sigma if blurs else None,
+            noise=(0.0, self.noise) if self.noise else 0.0,
+            jpeg=None if self.jpeg is None else (self.jpeg, 95),
+        )
+
+    @property
+    def builtin(self) -> str | None:
+        """What the dataroot names that is no folder."""
+        return None if self.dataroot is None else layouts.builtin(self.dataroot, PHOTOS, PREPARED)
+
+    @property
+    def makes_low(self) -> bool:
+        """Whether low resolution is made of the photographs, and not given beside them."""
+        return self.dataroot_lq is None and not (self.builtin or "").startswith(PREPARED)
+
     def free_to_change(self, begun: Mapping[str, Any]) -> set[str]:
         """Flags in which a run that was `begun` with those may go on otherwise: a fingerprint tells other images."""
         return super().free_to_change(begun) | {"dataroot", "dataroot_lq", "max_dataset_size", "tfds_dir"}
@@ -84,7 +105,7 @@ class PhotographFlags(Settings):
         require_at_least(self, "max_dataset_size", 1)
         if self.gt_size < self.scale or self.gt_size % self.scale:
             raise ValueError(f"--gt_size is {self.gt_size}; wanted a multiple of --scale {self.scale}.")
-        if not makes_low(self) and degradation(self) != degrade.Degradation(scale=self.scale):
+        if not self.makes_low and self.degradation != degrade.Degradation(scale=self.scale):
             raise ValueError(
                 "low resolution is given as it is: leave out --downscale, --blur_sigma, --noise and --jpeg."
             )
@@ -93,29 +114,6 @@ class PhotographFlags(Settings):
                 f"--noise {self.noise}, --blur_sigma {self.blur_sigma}, --jpeg {self.jpeg}; wanted levels of 0 to 255, "
                 "pixels above 0, and a quality of 1 to 94."
             )
-
-
-def degradation(config: PhotographFlags) -> degrade.Degradation:
-    """What makes low resolution of high."""
-    blurs = config.downscale == "blur"
-    return degrade.Degradation(
-        config.downscale,
-        config.scale,
-        kernel_size=2 * round(3 * config.blur_sigma) + 1 if blurs else None,
-        sigma=config.blur_sigma if blurs else None,
-        noise=(0.0, config.noise) if config.noise else 0.0,
-        jpeg=None if config.jpeg is None else (config.jpeg, 95),
-    )
-
-
-def makes_low(config: PhotographFlags) -> bool:
-    """Whether low resolution is made of the photographs, and not given beside them."""
-    return config.dataroot_lq is None and not (_builtin(config) or "").startswith(PREPARED)
-
-
-def _builtin(config: PhotographFlags) -> str | None:
-    """What the dataroot names that is no folder."""
-    return None if config.dataroot is None else layouts.builtin(config.dataroot, PHOTOS, PREPARED)
 
 
 def open_split(config: PhotographFlags, split: str) -> Source | None:
@@ -127,7 +125,7 @@ def open_split(config: PhotographFlags, split: str) -> Source | None:
         raise ValueError(
             f"no training images: give --dataroot FOLDER, builtin:{PHOTOS} for scikit-image's, or a preset."
         )
-    named = _builtin(config)
+    named = config.builtin
     if named == PHOTOS:
         if config.dataroot_lq is not None or config.color == "gray":
             raise ValueError(f"--dataroot {PHOTOS} is in RGB and has no low resolution; leave out the other flag.")
@@ -190,8 +188,7 @@ def splits(
 
 def shrink(config: PhotographFlags) -> Callable[[np.ndarray], np.ndarray]:
     """Low resolution of a photograph uint8 [H, W, C] whose sides are multiples of the scale."""
-    made = degradation(config)
-    return functools.partial(degrade.picture, made)
+    return functools.partial(degrade.picture, config.degradation)
 
 
 def enlarge(picture: np.ndarray, scale: int) -> np.ndarray:
