@@ -219,7 +219,7 @@ def test_the_report_of_each_stage_shows_the_input_enlarged_beside_output_and_tar
 
 def test_a_run_goes_on_in_its_second_stage(both, photographs, content_flags, tmp_path, capsys, monkeypatch):
     """A run that is stopped in stage 2 finds stage 1 finished and ends in the same bytes."""
-    execute, wanted = srgan.run.execute, (both / "srgan" / "srgan.safetensors").read_bytes()
+    execute, wanted = stages.run.execute, (both / "srgan" / "srgan.safetensors").read_bytes()
 
     def stop_in_stage_two(config, parts):
         if config.stage == "srgan":
@@ -227,7 +227,7 @@ def test_a_run_goes_on_in_its_second_stage(both, photographs, content_flags, tmp
         return execute(config, parts)
 
     with monkeypatch.context() as patch:
-        patch.setattr(srgan.run, "execute", stop_in_stage_two)
+        patch.setattr(stages.run, "execute", stop_in_stage_two)
         assert start(tmp_path, photographs, *STAGES, *content_flags) == 0
     capsys.readouterr()
     assert start(tmp_path, photographs, *STAGES, *content_flags) == 0
