@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
-from gan_jax import losses
+from gan_jax import image, losses
 from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables
 from gan_jax.methods import penalties
 from gan_jax.methods.srresnet import Degrade, Range, pairs, psnr
@@ -80,8 +80,7 @@ def srgan(
     """
 
     def features(network: Network, variables: Variables, images: jax.Array) -> Mapping[str, jax.Array]:
-        low, high = output_range
-        x = (images - low) * (2.0 / (high - low)) - 1.0
+        x = image.rescale(images, output_range, (-1.0, 1.0))
         maps, _ = network.apply(variables["params"], variables["stats"], x, train=False)
         return jax.tree.map(lambda feature: content_scale * feature, maps)
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
-from gan_jax import image, losses
+from gan_jax import image, losses, metrics
 from gan_jax.method import Batch, Key, Method, Metrics, NetState
 from gan_jax.networks.network import Network, Params, Stats
 
@@ -98,10 +98,9 @@ def pairs(
         return ranged(batch["source"], input_range), target
     if degrade is None:
         raise ValueError('the batch has no "source" and the method no `degrade` that makes one; give either.')
-    low, high = output_range
     levels_255 = batch["target"]
     if jnp.issubdtype(jnp.result_type(levels_255), jnp.floating):
-        levels_255 = 255.0 * (target - low) / (high - low)
+        levels_255 = image.rescale(target, output_range, (0.0, 255.0))
     return ranged(degrade(levels_255, key), input_range), target
 
 
@@ -118,5 +117,4 @@ def ranged(images: ArrayLike, value_range: Range) -> jax.Array:
 def psnr(images: ArrayLike, references: ArrayLike, value_range: Range) -> jax.Array:
     """The batch's mean PSNR in dB, neither clipped nor rounded, at most 100: how training goes, no one's protocol."""
     low, high = value_range
-    errors = jnp.square((jnp.asarray(images) - references) / (high - low)).mean(axis=(1, 2, 3))
-    return (-10.0 * jnp.log10(jnp.maximum(errors, 1e-10))).mean()
+    return jnp.minimum(metrics.psnr(images, references, max_value=high - low), 100.0).mean()

@@ -226,7 +226,6 @@ def experiment(config: Config) -> Experiment:
             penalty_weight=config.penalty_weight,
             **common,
         )
-    protocol = super_resolution.protocol(config.scale)
     return Experiment(
         method_name=config.stage,
         method=method,
@@ -236,7 +235,7 @@ def experiment(config: Config) -> Experiment:
         train_transform=data.crop(config.gt_size, config.scale, flip=not config.no_flip),
         evaluator=translation.TranslationEvaluator(
             {"generator": super_resolution.task(config, val, test)},
-            protocol=f"{protocol.name}: {protocol.description}",
+            protocol=super_resolution.protocol(config.scale).title,
             best="psnr" if config.stage == "srresnet" else "lpips",
         ),
         needs_whole_batch=config.needs_whole_batch,
