@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from gan_jax.data import image_files
@@ -158,15 +159,15 @@ def _gray(image: Image.Image) -> np.ndarray:
 
 def _color(image: Image.Image, frame: int) -> np.ndarray:
     """By another decoder, of the file that Pillow has opened."""
-    file: Any = image.fp
-    file.seek(0)
+    assert isinstance(image, ImageFile) and image.fp is not None
+    image.fp.seek(0)
     if image.format == "PNG":
         import imagecodecs
 
-        return imagecodecs.png_decode(file.read())
+        return imagecodecs.png_decode(image.fp.read())
     import tifffile
 
-    with tifffile.TiffFile(file) as pages:
+    with tifffile.TiffFile(image.fp) as pages:
         page: Any = pages.pages[frame]
         array = page.asarray()
         planes_apart = page.keyframe.planarconfig == tifffile.PLANARCONFIG.SEPARATE
