@@ -159,7 +159,8 @@ def _gray(image: Image.Image) -> np.ndarray:
 
 def _color(image: Image.Image, frame: int) -> np.ndarray:
     """By another decoder, of the file that Pillow has opened."""
-    assert isinstance(image, ImageFile) and image.fp is not None
+    assert isinstance(image, ImageFile)
+    assert image.fp is not None
     image.fp.seek(0)
     if image.format == "PNG":
         import imagecodecs
