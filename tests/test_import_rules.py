@@ -23,7 +23,8 @@ ALLOWED = {
     "gan_jax/method.py": {"jax", "optax", "flax.struct", "gan_jax.networks.network"},
     "gan_jax/methods/": {
         "jax", "optax", "flax.struct",
-        "gan_jax.image", "gan_jax.latents", "gan_jax.losses", "gan_jax.method", "gan_jax.networks.network",
+        "gan_jax.image", "gan_jax.latents", "gan_jax.losses", "gan_jax.method", "gan_jax.metrics",
+        "gan_jax.networks.network",
     },
     "gan_jax/folders.py": {"gan_jax.errors"},
     "gan_jax/log.py": {"gan_jax.files"},

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 from PIL import ExifTags, Image, features
 from PIL.TiffImagePlugin import TiffImageFile
 from scipy import ndimage
@@ -24,6 +25,7 @@ __all__ = [
     "WITH_QUALITY",
     "WRITTEN",
     "ImageFile",
+    "RefusedError",
     "as_array",
     "count_all_frames",
     "count_frames",
@@ -43,6 +45,7 @@ __all__ = [
     "read_image_file",
     "read_picture",
     "require_written",
+    "round_to",
     "save",
     "save_image_file",
     "seen_colors",
@@ -100,7 +103,7 @@ class ImageFile(NamedTuple):
     frames: int = 1  # that the file has
 
 
-class _RefusedError(ValueError):
+class RefusedError(ValueError):
     """An image that cannot be used: the message names it and says what to do."""
 
 
@@ -108,7 +111,7 @@ class _RefusedError(ValueError):
 def opened(path: str | Path, *, frame: int = 0, deep: bool = False) -> Iterator[Image.Image]:
     """Open a frame of an image of at most 8 bits a channel or, `deep`, of up to 16 too.
 
-    Raises _RefusedError for another, or if the block fails.
+    Raises RefusedError for another, or if the block fails; but ImportError where it lacks a package.
     """
     try:
         with unmapped(path, frame=frame) as image:
@@ -116,22 +119,22 @@ def opened(path: str | Path, *, frame: int = 0, deep: bool = False) -> Iterator[
                 yield image
                 return
             if is_deep(image):
-                raise _RefusedError(f"{path} has more than 8 bits a channel; convert it to 8 bits.")
+                raise RefusedError(f"{path} has more than 8 bits a channel; convert it to 8 bits.")
             if image.mode not in MODES:
-                raise _RefusedError(f"{path} has mode {image.mode}; convert it to 8 bits, gray or RGB.")
+                raise RefusedError(f"{path} has mode {image.mode}; convert it to 8 bits, gray or RGB.")
             yield image
     except Image.DecompressionBombError:
         assert Image.MAX_IMAGE_PIXELS is not None
         limit = f"{2 * Image.MAX_IMAGE_PIXELS:,} pixels, Pillow's limit"
-        raise _RefusedError(f"{path} has more than {limit}; scale it down or cut it up.") from None
+        raise RefusedError(f"{path} has more than {limit}; scale it down or cut it up.") from None
     except Exception as error:
-        if isinstance(error, _RefusedError):
+        if isinstance(error, RefusedError | ImportError):
             raise
         # With a number it is the system's: no such file, permission denied.
         if isinstance(error, OSError) and error.errno is not None:
             raise type(error)(f"{path} cannot be read; see that it exists and may be read, or remove it.") from None
         # Damaged files make decoders raise nearly anything: SyntaxError, struct.error, IndexError.
-        raise _RefusedError(f"{path} is damaged or not an image; replace or remove it.") from error
+        raise RefusedError(f"{path} is damaged or not an image; replace or remove it.") from error
 
 
 @contextmanager
@@ -147,7 +150,7 @@ def unmapped(path: str | Path, *, frame: int = 0) -> Iterator[Image.Image]:
             if frame:
                 last = frames_of(image) - 1
                 if not 0 <= frame <= last:
-                    raise _RefusedError(f"{path} has no frame {frame}; wanted 0{f' to {last}' if last else ''}.")
+                    raise RefusedError(f"{path} has no frame {frame}; wanted 0{f' to {last}' if last else ''}.")
                 image.seek(frame)
             if profile:
                 image.info["icc_profile"] = profile
@@ -270,7 +273,13 @@ def seen_colors(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     # Gradually, so that a fading shadow has no edge.
     own = np.minimum(alpha / limit, 1.0).astype(np.float32)
     mixed = own * pixels + (1.0 - own) * pixels[rows, columns]
-    return np.where(seen[..., None], pixels, np.floor(mixed + 0.5).astype(pixels.dtype))
+    return np.where(seen[..., None], pixels, round_to(mixed, pixels.dtype))
+
+
+def round_to(levels: np.ndarray, dtype: DTypeLike) -> np.ndarray:
+    """Levels [...] as whole numbers of an integer dtype, by the rule of `image.round_to`: halves up, and clipped."""
+    limits = np.iinfo(dtype)
+    return np.clip(np.floor(levels + 0.5), limits.min, limits.max).astype(dtype)
 
 
 def lasting_exif(image: Image.Image) -> bytes:
@@ -305,10 +314,9 @@ def in_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
         return pixels
     if channels == 3:
         return np.repeat(pixels, 3, axis=2)
-    # BT.601 luma in 16-bit fixed point.
-    weights = (19595, 38470, 7471)
-    total = pixels.astype(np.uint64) @ np.array(weights, np.uint64)
-    return ((total + 0x8000) >> 16).astype(pixels.dtype)[..., None]
+    # BT.601 luma in 16-bit fixed point; float64 holds its whole numbers exactly, and multiplies them fastest.
+    total = pixels.astype(np.float64) @ np.array([19595.0, 38470.0, 7471.0])
+    return ((total + 0x8000).astype(np.uint32) >> 16).astype(pixels.dtype)[..., None]
 
 
 def as_array(image: Image.Image, channels: int) -> np.ndarray:

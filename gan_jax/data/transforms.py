@@ -276,9 +276,7 @@ def resize(image_u8: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def gray(photo_u8: np.ndarray) -> np.ndarray:
     """Luma, uint8 [H, W, 1], of a photograph [H, W, 3 or 1]: BT.601 full range, as Pillow's "L"."""
-    if photo_u8.shape[2] == 1:
-        return photo_u8
-    return np.asarray(Image.fromarray(photo_u8).convert("L"))[..., None]
+    return image_files.in_channels(photo_u8, 1)
 
 
 def edges(photo_u8: np.ndarray) -> np.ndarray:

@@ -94,13 +94,13 @@ def plan(generator: Model, size: tuple[int, int], options: Options, budget: Call
 def _in_tiles(generator: Model, whole: Plan, tile: int) -> Plan:
     """The plan with tiles of that size, or without where one of them, with what it needs around it, is the whole."""
     halo, multiple = _halo(generator), generator.spec.size_multiple
-    rows, columns = (tuple(tiles.spans(side, tile, halo, multiple)) for side in whole.padded)
-    if len(rows) == len(columns) == 1:
+    if tiles.covers(*whole.padded, tile, halo, multiple):
         note = (
             f"{generator.spec.architecture['name']} sees {halo} pixels to each side, so that an image of "
             f"{whole.padded[1]}x{whole.padded[0]} is computed whole."
         )
         return whole._replace(together=1, note=note)
+    rows, columns = (tuple(tiles.spans(side, tile, halo, multiple)) for side in whole.padded)
     return whole._replace(together=1, tile=tile, spans=(rows, columns), norms=_own_norms(generator))
 
 

@@ -89,8 +89,7 @@ def compare(config: super_resolution.PhotographFlags, folders: Mapping[str, Path
     score = super_resolution.scores(config.scale)
     rows = [{"name": name, **score(images, targets, sources)} for name, images in made.items()]
     image_files.save(picture, _details([*made.values(), targets]))
-    protocol = super_resolution.protocol(config.scale)
-    return {"protocol": f"{protocol.name}: {protocol.description}", "scale": config.scale, "rows": rows}
+    return {"protocol": super_resolution.protocol(config.scale).title, "scale": config.scale, "rows": rows}
 
 
 def _details(columns: Sequence[Sequence[np.ndarray]]) -> np.ndarray:

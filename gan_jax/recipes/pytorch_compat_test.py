@@ -163,8 +163,7 @@ def _summary(config: Config, job: Job, results: Sequence[Result]) -> str:
     if not scores:
         return summary
     mean = evaluate.Evaluation(evaluate.PROTOCOLS["rgb"], scores, [])
-    protocol = f"{mean.protocol.name}: {mean.protocol.description}"
-    return f"{summary}, mean PSNR {mean.psnr:.4f} dB, mean SSIM {mean.ssim:.5f} ({protocol})"
+    return f"{summary}, mean PSNR {mean.psnr:.4f} dB, mean SSIM {mean.ssim:.5f} ({mean.protocol.title})"
 
 
 def _load(config: Config, run_folder: Path, which: str = "") -> Model:

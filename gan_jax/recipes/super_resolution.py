@@ -180,9 +180,8 @@ def splits(
     """The training photographs and the evaluator, whose score `best` says which generator is the best so far."""
     train, val, test = (open_split(config, split) for split in ("train", "val", "test"))
     assert train is not None  # only val and test may be missing
-    how = protocol(config.scale)
     return train, translation.TranslationEvaluator(
-        {"generator": task(config, val, test)}, protocol=f"{how.name}: {how.description}", best=best
+        {"generator": task(config, val, test)}, protocol=protocol(config.scale).title, best=best
     )
 
 

@@ -1,7 +1,6 @@
 """A run: the one way from an experiment to trained, scored and reported generators."""
 
 import functools
-import sys
 from collections.abc import Callable, Mapping
 
 import jax
@@ -41,24 +40,18 @@ def guarded(call: Callable[[], int]) -> int:
 
     A terminal that goes away meanwhile ends nothing.
     """
+    interrupted = "interrupted; the same command goes on from the last checkpoint."
     with console.lasting_streams():
-        return _in_words(call)
+        return errors.exit_code(lambda: _within_memory(call), interrupted=interrupted)
 
 
-def _in_words(call: Callable[[], int]) -> int:
+def _within_memory(call: Callable[[], int]) -> int:
     try:
         return call()
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from the last checkpoint.", file=sys.stderr)
-        return 130
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        print("error: the device's memory is too small; take a smaller --batch_size or smaller crops.", file=sys.stderr)
-        return 2
-    except (ValueError, OSError, FloatingPointError, ModuleNotFoundError) as error:  # a module: an extra is missing
-        print(f"error: {errors.in_words(error)}", file=sys.stderr)
-        return 2
+        raise ValueError("the device's memory is too small; take a smaller --batch_size or smaller crops.") from None
 
 
 def execute(config: RunConfig, experiment: Experiment) -> int:

@@ -109,7 +109,7 @@ class TranslationEvaluator:
     """The `Evaluator` of generators from image to image, each with its task."""
 
     tasks: Mapping[str, Task]  # by the generators' names
-    protocol: str = f"{_RGB.name}: {_RGB.description}"
+    protocol: str = _RGB.title
     best: Literal["psnr", "lpips"] = "psnr"  # the score that tells which generator is the best
 
     @property

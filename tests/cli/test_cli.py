@@ -643,6 +643,23 @@ def test_an_error_of_the_system_gets_its_cause_and_a_remedy():
     assert errors.remedy(full) == "make room, then give the same command again"
 
 
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (ValueError("a is 1; wanted 2."), 2, "error: a is 1; wanted 2.\n"),
+        (ImportError("pip install it."), 2, "error: pip install it.\n"),
+        (KeyboardInterrupt(), 130, "stopped\n"),
+    ],
+)
+def test_what_a_user_can_cause_has_an_exit_code(capsys, error, code, words):
+    def call():
+        raise error
+
+    assert errors.exit_code(call, interrupted="stopped") == code
+    assert capsys.readouterr().err == words
+    assert errors.exit_code(lambda: 7) == 7
+
+
 def test_lists_of_errors_end_after_ten():
     lines = [str(k) for k in range(1, 2012)]
     assert errors.few(lines[:10]) == lines[:10]

@@ -1,3 +1,5 @@
+import builtins
+import io
 import struct
 import sys
 import tempfile
@@ -218,3 +220,35 @@ def test_gray_of_12_bits_is_read_as_pillow_does(tmp_path):
     expected = np.array([[0x001, 0x002, 0x003, 0x004], [0xFFF, 0xABC, 0x123, 0x800]], np.uint16)[..., None]
     np.testing.assert_array_equal(high_bit_depth.read(tmp_path / "x.tif"), expected)
     np.testing.assert_array_equal(high_bit_depth.read_image_file(tmp_path / "x.tif", 1).pixels, expected)
+
+
+def test_a_file_of_16_bits_is_opened_once(tmp_path, monkeypatch):
+    write_png(tmp_path / "color.png", RGB)
+    Image.fromarray(RGB[..., 0]).save(tmp_path / "gray.png")
+    tifffile.imwrite(tmp_path / "gray.tif", RGB[..., 0])
+    tifffile.imwrite(tmp_path / "color.tif", RGB, photometric="rgb")
+    files = []
+    decode = types.SimpleNamespace(png_decode=lambda content: files.append(content) or RGB)
+    monkeypatch.setitem(sys.modules, "imagecodecs", decode)
+    opened, real_open = [], builtins.open
+
+    def counted(path, *arguments, **options):
+        opened.append(path)
+        return real_open(path, *arguments, **options)
+
+    for module in (builtins, io):
+        monkeypatch.setattr(module, "open", counted)
+    for name in ("color.png", "gray.png", "gray.tif", "color.tif"):
+        expected = RGB[..., :1] if "gray" in name else RGB
+        np.testing.assert_array_equal(
+            high_bit_depth.read_image_file(tmp_path / name, expected.shape[2]).pixels, expected
+        )
+        assert opened == [tmp_path / name]
+        opened.clear()
+    assert files == [(tmp_path / "color.png").read_bytes()]
+
+
+def test_odd_files_are_refused_in_words_of_their_own(tmp_path):
+    tifffile.imwrite(tmp_path / "negative.tif", RGB[..., 0], photometric="miniswhite")
+    with pytest.raises(image_files.RefusedError, match="inverted"):
+        high_bit_depth.read(tmp_path / "negative.tif")

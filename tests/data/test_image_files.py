@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from gan_jax import files
+from gan_jax import files, image
 from gan_jax.data import finding, image_files
 
 
@@ -247,3 +247,20 @@ def test_a_tiff_on_its_side_is_read_as_it_lies(tmp_path):
         image.load()
         np.testing.assert_array_equal(np.asarray(image), np.rot90(colors(), -1))
     np.testing.assert_array_equal(image_files.read(tmp_path / "a.tif", 3), np.rot90(colors(), -1))
+
+
+def test_levels_are_cut_and_rounded_with_halves_up():
+    levels = np.array([-3.0, 0.49, 0.5, 1.5, 254.5, 300.0])
+    assert image_files.round_to(levels, np.uint8).tolist() == [0, 0, 1, 2, 255, 255]
+    assert image_files.round_to(levels, np.uint16).tolist() == [0, 0, 1, 2, 255, 300]
+    np.testing.assert_array_equal(image_files.round_to(levels, np.uint8), image.round_to(levels, np.uint8))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_luma_is_that_of_fixed_point_at_every_level(dtype):
+    white = np.iinfo(dtype).max
+    grays = np.arange(white + 1, dtype=dtype)[:, None, None]
+    np.testing.assert_array_equal(image_files.in_channels(np.repeat(grays, 3, axis=2), 1), grays)
+    colors = np.random.default_rng(0).integers(0, white, (64, 64, 3), dtype=dtype, endpoint=True)
+    total = sum(weight * colors[..., k].astype(int) for k, weight in enumerate((19595, 38470, 7471)))
+    np.testing.assert_array_equal(image_files.in_channels(colors, 1)[..., 0], (total + 0x8000) >> 16)

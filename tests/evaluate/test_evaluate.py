@@ -122,6 +122,7 @@ def test_matlab_y_is_the_rounded_luma_of_image():
 
 
 def test_descriptions_say_what_is_compared():
+    assert RGB.title == f"rgb: {RGB.description}"
     assert RGB.description.startswith("8-bit RGB (gray where both are gray), no border cropped, mean of")
     by_scale = evaluate.with_options(evaluate.PROTOCOLS["basicsr-y"], scale=4)
     assert "Y of BT.601 in studio range, not rounded" in by_scale.description

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from gan_jax.data.demo import facades
+from gan_jax.data.image_files import round_to
 
 __all__ = ["colors_to_labels", "decode_labels", "mean_color_lookup", "paint"]
 __dir__ = __all__.copy
@@ -66,4 +67,4 @@ def mean_color_lookup(pairs: Iterable[Mapping[str, Any]]) -> np.ndarray:
 
 def paint(label_maps: np.ndarray, colors: np.ndarray) -> np.ndarray:
     """Label maps, uint8 [..., H, W, 3], with each class in its own of `colors` [12, 3], rounded to uint8."""
-    return facades.to_uint8(colors)[colors_to_labels(label_maps)]
+    return round_to(colors, np.uint8)[colors_to_labels(label_maps)]

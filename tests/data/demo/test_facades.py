@@ -13,7 +13,6 @@ from gan_jax.data.demo.facades import (
     PALETTE,
     SPLITS,
     Facades,
-    to_uint8,
 )
 
 
@@ -205,7 +204,3 @@ def test_wrong_arguments_get_one_sentence(arguments, message):
 def test_an_index_out_of_range(index):
     with pytest.raises(IndexError, match=f"index is {index}; this source holds items 0 to 1."):
         Facades("train", 2)[index]
-
-
-def test_levels_are_cut_and_rounded_with_halves_up():
-    assert to_uint8(np.array([-3.0, 0.49, 0.5, 1.5, 254.5, 300.0])).tolist() == [0, 0, 1, 2, 255, 255]
