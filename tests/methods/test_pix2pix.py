@@ -227,7 +227,7 @@ def test_any_adversarial_pair_is_a_drop_in(game):
     np.testing.assert_allclose(metrics["loss/generator"], metrics["loss/gan"], rtol=1e-6)
     for net in ("generator", "critic"):
         old, new = (jax.tree.leaves(getattr(state, net).params) for state in (before, after))
-        assert any((a != b).any() for a, b in zip(old, new, strict=True))
+        assert any(not np.array_equal(a, b) for a, b in zip(old, new, strict=True))
 
 
 def test_rates_are_scaled_for_every_network_and_act(plain):
