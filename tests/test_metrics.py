@@ -224,7 +224,7 @@ def test_lpips_equals_the_official_code_on_a_random_trunk():
 def test_lpips_has_a_gradient_where_features_are_zero():
     x, y = np.zeros((1, 2, 2, 3), np.float32), np.ones((1, 2, 2, 3), np.float32)
     gradient = jax.jit(jax.grad(lambda x: metrics.lpips({"a": x}, {"a": y}, {"a": jnp.ones(3)}).sum()))
-    assert jnp.isfinite(gradient(x)).all()
+    assert np.isfinite(gradient(x)).all()
     assert (gradient(y + np.float32([0, 0, 1])) != 0).all()
 
 
