@@ -370,7 +370,7 @@ def test_the_example_in_the_docstring_runs(member):
 def test_pure_functions_work_under_jit_and_vmap(name):
     call, arrays, *_ = CASES[name]
     others = [(array / 2).astype(array.dtype) for array in arrays]
-    together = jax.jit(jax.vmap(call))(*map(np.stack, zip(arrays, others, strict=True)))
+    together = jax.device_get(jax.jit(jax.vmap(call))(*map(np.stack, zip(arrays, others, strict=True))))
     for index, alone in enumerate((arrays, others)):
         ours, expected = (jax.tree.leaves(tree) for tree in (together, jax.jit(call)(*alone)))
         for x, y in zip(ours, expected, strict=True):
@@ -386,11 +386,11 @@ def test_gradients_of_pure_functions_are_finite(name):
     def gradients(*arrays):
         return sum(leaf.sum() for leaf in jax.tree.leaves(call(*arrays)))
 
-    found = gradients(*arrays)
-    assert all(jnp.isfinite(gradient).all() for gradient in found)
+    found = jax.device_get(gradients(*arrays))
+    assert all(np.isfinite(gradient).all() for gradient in found)
     assert any((gradient != 0).any() for gradient in found)
     if flat:  # where roots, norms and ratios have their traps
-        assert all(jnp.isfinite(gradient).all() for gradient in gradients(*map(np.zeros_like, arrays)))
+        assert all(np.isfinite(gradient).all() for gradient in gradients(*map(np.zeros_like, arrays)))
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if len(case.arrays) > 1])

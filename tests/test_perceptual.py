@@ -108,9 +108,9 @@ def test_lpips_equals_the_official_code_on_a_random_trunk(name, tmp_path):
         np.testing.assert_allclose(distance(a_u8[0], b_u8[0]), mixed[0], rtol=1e-5)
         np.testing.assert_allclose(distance(a_u8[None], b_u8[None]), mixed[None], rtol=1e-5)
         gradient = jax.grad(lambda x: distance(x, b[:1]).sum())
-        assert jnp.isfinite(gradient(a[:1])).all()
+        assert np.isfinite(gradient(a[:1])).all()
         assert (gradient(a[:1]) != 0).any()
-        assert jnp.isfinite(gradient(b[:1])).all()
+        assert np.isfinite(gradient(b[:1])).all()
 
 
 def test_vgg16_variables_fit_the_network(tmp_path):

@@ -42,7 +42,8 @@ def test_a_converted_generator_translates_as_its_network_computes(unet, tmp_path
     assert gan_jax("translate", path, tmp_path / "in", tmp_path / "out", "--dropout", "off") == 0
     network = networks.from_linen(model.module)
     batch = image.to_float(picture)[None]
-    output, _ = network.apply(model.variables["params"], model.variables["stats"], batch, train=True)
+    apply = jax.jit(network.apply, static_argnames="train")
+    output, _ = apply(model.variables["params"], model.variables["stats"], batch, train=True)
     got = image_files.read(tmp_path / "out" / "a.png", channels[1]).astype(int)
     assert np.abs(got - np.asarray(image.to_uint8(output[0]), int)).max() <= 1  # another program may round otherwise
     assert (got == np.asarray(image.to_uint8(output[0]))).mean() > 0.99
@@ -109,7 +110,8 @@ def test_value_ranges_are_those_of_the_file(tiny_generator):
     half = dataclasses.replace(model.spec, input_range=(0.0, 1.0))
     lighter_half = (image.to_float(picture)[None] + 1) / 2
     network = networks.from_linen(model.module)
-    wanted, _ = network.apply(model.variables["params"], model.variables["stats"], lighter_half, train=True)
+    apply = jax.jit(network.apply, static_argnames="train")
+    wanted, _ = apply(model.variables["params"], model.variables["stats"], lighter_half, train=True)
     got = infer.translate(model._replace(spec=half), picture).astype(int)
     assert np.abs(got - np.asarray(image.to_uint8(wanted[0]), int)).max() <= 1
     assert (got != plain).any()
