@@ -145,10 +145,10 @@ def sections():
         page = report.write(folder).read_text("utf-8")
         text = html.unescape(re.sub("<(style|script)>.*?</\\1>|<[^>]*>", " ", page, flags=re.DOTALL))
         assert not re.search(r"\b(unknown|yet|None|not started|unfinished)\b", text)
-        found = dict(re.findall("<section>\n<h2>(.*?)</h2>\n(.*?)\n</section>", page, re.DOTALL))
-        for heading, body in found.items():
+        result = dict(re.findall("<section>\n<h2>(.*?)</h2>\n(.*?)\n</section>", page, re.DOTALL))
+        for heading, body in result.items():
             assert len(html.unescape(re.sub("<[^>]*>", " ", body)).split()) > 2, heading
-        return found
+        return result
 
     return read
 

@@ -31,8 +31,8 @@ def read(path: str | Path) -> np.ndarray:
     path = Path(path)
     with image_files.opened(path, deep=True) as image:
         if _of_8_bits(image):
-            picture = image_files.decoded(image)
-            return image_files.as_array(picture, 1 if picture.mode == "L" else 3)
+            pixels = image_files.decoded(image)
+            return image_files.as_array(pixels, 1 if pixels.mode == "L" else 3)
         array = _decoded(path, image, 0)
     return _over_white(array) if array.shape[2] in (2, 4) else array
 

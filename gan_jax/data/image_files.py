@@ -43,7 +43,7 @@ __all__ = [
     "profile_for",
     "read",
     "read_image_file",
-    "read_picture",
+    "read_pil",
     "require_written",
     "round_to",
     "save",
@@ -74,7 +74,7 @@ GRAY_16 = ("I;16", "I;16L", "I;16B")  # of more, as Pillow reads gray
 _BITS_PER_SAMPLE = 258  # tag of TIFF 6.0
 _WITH_FRAMES = (".gif", ".png", ".apng", ".webp", ".avif", ".avifs", ".tif", ".tiff", ".dcx", ".im")
 # Formats whose further frames are other views or layers of the one image.
-_ONE_PICTURE = ("MPO", "PSD")
+_ONE_IMAGE = ("MPO", "PSD")
 # Below so much of full opacity, 8 of 255, nobody sees a color: 2 levels at most.
 _INVISIBLE = 8 / 255
 
@@ -170,7 +170,7 @@ def _pillow(file: Any) -> Image.Image:
 
 def frames_of(image: Image.Image) -> int:
     """The frames of an animation or the pages of a document, of an opened file: 1 for any other."""
-    return 1 if image.format in _ONE_PICTURE else getattr(image, "n_frames", 1)
+    return 1 if image.format in _ONE_IMAGE else getattr(image, "n_frames", 1)
 
 
 def count_frames(path: str | Path) -> int:
@@ -197,7 +197,7 @@ def is_deep(image: Image.Image) -> bool:
     return any(";16" in str(tile.args) or (tile.codec_name == "ppm" and tile.args[1] > 255) for tile in tiles)
 
 
-def read_picture(path: str | Path) -> Image.Image:
+def read_pil(path: str | Path) -> Image.Image:
     """Decode to "L" or "RGB": first frame, EXIF orientation applied, palette expanded, alpha over white.
 
     Raises ValueError naming the file if it is damaged, huge, or of more than 8 bits a channel.
@@ -207,7 +207,7 @@ def read_picture(path: str | Path) -> Image.Image:
 
 
 def decoded(image: Image.Image) -> Image.Image:
-    """What `read_picture` reads, of an opened file."""
+    """What `read_pil` reads, of an opened file."""
     image = _upright(image)
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
@@ -216,7 +216,7 @@ def decoded(image: Image.Image) -> Image.Image:
 
 
 def read_image_file(path: str | Path, channels: int, *, frame: int = 0) -> ImageFile:
-    """A frame of an image file of at most 8 bits a channel, with all that belongs to it; raises as `read_picture`."""
+    """A frame of an image file of at most 8 bits a channel, with all that belongs to it; raises as `read_pil`."""
     with opened(path, frame=frame) as image:
         return image_file(image, channels)
 
@@ -326,8 +326,8 @@ def as_array(image: Image.Image, channels: int) -> np.ndarray:
 
 
 def read(path: str | Path, channels: int) -> np.ndarray:
-    """An image file as uint8 [H, W, channels]; raises ValueError as `read_picture` does."""
-    return as_array(read_picture(path), channels)
+    """An image file as uint8 [H, W, channels]; raises ValueError as `read_pil` does."""
+    return as_array(read_pil(path), channels)
 
 
 def padded_size(size: tuple[int, int], multiple: int) -> tuple[int, int]:
@@ -371,16 +371,16 @@ def save_image_file(path: str | Path, image_file: ImageFile, *, quality: int | N
     kind = known.get("format", suffix[1:].upper())
     if max(pixels.shape[:2]) > (longest := _LONGEST_SIDES.get(kind, 2**31)):
         raise ValueError(f"{kind} holds sides of at most {longest:,} pixels; write .png")
-    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     if alpha is not None and suffix in _ALPHALESS:
-        white = Image.new(picture.mode, picture.size, "white")
-        picture = Image.composite(picture, white, Image.fromarray(alpha[..., 0]))
+        white = Image.new(image.mode, image.size, "white")
+        image = Image.composite(image, white, Image.fromarray(alpha[..., 0]))
     elif alpha is not None:
-        picture.putalpha(Image.fromarray(alpha[..., 0]))
+        image.putalpha(Image.fromarray(alpha[..., 0]))
     known |= {"exif": exif} if exif else {}
     known |= {"icc_profile": icc_profile} if icc_profile else {}
     with unfinished(path) as part:
-        picture.save(part, **known)
+        image.save(part, **known)
 
 
 def require_written(path: str | Path) -> None:

@@ -69,7 +69,7 @@ def cyclegan(
     `penalty_weight` is that of WGAN-GP's gradient penalty; `init` then raises ValueError for critics with batch norm.
     `ema_decay` is the decay of exponential moving averages of the generators.
     """
-    generator_nets, averages = {"AtoB": a_to_b, "BtoA": b_to_a}, ema_decay is not None
+    generators, averages = {"AtoB": a_to_b, "BtoA": b_to_a}, ema_decay is not None
 
     def init(key: Key, batch: Batch) -> State:
         a, b = image.to_float(batch["A"]), image.to_float(batch["B"])
@@ -122,9 +122,9 @@ def cyclegan(
             keys = iter(jax.random.split(draws.dropout, 6))
 
             def translate(name: str, images: jax.Array) -> jax.Array:
-                apply, key = generator_nets[name].apply, next(keys)
-                made, stats[name] = apply(params[name], stats[name], images, train=True, key=key)
-                return made
+                apply, key = generators[name].apply, next(keys)
+                translated, stats[name] = apply(params[name], stats[name], images, train=True, key=key)
+                return translated
 
             terms: dict[str, tuple[float, jax.Array]] = {}
             # In the order of the PyTorch port, which batch norm's running statistics keep.

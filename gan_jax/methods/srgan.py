@@ -111,8 +111,8 @@ def srgan(
             if pixel_weight:
                 terms["loss/pixel"] = (pixel_weight, pixel_loss(fake, target))
             if content is not None and state.frozen is not None:
-                seen, wanted = (features(content, state.frozen, images) for images in (fake, target))
-                distance = losses.content(seen, wanted, distance=content_distance, weights=layer_weights)
+                seen, aim = (features(content, state.frozen, images) for images in (fake, target))
+                distance = losses.content(seen, aim, distance=content_distance, weights=layer_weights)
                 terms["loss/content"] = (content_weight, distance)
             if tv_weight:
                 terms["loss/tv"] = (tv_weight, losses.total_variation(fake))

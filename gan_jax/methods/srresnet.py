@@ -62,12 +62,12 @@ def srresnet(
         source, target = pairs(batch, draws.degradation, degrade, input_range, output_range)
 
         def generator_loss(params: Params) -> tuple[jax.Array, tuple[Stats, Metrics]]:
-            made, stats = generator.apply(params, state.generator.stats, source, train=True)
-            terms = {"loss/pixel": (1.0, loss(made, target))}
+            fake, stats = generator.apply(params, state.generator.stats, source, train=True)
+            terms = {"loss/pixel": (1.0, loss(fake, target))}
             if tv_weight:
-                terms["loss/tv"] = (tv_weight, losses.total_variation(made))
+                terms["loss/tv"] = (tv_weight, losses.total_variation(fake))
             total, metrics = losses.weighted_sum(terms)
-            return total, (stats, {**metrics, "psnr": psnr(made, target, output_range)})
+            return total, (stats, {**metrics, "psnr": psnr(fake, target, output_range)})
 
         (value, (stats, metrics)), grads = state.generator.gradient(generator_loss)
         new_generator = state.generator.apply_gradients(generator_tx, grads, stats, ema_decay=ema_decay)

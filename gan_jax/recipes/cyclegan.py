@@ -36,15 +36,15 @@ class Config(translators.Config):
     cycles alone."""
     cycle: Literal["both", "forward", "backward", "none"] = "both"
     """Cycles with a weight: forward is A to B to A."""
-    lambda_A: float = 10.0  # noqa: N815 - the incumbent's flag
+    lambda_A: float = 10.0  # noqa: N815 - the PyTorch code's flag
     """Weight of the forward cycle."""
-    lambda_B: float = 10.0  # noqa: N815 - the incumbent's flag
+    lambda_B: float = 10.0  # noqa: N815 - the PyTorch code's flag
     """Weight of the backward cycle."""
     lambda_identity: float = 0.5
     """Weight of the identity loss, relative to that of the cycle of the same images."""
     pool_size: int = 50
     """Images that each critic's fakes are drawn from; 0 shows it the latest."""
-    netG: translators.NetG | None = "resnet_9blocks"  # noqa: N815 - the incumbent's flag
+    netG: translators.NetG | None = "resnet_9blocks"  # noqa: N815 - the PyTorch code's flag
     """Generator."""
     norm: Literal["batch", "instance", "none"] = "instance"
     """Norm of all networks."""
@@ -87,12 +87,12 @@ def experiment(config: Config) -> Experiment:
     if config.lr_policy == "plateau" and any(task.target is None for task in tasks.values()):
         raise ValueError("--lr_policy plateau watches scores, which images without counterparts lack; take linear.")
     channels = {"A": config.input_channels, "B": config.output_nc}
-    generator_nets = {f"{a}to{b}": translators.generator_module(config, channels[b]) for a, b in ("AB", "BA")}
+    generator_modules = {f"{a}to{b}": translators.generator_module(config, channels[b]) for a, b in ("AB", "BA")}
     critic = translators.critic_module(config)
     per_epoch = run.steps_per_epoch(config, len(train))
     forward, backward = config.cycle_weights
     method = cyclegan(
-        *(translators.fresh(config, module) for module in (*generator_nets.values(), critic, critic)),
+        *(translators.fresh(config, module) for module in (*generator_modules.values(), critic, critic)),
         generator_tx=flags.adam(config, per_epoch),
         critic_tx=config.critic_tx(flags.adam(config, per_epoch)),
         adversarial=config.adversarial,
@@ -110,7 +110,7 @@ def experiment(config: Config) -> Experiment:
         config,
         "cyclegan",
         method,
-        generators={name: (net, channels[name[0]]) for name, net in generator_nets.items()},
+        generators={name: (net, channels[name[0]]) for name, net in generator_modules.items()},
         critics={f"critic_{kind}": (critic, count) for kind, count in channels.items()},
         train=train,
         tasks=tasks,

@@ -153,7 +153,7 @@ def open_split(config: ImageFlags, split: str, *, guessed: bool = False) -> Sour
     return pairs
 
 
-def _require_likeness(opened: sources.PictureFiles, derive: str | None) -> None:
+def _require_likeness(opened: sources.SplitFiles, derive: str | None) -> None:
     """Raises ValueError for single photographs that would be cut in halves, and for pairs that would be one image."""
     alike = seams.look_like_pairs(seams.sample([opened.paths(i)[0] for i in range(len(opened))]))
     if alike is False and derive is None:
@@ -212,10 +212,10 @@ def _is_drawn(train: Source) -> bool:
     return isinstance(getattr(train, "pairs", train), demo_facades.Facades)
 
 
-def _with_channels(picture: np.ndarray, channels: int) -> np.ndarray:
-    if picture.shape[-1] == channels:
-        return picture
-    return np.repeat(picture[..., :1], channels, axis=-1) if channels == 3 else transforms.gray(picture)
+def _with_channels(image: np.ndarray, channels: int) -> np.ndarray:
+    if image.shape[-1] == channels:
+        return image
+    return np.repeat(image[..., :1], channels, axis=-1) if channels == 3 else transforms.gray(image)
 
 
 def label_scores(config: ImageFlags, train: Source) -> translation.LabelScores | None:
@@ -225,8 +225,10 @@ def label_scores(config: ImageFlags, train: Source) -> translation.LabelScores |
 
     def scores(outputs: np.ndarray, targets: np.ndarray, sources: np.ndarray) -> dict[str, float]:
         to_photos = config.direction == "AtoB"
-        found = (facade_scores.decode_labels if to_photos else facade_scores.colors_to_labels)(outputs)
-        wanted = facade_scores.colors_to_labels(sources if to_photos else targets)
-        return {k: float(v) for k, v in metrics.label_map_scores(found, wanted, len(demo_facades.CLASSES)).items()}
+        labels = (facade_scores.decode_labels if to_photos else facade_scores.colors_to_labels)(outputs)
+        true_labels = facade_scores.colors_to_labels(sources if to_photos else targets)
+        return {
+            k: float(v) for k, v in metrics.label_map_scores(labels, true_labels, len(demo_facades.CLASSES)).items()
+        }
 
     return scores

@@ -40,7 +40,7 @@ class Config(adversarial.R1Flags, translators.Config):
     at before the first step."""
     unconditional: bool = False
     """Hide the input from the critic: the paper's GAN instead of its cGAN."""
-    lambda_L1: float = 100.0  # noqa: N815 - the incumbent's flag
+    lambda_L1: float = 100.0  # noqa: N815 - the PyTorch code's flag
     """Weight of the L1 loss."""
     lambda_L2: float = 0.0  # noqa: N815 - beside lambda_L1
     """Weight of the L2 loss."""
@@ -75,10 +75,10 @@ def experiment(config: Config, open_split: Callable[[Config, str], Source | None
     pairs.require_dataroot(config, PRESETS)
     train, val, test = (open_split(config, split) for split in ("train", "val", "test"))
     assert train is not None  # only val and test may be missing
-    generator_net, critic = translators.generator_module(config, config.output_nc), translators.critic_module(config)
+    generator, critic = translators.generator_module(config, config.output_nc), translators.critic_module(config)
     per_epoch = run.steps_per_epoch(config, len(train))
     method = pix2pix(
-        translators.started(config, generator_net, "generator"),
+        translators.started(config, generator, "generator"),
         translators.started(config, critic, "critic"),
         generator_tx=flags.adam(config, per_epoch),
         critic_tx=config.critic_tx(flags.adam(config, per_epoch)),
@@ -94,7 +94,7 @@ def experiment(config: Config, open_split: Callable[[Config, str], Source | None
         config,
         "pix2pix",
         method,
-        generators={"generator": (generator_net, config.input_channels)},
+        generators={"generator": (generator, config.input_channels)},
         critics={"critic": (critic, config.output_nc + (0 if config.unconditional else config.input_channels))},
         train=train,
         tasks={"generator": pairs.task(config, train, val, test)},

@@ -70,25 +70,25 @@ def blurred(config: super_resolution.PhotographFlags) -> data.Shrink:
     return lambda photo: super_resolution.enlarge(shrink(photo), config.scale)
 
 
-def compare(config: super_resolution.PhotographFlags, folders: Mapping[str, Path], picture: Path) -> dict[str, Any]:
-    """The scores of the runs in `folders` and of bicubic on the test photographs; their details go to `picture`."""
+def compare(config: super_resolution.PhotographFlags, folders: Mapping[str, Path], image: Path) -> dict[str, Any]:
+    """The scores of the runs in `folders` and of bicubic on the test photographs; their details go to `image`."""
     test = super_resolution.open_split(config, "test")
     assert test is not None
     whole = data.whole(config.scale, super_resolution.shrink(config))
     pairs = [whole(test[i], np.random.default_rng(0)) for i in range(len(test))]
     sources, targets = ([pair[name] for pair in pairs] for name in ("source", "target"))
-    made: dict[str, Sequence[np.ndarray]] = {"bicubic": [super_resolution.enlarge(s, config.scale) for s in sources]}
+    columns: dict[str, Sequence[np.ndarray]] = {"bicubic": [super_resolution.enlarge(s, config.scale) for s in sources]}
     for name, folder in folders.items():
         model = models.load(folder)
-        inputs = sources if model.spec.scale == config.scale else made["bicubic"]
-        made[name] = [infer.translate(model, source) for source in inputs]
+        inputs = sources if model.spec.scale == config.scale else columns["bicubic"]
+        columns[name] = [infer.translate(model, source) for source in inputs]
         if model.spec.norm == "image" and model.variables["stats"]:
             # Trained with the statistics of a batch, it does better with their average than with one image's.
             running = infer.with_options(model, norm="running")
-            made[f"{name}, running statistics"] = [infer.translate(running, source) for source in inputs]
+            columns[f"{name}, running statistics"] = [infer.translate(running, source) for source in inputs]
     score = super_resolution.scores(config.scale)
-    rows = [{"name": name, **score(images, targets, sources)} for name, images in made.items()]
-    image_files.save(picture, _details([*made.values(), targets]))
+    rows = [{"name": name, **score(images, targets, sources)} for name, images in columns.items()]
+    image_files.save(image, _details([*columns.values(), targets]))
     return {"protocol": super_resolution.protocol(config.scale).title, "scale": config.scale, "rows": rows}
 
 

@@ -29,7 +29,7 @@ class Recipe(Generic[_C]):
     presets: Mapping[str, _C]
     experiment: Callable[[_C], Experiment]
     train: Callable[[_C], int] | None = None  # in place of one run: where presets are stages or comparisons
-    rows: tuple[pytorch_compat.Row, ...] = pytorch_compat.TRAIN  # what becomes of the incumbent's flags
+    rows: tuple[pytorch_compat.Row, ...] = pytorch_compat.TRAIN  # what becomes of the PyTorch code's flags
 
     def preset(self, name: str | None) -> _C:
         """What flags are laid over: a preset, or the defaults. Raises ValueError where there is no such preset."""

@@ -141,8 +141,8 @@ def plot(samples: np.ndarray) -> np.ndarray:
 
 
 def _plot(points: np.ndarray) -> np.ndarray:
-    picture = Image.new("RGB", (_SIDE, _SIDE), "white")
-    pen = ImageDraw.Draw(picture, "RGBA")
+    image = Image.new("RGB", (_SIDE, _SIDE), "white")
+    pen = ImageDraw.Draw(image, "RGBA")
 
     def dot(point: Any, radius: float, **colors: Any) -> None:
         x, y = ((_EXTENT + float(c)) / (2 * _EXTENT) * _SIDE for c in (point[0], -point[1]))
@@ -154,7 +154,7 @@ def _plot(points: np.ndarray) -> np.ndarray:
     for point in points:
         dot(point, 1.2, fill=(11, 102, 195, 90))
     pen.rectangle((0, 0, _SIDE - 1, _SIDE - 1), outline=(200, 200, 200))
-    return np.asarray(picture)
+    return np.asarray(image)
 
 
 def require_nothing_else(config: RunConfig, preset: RunConfig) -> None:
@@ -173,7 +173,9 @@ def compare(folder: Path, *, steps: int = STEPS, batch: int = BATCH, dry_run: bo
     Methods whose scores are in the folder already are not trained again. Raises ValueError for a folder that holds
     something else.
     """
-    settings = {name: ", ".join(f"{key} {value:g}" for key, value in found.items()) for name, found in SETTINGS.items()}
+    settings = {
+        name: ", ".join(f"{key} {value:g}" for key, value in values.items()) for name, values in SETTINGS.items()
+    }
     sizes = {"steps": steps, "batch_size": batch, "seeds": SEEDS, "latent": LATENT, "deviation": DEVIATION}
     config = {"name": folder.name, "method": "eight Gaussians", "recipe": {**sizes, **settings}}
     if dry_run:
@@ -223,6 +225,6 @@ def _rows_before(folder: Path, config: Mapping[str, Any]) -> list[dict[str, Any]
 
 
 def _row(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    by_seed = {f"modes {seed}": found["modes"] for seed, found in enumerate(scores)}
-    means = {name: float(np.mean([found[name] for found in scores])) for name in ("high_quality", "sinkhorn")}
+    by_seed = {f"modes {seed}": values["modes"] for seed, values in enumerate(scores)}
+    means = {name: float(np.mean([values[name] for values in scores])) for name in ("high_quality", "sinkhorn")}
     return {**by_seed, **means}

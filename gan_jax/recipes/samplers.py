@@ -106,12 +106,12 @@ def open_split(config: SamplerFlags, split: str) -> Labeled | None:
     if named is not None:
         name = named.removeprefix("tfds:")
         return tfds_source.Prepared(name, split, folder=config.tfds_dir, limit=config.max_dataset_size)
-    found = labeled.open_folder(Path(root), split, channels=config.output_nc, limit=config.max_dataset_size)
-    if found is not None:
-        paths = [found.paths(i)[0] for i in range(len(found))] if split == "train" else []
-        notes = (*found.notes, *scan.check_headers(found), *seams.notes(found.folders[0], paths))
-        found = dataclasses.replace(found, notes=notes)
-    return found
+    dataset = labeled.open_folder(Path(root), split, channels=config.output_nc, limit=config.max_dataset_size)
+    if dataset is not None:
+        paths = [dataset.paths(i)[0] for i in range(len(dataset))] if split == "train" else []
+        notes = (*dataset.notes, *scan.check_headers(dataset), *seams.notes(dataset.folders[0], paths))
+        dataset = dataclasses.replace(dataset, notes=notes)
+    return dataset
 
 
 def _classes(config: SamplerFlags, train: Labeled) -> tuple[str, ...]:

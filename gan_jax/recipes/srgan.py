@@ -79,7 +79,7 @@ PRESETS = {
 def experiment(config: Config) -> Experiment:
     """The experiment that a configuration of one stage means."""
     train, evaluator = super_resolution.splits(config, best="psnr" if config.stage == "srresnet" else "lpips")
-    generator_net = enlargers.generator_module(config)
+    generator_module = enlargers.generator_module(config)
     tx = flags.adam(config, 1, beta2=config.beta2)
     common: dict[str, Any] = {
         "generator_tx": tx,
@@ -88,9 +88,9 @@ def experiment(config: Config) -> Experiment:
         "ema_decay": config.ema_decay,
         **enlargers.ranges(config),
     }
-    spec = enlargers.generator_spec(config, generator_net, method=config.stage)
-    generator = enlargers.started(config, generator_net, "generator")
-    described, specs = {"generator": networks.describe(generator_net)}, {"generator": spec}
+    spec = enlargers.generator_spec(config, generator_module, method=config.stage)
+    generator = enlargers.started(config, generator_module, "generator")
+    described, specs = {"generator": networks.describe(generator_module)}, {"generator": spec}
     if config.stage == "srresnet":
         method = srresnet(generator, loss=PIXEL_LOSSES[config.pixel_loss], **common)
     else:

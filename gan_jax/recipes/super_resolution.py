@@ -187,12 +187,12 @@ def splits(
 
 def shrink(config: PhotographFlags) -> Callable[[np.ndarray], np.ndarray]:
     """Low resolution of a photograph uint8 [H, W, C] whose sides are multiples of the scale."""
-    return functools.partial(degrade.picture, config.degradation)
+    return functools.partial(degrade.on_host, config.degradation)
 
 
-def enlarge(picture: np.ndarray, scale: int) -> np.ndarray:
+def enlarge(array: np.ndarray, scale: int) -> np.ndarray:
     """An image uint8 [H, W, C] enlarged by bicubic."""
-    levels = np.asarray(image.imresize(picture.astype(np.float32), scale=scale))
+    levels = np.asarray(image.imresize(array.astype(np.float32), scale=scale))
     return image.round_to(levels, np.uint8)
 
 

@@ -39,17 +39,17 @@ RESNET_BLOCKS = {"resnet_6blocks": 6, "resnet_9blocks": 9}
 class TranslatorFlags(Settings):
     """The flags of a generator from image to image and of its critic."""
 
-    netG: NetG | None = None  # noqa: N815 - the incumbent's flag
+    netG: NetG | None = None  # noqa: N815 - the PyTorch code's flag
     """Generator; the deepest U-Net that crop_size allows, up to unet_256, unless given."""
     no_skips: bool = False
     """Make the U-Net an encoder-decoder without skips."""
-    netD: Literal["n_layers", "basic", "pixel"] = "n_layers"  # noqa: N815 - the incumbent's flag
+    netD: Literal["n_layers", "basic", "pixel"] = "n_layers"  # noqa: N815 - the PyTorch code's flag
     """Critic: a PatchGAN of n_layers_D layers (basic: of 3), or one that judges single pixels."""
     ngf: int = 64
     """Width of the generator's first layer."""
     ndf: int = 64
     """Width of the critic's first layer."""
-    n_layers_D: int = 3  # noqa: N815 - the incumbent's flag
+    n_layers_D: int = 3  # noqa: N815 - the PyTorch code's flag
     """Stride-2 layers of the critic: 1 to 5 judge patches of 16, 34, 70, 142 and 286 pixels."""
     norm: Literal["batch", "instance", "none"] = "batch"
     """Norm of both networks."""

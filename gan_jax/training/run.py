@@ -25,9 +25,9 @@ __all__ = ["execute", "guarded", "main", "steps_per_epoch"]
 __dir__ = __all__.copy
 
 
-def steps_per_epoch(config: RunConfig, pictures_in_training: int) -> int:
+def steps_per_epoch(config: RunConfig, images_in_training: int) -> int:
     """Steps until as many images were seen as there are."""
-    return -(-pictures_in_training // config.images_per_step)
+    return -(-images_in_training // config.images_per_step)
 
 
 def main(build: Callable[[], tuple[RunConfig, Experiment]]) -> int:
@@ -56,7 +56,7 @@ def _within_memory(call: Callable[[], int]) -> int:
 
 def execute(config: RunConfig, experiment: Experiment) -> int:
     """Trains, or goes on training, then scores and reports; returns the exit code."""
-    # The incumbent's default of one image a step is for one device, however many there are.
+    # The PyTorch code's default of one image a step is for one device, however many there are.
     mesh = parallel.data_mesh(jax.devices()[:1] if config.batch_size == 1 else None)
     parallel.require_divisible(config.batch_size, mesh)
     if config.obeys_validation and not experiment.evaluator.has_validation:
@@ -68,7 +68,7 @@ def execute(config: RunConfig, experiment: Experiment) -> int:
     per_epoch = steps_per_epoch(config, len(experiment.train))
     steps = config.steps(per_epoch)
     (pair,) = pipeline.chosen(experiment.train, 1, experiment.train_transform)
-    example = {name: np.stack([picture] * config.images_per_step) for name, picture in pair.items()}
+    example = {name: np.stack([image] * config.images_per_step) for name, image in pair.items()}
     shapes = parallel.abstract_state(experiment.method, example, mesh)
     description = run_folder.describe(config, experiment, steps, example, shapes)
     for note in dict.fromkeys(

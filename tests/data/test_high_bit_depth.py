@@ -34,18 +34,18 @@ def write_png(path, array):
             file.write(struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)))
 
 
-def test_pictures_of_8_bits_are_read_as_everywhere(tmp_path):
+def test_images_of_8_bits_are_read_as_everywhere(tmp_path):
     array = RNG.integers(0, 256, (12, 14, 3), dtype=np.uint8)
-    for name, picture in (
+    for name, image in (
         ("rgb.png", array),
         ("gray.tif", array[..., :1]),
         ("rgb.tif", array),
         ("gray.pgm", array[..., :1]),
     ):
-        image_files.save(tmp_path / name, picture)
+        image_files.save(tmp_path / name, image)
         read = high_bit_depth.read(tmp_path / name)
         assert read.dtype == np.uint8
-        np.testing.assert_array_equal(read, picture)
+        np.testing.assert_array_equal(read, image)
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.tif"])
@@ -132,7 +132,7 @@ def test_what_cannot_be_read_in_its_own_depth_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.tif"])
-def test_pictures_are_turned_upright_in_both_depths(tmp_path, name):
+def test_images_are_turned_upright_in_both_depths(tmp_path, name):
     array = RGB[..., 0] // 257 * 257
     ways = [np.asarray, np.fliplr, lambda x: x[::-1, ::-1], np.flipud]
     ways += [np.transpose, lambda x: np.rot90(x, -1), lambda x: x[::-1, ::-1].T, np.rot90]
@@ -161,7 +161,7 @@ def fake_codecs(monkeypatch):
     monkeypatch.setitem(sys.modules, "imagecodecs", types.SimpleNamespace(png_encode=png_encode))
 
 
-def test_what_belongs_to_a_16_bit_picture_is_written_with_it(tmp_path, monkeypatch):
+def test_what_belongs_to_a_16_bit_image_is_written_with_it(tmp_path, monkeypatch):
     fake_codecs(monkeypatch)
     exif = Image.Exif()
     exif[ExifTags.Base.Make] = "Camera"

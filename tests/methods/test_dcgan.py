@@ -77,9 +77,9 @@ def test_the_moving_average_takes_the_running_statistics_along(conditional):
     method, before, update = conditional
     after, _ = update(before, batch_of(), method.draw(jax.random.key(1), batch_of()))
     old, new = ({"params": net.params, "stats": net.stats} for net in (before.generator, after.generator))
-    wanted = jax.tree.map(lambda a, b: 0.9 * np.asarray(a) + 0.1 * np.asarray(b), old, new)
+    expected = jax.tree.map(lambda a, b: 0.9 * np.asarray(a) + 0.1 * np.asarray(b), old, new)
     exported = method.networks(after)["generator"].variables
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), exported, wanted)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), exported, expected)
 
 
 def test_both_networks_see_the_labels(conditional):
@@ -132,8 +132,8 @@ def test_r1_adds_half_of_its_weight_times_the_squared_gradient_at_images():
     def penalty(images):
         return losses.r1_penalty(lambda images: critic.apply(params, stats, images, train=True)[0], images)
 
-    wanted = 3.0 * penalty(np.float32(batch["image"]) / 127.5 - 1.0)
-    np.testing.assert_allclose(values[1] - values[0], wanted, rtol=1e-4)
+    expected = 3.0 * penalty(np.float32(batch["image"]) / 127.5 - 1.0)
+    np.testing.assert_allclose(values[1] - values[0], expected, rtol=1e-4)
     nets = from_linen(DCGANGenerator(size=16, width=2)), from_linen(DCGANCritic(size=16, width=2))
     method = dcgan(*nets, generator_tx=optax.sgd(0.1), critic_tx=optax.sgd(0.1), r1_weight=6.0)
     with pytest.raises(ValueError, match="the critic's batch norm mixes them"):

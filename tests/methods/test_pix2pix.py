@@ -52,13 +52,13 @@ def replayed(reference):
 def test_losses_follow_the_reference(reference, replayed):
     _, expected = reference
     _, metrics, _, _ = replayed
-    wanted = {name: np.array(values) for name, values in expected["losses_f64"].items()}
+    goal = {name: np.array(values) for name, values in expected["losses_f64"].items()}
     got = {name: np.array([step[name] for step in metrics]) for name in metrics[0]}
     # Ten times the reference's own gap between float32 and float64.
     tolerance = 10 * expected["max_loss_gap_f32_f64"]
-    np.testing.assert_allclose(got["loss/gan"], wanted["G_GAN"], rtol=tolerance)
-    np.testing.assert_allclose(100.0 * got["loss/l1"], wanted["G_L1"], rtol=tolerance)
-    np.testing.assert_allclose(got["loss/critic"], wanted["D_real"] + wanted["D_fake"], rtol=tolerance)
+    np.testing.assert_allclose(got["loss/gan"], goal["G_GAN"], rtol=tolerance)
+    np.testing.assert_allclose(100.0 * got["loss/l1"], goal["G_L1"], rtol=tolerance)
+    np.testing.assert_allclose(got["loss/critic"], goal["D_real"] + goal["D_fake"], rtol=tolerance)
 
 
 def test_networks_after_five_steps_equal_the_references(reference, replayed):
@@ -86,10 +86,10 @@ def test_small_parameters_and_running_statistics_after_five_steps(reference, rep
     gap, compared = 10 * expected["max_abs_gap_f32_f64"]["params"], 0
     for net, module, ours in (("G", unet, state.generator), ("D", patchgan, state.critic)):
         got = convert.to_torch(module, {"params": ours.params, "stats": ours.stats})
-        for name, wanted in data["io"].items():
+        for name, goal in data["io"].items():
             if name.startswith(f"final_{net}:"):
                 tolerance = {"rtol": 1e-5, "atol": 1e-5} if "running" in name else {"atol": gap}
-                np.testing.assert_allclose(got[name.partition(":")[2]], wanted, **tolerance, err_msg=name)
+                np.testing.assert_allclose(got[name.partition(":")[2]], goal, **tolerance, err_msg=name)
                 compared += 1
     assert compared == sum(name.startswith("final_") and ":" in name for name in data["io"])
 
@@ -165,9 +165,9 @@ def test_moving_average_starts_at_the_parameters_and_is_what_is_exported():
     method = small_method(ema_decay=0.9)
     before, after, _ = one_step(method)
     old, new = ({"params": net.params, "stats": net.stats} for net in (before.generator, after.generator))
-    wanted = jax.tree.map(lambda a, b: 0.9 * np.asarray(a) + 0.1 * np.asarray(b), old, new)
+    expected = jax.tree.map(lambda a, b: 0.9 * np.asarray(a) + 0.1 * np.asarray(b), old, new)
     exported = method.networks(after)["generator"].variables
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7), exported, wanted)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7), exported, expected)
 
 
 def test_least_squares_is_a_drop_in():

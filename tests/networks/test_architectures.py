@@ -156,8 +156,8 @@ def test_the_gradient_of_one_logit_reaches_the_receptive_field(module, side):
         return jax.grad(logit)(x)
 
     rows, columns = np.nonzero(np.asarray(gradient(x))[0, :, :, 0])
-    wanted = networks.receptive_field(module)
-    assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (wanted, wanted)
+    expected = networks.receptive_field(module)
+    assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (expected, expected)
 
 
 def test_what_states_no_convolutions_has_no_receptive_field():
@@ -523,10 +523,10 @@ def test_unknown_descriptions_are_refused():
         networks.build({"name": "Net"})
     with pytest.raises(ValueError, match="UNet has no field 'color'; it has depth, dropout, "):
         networks.build({"name": "UNet", "color": 3})
-    wanted = "UNet's upsample is 'cubic'; wanted one of 'transposed', 'pixel_shuffle', 'nearest', 'bilinear'"
-    with pytest.raises(ValueError, match=wanted):
+    expected = "UNet's upsample is 'cubic'; wanted one of 'transposed', 'pixel_shuffle', 'nearest', 'bilinear'"
+    with pytest.raises(ValueError, match=expected):
         networks.build({"name": "UNet", "upsample": "cubic"})
-    with pytest.raises(ValueError, match=wanted):
+    with pytest.raises(ValueError, match=expected):
         networks.require_known_values(UNet(upsample="cubic"))
     with pytest.raises(ValueError, match="PatchGAN's dtype is 'float16'; wanted one of 'float32', 'bfloat16'"):
         from_linen(PatchGAN(dtype="float16"))

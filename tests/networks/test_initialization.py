@@ -60,11 +60,11 @@ def test_deviations_are_torchs(name, drawn):
     params = drawn(name, 0.3)
     for layer, fans in FANS.items():
         kernel = np.asarray(params[layer]["kernel"])
-        wanted = DEVIATIONS[name](*fans, 0.3)
+        expected = DEVIATIONS[name](*fans, 0.3)
         # Of n normal numbers the deviation is off by 1 / sqrt(2 n), one sigma; four of them.
         count = kernel.size // (4 if layer == "shuffle" else 1)
-        np.testing.assert_allclose(kernel.std(), wanted, rtol=4 / math.sqrt(2 * count), err_msg=layer)
-        assert abs(kernel.mean()) < 4 * wanted / math.sqrt(count)
+        np.testing.assert_allclose(kernel.std(), expected, rtol=4 / math.sqrt(2 * count), err_msg=layer)
+        assert abs(kernel.mean()) < 4 * expected / math.sqrt(count)
         np.testing.assert_array_equal(params[layer]["bias"], 0.0)
     scale = np.asarray(params["norm"]["scale"])
     assert abs(scale.mean() - 1) < 4 * 0.3 / math.sqrt(scale.size)

@@ -47,8 +47,8 @@ def test_batch_norm_normalizes_by_biased_and_remembers_unbiased_variance():
     x = images()
     y, stats = apply_norm(x)
     mean, variance = x.mean((0, 1, 2)), x.var((0, 1, 2))
-    wanted = (x - mean) / np.sqrt(variance + 1e-5) * [2.0, 0.5] + [1.0, -1.0]
-    np.testing.assert_allclose(y, wanted, atol=1e-5)
+    expected = (x - mean) / np.sqrt(variance + 1e-5) * [2.0, 0.5] + [1.0, -1.0]
+    np.testing.assert_allclose(y, expected, atol=1e-5)
     np.testing.assert_allclose(stats["batch_stats"]["mean"], 0.1 * mean, rtol=1e-5)
     unbiased = x.reshape(-1, 2).var(0, ddof=1)
     np.testing.assert_allclose(stats["batch_stats"]["var"], 0.9 + 0.1 * unbiased, rtol=1e-5)
@@ -78,8 +78,8 @@ def test_a_batch_that_does_not_split_into_groups_is_refused():
 def test_instance_norm_is_batch_norm_of_one_image_without_scale():
     x = images()
     y = InstanceNorm().apply({}, x)
-    wanted = (x - x.mean((1, 2), keepdims=True)) / np.sqrt(x.var((1, 2), keepdims=True) + 1e-5)
-    np.testing.assert_allclose(y, wanted, atol=1e-5)
+    expected = (x - x.mean((1, 2), keepdims=True)) / np.sqrt(x.var((1, 2), keepdims=True) + 1e-5)
+    np.testing.assert_allclose(y, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_the_dtype_changes_at_the_edges_alone():
 def test_norms_take_their_statistics_in_float32():
     """The mean of 2 and 1/16 beside it, 300 times each, has no bfloat16; sums in bfloat16 stop growing at 256 ones."""
     x = jnp.broadcast_to(jnp.array([1.0, 1.0078125], jnp.bfloat16)[None, None, :, None], (1, 300, 2, 1))
-    wanted = np.array([-1.0, 1.0]) * 0.00390625 / np.sqrt(0.00390625**2 + 1e-5)
+    expected = np.array([-1.0, 1.0]) * 0.00390625 / np.sqrt(0.00390625**2 + 1e-5)
     batch = BatchNorm(scale_init=jax.nn.initializers.ones)
 
     @jax.jit
@@ -173,7 +173,7 @@ def test_norms_take_their_statistics_in_float32():
     for output in normed:
         assert output.dtype == jnp.bfloat16
         # bfloat16's own rounding of the result.
-        np.testing.assert_allclose(output[0, 0, :, 0].astype(jnp.float32), wanted, rtol=2**-8)
+        np.testing.assert_allclose(output[0, 0, :, 0].astype(jnp.float32), expected, rtol=2**-8)
     assert stats["batch_stats"]["mean"].dtype == jnp.float32
     np.testing.assert_allclose(stats["batch_stats"]["mean"], 0.1 * 1.00390625, rtol=1e-6)
 
@@ -279,8 +279,8 @@ def test_one_pass_of_spectral_norm_and_its_gradient_are_the_papers(train):
     np.testing.assert_allclose(torch_matrix(np.asarray(y)), matrix / sigma, rtol=1e-5)
     np.testing.assert_allclose(new_u, left, atol=1e-6)
     direction = torch_matrix(cotangent)
-    wanted = (direction - (direction * matrix).sum() / sigma * np.outer(left, v)) / sigma
-    np.testing.assert_allclose(torch_matrix(np.asarray(gradient)), wanted, atol=1e-5)
+    expected = (direction - (direction * matrix).sum() / sigma * np.outer(left, v)) / sigma
+    np.testing.assert_allclose(torch_matrix(np.asarray(gradient)), expected, atol=1e-5)
 
 
 def test_spectral_norm_of_a_network_is_a_statistic():

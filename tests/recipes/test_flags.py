@@ -13,7 +13,7 @@ from gan_jax.training.config import RunConfig, Settings, require_at_least
 @dataclasses.dataclass(frozen=True)
 class Config(flags.EpochConfig, pairs.ImageFlags, RunConfig):
     preset: flags.Preset = None
-    lambda_L1: float = 100.0  # noqa: N815 - a flag of the incumbent
+    lambda_L1: float = 100.0  # noqa: N815 - a flag of the PyTorch code
 
 
 RECIPE = Recipe("description", Config, {"quick": Config(preset="quick", name="quick", n_epochs=1)}, experiment=repr)
@@ -95,7 +95,7 @@ def test_values_that_no_run_can_have_are_refused(values, words):
 
 
 @dataclasses.dataclass(frozen=True)
-class Pictures(translators.Config):
+class Images(translators.Config):
     preset: flags.Preset = None
 
 
@@ -103,14 +103,14 @@ class Pictures(translators.Config):
     ("typed", "size"), [("256", 256), ("256x512", (256, 512)), ("256X512", (256, 512)), ("64x64", (64, 64))]
 )
 def test_sizes_are_a_side_or_height_by_width(typed, size):
-    config = Recipe("description", Pictures, {}, experiment=repr).parse(["--crop_size", typed])
+    config = Recipe("description", Images, {}, experiment=repr).parse(["--crop_size", typed])
     assert (config.crop_size, config.load_size) == (size, 286)
 
 
 @pytest.mark.parametrize("typed", ["wide", "1x2x3", "3.5", "x"])
 def test_sizes_that_are_none(typed, capsys):
     with pytest.raises(SystemExit) as stopped:
-        Recipe("description", Pictures, {}, experiment=repr).parse(["--crop_size", typed])
+        Recipe("description", Images, {}, experiment=repr).parse(["--crop_size", typed])
     assert stopped.value.code == 2
     assert "--crop" in capsys.readouterr().err
 
@@ -134,8 +134,8 @@ def test_under_pmap_adam_is_fed_with_the_mean_of_the_replicas():
         return replicated.update({"w": gradient}, replicated.init(params))[1]
 
     moments = jax.pmap(update, axis_name="replicas", out_axes=None)(each)
-    wanted = alone.update({"w": each.mean()}, alone.init(params))[1]
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), moments, wanted)
+    expected = alone.update({"w": each.mean()}, alone.init(params))[1]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), moments, expected)
 
 
 def iterations(**fields):

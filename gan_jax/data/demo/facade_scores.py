@@ -33,10 +33,10 @@ def decode_labels(photos: np.ndarray) -> np.ndarray:
     signatures = np.concatenate(groups)
     images = photos.reshape(-1, *photos.shape[-3:])
     labels = np.empty(images.shape[:-1], np.uint8)
-    for image, found in zip(images, labels, strict=True):
+    for image, label_map in zip(images, labels, strict=True):
         distances = np.minimum.reduceat(_distances(image.reshape(-1, 3), signatures), starts)
-        cost = np.minimum(distances, 60**2).reshape(-1, *found.shape)  # one outlier is not worth a neighborhood
-        found[...] = (cost + _local_mean(cost, max(1, round(min(found.shape) / 128)))).argmin(0)
+        cost = np.minimum(distances, 60**2).reshape(-1, *label_map.shape)  # one outlier is not worth a neighborhood
+        label_map[...] = (cost + _local_mean(cost, max(1, round(min(label_map.shape) / 128)))).argmin(0)
     return labels.reshape(photos.shape[:-1])
 
 

@@ -158,8 +158,8 @@ def test_label_scores_of_a_hand_computed_example():
     glass, leaf = (np.array(PAINTS[label][0], np.uint8) for label in (window, door))
     photos = np.repeat(np.stack([glass, glass, glass, glass, leaf, leaf])[None], 6, axis=0)
     scores = label_scores(photos, label_maps)
-    wanted = {"per_pixel": 5 / 6, "per_class": (1 + 2 / 3) / 2, "iou": (3 / 4 + 2 / 3) / 2}
-    assert scores == pytest.approx(wanted)
+    expected = {"per_pixel": 5 / 6, "per_class": (1 + 2 / 3) / 2, "iou": (3 / 4 + 2 / 3) / 2}
+    assert scores == pytest.approx(expected)
 
 
 def test_near_palette_colors_count_as_the_nearest():
