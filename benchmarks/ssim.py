@@ -75,7 +75,7 @@ def speed(photos: dict[str, np.ndarray], outputs: dict[str, np.ndarray]) -> None
 
     first_photo = next(iter(photos))
     compilation = seconds(lambda: ours(outputs[first_photo], photos[first_photo]))
-    print(f"{'milliseconds a picture, RGB':28} scikit-image  evaluate  ratio  metrics.ssim  ratio  |difference|")
+    print(f"{'milliseconds an image, RGB':28} scikit-image  evaluate  ratio  metrics.ssim  ratio  |difference|")
     totals = np.zeros(3)
     for name, photo in photos.items():
         pair = (outputs[name], photo)
@@ -97,15 +97,15 @@ def mean_scores(photos: dict[str, np.ndarray], outputs: dict[str, np.ndarray], p
     return evaluate.mean([s.psnr for s in scores]), evaluate.mean([s.ssim for s in scores])
 
 
-def full_range(pictures: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def full_range(images: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Luma of 0..255, as OpenCV's and Pillow's YCbCr have it."""
-    return {name: rounded(np.asarray(image.full_range_luma(picture))) for name, picture in pictures.items()}
+    return {name: rounded(np.asarray(image.full_range_luma(array))) for name, array in images.items()}
 
 
 def conventions(photos: dict[str, np.ndarray], outputs: dict[str, np.ndarray]) -> None:
     srgan, rgb = evaluate.PROTOCOLS["srgan"], evaluate.PROTOCOLS["rgb"]
     psnr, ssim = mean_scores(photos, outputs, srgan)
-    print(f"{'bicubic x4, mean of ' + str(len(photos)) + ' pictures':52}  PSNR (dB)    SSIM     less srgan's")
+    print(f"{'bicubic x4, mean of ' + str(len(photos)) + ' images':52}  PSNR (dB)    SSIM     less srgan's")
 
     def show(what: str, other_psnr: float | None, other_ssim: float | None) -> None:
         cells = [f"{other_psnr:9.4f}" if other_psnr else " " * 9, f"{other_ssim:9.5f}" if other_ssim else " " * 9]

@@ -50,9 +50,9 @@ def ours_in_torch(folder: Path) -> None:
     print("PatchGAN, safetensors.torch.load_file and load_state_dict(strict=True):", end=" ")
     print(theirs.load_state_dict(safetensors.torch.load_file(folder / "critic.safetensors"), strict=True))
     for train in (False, True):
-        wanted = theirs.train(train)(torch.from_numpy(x.transpose(0, 3, 1, 2).copy())).detach().numpy()
+        expected = theirs.train(train)(torch.from_numpy(x.transpose(0, 3, 1, 2).copy())).detach().numpy()
         got = np.asarray(network.apply(params, stats, x, train=train)[0]).transpose(0, 3, 1, 2)
-        difference = np.abs(got - wanted).max() / np.abs(wanted).max()
+        difference = np.abs(got - expected).max() / np.abs(expected).max()
         print(f"  {'batch' if train else 'running'} statistics: {difference:.1e} of the largest logit")
 
 
@@ -84,22 +84,22 @@ def contents() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def compared(got: Any, wanted: Any) -> int:
+def compared(got: Any, expected: Any) -> int:
     """How many arrays are equal, bit for bit; raises AssertionError where something is not."""
-    if isinstance(wanted, torch.Tensor):
-        wanted = wanted.detach()
-        bits = wanted.view(torch.int16) if wanted.dtype == torch.bfloat16 else wanted
-        own = got.view(np.int16) if wanted.dtype == torch.bfloat16 else got
-        assert str(wanted.dtype) == f"torch.{got.dtype}", (wanted.dtype, got.dtype)
+    if isinstance(expected, torch.Tensor):
+        expected = expected.detach()
+        bits = expected.view(torch.int16) if expected.dtype == torch.bfloat16 else expected
+        own = got.view(np.int16) if expected.dtype == torch.bfloat16 else got
+        assert str(expected.dtype) == f"torch.{got.dtype}", (expected.dtype, got.dtype)
         np.testing.assert_array_equal(own, bits.numpy())
         return 1
-    if isinstance(wanted, Mapping):
-        assert list(got) == list(wanted)
-        return sum(compared(got[key], wanted[key]) for key in wanted)
-    if isinstance(wanted, list | tuple):
-        assert len(got) == len(wanted)
-        return sum(compared(a, b) for a, b in zip(got, wanted, strict=True))
-    assert got == wanted, (got, wanted)
+    if isinstance(expected, Mapping):
+        assert list(got) == list(expected)
+        return sum(compared(got[key], expected[key]) for key in expected)
+    if isinstance(expected, list | tuple):
+        assert len(got) == len(expected)
+        return sum(compared(a, b) for a, b in zip(got, expected, strict=True))
+    assert got == expected, (got, expected)
     return 0
 
 
@@ -110,8 +110,8 @@ def torchs_here(folder: Path) -> None:
         cells = ""
         for is_zip in (True, False):
             torch.save(content, folder / "file.pth", _use_new_zipfile_serialization=is_zip)
-            wanted = torch.load(folder / "file.pth", weights_only=True)
-            cells += f"{compared(torch_file.load(folder / 'file.pth'), wanted):8}"
+            expected = torch.load(folder / "file.pth", weights_only=True)
+            cells += f"{compared(torch_file.load(folder / 'file.pth'), expected):8}"
         print(f"{what:34}{cells}")
 
 

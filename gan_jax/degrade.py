@@ -17,7 +17,7 @@ from jax.typing import ArrayLike
 from gan_jax import image
 from gan_jax.jpeg import Subsampling, jpeg
 
-__all__ = ["Degradation", "Kind", "build", "describe", "picture"]
+__all__ = ["Degradation", "Kind", "build", "describe", "on_host"]
 __dir__ = __all__.copy
 
 Kind = Literal["bicubic", "bilinear", "lanczos", "area", "nearest", "blur"]
@@ -46,7 +46,7 @@ class Degradation:
     def __post_init__(self) -> None:
         blurs = self.kernel_size is not None and self.sigma is not None
         noise, quality = _range(self.noise), _range(1 if self.jpeg is None else self.jpeg)
-        for wrong, wanted in (
+        for wrong, remedy in (
             (self.name not in (*_RESAMPLED, "blur"), f"a name among {', '.join((*_RESAMPLED, 'blur'))}"),
             (self.scale < 1, "a scale of 1 or more"),
             (self.name == "blur" and not blurs, 'a kernel_size and a sigma for "blur"'),
@@ -58,7 +58,7 @@ class Degradation:
             (self.subsampling not in ("4:2:0", "4:4:4"), 'subsampling "4:2:0" or "4:4:4"'),
         ):
             if wrong:
-                raise ValueError(f"the degradation is {dataclasses.asdict(self)}; wanted {wanted}.")
+                raise ValueError(f"the degradation is {dataclasses.asdict(self)}; wanted {remedy}.")
 
     def __call__(self, images: ArrayLike, key: jax.Array) -> jax.Array:
         """[..., H, W, C], uint8 or floats in [0, 255] -> uint8 [..., H / scale, W / scale, C].
@@ -92,9 +92,9 @@ class Degradation:
         return jpeg(levels_u8, quality, subsampling=self.subsampling)
 
 
-def picture(degradation: Degradation, picture_u8: np.ndarray) -> np.ndarray:
+def on_host(degradation: Degradation, image_u8: np.ndarray) -> np.ndarray:
     """One image uint8 [H, W, C], whose sides the scale divides, on the host; its randomness is always the same."""
-    return np.asarray(degradation(picture_u8, jax.random.key(0)))
+    return np.asarray(degradation(image_u8, jax.random.key(0)))
 
 
 def describe(degradation: Degradation) -> dict[str, Any]:

@@ -1,9 +1,10 @@
-"""Errors of the system, said as the program says its own, and lists of errors."""
+"""Errors as users read them: exit codes, those of the system in the program's own words, and lists."""
 
 import errno
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 
-__all__ = ["few", "first_of", "in_words", "remedy"]
+__all__ = ["exit_code", "few", "first_of", "in_words", "remedy"]
 __dir__ = __all__.copy
 
 _MOST = 10  # lines of a list
@@ -19,6 +20,18 @@ _REMEDIES = {
     errno.ENAMETOOLONG: "give a shorter name, or choose a place with a shorter path",
     errno.ELOOP: "mend the link, which leads to itself",
 }
+
+
+def exit_code(call: Callable[[], int], *, interrupted: str = "interrupted") -> int:
+    """The exit code that `call` returns, or that of what a user can cause, which becomes one sentence."""
+    try:
+        return call()
+    except KeyboardInterrupt:
+        print(interrupted, file=sys.stderr)
+        return 130
+    except (ValueError, OSError, FloatingPointError, ImportError) as error:  # an import: an extra is missing
+        print(f"error: {in_words(error)}", file=sys.stderr)
+        return 2
 
 
 def in_words(error: Exception) -> str:

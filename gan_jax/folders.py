@@ -48,13 +48,13 @@ def runs(folder: str | Path) -> list[Path]:
     folder = Path(folder)
     if is_run(folder):
         return [folder]
-    found = []
+    folders = []
     for parent, children, _ in os.walk(folder):
         below = [Path(parent, child) for child in children]
-        found += [child for child in below if is_run(child)]
+        folders += [child for child in below if is_run(child)]
         deepest = len(Path(parent).relative_to(folder).parts) + 1 == _DEPTH
         children[:] = [] if deepest else [child.name for child in below if not is_run(child)]
-    return sorted(found)
+    return sorted(folders)
 
 
 def last(folder: str | Path) -> Path:
@@ -90,10 +90,10 @@ def _follows(run: Path, other: Path) -> bool:
 def _config(run: Path) -> dict[str, Any]:
     """What a config.json says; nothing where it is damaged."""
     try:
-        found = json.loads(RunFolder(run).config.read_bytes())
+        config = json.loads(RunFolder(run).config.read_bytes())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) and isinstance(found.get("recipe", {}), dict) else {}
+    return config if isinstance(config, dict) and isinstance(config.get("recipe", {}), dict) else {}
 
 
 def kept(run: str | Path) -> list[int]:

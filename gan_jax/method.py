@@ -15,6 +15,8 @@ from gan_jax.networks.network import Network, Params, Stats
 __all__ = [
     "Batch",
     "Draws",
+    "GANState",
+    "GeneratorState",
     "Key",
     "Method",
     "Metrics",
@@ -60,6 +62,12 @@ class NetState:
         """What a file holds of it: the moving average if there is one, else the parameters and statistics."""
         return {"params": self.params, "stats": self.stats} if self.ema is None else self.ema
 
+    def gradient(
+        self, loss: Callable[..., tuple[jax.Array, Any]], *arguments: Any
+    ) -> tuple[tuple[jax.Array, Any], Params]:
+        """((value, auxiliary), gradient) of `loss(params, *arguments)`, which gives (value, auxiliary)."""
+        return jax.value_and_grad(loss, has_aux=True)(self.params, *arguments)
+
     def apply_gradients(
         self, tx: optax.GradientTransformation, grads: Params, stats: Stats, *, ema_decay: float | None = None
     ) -> "NetState":
@@ -73,6 +81,22 @@ class NetState:
         if ema_decay is not None:
             average = optax.incremental_update({"params": params, "stats": stats}, average, 1.0 - ema_decay)
         return NetState(params, stats, opt, self.lr_scale, average)
+
+
+@flax.struct.dataclass(kw_only=True)
+class GeneratorState:
+    """What the training of one generator carries from step to step."""
+
+    step: jax.Array = flax.struct.field(default_factory=lambda: jnp.zeros((), jnp.int32))  # updates made so far
+    key: Key  # constant: each step folds its number in
+    generator: NetState
+
+
+@flax.struct.dataclass(kw_only=True)
+class GANState(GeneratorState):
+    """What the training of a generator and a critic carries from step to step."""
+
+    critic: NetState
 
 
 def clip_weights(tx: optax.GradientTransformation, limit: float) -> optax.GradientTransformation:

@@ -257,12 +257,12 @@ def label_map_scores(labels: ArrayLike, references: ArrayLike, classes: int) -> 
     >>> {name: round(float(score), 3) for name, score in scores.items()}
     {'per_pixel': 0.75, 'per_class': 0.833, 'iou': 0.583}
     """
-    found, wanted = jnp.asarray(labels), jnp.asarray(references)
-    _require_equal_shapes(found, wanted)
-    if not (jnp.issubdtype(found.dtype, jnp.integer) and jnp.issubdtype(wanted.dtype, jnp.integer)):
-        raise TypeError(f"labels are {found.dtype} and references {wanted.dtype}; wanted integers.")
-    found, wanted = (_to_class_or_void(x.ravel().astype(jnp.int32), classes) for x in (found, wanted))
-    pairs = jnp.bincount(wanted * (classes + 1) + found, length=(classes + 1) ** 2)
+    predicted, true = jnp.asarray(labels), jnp.asarray(references)
+    _require_equal_shapes(predicted, true)
+    if not (jnp.issubdtype(predicted.dtype, jnp.integer) and jnp.issubdtype(true.dtype, jnp.integer)):
+        raise TypeError(f"labels are {predicted.dtype} and references {true.dtype}; wanted integers.")
+    predicted, true = (_to_class_or_void(x.ravel().astype(jnp.int32), classes) for x in (predicted, true))
+    pairs = jnp.bincount(true * (classes + 1) + predicted, length=(classes + 1) ** 2)
     pairs = pairs.reshape(classes + 1, classes + 1)[:classes]
     right, total = jnp.diagonal(pairs), pairs.sum(axis=1)
     union = total + pairs[:, :classes].sum(axis=0) - right

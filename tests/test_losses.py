@@ -111,8 +111,8 @@ def test_basicsrs_relativistic_critic_holds_the_means_constant_and_its_generator
     def with_constants(real, fake):
         return 0.5 * losses.non_saturating.critic(real - constants[0], fake - constants[1])
 
-    for got, wanted in zip(*(jax.grad(f, (0, 1))(R, F) for f in (game.critic, with_constants)), strict=True):
-        np.testing.assert_allclose(got, wanted, rtol=FLOAT32)
+    for got, expected in zip(*(jax.grad(f, (0, 1))(R, F) for f in (game.critic, with_constants)), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=FLOAT32)
     ours, theirs = (jax.grad(half, 1)(R, F) for half in (game.generator, paper.generator))
     np.testing.assert_allclose(ours, 0.5 * theirs, rtol=FLOAT32)
 

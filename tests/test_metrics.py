@@ -26,8 +26,8 @@ PROTOCOLS = {
 
 
 def read(name: str) -> np.ndarray:
-    picture = np.asarray(Image.open(GOLDEN / "metrics" / name))
-    return picture.reshape(1, *picture.shape[:2], -1)
+    array = np.asarray(Image.open(GOLDEN / "metrics" / name))
+    return array.reshape(1, *array.shape[:2], -1)
 
 
 def levels(*shape, seed=0, high=256):
@@ -60,6 +60,11 @@ def scores(a, b):
     }
 
 
+# As one program each, for the same reason.
+PSNR, SSIM = (jax.jit(metric, static_argnames="max_value") for metric in (metrics.psnr, metrics.ssim))
+LPIPS, LABEL_SCORES = jax.jit(metrics.lpips), jax.jit(metrics.label_map_scores, static_argnums=2)
+
+
 def test_every_pair_of_the_reference_is_there():
     assert len(EXPECTED) == 15
     assert {protocol for pair in EXPECTED.values() for protocol in pair["expected"]} == set(PROTOCOLS)
@@ -82,24 +87,24 @@ def test_psnr_adds_up_without_rounding_or_overflow():
     other[1, 700, 700] = 1
     expected = [0.0, 10 * math.log10(255**2 * 3e6), math.inf]
     # A few float32 roundings of the quotient, of its logarithm, and of their product.
-    np.testing.assert_allclose(metrics.psnr(other, black), expected, rtol=1e-6, atol=2e-6)
+    np.testing.assert_allclose(PSNR(other, black), expected, rtol=1e-6, atol=2e-6)
 
 
 def test_psnr_knows_the_white_of_integers_and_asks_for_that_of_floats():
     x, y = levels(2, 12, 12, 3), levels(2, 12, 12, 3, seed=1)
-    psnr = metrics.psnr(x, y)
+    psnr = PSNR(x, y)
     # 257 takes 255 to 65535; float32 rounds the squares.
-    np.testing.assert_allclose(metrics.psnr(x * np.uint16(257), y * np.uint16(257)), psnr, rtol=1e-6)
+    np.testing.assert_allclose(PSNR(x * np.uint16(257), y * np.uint16(257)), psnr, rtol=1e-6)
     unit_x, unit_y = x / np.float32(255), y / np.float32(255)
-    np.testing.assert_allclose(metrics.psnr(unit_x, unit_y, max_value=1.0), psnr, rtol=1e-5)
-    np.testing.assert_allclose(metrics.psnr(x, y.astype(np.float32), max_value=255.0), psnr, rtol=1e-6)
+    np.testing.assert_allclose(PSNR(unit_x, unit_y, max_value=1.0), psnr, rtol=1e-5)
+    np.testing.assert_allclose(PSNR(x, y.astype(np.float32), max_value=255.0), psnr, rtol=1e-6)
     with pytest.raises(TypeError, match="images are float32, whose range is not known; give max_value, the white of"):
         metrics.psnr(unit_x, unit_y)
 
 
 def test_one_image_has_one_value_and_videos_have_one_a_frame():
     x, y = levels(2, 3, 12, 13, 3), levels(2, 3, 12, 13, 3, seed=1)
-    for metric in (metrics.psnr, metrics.ssim):
+    for metric in (PSNR, SSIM):
         frames, one = metric(x, y), metric(x[1, 2], y[1, 2])
         assert (frames.shape, one.shape) == ((2, 3), ())
         # Programs of other shapes; SSIM is a mean of numbers up to 1 that nearly cancel.
@@ -111,7 +116,7 @@ def test_values_are_per_image_and_in_order():
     images = rng.integers(0, 256, (3, 16, 20, 3), dtype=np.uint8)
     noisy = images.copy()
     noisy[1] //= 2
-    for metric in (metrics.psnr, metrics.ssim):
+    for metric in (PSNR, SSIM):
         together = metric(noisy, images)
         alone = np.concatenate([metric(noisy[i : i + 1], images[i : i + 1]) for i in range(3)])
         # Programs of other shapes; SSIM is a mean of numbers up to 1 that nearly cancel.
@@ -121,9 +126,9 @@ def test_values_are_per_image_and_in_order():
 
 
 def edges(low, high):
-    picture = np.full((1, 24, 32, 1), low, np.uint8)
-    picture[:, :, 16:] = high
-    return picture
+    array = np.full((1, 24, 32, 1), low, np.uint8)
+    array[:, :, 16:] = high
+    return array
 
 
 @pytest.mark.parametrize(
@@ -139,27 +144,27 @@ def edges(low, high):
 )
 def test_ssim_keeps_its_digits(x, y):
     expected = np.prod(similarities_f64(x, y), axis=0).mean(axis=(1, 2, 3))
-    np.testing.assert_allclose(metrics.ssim(x, y), expected, atol=1e-6)
+    np.testing.assert_allclose(SSIM(x, y), expected, atol=1e-6)
     # The same images in another range.
     unit_x, unit_y = x / np.float32(255), y / np.float32(255)
-    np.testing.assert_allclose(metrics.ssim(unit_x, unit_y, max_value=1.0), expected, atol=1e-6)
+    np.testing.assert_allclose(SSIM(unit_x, unit_y, max_value=1.0), expected, atol=1e-6)
 
 
 def test_ssim_factors_are_those_of_the_paper_at_each_window():
     x, y = levels(2, 13, 12, 2), levels(2, 13, 12, 2, seed=1)
-    for found, expected in zip(metrics.ssim_factors(x, y), similarities_f64(x, y), strict=True):
-        assert found.shape == (2, 3, 2, 2)
-        np.testing.assert_allclose(found, expected, atol=1e-6)
+    for result, expected in zip(jax.jit(metrics.ssim_factors)(x, y), similarities_f64(x, y), strict=True):
+        assert result.shape == (2, 3, 2, 2)
+        np.testing.assert_allclose(result, expected, atol=1e-6)
     with pytest.raises(ValueError, match="sides of 11 or more"):
         metrics.ssim_factors(x[:, :10], y[:, :10])
 
 
 def test_ssim_can_be_trained_on():
     x, y = (levels(1, 12, 12, 1, seed=seed).astype(np.float32) for seed in (0, 1))
-    value, gradient = jax.value_and_grad(lambda x: metrics.ssim(x, y, max_value=255.0).sum())(x)
-    step = 1e3 * gradient
-    assert jnp.abs(step).max() > 0.1
-    assert metrics.ssim(x + step, y, max_value=255.0)[0] > value
+    value, gradient = jax.jit(jax.value_and_grad(lambda x: SSIM(x, y, max_value=255.0).sum()))(x)
+    step = 1e3 * np.asarray(gradient)
+    assert np.abs(step).max() > 0.1
+    assert SSIM(x + step, y, max_value=255.0)[0] > value
 
 
 def test_ms_ssim_equals_the_formula_in_float64():
@@ -205,21 +210,21 @@ def drawn(seed, key, recipe):
 def test_lpips_equals_the_official_code_on_a_random_trunk():
     # The linear weights are the trained ones (v0.1) of the wheel lpips 0.1.4; its license lies beside them.
     net = json.loads((GOLDEN / "lpips" / "expected.json").read_text())["nets"]["alex"]
-    pictures, weights = np.load(GOLDEN / "lpips" / "inputs.npz"), dict(np.load(GOLDEN / "lpips" / "alex_linear.npz"))
-    maps = alexnet(np.concatenate([pictures["a"], pictures["b"]]).transpose(0, 2, 3, 1), net["seed"], net["recipe"])
+    images, weights = np.load(GOLDEN / "lpips" / "inputs.npz"), dict(np.load(GOLDEN / "lpips" / "alex_linear.npz"))
+    maps = alexnet(np.concatenate([images["a"], images["b"]]).transpose(0, 2, 3, 1), net["seed"], net["recipe"])
     a, b = ({name: x[half] for name, x in maps.items()} for half in (slice(0, 3), slice(3, 6)))
     expected = net["expected"]["f64"]
     # The official code in float32 differs by 1e-6, too.
-    np.testing.assert_allclose(metrics.lpips(a, b, weights), expected["total"], rtol=1e-5)
+    np.testing.assert_allclose(LPIPS(a, b, weights), expected["total"], rtol=1e-5)
     first = [{"lin0": maps["lin0"]} for maps in (a, b, weights)]
-    np.testing.assert_allclose(metrics.lpips(*first), expected["per_layer"][0], rtol=1e-5)
-    np.testing.assert_array_equal(metrics.lpips(a, a, weights), [0, 0, 0])
+    np.testing.assert_allclose(LPIPS(*first), expected["per_layer"][0], rtol=1e-5)
+    np.testing.assert_array_equal(LPIPS(a, a, weights), [0, 0, 0])
 
 
 def test_lpips_has_a_gradient_where_features_are_zero():
     x, y = np.zeros((1, 2, 2, 3), np.float32), np.ones((1, 2, 2, 3), np.float32)
-    gradient = jax.grad(lambda x: metrics.lpips({"a": x}, {"a": y}, {"a": jnp.ones(3)}).sum())
-    assert jnp.isfinite(gradient(x)).all()
+    gradient = jax.jit(jax.grad(lambda x: metrics.lpips({"a": x}, {"a": y}, {"a": jnp.ones(3)}).sum()))
+    assert np.isfinite(gradient(x)).all()
     assert (gradient(y + np.float32([0, 0, 1])) != 0).all()
 
 
@@ -253,10 +258,10 @@ def test_kernel_distance_is_the_unbiased_estimate():
 
 
 def test_laplacian_energy_of_a_single_bright_pixel():
-    picture = np.zeros((1, 5, 5, 1), np.uint8)
-    picture[0, 2, 2] = 10
+    array = np.zeros((1, 5, 5, 1), np.uint8)
+    array[0, 2, 2] = 10
     # Over the 3x3 inner pixels: -40 at the pixel, 10 at its four neighbors.
-    np.testing.assert_allclose(metrics.laplacian_energy(picture), [(40**2 + 4 * 10**2) / 9], rtol=1e-6)
+    np.testing.assert_allclose(jax.jit(metrics.laplacian_energy)(array), [(40**2 + 4 * 10**2) / 9], rtol=1e-6)
     assert metrics.laplacian_energy(np.full((1, 4, 4, 3), 77, np.uint8))[0] < 1e-6
 
 
@@ -291,14 +296,14 @@ def test_what_cannot_be_compared_is_refused():
 
 def test_color_histograms_intersect_where_the_colors_do():
     red, gray = np.uint8([255, 0, 0]), np.uint8([119, 119, 119])
-    picture = np.tile(red, (2, 4, 4, 1))
-    np.testing.assert_array_equal(metrics.color_histogram_intersection(picture, picture), [1, 1, 1])
-    quarter = picture.copy()
+    array = np.tile(red, (2, 4, 4, 1))
+    np.testing.assert_array_equal(metrics.color_histogram_intersection(array, array), [1, 1, 1])
+    quarter = array.copy()
     quarter[0, :, :2] = gray
     # A quarter of all pixels lacks the red; where it lies does not matter.
-    np.testing.assert_array_equal(metrics.color_histogram_intersection(quarter, picture), [0.75] * 3)
+    np.testing.assert_array_equal(metrics.color_histogram_intersection(quarter, array), [0.75] * 3)
     np.testing.assert_array_equal(metrics.color_histogram_intersection(quarter, quarter[::-1, ::-1]), [1, 1, 1])
-    np.testing.assert_array_equal(metrics.color_histogram_intersection(quarter[0], picture[0]), [0.5] * 3)
+    np.testing.assert_array_equal(metrics.color_histogram_intersection(quarter[0], array[0]), [0.5] * 3)
     np.testing.assert_array_equal(metrics.lab_histograms(quarter[None]), metrics.lab_histograms(quarter))
 
 
@@ -314,7 +319,7 @@ def test_color_histograms_equal_numpys():
     expected = []
     edges = (np.arange(102) - 0.5, np.arange(-128, 129) - 0.5, np.arange(-128, 129) - 0.5)
     for channel, bins in enumerate(edges):
-        lab = (np.asarray(image.rgb_to_lab(pictures))[..., channel] for pictures in (images, references))
+        lab = (np.asarray(image.rgb_to_lab(arrays))[..., channel] for arrays in (images, references))
         a, b = (np.histogram(values, bins)[0] for values in lab)
         expected.append(np.minimum(a, b).sum() / a.sum())
     # No color lies within 1e-3 of a bin's edge, ten times what float32 moves it: counts are equal.
@@ -322,9 +327,9 @@ def test_color_histograms_equal_numpys():
 
 
 def test_label_map_scores_by_hand():
-    wanted = np.uint8([[0, 0, 0, 1], [1, 1, 1, 1]])
-    found = np.uint8([[0, 0, 1, 1], [1, 1, 2, 0]])
-    scores = metrics.label_map_scores(found, wanted, 4)
+    reference = np.uint8([[0, 0, 0, 1], [1, 1, 1, 1]])
+    result = np.uint8([[0, 0, 1, 1], [1, 1, 2, 0]])
+    scores = LABEL_SCORES(result, reference, 4)
     # Classes 2 and 3 are not in the reference, and so not in the means.
     expected = {"per_pixel": 5 / 8, "per_class": (2 / 3 + 3 / 5) / 2, "iou": (2 / 4 + 3 / 6) / 2}
     # A few float32 roundings.
@@ -332,10 +337,10 @@ def test_label_map_scores_by_hand():
 
 
 def test_void_pixels_do_not_count_and_strange_labels_are_wrong():
-    wanted, found = np.int32([0, 1, 255, -1]), np.int32([0, 9, 1, 1])
-    scores = metrics.label_map_scores(found, wanted, 2)
+    expected, result = np.int32([0, 1, 255, -1]), np.int32([0, 9, 1, 1])
+    scores = LABEL_SCORES(result, expected, 2)
     assert {name: float(value) for name, value in scores.items()} == {"per_pixel": 0.5, "per_class": 0.5, "iou": 0.5}
-    assert all(np.isnan(value) for value in metrics.label_map_scores(found[2:], wanted[2:], 2).values())
+    assert all(np.isnan(value) for value in LABEL_SCORES(result[2:], expected[2:], 2).values())
 
 
 def test_what_has_no_colors_or_no_labels_is_refused():

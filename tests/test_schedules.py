@@ -32,8 +32,8 @@ def rates(policy, epochs, *, n_epochs=OPTIONS["n_epochs"], n_epochs_decay=OPTION
 
 def test_linear():
     """The rate of every epoch of 200, as the train.py of 2025 sets it."""
-    wanted = GOLDEN["linear_lr_by_epoch"]["end_of_epoch_2025"]
-    np.testing.assert_allclose(rates("linear", 200), [wanted[str(epoch + 1)] for epoch in range(200)], rtol=1e-5)
+    expected = GOLDEN["linear_lr_by_epoch"]["end_of_epoch_2025"]
+    np.testing.assert_allclose(rates("linear", 200), [expected[str(epoch + 1)] for epoch in range(200)], rtol=1e-5)
 
 
 def test_step():
@@ -42,8 +42,8 @@ def test_step():
 
 def test_cosine_falls_over_the_whole_run():
     """The reference's half period is n_epochs, so it is compared where there are no more; ours ends at zero."""
-    wanted = GOLDEN["schedules"]["cosine"][:101]
-    np.testing.assert_allclose(rates("cosine", 101, n_epochs_decay=0), wanted, rtol=1e-5, atol=1e-10)
+    expected = GOLDEN["schedules"]["cosine"][:101]
+    np.testing.assert_allclose(rates("cosine", 101, n_epochs_decay=0), expected, rtol=1e-5, atol=1e-10)
     assert (np.diff(rates("cosine", 200)) < 0).all()
 
 
@@ -54,16 +54,16 @@ def test_constant(policy):
 
 @pytest.mark.parametrize("name", ["plateau_noisy", "plateau_constant_zero"])
 def test_plateau(name):
-    wanted = GOLDEN["schedules"][name]
-    losses = GOLDEN["plateau_metrics"] if name == "plateau_noisy" else [0.0] * (len(wanted) - 1)
+    expected = GOLDEN["schedules"][name]
+    losses = GOLDEN["plateau_metrics"] if name == "plateau_noisy" else [0.0] * (len(expected) - 1)
     plateau, rate, got = schedules.Plateau(), OPTIONS["lr"], [OPTIONS["lr"]]
-    for loss in losses[: len(wanted) - 1]:
+    for loss in losses[: len(expected) - 1]:
         plateau, falls = plateau.after(loss)
         rate *= schedules.PLATEAU_FACTOR if falls else 1.0
         got.append(rate)
     assert rate < OPTIONS["lr"]  # it fell at least once
     # torch leaves a rate that would change by less than 1e-8 as it is.
-    np.testing.assert_allclose(got, wanted[: len(got)], rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(got, expected[: len(got)], rtol=1e-6, atol=1e-8)
 
 
 def test_a_plateau_survives_json():
@@ -93,5 +93,5 @@ def test_cosine_restarts_begin_each_period_anew():
     """Against SGDR's formula, in periods of unequal length."""
     schedule = jax.vmap(schedules.cosine_restarts(2e-4, 1e-7, (4, 10)))
     phase = np.array([*np.arange(4) / 4, *np.arange(10) / 10, 1.0, 1.0])
-    wanted = 1e-7 + 0.5 * (2e-4 - 1e-7) * (1 + np.cos(np.pi * phase))
-    np.testing.assert_allclose(schedule(np.arange(16)), wanted, rtol=1e-5)
+    expected = 1e-7 + 0.5 * (2e-4 - 1e-7) * (1 + np.cos(np.pi * phase))
+    np.testing.assert_allclose(schedule(np.arange(16)), expected, rtol=1e-5)

@@ -44,14 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         # A run has lasting streams and exit codes of its own.
         return recipes.load(arguments[1]).main(arguments[2:], program=f"gan-jax {_TRAIN} {arguments[1]}")
     with console.lasting_streams():
-        try:
-            code = _run(arguments)
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            return 130
-        except (ValueError, OSError, ImportError) as error:
-            print(f"error: {errors.in_words(error)}", file=sys.stderr)
-            return 2
+        code = errors.exit_code(lambda: _run(arguments))
         if lost := console.lost():
             print(f"error: the result could not be printed ({lost.strerror}); make room for it.", file=sys.stderr)
             return code or 1

@@ -53,13 +53,13 @@ class Shrink:
         if self.scale < 2:
             raise ValueError(f"--scale is {self.scale}; wanted at least 2.")
         *inputs, output = self.paths
-        made = degrade.Degradation(self.downscale, self.scale)
+        degradation = degrade.Degradation(self.downscale, self.scale)
         jobs = infer.plan(inputs, output)
         speaker = Speaker("written")
         frames = image_files.count_all_frames(job.input for job in jobs)
         speaker.notes([*finding.notes(inputs), *image_files.frame_notes(frames)])
         ends = [(job.input, job.output) for job in jobs]
-        failures = super_resolution.shrink_files(ends, self.scale, lambda picture: degrade.picture(made, picture))
+        failures = super_resolution.shrink_files(ends, self.scale, lambda image: degrade.on_host(degradation, image))
         speaker.end(failures)
         print(f"wrote {len(jobs) - len(failures)} of {len(jobs)}")
         return 1 if failures else 0

@@ -47,22 +47,22 @@ def load(path: Path, step: int | None, direction: Literal["AtoB", "BtoA"] | None
     """The generator that a path means; said where the path leaves that open."""
     from gan_jax import model as models
 
-    found = models.find(path, step=step, direction=direction)
-    if path.is_dir() and found.parent != path:
-        print(f"note: the generator is {found}.", file=sys.stderr)
-    return models.load(found)
+    model_file = models.find(path, step=step, direction=direction)
+    if path.is_dir() and model_file.parent != path:
+        print(f"note: the generator is {model_file}.", file=sys.stderr)
+    return models.load(model_file)
 
 
 def each(path: Path, call: Callable[[Path], object]) -> int:
     """Prints what `call` makes of each run of a folder, or of what else the path is; returns the exit code."""
     from gan_jax import errors, folders
 
-    found = folders.runs(path)
-    if len(found) <= 1:
-        print(call(*found or [path]))
+    runs = folders.runs(path)
+    if len(runs) <= 1:
+        print(call(*runs or [path]))
         return 0
     code = 0
-    for run in found:
+    for run in runs:
         try:
             print(call(run))
         except (ValueError, OSError) as error:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from gan_jax import errors
 
-__all__ = ["EXTENSIONS", "KNOWN", "Survey", "list_pictures", "looks_like_picture", "notes", "stem", "survey"]
+__all__ = ["EXTENSIONS", "KNOWN", "Survey", "list_images", "looks_like_image", "notes", "stem", "survey"]
 __dir__ = __all__.copy
 
 # All that Pillow decodes to at most 8 bits a channel, of what people keep images in.
@@ -71,7 +71,7 @@ def survey(folder: str | Path) -> Survey:
                 look(where / entry.name, f"{name}/", above | {real})
             elif entry.name.lower().endswith(EXTENSIONS) and (leads_nowhere or entry.is_file()):
                 files.append(name)  # whose reader says what is wrong with it
-            elif leads_nowhere or (entry.is_file() and looks_like_picture(Path(entry.path))):
+            elif leads_nowhere or (entry.is_file() and looks_like_image(Path(entry.path))):
                 left_out.append(name)
 
     if folder.is_dir():
@@ -79,7 +79,7 @@ def survey(folder: str | Path) -> Survey:
     return Survey(sorted(files), sorted(left_out))
 
 
-def looks_like_picture(path: str | Path) -> bool:
+def looks_like_image(path: str | Path) -> bool:
     """Whether a file's extension, or its first bytes, are those of an image, be it one that cannot be read here."""
     path = Path(path)
     if path.name.lower().endswith(KNOWN):
@@ -93,7 +93,7 @@ def looks_like_picture(path: str | Path) -> bool:
     return webp_or_heif or start.startswith(_SIGNATURES)
 
 
-def list_pictures(folder: str | Path, *, instead: str = "") -> list[str]:
+def list_images(folder: str | Path, *, instead: str = "") -> list[str]:
     """Sorted paths of the images below a folder, as `survey` finds them; FileNotFoundError if there are none.
 
     `instead` ends that error's sentence: what else would do.

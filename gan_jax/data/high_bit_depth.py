@@ -1,17 +1,17 @@
 """Image files in their own depth: uint8 or uint16 [H, W, C], C 1 (gray) or 3 (RGB)."""
 
-import io
 import logging
 import struct
 import zlib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from PIL import Image
+from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from gan_jax.data import image_files, metadata
+from gan_jax.data import image_files
 from gan_jax.files import unfinished
 
 __all__ = ["read", "read_image_file", "save"]
@@ -31,10 +31,9 @@ def read(path: str | Path) -> np.ndarray:
     path = Path(path)
     with image_files.opened(path, deep=True) as image:
         if _of_8_bits(image):
-            picture = image_files.decoded(image)
-            return image_files.as_array(picture, 1 if picture.mode == "L" else 3)
-        what = _header(image)
-    array = _decoded(path, what, 0)
+            pixels = image_files.decoded(image)
+            return image_files.as_array(pixels, 1 if pixels.mode == "L" else 3)
+        array = _decoded(path, image, 0)
     return _over_white(array) if array.shape[2] in (2, 4) else array
 
 
@@ -47,13 +46,12 @@ def read_image_file(path: str | Path, channels: int, *, frame: int = 0) -> image
     with image_files.opened(path, frame=frame, deep=True) as image:
         if _of_8_bits(image):
             return image_files.image_file(image, channels)
-        what = _header(image)
-    array = _decoded(path, what, frame)
+        exif, icc_profile = image_files.lasting_exif(image), image.info.get("icc_profile")
+        frames, array = image_files.frames_of(image), _decoded(path, image, frame)
     colors = array.shape[2] // 2 * 2 - 1 if array.shape[2] in (2, 4) else array.shape[2]
     alpha = array[..., colors:] if colors < array.shape[2] else None
     pixels = np.ascontiguousarray(image_files.in_channels(array[..., :colors], channels))
-    profile = image_files.profile_for(channels, what.icc_profile)
-    return image_files.ImageFile(pixels, alpha, what.exif, profile, what.frames)
+    return image_files.ImageFile(pixels, alpha, exif, image_files.profile_for(channels, icc_profile), frames)
 
 
 def _of_8_bits(image: Image.Image) -> bool:
@@ -121,25 +119,28 @@ def _write_tiff(path: Path, array: np.ndarray, image_file: image_files.ImageFile
     )
 
 
-def _decoded(path: Path, what: "_Header", frame: int) -> np.ndarray:
-    """uint16 [H, W, 1 to 4], upright. Raises ValueError for odd files."""
-    if what.format not in ("PNG", "TIFF") or what.mode not in (*image_files.GRAY_16, "LA", "RGB", "RGBA"):
-        raise ValueError(f"{path} is 16-bit {what.format} of mode {what.mode}; wanted PNG or TIFF, gray or RGB.")
-    if what.inverted:
-        raise ValueError(f"{path} has 16 bits a channel and is inverted, with 0 as white; save it with 0 as black.")
+def _decoded(path: Path, image: Image.Image, frame: int) -> np.ndarray:
+    """uint16 [H, W, 1 to 4], upright, of an opened file of 16 bits a channel. Raises ValueError for odd files."""
+    gray = image.mode in image_files.GRAY_16
+    if image.format not in ("PNG", "TIFF") or not (gray or image.mode in ("LA", "RGB", "RGBA")):
+        raise image_files.RefusedError(
+            f"{path} is 16-bit {image.format} of mode {image.mode}; wanted PNG or TIFF, gray or RGB."
+        )
+    if isinstance(image, TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == 0:
+        raise image_files.RefusedError(
+            f"{path} has 16 bits a channel and is inverted, with 0 as white; save it with 0 as black."
+        )
+    orientation = image_files.orientation(image)
     try:
-        array = _read_gray(path, frame) if what.mode in image_files.GRAY_16 else _read_color(path, what.format, frame)
+        array = _gray(image) if gray else _color(image, frame)
     except Exception as error:
         # tifffile names the package that it lacks for a compression in an error of its own.
         if isinstance(error, ImportError) or "imagecodecs" in str(error):
             raise ImportError(f"{path} has 16 bits a channel; pip install 'gan_jax[deep]' to read it.") from None
-        if getattr(error, "errno", None) is not None:
-            raise
-        # Damaged files make decoders raise nearly anything.
-        raise ValueError(f"{path} is damaged or not an image; replace or remove it.") from error
+        raise
     array = array.reshape(*array.shape[:2], -1)
-    turned = what.mode in image_files.GRAY_16 and what.format == "TIFF"
-    return array if turned else _upright(array, what.orientation)
+    turned = gray and image.format == "TIFF"
+    return array if turned else _upright(array, orientation)
 
 
 def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
@@ -151,39 +152,24 @@ def _upright(array: np.ndarray, orientation: int) -> np.ndarray:
     return array[:, ::-1] if orientation in (2, 3, 6, 7) else array
 
 
-class _Header(NamedTuple):
-    format: str
-    mode: str
-    orientation: int
-    exif: bytes
-    icc_profile: bytes | None
-    frames: int
-    inverted: bool
+def _gray(image: Image.Image) -> np.ndarray:
+    image.load()  # before NumPy asks for the sides: Pillow turns a TIFF while it loads it
+    return np.asarray(image).astype(np.uint16)
 
 
-def _header(image: Image.Image) -> _Header:
-    """What an opened image of 16 bits a channel is."""
-    known = (image_files.lasting_exif(image), image.info.get("icc_profile"), image_files.frames_of(image))
-    inverted = isinstance(image, TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == 0
-    return _Header(str(image.format), image.mode, image_files.orientation(image), *known, inverted)
-
-
-def _read_gray(path: Path, frame: int) -> np.ndarray:
-    with image_files.unmapped(path, frame=frame) as image:
-        image.load()  # before NumPy asks for the sides: Pillow turns a TIFF while it loads it
-        return np.asarray(image).astype(np.uint16)
-
-
-def _read_color(path: Path, file_format: str, frame: int) -> np.ndarray:
-    if file_format == "PNG":
+def _color(image: Image.Image, frame: int) -> np.ndarray:
+    """By another decoder, of the file that Pillow has opened."""
+    assert isinstance(image, ImageFile)
+    assert image.fp is not None
+    image.fp.seek(0)
+    if image.format == "PNG":
         import imagecodecs
 
-        content, _ = metadata.png_without_faults(io.BytesIO(path.read_bytes()))
-        return imagecodecs.png_decode(content.read())
+        return imagecodecs.png_decode(image.fp.read())
     import tifffile
 
-    with tifffile.TiffFile(path) as file:
-        page: Any = file.pages[frame]
+    with tifffile.TiffFile(image.fp) as pages:
+        page: Any = pages.pages[frame]
         array = page.asarray()
         planes_apart = page.keyframe.planarconfig == tifffile.PLANARCONFIG.SEPARATE
         return np.moveaxis(array, 0, -1) if planes_apart else array

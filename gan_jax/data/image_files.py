@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 from PIL import ExifTags, Image, features
 from PIL.TiffImagePlugin import TiffImageFile
 from scipy import ndimage
@@ -24,6 +25,7 @@ __all__ = [
     "WITH_QUALITY",
     "WRITTEN",
     "ImageFile",
+    "RefusedError",
     "as_array",
     "count_all_frames",
     "count_frames",
@@ -41,8 +43,9 @@ __all__ = [
     "profile_for",
     "read",
     "read_image_file",
-    "read_picture",
+    "read_pil",
     "require_written",
+    "round_to",
     "save",
     "save_image_file",
     "seen_colors",
@@ -71,7 +74,7 @@ GRAY_16 = ("I;16", "I;16L", "I;16B")  # of more, as Pillow reads gray
 _BITS_PER_SAMPLE = 258  # tag of TIFF 6.0
 _WITH_FRAMES = (".gif", ".png", ".apng", ".webp", ".avif", ".avifs", ".tif", ".tiff", ".dcx", ".im")
 # Formats whose further frames are other views or layers of the one image.
-_ONE_PICTURE = ("MPO", "PSD")
+_ONE_IMAGE = ("MPO", "PSD")
 # Below so much of full opacity, 8 of 255, nobody sees a color: 2 levels at most.
 _INVISIBLE = 8 / 255
 
@@ -100,7 +103,7 @@ class ImageFile(NamedTuple):
     frames: int = 1  # that the file has
 
 
-class _RefusedError(ValueError):
+class RefusedError(ValueError):
     """An image that cannot be used: the message names it and says what to do."""
 
 
@@ -108,7 +111,7 @@ class _RefusedError(ValueError):
 def opened(path: str | Path, *, frame: int = 0, deep: bool = False) -> Iterator[Image.Image]:
     """Open a frame of an image of at most 8 bits a channel or, `deep`, of up to 16 too.
 
-    Raises _RefusedError for another, or if the block fails.
+    Raises RefusedError for another, or if the block fails; but ImportError where it lacks a package.
     """
     try:
         with unmapped(path, frame=frame) as image:
@@ -116,22 +119,22 @@ def opened(path: str | Path, *, frame: int = 0, deep: bool = False) -> Iterator[
                 yield image
                 return
             if is_deep(image):
-                raise _RefusedError(f"{path} has more than 8 bits a channel; convert it to 8 bits.")
+                raise RefusedError(f"{path} has more than 8 bits a channel; convert it to 8 bits.")
             if image.mode not in MODES:
-                raise _RefusedError(f"{path} has mode {image.mode}; convert it to 8 bits, gray or RGB.")
+                raise RefusedError(f"{path} has mode {image.mode}; convert it to 8 bits, gray or RGB.")
             yield image
     except Image.DecompressionBombError:
         assert Image.MAX_IMAGE_PIXELS is not None
         limit = f"{2 * Image.MAX_IMAGE_PIXELS:,} pixels, Pillow's limit"
-        raise _RefusedError(f"{path} has more than {limit}; scale it down or cut it up.") from None
+        raise RefusedError(f"{path} has more than {limit}; scale it down or cut it up.") from None
     except Exception as error:
-        if isinstance(error, _RefusedError):
+        if isinstance(error, RefusedError | ImportError):
             raise
         # With a number it is the system's: no such file, permission denied.
         if isinstance(error, OSError) and error.errno is not None:
             raise type(error)(f"{path} cannot be read; see that it exists and may be read, or remove it.") from None
         # Damaged files make decoders raise nearly anything: SyntaxError, struct.error, IndexError.
-        raise _RefusedError(f"{path} is damaged or not an image; replace or remove it.") from error
+        raise RefusedError(f"{path} is damaged or not an image; replace or remove it.") from error
 
 
 @contextmanager
@@ -147,7 +150,7 @@ def unmapped(path: str | Path, *, frame: int = 0) -> Iterator[Image.Image]:
             if frame:
                 last = frames_of(image) - 1
                 if not 0 <= frame <= last:
-                    raise _RefusedError(f"{path} has no frame {frame}; wanted 0{f' to {last}' if last else ''}.")
+                    raise RefusedError(f"{path} has no frame {frame}; wanted 0{f' to {last}' if last else ''}.")
                 image.seek(frame)
             if profile:
                 image.info["icc_profile"] = profile
@@ -167,7 +170,7 @@ def _pillow(file: Any) -> Image.Image:
 
 def frames_of(image: Image.Image) -> int:
     """The frames of an animation or the pages of a document, of an opened file: 1 for any other."""
-    return 1 if image.format in _ONE_PICTURE else getattr(image, "n_frames", 1)
+    return 1 if image.format in _ONE_IMAGE else getattr(image, "n_frames", 1)
 
 
 def count_frames(path: str | Path) -> int:
@@ -194,7 +197,7 @@ def is_deep(image: Image.Image) -> bool:
     return any(";16" in str(tile.args) or (tile.codec_name == "ppm" and tile.args[1] > 255) for tile in tiles)
 
 
-def read_picture(path: str | Path) -> Image.Image:
+def read_pil(path: str | Path) -> Image.Image:
     """Decode to "L" or "RGB": first frame, EXIF orientation applied, palette expanded, alpha over white.
 
     Raises ValueError naming the file if it is damaged, huge, or of more than 8 bits a channel.
@@ -204,7 +207,7 @@ def read_picture(path: str | Path) -> Image.Image:
 
 
 def decoded(image: Image.Image) -> Image.Image:
-    """What `read_picture` reads, of an opened file."""
+    """What `read_pil` reads, of an opened file."""
     image = _upright(image)
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
@@ -213,7 +216,7 @@ def decoded(image: Image.Image) -> Image.Image:
 
 
 def read_image_file(path: str | Path, channels: int, *, frame: int = 0) -> ImageFile:
-    """A frame of an image file of at most 8 bits a channel, with all that belongs to it; raises as `read_picture`."""
+    """A frame of an image file of at most 8 bits a channel, with all that belongs to it; raises as `read_pil`."""
     with opened(path, frame=frame) as image:
         return image_file(image, channels)
 
@@ -270,7 +273,13 @@ def seen_colors(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     # Gradually, so that a fading shadow has no edge.
     own = np.minimum(alpha / limit, 1.0).astype(np.float32)
     mixed = own * pixels + (1.0 - own) * pixels[rows, columns]
-    return np.where(seen[..., None], pixels, np.floor(mixed + 0.5).astype(pixels.dtype))
+    return np.where(seen[..., None], pixels, round_to(mixed, pixels.dtype))
+
+
+def round_to(levels: np.ndarray, dtype: DTypeLike) -> np.ndarray:
+    """Levels [...] as whole numbers of an integer dtype, by the rule of `image.round_to`: halves up, and clipped."""
+    limits = np.iinfo(dtype)
+    return np.clip(np.floor(levels + 0.5), limits.min, limits.max).astype(dtype)
 
 
 def lasting_exif(image: Image.Image) -> bytes:
@@ -305,10 +314,9 @@ def in_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
         return pixels
     if channels == 3:
         return np.repeat(pixels, 3, axis=2)
-    # BT.601 luma in 16-bit fixed point.
-    weights = (19595, 38470, 7471)
-    total = pixels.astype(np.uint64) @ np.array(weights, np.uint64)
-    return ((total + 0x8000) >> 16).astype(pixels.dtype)[..., None]
+    # BT.601 luma in 16-bit fixed point; float64 holds its whole numbers exactly, and multiplies them fastest.
+    total = pixels.astype(np.float64) @ np.array([19595.0, 38470.0, 7471.0])
+    return ((total + 0x8000).astype(np.uint32) >> 16).astype(pixels.dtype)[..., None]
 
 
 def as_array(image: Image.Image, channels: int) -> np.ndarray:
@@ -318,8 +326,8 @@ def as_array(image: Image.Image, channels: int) -> np.ndarray:
 
 
 def read(path: str | Path, channels: int) -> np.ndarray:
-    """An image file as uint8 [H, W, channels]; raises ValueError as `read_picture` does."""
-    return as_array(read_picture(path), channels)
+    """An image file as uint8 [H, W, channels]; raises ValueError as `read_pil` does."""
+    return as_array(read_pil(path), channels)
 
 
 def padded_size(size: tuple[int, int], multiple: int) -> tuple[int, int]:
@@ -363,16 +371,16 @@ def save_image_file(path: str | Path, image_file: ImageFile, *, quality: int | N
     kind = known.get("format", suffix[1:].upper())
     if max(pixels.shape[:2]) > (longest := _LONGEST_SIDES.get(kind, 2**31)):
         raise ValueError(f"{kind} holds sides of at most {longest:,} pixels; write .png")
-    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     if alpha is not None and suffix in _ALPHALESS:
-        white = Image.new(picture.mode, picture.size, "white")
-        picture = Image.composite(picture, white, Image.fromarray(alpha[..., 0]))
+        white = Image.new(image.mode, image.size, "white")
+        image = Image.composite(image, white, Image.fromarray(alpha[..., 0]))
     elif alpha is not None:
-        picture.putalpha(Image.fromarray(alpha[..., 0]))
+        image.putalpha(Image.fromarray(alpha[..., 0]))
     known |= {"exif": exif} if exif else {}
     known |= {"icc_profile": icc_profile} if icc_profile else {}
     with unfinished(path) as part:
-        picture.save(part, **known)
+        image.save(part, **known)
 
 
 def require_written(path: str | Path) -> None:

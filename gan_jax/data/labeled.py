@@ -34,7 +34,7 @@ class Labeled(Protocol):
 
 
 @dataclass(frozen=True, repr=False)
-class ClassFolders(sources.PictureFiles):
+class ClassFolders(sources.SplitFiles):
     """Image files of one split, each in its class's folder, or in none."""
 
     classes: tuple[str, ...]
@@ -76,13 +76,13 @@ def open_folder(root: str | Path, split: str, *, channels: int, limit: int | Non
     root = Path(root)
     if not root.is_dir():
         raise FileNotFoundError(f"no folder {root}; wanted one with a folder of images for each class.")
-    found, trained = (
+    dataset, trained = (
         layouts.files_of(part, lambda part: (root / part,), instead=", or in folders train, val and test")
         for part in (split, "train")
     )
-    if found is None or trained is None:
+    if dataset is None or trained is None:
         return None
-    (folders, files), (trained_folders, trained_files) = found, trained
+    (folders, files), (trained_folders, trained_files) = dataset, trained
     filled = _filled_classes(trained_folders[0], trained_files)
     classes = in_order({*filled, *_folders_in(trained_folders[0])}) if filled else ()
     unknown = [file for (file,) in files if classes and _class_of(file) not in classes]
@@ -150,9 +150,9 @@ def fitted(size: int, channels: int, *, flip: bool) -> Transform:
         if (height, width) != (size, size) or image_u8.shape[2] != channels:
             side = min(height, width)
             left, top = (width - side) // 2, (height - side) // 2
-            picture = Image.fromarray(image_u8 if image_u8.shape[2] == 3 else image_u8[..., 0])
+            image = Image.fromarray(image_u8 if image_u8.shape[2] == 3 else image_u8[..., 0])
             box = (left, top, left + side, top + side)
-            image_u8 = image_files.as_array(picture.resize((size, size), Image.Resampling.BICUBIC, box=box), channels)
+            image_u8 = image_files.as_array(image.resize((size, size), Image.Resampling.BICUBIC, box=box), channels)
         if flip and rng.random() < 0.5:
             image_u8 = image_u8[:, ::-1]
         return {"image": np.ascontiguousarray(image_u8), "label": np.asarray(item["label"], np.int32)}

@@ -12,7 +12,7 @@ from typing import Literal
 
 from gan_jax import errors
 from gan_jax.data import finding, transforms
-from gan_jax.data.sources import Pairs, Pictures
+from gan_jax.data.sources import Images, Pairs
 
 __all__ = [
     "STAND_INS",
@@ -62,7 +62,7 @@ def open_pairs(
     limit: int | None = None,
     source_channels: int,
     target_channels: int,
-) -> Pairs | Pictures | None:
+) -> Pairs | Images | None:
     """Open train, val, test or another split of the folder `root`; its layout shows in its sub-folders' names.
 
     `trainA` and `trainB`, or `A/train` and `B/train`: files paired by path, extensions apart. `train`: A and B side by
@@ -86,19 +86,19 @@ def open_pairs(
         raise ValueError(f"direction BtoA does not go with derive {derive}, which makes A from B; use direction AtoB.")
     _require(root, limit)
     at = _single(root) if derive else _layout(root, split)
-    found = files_of(split, at, instead=_SPLIT_FOLDERS)
-    if found is None:
+    layout = files_of(split, at, instead=_SPLIT_FOLDERS)
+    if layout is None:
         return None
-    folders, files = found[0], found[1][:limit]
+    folders, files = layout[0], layout[1][:limit]
     notes = left_out(root, folders, [folder for name in {*STAND_INS, split} for folder in at(name)])
     if derive:
-        return Pictures(folders, files, "target", target_channels, notes=notes)
+        return Images(folders, files, "target", target_channels, notes=notes)
     return Pairs(folders, files, direction, *channels, notes=notes)
 
 
 def open_side(
     root: str | Path, split: str, side: Literal["A", "B"], *, key: str, channels: int, limit: int | None = None
-) -> Pictures | None:
+) -> Images | None:
     """Open the images of kind A or B, which know no pairs, of train, val, test or another split of the folder `root`.
 
     They are in `trainA` and `trainB`, or `A/train` and `B/train`; or in `A` and `B`, of which a tenth is then held out
@@ -116,17 +116,17 @@ def open_side(
         if name := next((name for name in _stand_ins(split) if at(name, side).is_dir()), None):
             folders = (at(name, side),)
             notes = left_out(root, folders, [at(name, of) for name in {*STAND_INS, split} for of in "AB"])
-            return Pictures(folders, _matched(folders)[:limit], key, channels, notes=notes)
+            return Images(folders, _matched(folders)[:limit], key, channels, notes=notes)
     undivided = not any((root / side / name).is_dir() for name in STAND_INS)
     if (root / "A").is_dir() and (root / "B").is_dir() and undivided and split in STAND_INS:
         files = held_out(_matched((root / side,)), split)[:limit]
         notes = left_out(root, (root / side,), [root / "A", root / "B"])
-        return Pictures((root / side,), files, key, channels, notes=notes) if files else None
+        return Images((root / side,), files, key, channels, notes=notes) if files else None
     if split != "train":
         return None
-    found = sorted(path.relative_to(root).as_posix() for path in root.glob("*") if path.is_dir())
+    names = sorted(path.relative_to(root).as_posix() for path in root.glob("*") if path.is_dir())
     raise FileNotFoundError(
-        f"no folder {root / f'train{side}'}; found {', '.join(found) or 'no folder'} in {root}, wanted trainA and "
+        f"no folder {root / f'train{side}'}; found {', '.join(names) or 'no folder'} in {root}, wanted trainA and "
         "trainB, or A/train and B/train, with images of each kind (dataset_mode aligned reads pairs)."
     )
 
@@ -192,7 +192,7 @@ def _layout(root: Path, split: str) -> Layout:
 
 
 def _matched(folders: tuple[Path, ...], *, instead: str = "") -> list[tuple[str, ...]]:
-    listed = [finding.list_pictures(folder, instead=instead) for folder in folders]
+    listed = [finding.list_images(folder, instead=instead) for folder in folders]
     by_stems = [{finding.stem(file): file for file in files} for files in listed]
     for folder, files, by_stem in zip(folders, listed, by_stems, strict=True):
         twice = [str(folder / file) for file in files if by_stem[finding.stem(file)] != file]

@@ -75,16 +75,16 @@ def png_without_faults(file: IO[bytes]) -> tuple[IO[bytes], bytes | None]:
 
 def _chunks(file: IO[bytes]) -> list[_Chunk]:
     """All chunks, the file's end cut short or not: what is missing there, Pillow says."""
-    found: list[_Chunk] = []
+    chunks: list[_Chunk] = []
     start = 8
     while len(head := file.read(8)) == 8:
         length, kind = struct.unpack(">I4s", head)
-        found.append(_Chunk(kind, start, length))
-        start = found[-1].stop
+        chunks.append(_Chunk(kind, start, length))
+        start = chunks[-1].stop
         if kind == b"IEND":
             break
         file.seek(start)
-    return found
+    return chunks
 
 
 def _fits(file: IO[bytes], chunks: list[_Chunk], transparency: _Chunk) -> bool:

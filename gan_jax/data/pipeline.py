@@ -54,9 +54,9 @@ class _Stream:
         return 2**62  # Grain wants a length
 
     def __getitem__(self, k: int) -> list[dict[str, np.ndarray]]:
-        return [self._picture(k * self.chunk + i) for i in range(self.chunk)]
+        return [self._image(k * self.chunk + i) for i in range(self.chunk)]
 
-    def _picture(self, k: int) -> dict[str, np.ndarray]:
+    def _image(self, k: int) -> dict[str, np.ndarray]:
         share = self.batch_size // self.count
         step, offset = divmod(k, share)
         position = step * self.batch_size + self.index * share + offset
@@ -77,10 +77,10 @@ def _order(length: int, seed: int, shuffle: bool) -> Any:
 def _item(
     source: Source, indices: Sequence[int], transform: Transform, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    made: dict[str, np.ndarray] = {}
+    item: dict[str, np.ndarray] = {}
     for part, index in zip(_parts(source), indices, strict=True):
-        made |= transform(part[index], rng)
-    return made
+        item |= transform(part[index], rng)
+    return item
 
 
 def batches(

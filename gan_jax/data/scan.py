@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gan_jax.data.image_files import frame_notes, frames_of, opened, orientation
-from gan_jax.data.sources import PictureFiles
+from gan_jax.data.sources import SplitFiles
 from gan_jax.data.transforms import Size
 
 __all__ = ["Header", "check_headers", "read_headers"]
@@ -28,7 +28,7 @@ class Header(NamedTuple):
     frames: int
 
 
-def check_headers(source: PictureFiles, *, smallest: Size = 1) -> tuple[str, ...]:
+def check_headers(source: SplitFiles, *, smallest: Size = 1) -> tuple[str, ...]:
     """Open every image's header; ValueError names the first that cannot be used, and counts the others.
 
     Images that are smaller than `smallest`, a side or (height, width) in pixels, cannot be used, nor those of which
@@ -44,7 +44,7 @@ def check_headers(source: PictureFiles, *, smallest: Size = 1) -> tuple[str, ...
     return frame_notes({str(path): header.frames for path, header in files if isinstance(header, Header)})
 
 
-def _problems(source: PictureFiles, i: int, row: Sequence[Header | str], smallest: Size) -> list[str]:
+def _problems(source: SplitFiles, i: int, row: Sequence[Header | str], smallest: Size) -> list[str]:
     unread = [_remedied(path, h) for path, h in zip(source.paths(i), row, strict=True) if isinstance(h, str)]
     if unread:
         return unread

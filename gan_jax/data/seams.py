@@ -46,7 +46,7 @@ def look_like_pairs(images_u8: Iterable[np.ndarray]) -> bool | None:
     times: halves of 2:1) are pairs, and those no wider than high are none.
     """
     seen = [(jump(image_u8), image_u8.shape[1] / image_u8.shape[0]) for image_u8 in images_u8]
-    jumps = [found for found, _ in seen if found is not None]
+    jumps = [height for height, _ in seen if height is not None]
     if not seen:
         return None
     if 2 * len(jumps) >= len(seen):
@@ -66,7 +66,7 @@ def hold_pairs(paths: Sequence[str | Path]) -> bool:
     wide = [path for path in files if _is_twice_as_wide(path)]
     if 2 * len(wide) <= len(files):
         return False
-    jumps = [found for found in map(jump, sample(wide)) if found is not None]
+    jumps = [height for height in map(jump, sample(wide)) if height is not None]
     return bool(jumps) and _by_seams(jumps) is True
 
 

@@ -16,10 +16,10 @@ from gan_jax.data import finding, image_files
 from gan_jax.data.transforms import Size, height_width
 
 __all__ = [
+    "Images",
     "OneSide",
     "Pairs",
-    "PictureFiles",
-    "Pictures",
+    "SplitFiles",
     "SwappedPairs",
     "UnpairedDataset",
     "fingerprint",
@@ -33,7 +33,7 @@ def fingerprint(source: Any) -> str:
 
 
 @dataclass(frozen=True, repr=False)
-class PictureFiles:
+class SplitFiles:
     """The files of one split: files[i] are the paths of element i below `folders`, the one or A's and B's.
 
     A run says its `notes`, sentences about the folders.
@@ -82,7 +82,7 @@ def _too_small(path: Path, size: tuple[int, int], smallest: Size, each: str = ""
 
 
 @dataclass(frozen=True, repr=False)
-class Pairs(PictureFiles):
+class Pairs(SplitFiles):
     """Pairs of images A and B: two files or, with one folder, the left and the right half of one file."""
 
     direction: Literal["AtoB", "BtoA"]
@@ -95,7 +95,7 @@ class Pairs(PictureFiles):
         return f"Pairs({len(self)} in {where}, {self.direction}, {channels})"
 
     def __getitem__(self, i: int) -> dict[str, Any]:
-        halves = [image_files.read_picture(path) for path in self.paths(i)]
+        halves = [image_files.read_pil(path) for path in self.paths(i)]
         if len(halves) == 1:
             (both,) = halves
             width, height = both.size
@@ -121,14 +121,14 @@ class Pairs(PictureFiles):
 
 
 @dataclass(frozen=True, repr=False)
-class Pictures(PictureFiles):
+class Images(SplitFiles):
     """Single images, under the name `key`."""
 
     key: str
     channels: int
 
     def __repr__(self) -> str:
-        return f"Pictures({len(self)} in {self.folders[0]}, {self.key}, {self.channels} channels)"
+        return f"Images({len(self)} in {self.folders[0]}, {self.key}, {self.channels} channels)"
 
     def __getitem__(self, i: int) -> dict[str, Any]:
         return {"name": self.name(i), self.key: image_files.read(self.paths(i)[0], self.channels)}

@@ -14,7 +14,7 @@ import numpy as np
 from gan_jax.data import finding, image_files
 from gan_jax.data.demo import skimage_photos
 from gan_jax.data.layouts import STAND_INS, held_out, left_out
-from gan_jax.data.sources import PictureFiles, fingerprint
+from gan_jax.data.sources import SplitFiles, fingerprint
 from gan_jax.data.transforms import Item, Size, Transform, height_width
 
 __all__ = [
@@ -37,7 +37,7 @@ _DIV2K = {"train": "DIV2K_train", "val": "DIV2K_valid"}
 
 
 @dataclass(frozen=True, repr=False)
-class HighResImages(PictureFiles):
+class HighResImages(SplitFiles):
     """Photographs of one folder, and beside each its low resolution where there is a second folder."""
 
     channels: int
@@ -59,11 +59,11 @@ class HighResImages(PictureFiles):
                 f"{path} is {width}x{height}; wanted at least {least} on each side: "
                 "remove it, or take a smaller --gt_size."
             )
-        wanted = (width // self.scale, height // self.scale)
-        if sizes[1:] and sizes[1] != wanted:
+        expected = (width // self.scale, height // self.scale)
+        if sizes[1:] and sizes[1] != expected:
             return (
                 f"{path} is {width}x{height} and its low resolution {sizes[1][0]}x{sizes[1][1]}; "
-                f"wanted {wanted[0]}x{wanted[1]} at --scale {self.scale}."
+                f"wanted {expected[0]}x{expected[1]} at --scale {self.scale}."
             )
         return None
 
@@ -132,7 +132,7 @@ def open_split(
     folder = _split_folder(root, split, "_HR")
     if folder is None:
         return None
-    files: list[tuple[str, ...]] = [(file,) for file in finding.list_pictures(folder)]
+    files: list[tuple[str, ...]] = [(file,) for file in finding.list_images(folder)]
     files = (held_out(files, split) if folder == root else files)[:limit]
     if not files:
         return None
@@ -145,7 +145,7 @@ def open_split(
     low_folder = _split_folder(Path(low_root), split, f"_LR_bicubic/X{scale}")
     if low_folder is None or not low_folder.is_dir():
         raise FileNotFoundError(f"no {split} images in {low_root}; wanted the layout of {root} in low resolution.")
-    by_stem = {finding.stem(file): file for file in finding.list_pictures(low_folder)}
+    by_stem = {finding.stem(file): file for file in finding.list_images(low_folder)}
     stems = [finding.stem(file) for (file,) in files]
     partners = [by_stem.get(stem) or by_stem.get(f"{stem}x{scale}") for stem in stems]
     alone = [stem for stem, partner in zip(stems, partners, strict=True) if partner is None]
@@ -171,9 +171,9 @@ def _split_folder(root: Path, split: str, ending: str) -> Path | None:
     return next((present[name] for name in STAND_INS[split] if name in present), None)
 
 
-def mod_cropped(picture: np.ndarray, scale: int) -> np.ndarray:
+def mod_cropped(image: np.ndarray, scale: int) -> np.ndarray:
     """The upper left of an image [H, W, C], with sides that are multiples of the scale."""
-    return picture[: picture.shape[0] // scale * scale, : picture.shape[1] // scale * scale]
+    return image[: image.shape[0] // scale * scale, : image.shape[1] // scale * scale]
 
 
 def shrink_files(jobs: Iterable[tuple[str | Path, str | Path]], scale: int, shrink: Shrink) -> list[str]:
@@ -181,10 +181,10 @@ def shrink_files(jobs: Iterable[tuple[str | Path, str | Path]], scale: int, shri
     failures = []
     for source, output in jobs:
         try:
-            picture = mod_cropped(image_files.read(source, 3), scale)
-            if 0 in picture.shape:
+            image = mod_cropped(image_files.read(source, 3), scale)
+            if 0 in image.shape:
                 raise ValueError(f"{source} is smaller than --scale {scale}; leave it out.")
-            image_files.save(output, shrink(picture))
+            image_files.save(output, shrink(image))
         except (ValueError, OSError) as error:
             failures.append(str(error))
     return failures

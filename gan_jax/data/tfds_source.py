@@ -50,8 +50,8 @@ class PreparedPairs:
 
     def __init__(self, name: str, split: str, *, folder: str | Path | None = None, limit: int | None = None) -> None:
         self._name, self._split = name, split
-        wanted = "low and high resolution: div2k/bicubic_x2, div2k/bicubic_x4"
-        _, self._part, self._records = _opened(name, split, folder, ("hr", "lr"), wanted)
+        expected = "low and high resolution: div2k/bicubic_x2, div2k/bicubic_x4"
+        _, self._part, self._records = _opened(name, split, folder, ("hr", "lr"), expected)
         self._count = min(len(self._records), limit or len(self._records))
 
     def __len__(self) -> int:
@@ -66,7 +66,7 @@ class PreparedPairs:
 
 
 def _opened(
-    name: str, split: str, folder: str | Path | None, features: tuple[str, ...], wanted: str
+    name: str, split: str, folder: str | Path | None, features: tuple[str, ...], expected: str
 ) -> tuple[Any, str, Any]:
     """What is known of a data set, the part of it that a split is, and that part's records."""
     import tensorflow_datasets as tfds  # half a second, for those who use it
@@ -74,7 +74,7 @@ def _opened(
     builder = tfds.builder_from_directory(_prepared(name, Path(folder or HOME).expanduser()))
     missing = [key for key in features if key not in builder.info.features]
     if missing:
-        raise ValueError(f"the data set {name} has no {' and no '.join(missing)}; take one of {wanted}.")
+        raise ValueError(f"the data set {name} has no {' and no '.join(missing)}; take one of {expected}.")
     present = builder.info.splits
     part = next(part for known, part in _SPLITS[split].items() if known in present or not known)
     return builder.info, part, builder.as_data_source(split=part)
@@ -82,11 +82,11 @@ def _opened(
 
 def _prepared(name: str, folder: Path) -> Path:
     """The folder of the newest version that is there."""
-    found = [path.parent for path in (folder / name).glob("*/dataset_info.json")]
-    if not found:
+    folders = [path.parent for path in (folder / name).glob("*/dataset_info.json")]
+    if not folders:
         raise FileNotFoundError(
             f"the data set {name} is not prepared in {folder}; where there is internet, prepare it with "
             f"`pip install tensorflow tensorflow-datasets` and `tfds build {name} --file_format=array_record "
             f"--data_dir={folder}`, and bring {folder / name} here."
         )
-    return max(found, key=lambda path: [int(part) for part in path.name.split(".")])
+    return max(folders, key=lambda path: [int(part) for part in path.name.split(".")])

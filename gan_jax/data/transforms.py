@@ -101,26 +101,26 @@ def _cut(size: tuple[int, int], crop: tuple[int, int], at: Draw) -> Geometry:
 
 def resize_and_crop(*, load_size: Size, crop_size: Size, multiple: int = 1) -> Preprocess:
     """Squeeze to load_size, cut out crop_size; ValueError if that is larger. `multiple` is not used."""
-    load, wanted = height_width(load_size), height_width(crop_size)
-    if not _fits(wanted, load):
+    load, cut = height_width(load_size), height_width(crop_size)
+    if not _fits(cut, load):
         raise ValueError(
             f"crop_size {shown(crop_size)} is larger than load_size {shown(load_size)}, the size to crop from; "
             f"use a load_size of at least {shown(crop_size)}."
         )
-    return lambda size, at: _cut(load, wanted, at)
+    return lambda size, at: _cut(load, cut, at)
 
 
 def crop(*, load_size: Size, crop_size: Size, multiple: int = 1) -> Preprocess:
     """Cut out crop_size and resize nothing; ValueError for an image that is smaller. Nothing else is used."""
-    wanted = height_width(crop_size)
+    cut = height_width(crop_size)
 
     def preprocess(size: tuple[int, int], at: Draw) -> Geometry:
-        if not _fits(wanted, size):
+        if not _fits(cut, size):
             raise ValueError(
                 f"an image {size[1]} wide and {size[0]} high is smaller than crop_size {shown(crop_size)}; "
                 "use a smaller crop_size or the preprocess resize_and_crop."
             )
-        return _cut(size, wanted, at)
+        return _cut(size, cut, at)
 
     return preprocess
 
@@ -141,13 +141,13 @@ def scale_width(*, load_size: Size, crop_size: Size, multiple: int = 1) -> Prepr
 
 def scale_width_and_crop(*, load_size: Size, crop_size: Size, multiple: int = 1) -> Preprocess:
     """Scale as `scale_width`, round nothing, cut out crop_size; ValueError if that is wider than load_size."""
-    scaled, wanted = _width_scaler(load_size, crop_size), height_width(crop_size)
-    if wanted[1] > height_width(load_size)[1]:
+    scaled, cut = _width_scaler(load_size, crop_size), height_width(crop_size)
+    if cut[1] > height_width(load_size)[1]:
         raise ValueError(
             f"crop_size {shown(crop_size)} is larger than load_size {load_size}, the width to crop from; "
-            f"use a load_size of at least {wanted[1]}."
+            f"use a load_size of at least {cut[1]}."
         )
-    return lambda size, at: _cut(scaled(size), wanted, at)
+    return lambda size, at: _cut(scaled(size), cut, at)
 
 
 def none(*, load_size: Size, crop_size: Size, multiple: int = 1) -> Preprocess:
@@ -166,12 +166,12 @@ def _width_scaler(load_size: Size, crop_size: Size) -> Callable[[tuple[int, int]
             f"load_size {shown(load_size)} has two sides, and the preprocesses that scale the width take one; "
             f"use load_size {load_size[1]}."
         )
-    # Rounded down, and stretched where too flat for the crop, as the incumbent does it.
+    # Rounded down, and stretched where too flat for the crop, as the PyTorch code does it.
     return lambda size: (max(load_size * size[0] // size[1], height_width(crop_size)[0]), load_size)
 
 
 def _to_multiple(size: tuple[int, int], multiple: int) -> tuple[int, int]:
-    # Half a multiple goes to the even one, as the incumbent's does.
+    # Half a multiple goes to the even one, as the PyTorch code's does.
     height, width = (max(round(side / multiple), 1) * multiple for side in size)
     return height, width
 
@@ -208,7 +208,7 @@ def jitter(
     transform = _transform(plan, lambda rng: draw(rng, flip=flip), derive)
 
     def padded(item: Item, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        return {name: image_files.pad(picture, multiple) for name, picture in transform(item, rng).items()}
+        return {name: image_files.pad(image, multiple) for name, image in transform(item, rng).items()}
 
     return padded
 
@@ -228,18 +228,18 @@ def whole(preprocess: str, *, load_size: Size, crop_size: Size, derive: Deriver 
 
 def _transform(plan: Preprocess, place: Callable[[np.random.Generator], Draw], derive: Deriver | None) -> Transform:
     def transform(item: Item, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        pictures_u8 = {key: picture for key, picture in item.items() if key != "name"}
+        images_u8 = {key: image for key, image in item.items() if key != "name"}
         try:
-            return apply(pictures_u8, plan(_size_of(pictures_u8), place(rng)), derive)
+            return apply(images_u8, plan(_size_of(images_u8), place(rng)), derive)
         except ValueError as error:
             raise ValueError(f"{item['name']}: {error}") from None
 
     return transform
 
 
-def _size_of(pictures_u8: Mapping[str, np.ndarray]) -> tuple[int, int]:
+def _size_of(images_u8: Mapping[str, np.ndarray]) -> tuple[int, int]:
     """The (height, width) that all images have."""
-    (first, size), *others = ((key, picture.shape[:2]) for key, picture in pictures_u8.items())
+    (first, size), *others = ((key, image.shape[:2]) for key, image in images_u8.items())
     for other, (height, width) in others:
         if (height, width) != size:
             raise ValueError(f"{first} is {size[1]}x{size[0]} and {other} is {width}x{height}; give both one size.")
@@ -247,19 +247,19 @@ def _size_of(pictures_u8: Mapping[str, np.ndarray]) -> tuple[int, int]:
 
 
 def apply(
-    pictures_u8: Mapping[str, np.ndarray], geometry: Geometry, derive: Deriver | None = None
+    images_u8: Mapping[str, np.ndarray], geometry: Geometry, derive: Deriver | None = None
 ) -> dict[str, np.ndarray]:
     """Resize, crop and mirror images uint8 [H, W, C] of one size alike.
 
     `derive` makes the source where there is none. It is called between resizing and cropping: its lines then have the
     final resolution, and the border of the crop is not one of them.
     """
-    resized = {key: resize(picture, *geometry.size) for key, picture in pictures_u8.items()}
+    resized = {key: resize(image, *geometry.size) for key, image in images_u8.items()}
     if derive and "source" not in resized:
         resized = {"source": derive(resized["target"]), **resized}
     top, left, height, width = geometry.crop
     step = -1 if geometry.mirror else 1
-    return {key: picture[top : top + height, left : left + width][:, ::step] for key, picture in resized.items()}
+    return {key: image[top : top + height, left : left + width][:, ::step] for key, image in resized.items()}
 
 
 def resize(image_u8: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -276,9 +276,7 @@ def resize(image_u8: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def gray(photo_u8: np.ndarray) -> np.ndarray:
     """Luma, uint8 [H, W, 1], of a photograph [H, W, 3 or 1]: BT.601 full range, as Pillow's "L"."""
-    if photo_u8.shape[2] == 1:
-        return photo_u8
-    return np.asarray(Image.fromarray(photo_u8).convert("L"))[..., None]
+    return image_files.in_channels(photo_u8, 1)
 
 
 def edges(photo_u8: np.ndarray) -> np.ndarray:

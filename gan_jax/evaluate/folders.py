@@ -108,11 +108,11 @@ def by_stem(path: str | Path, names: str = ANY_NAME) -> dict[str, Path]:
     if not path.is_dir():
         raise FileNotFoundError(f"{path} does not exist; name an image or a folder of images.")
     files: dict[str, Path] = {}
-    for name in finding.list_pictures(path):
-        found = pattern.fullmatch(name)
-        if found is None:
+    for name in finding.list_images(path):
+        match = pattern.fullmatch(name)
+        if match is None:
             continue
-        stem = found["folder"] + found["name"]
+        stem = match["folder"] + match["name"]
         if stem in files:
             raise ValueError(f"{files[stem]} and {path / name} have one name; keep one of them.")
         files[stem] = path / name
@@ -164,32 +164,32 @@ def _pair(sides: Sequence[Path], names: Sequence[str]) -> tuple[dict[str, list[P
 
 def _read(paths: Sequence[Path], protocol: Protocol) -> list[np.ndarray]:
     """The images, the reference last and cropped to the scale: one shape and one depth, RGB unless all are gray."""
-    arrays, found = [], []
+    arrays, problems = [], []
     for path in paths:
         try:
             arrays.append(high_bit_depth.read(path))
         except (ValueError, OSError, ImportError) as error:
-            found.append(str(error))
-    if found:
-        raise _UnusableError(*found)
+            problems.append(str(error))
+    if problems:
+        raise _UnusableError(*problems)
     size = arrays[-1].shape[:2]
     if min(size) < protocol.scale:
         raise _UnusableError(
             f"{paths[-1]} is {size[1]}x{size[0]}; it is smaller than the scale {protocol.scale}: remove it."
         )
-    wanted = tuple(side - side % protocol.scale for side in size)
+    cropped_size = tuple(side - side % protocol.scale for side in size)
     for path, array in zip(paths, arrays, strict=True):
         # Outputs made of cropped references have the cropped size.
-        if array.shape[:2] not in (size, wanted):
+        if array.shape[:2] not in (size, cropped_size):
             height, width = array.shape[:2]
-            found.append(f"{path} is {width}x{height} and {paths[-1]} is {size[1]}x{size[0]}; make them one size.")
+            problems.append(f"{path} is {width}x{height} and {paths[-1]} is {size[1]}x{size[0]}; make them one size.")
         elif array.dtype != arrays[-1].dtype:
             bits = [8 * side.itemsize for side in (array, arrays[-1])]
-            found.append(f"{path} has {bits[0]} bits a channel and {paths[-1]} has {bits[1]}; make them one depth.")
-    if found:
-        raise _UnusableError(*found)
+            problems.append(f"{path} has {bits[0]} bits a channel and {paths[-1]} has {bits[1]}; make them one depth.")
+    if problems:
+        raise _UnusableError(*problems)
     channels = max(array.shape[2] for array in arrays)
-    arrays = [array[: wanted[0], : wanted[1]] for array in arrays]
+    arrays = [array[: cropped_size[0], : cropped_size[1]] for array in arrays]
     return [np.broadcast_to(array, (*array.shape[:2], channels)) for array in arrays]
 
 
@@ -204,7 +204,7 @@ def _bicubic(reference: np.ndarray, scale: int) -> np.ndarray:
     """The reference shrunk and enlarged by MATLAB's bicubic, rounded to its depth both times."""
     height, width = reference.shape[:2]
 
-    def resized(picture: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-        return image.round_to(np.asarray(image.imresize(picture, shape=shape)), reference.dtype)
+    def resized(array: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+        return image.round_to(np.asarray(image.imresize(array, shape=shape)), reference.dtype)
 
     return resized(resized(reference, (height // scale, width // scale)), (height, width))

@@ -40,25 +40,25 @@ def ms_ssim(x: np.ndarray, y: np.ndarray, peak: float) -> float:
     return float(product.mean())
 
 
-def luma(picture: np.ndarray, *, rounded: bool) -> np.ndarray:
+def luma(image: np.ndarray, *, rounded: bool) -> np.ndarray:
     """BT.601 luma [H, W, 1] in studio range, of the image's depth; gray passes.
 
     `image.luma` on the host, in integers, so that rounding meets the halves exactly: of all 8-bit colors 107 fall to
     the other side in float32, and every size of image would be compiled anew.
     """
-    if picture.shape[2] == 1:
-        return picture
-    red, green, blue = (picture[..., k : k + 1].astype(np.int64) for k in range(3))
-    weighed, black = 65_481 * red + 128_553 * green + 24_966 * blue, np.iinfo(picture.dtype).max // 255 * 16
+    if image.shape[2] == 1:
+        return image
+    red, green, blue = (image[..., k : k + 1].astype(np.int64) for k in range(3))
+    weighed, black = 65_481 * red + 128_553 * green + 24_966 * blue, np.iinfo(image.dtype).max // 255 * 16
     if rounded:
-        return ((2 * weighed + 255_000) // 510_000 + black).astype(picture.dtype)
+        return ((2 * weighed + 255_000) // 510_000 + black).astype(image.dtype)
     return weighed / 255_000 + black
 
 
-def _halve(picture: np.ndarray) -> np.ndarray:
+def _halve(image: np.ndarray) -> np.ndarray:
     """Means of 2x2 pixels; an odd side has its last pixels doubled."""
-    height, width, _ = picture.shape
-    even = np.pad(picture.astype(np.float64), ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    height, width, _ = image.shape
+    even = np.pad(image.astype(np.float64), ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     return (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / 4.0
 
 
@@ -75,10 +75,10 @@ def _window_means(x: np.ndarray, y: np.ndarray, peak: float) -> np.ndarray:
     return total / (rows * columns)
 
 
-def _tile(picture: np.ndarray, top: int, left: int) -> np.ndarray:
+def _tile(image: np.ndarray, top: int, left: int) -> np.ndarray:
     """The pixels [1, h, w, C] of a tile's windows, float32; 0 where the image ends."""
     side = _TILE + _MARGIN
-    tile = np.zeros((1, side, side, picture.shape[2]), np.float32)
-    part = picture[top : top + side, left : left + side]
+    tile = np.zeros((1, side, side, image.shape[2]), np.float32)
+    part = image[top : top + side, left : left + side]
     tile[0, : part.shape[0], : part.shape[1]] = part
     return tile

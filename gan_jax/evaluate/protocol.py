@@ -36,6 +36,11 @@ class Protocol(NamedTuple):
         sides = f"sides first cropped to multiples of {self.scale}, " if self.scale > 1 else ""
         return f"{self.bits}-bit {channels}, {sides}{border}, mean of the images' values"
 
+    @property
+    def title(self) -> str:
+        """The name and the definition, as a run and its tables say them."""
+        return f"{self.name}: {self.description}"
+
 
 PROTOCOLS = {
     protocol.name: protocol

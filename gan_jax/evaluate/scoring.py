@@ -81,8 +81,8 @@ def cropped(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Both without the border; ValueError for pairs that the metrics cannot score."""
     if output.shape != reference.shape or output.dtype != reference.dtype:
-        found = [f"{side.dtype}{list(side.shape)}" for side in (output, reference)]
-        raise ValueError(f"the image is {found[0]} and its reference {found[1]}; they must be alike.")
+        sides = [f"{side.dtype}{list(side.shape)}" for side in (output, reference)]
+        raise ValueError(f"the image is {sides[0]} and its reference {sides[1]}; they must be alike.")
     if reference.dtype not in (np.uint8, np.uint16):
         raise TypeError(f"the images are {reference.dtype}, whose range is not known; wanted uint8 or uint16.")
     border, (height, width) = protocol.border, output.shape[:2]

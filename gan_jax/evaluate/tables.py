@@ -184,16 +184,16 @@ def _json_means(scores: Sequence[Score], names: Sequence[str]) -> dict[str, floa
     return {name: json_number(mean(_column(scores, name))) for name in names}
 
 
-def _json_interval(found: tuple[float, float] | None) -> list[float | str] | None:
-    return None if found is None else [json_number(value) for value in found]
+def _json_interval(ends: tuple[float, float] | None) -> list[float | str] | None:
+    return None if ends is None else [json_number(value) for value in ends]
 
 
 def _shown(value: float, name: str) -> str:
     return f"{value:.{metric_of(name).decimals_of_one}f}"
 
 
-def _shown_interval(found: tuple[float, float] | None, name: str) -> str:
-    return "" if found is None else " to ".join(_shown(value, name) for value in found)
+def _shown_interval(ends: tuple[float, float] | None, name: str) -> str:
+    return "" if ends is None else " to ".join(_shown(value, name) for value in ends)
 
 
 def _bicubic_title(evaluation: Evaluation) -> str:

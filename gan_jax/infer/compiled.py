@@ -46,8 +46,8 @@ def apply_whole(
     """Images [N, H, W, C] -> outputs of the dtype in `signature`, and whether all of them are finite."""
     network = networks.from_linen(module)
 
-    def one(picture: jax.Array) -> tuple[jax.Array, jax.Array]:
-        batch = _to_network(picture[None], signature)
+    def one(array: jax.Array) -> tuple[jax.Array, jax.Array]:
+        batch = _to_network(array[None], signature)
         output, _ = network.apply(
             variables["params"], variables["stats"], batch, train=signature.own_statistics, key=key
         )

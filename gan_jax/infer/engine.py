@@ -94,13 +94,13 @@ def plan(generator: Model, size: tuple[int, int], options: Options, budget: Call
 def _in_tiles(generator: Model, whole: Plan, tile: int) -> Plan:
     """The plan with tiles of that size, or without where one of them, with what it needs around it, is the whole."""
     halo, multiple = _halo(generator), generator.spec.size_multiple
-    rows, columns = (tuple(tiles.spans(side, tile, halo, multiple)) for side in whole.padded)
-    if len(rows) == len(columns) == 1:
+    if tiles.covers(*whole.padded, tile, halo, multiple):
         note = (
             f"{generator.spec.architecture['name']} sees {halo} pixels to each side, so that an image of "
             f"{whole.padded[1]}x{whole.padded[0]} is computed whole."
         )
         return whole._replace(together=1, note=note)
+    rows, columns = (tuple(tiles.spans(side, tile, halo, multiple)) for side in whole.padded)
     return whole._replace(together=1, tile=tile, spans=(rows, columns), norms=_own_norms(generator))
 
 
@@ -175,24 +175,24 @@ def _outputs(
     totals = _computed(planned, generator, images, noise, np.dtype(np.float32), name)
     for orientation in orientations[1:]:
         turned = planned.transposed if orientation % 2 else planned
-        rotated = [rotate(picture, orientation) for picture in images]
+        rotated = [rotate(image, orientation) for image in images]
         outputs = _computed(turned, generator, rotated, noise, np.dtype(np.float32), name)
         for total, output in zip(totals, outputs, strict=True):
             total += unrotate(output, orientation)
     for total in totals:
         total /= len(orientations)
-    shapes = [final_sides(picture, generator.spec.scale, options.outscale) for picture in images]
+    shapes = [final_sides(image, generator.spec.scale, options.outscale) for image in images]
     return [resized(total, shape, dtype) for total, shape in zip(totals, shapes, strict=True)]
 
 
-def rotate(picture: np.ndarray, orientation: int) -> np.ndarray:
+def rotate(image: np.ndarray, orientation: int) -> np.ndarray:
     """One of the eight ways to see an image [H, W, C]: quarters of a turn, of the image or its mirror image."""
-    return np.ascontiguousarray(np.rot90(picture[:, ::-1] if orientation >= 4 else picture, orientation % 4))
+    return np.ascontiguousarray(np.rot90(image[:, ::-1] if orientation >= 4 else image, orientation % 4))
 
 
-def unrotate(picture: np.ndarray, orientation: int) -> np.ndarray:
+def unrotate(image: np.ndarray, orientation: int) -> np.ndarray:
     """The inverse of `rotate`."""
-    upright = np.rot90(picture, -(orientation % 4))
+    upright = np.rot90(image, -(orientation % 4))
     return upright[:, ::-1] if orientation >= 4 else upright
 
 
@@ -211,7 +211,7 @@ def _computed(
             if planned.tile is None:
                 outputs += _whole(generator, part, key, dtype)
             else:
-                outputs += [_tiled(planned, generator, picture, key, dtype) for picture in part]
+                outputs += [_tiled(planned, generator, image, key, dtype) for image in part]
         except jax.errors.JaxRuntimeError as error:
             if "RESOURCE_EXHAUSTED" not in str(error):
                 raise
@@ -226,7 +226,7 @@ def _computed(
 
 def _whole(generator: Model, images: Sequence[np.ndarray], key: jax.Array | None, dtype: np.dtype) -> list[np.ndarray]:
     spec = generator.spec
-    batch = np.stack([image_files.pad(picture, spec.size_multiple) for picture in images])
+    batch = np.stack([image_files.pad(image, spec.size_multiple) for image in images])
     signature = compiled.signature(spec, str(dtype))
     outputs, finite = compiled.apply_whole(generator.module, signature, generator.variables, batch, key)
     if not finite:
@@ -234,14 +234,14 @@ def _whole(generator: Model, images: Sequence[np.ndarray], key: jax.Array | None
     # What comes from the device cannot be written to.
     outputs = np.array(outputs) if dtype == np.float32 else np.asarray(outputs)
     return [
-        output[: picture.shape[0] * spec.scale, : picture.shape[1] * spec.scale]
-        for output, picture in zip(outputs, images, strict=True)
+        output[: image.shape[0] * spec.scale, : image.shape[1] * spec.scale]
+        for output, image in zip(outputs, images, strict=True)
     ]
 
 
-def _tiled(planned: Plan, generator: Model, picture: np.ndarray, key: jax.Array | None, dtype: np.dtype) -> np.ndarray:
+def _tiled(planned: Plan, generator: Model, image: np.ndarray, key: jax.Array | None, dtype: np.dtype) -> np.ndarray:
     spec, scale = generator.spec, generator.spec.scale
-    padded = image_files.pad(picture, spec.size_multiple)
+    padded = image_files.pad(image, spec.size_multiple)
     signature = compiled.signature(spec, str(dtype), sides=planned.padded)
     places = [(rows, columns) for rows in planned.spans[0] for columns in planned.spans[1]]
     statistics: list[tuple[np.ndarray, np.ndarray]] = []
@@ -257,7 +257,7 @@ def _tiled(planned: Plan, generator: Model, picture: np.ndarray, key: jax.Array 
         moments = tiles.merged([tiles.Moments(*jax.device_get(part)) for part in over_tiles(compiled.moments)])
         statistics.append((moments.mean.astype(np.float32), (moments.squares / moments.values).astype(np.float32)))
 
-    canvas = np.empty((picture.shape[0] * scale, picture.shape[1] * scale, spec.out_channels), dtype)
+    canvas = np.empty((image.shape[0] * scale, image.shape[1] * scale, spec.out_channels), dtype)
     for (rows, columns), (output, finite) in zip(places, over_tiles(compiled.apply_tile), strict=True):
         if not finite:
             raise _NotFiniteError

@@ -102,7 +102,7 @@ def _jobs(
     for root in inputs:
         if not root.exists():
             raise FileNotFoundError(f"{root} does not exist; name an image or a folder of images.")
-        names = [root.name] if root.is_file() else finding.list_pictures(root)
+        names = [root.name] if root.is_file() else finding.list_images(root)
         whole_root, whole_output = root.resolve(), output.resolve()
         for name in names:
             source = root if root.is_file() else root / name
@@ -184,7 +184,7 @@ def translate_files(
     Raises ValueError for a critic, for a generator whose channels no image has, and as `samples` does.
     """
     arrays.require_generator(generator)
-    _require_picture_channels(generator)
+    _require_image_channels(generator)
     if samples is not None:
         arrays.require_samples(generator, samples)
     generator = arrays.on_device(generator)
@@ -300,7 +300,7 @@ def _results(
     for k in range(samples):
         drawn = engine.run(planned, generator, images, arrays.noise_key(seed, k), name=name, say=tell)
         yield drawn
-        levels = [picture.astype(np.int64) for picture in drawn]
+        levels = [array.astype(np.int64) for array in drawn]
         totals = [total + x for total, x in zip(totals, levels, strict=True)]
         squares = [square + x * x for square, x in zip(squares, levels, strict=True)]
     yield [image.round_to(total / samples, dtype) for total in totals]
@@ -343,7 +343,7 @@ def _read(job: Job, channels: int, half: Literal["left", "right"] | None) -> Ima
     return photograph._replace(pixels=image_files.seen_colors(photograph.pixels, photograph.alpha))
 
 
-def _require_picture_channels(generator: Model) -> None:
+def _require_image_channels(generator: Model) -> None:
     channels = (generator.spec.in_channels, generator.spec.out_channels)
     if not set(channels) <= {1, 3}:
         raise ValueError(

@@ -43,8 +43,8 @@ def latents_of(generator: Model, count: int, *, seed: int = 0) -> np.ndarray:
     distribution = _distribution(generator)
     size = generator.spec.in_channels
     # On the host: JAX's random numbers take XLA longer to compile for the CPU than a run of this program lasts.
-    made = (np.random.default_rng((seed, i)) for i in range(count))
-    drawn = [rng.normal(size=size) if distribution == "normal" else rng.uniform(-1.0, 1.0, size) for rng in made]
+    generators = (np.random.default_rng((seed, i)) for i in range(count))
+    drawn = [rng.normal(size=size) if distribution == "normal" else rng.uniform(-1.0, 1.0, size) for rng in generators]
     return np.array(drawn, np.float32).reshape(count, size)
 
 
@@ -88,15 +88,15 @@ def sample(generator: Model, z: np.ndarray, labels: Sequence[int] | np.ndarray |
         got = sorted({int(label) for label in labels})
         raise UnfitError(f"labels are {got}; " + (f"wanted 0 to {known - 1}." if known else "the generator has none."))
     run = _compiled(generator.module, generator.spec.output_range)
-    made = []
+    parts = []
     for start in range(0, len(z), _BATCH):
         share = z[start : start + _BATCH]
         rest = _BATCH - len(share)
         inputs = [np.pad(share, ((0, rest), (0, 0)))]
         if labels is not None:
             inputs.append(np.pad(np.asarray(labels[start : start + _BATCH], np.int32), (0, rest)))
-        made.append(np.asarray(run(generator.variables, *inputs))[: len(share)])
-    return np.concatenate(made)
+        parts.append(np.asarray(run(generator.variables, *inputs))[: len(share)])
+    return np.concatenate(parts)
 
 
 @functools.cache
@@ -104,8 +104,8 @@ def _compiled(module: Any, output_range: tuple[float, float]) -> Any:
     network = networks.from_linen(module)
 
     def run(variables: Any, *inputs: jax.Array) -> jax.Array:
-        made, _ = network.apply(variables["params"], variables["stats"], *inputs, train=False)
-        return image.to_uint8(image.rescale(made, output_range, (-1.0, 1.0)))
+        outputs, _ = network.apply(variables["params"], variables["stats"], *inputs, train=False)
+        return image.to_uint8(image.rescale(outputs, output_range, (-1.0, 1.0)))
 
     return jax.jit(run)
 
@@ -176,12 +176,12 @@ def write(
     if interpolate:
         if count % COLUMNS:
             raise ValueError(f"--n is {count}; interpolations are rows of {COLUMNS}: wanted a multiple of it.")
-        made = interpolations(generator, rows=count // COLUMNS, seed=seed, label=label)
+        images = interpolations(generator, rows=count // COLUMNS, seed=seed, label=label)
     else:
-        made = sample(generator, latents_of(generator, count, seed=seed), _labels(generator, count, label))
+        images = sample(generator, latents_of(generator, count, seed=seed), _labels(generator, count, label))
     if is_grid:
-        image_files.save(output, np.asarray(image.grid(made, min(count, COLUMNS))))
+        image_files.save(output, np.asarray(image.grid(images, min(count, COLUMNS))))
     else:
-        for index, picture in enumerate(made):
-            image_files.save(output / f"{index:05d}.png", picture)
+        for index, array in enumerate(images):
+            image_files.save(output / f"{index:05d}.png", array)
     return count

@@ -10,26 +10,26 @@ __dir__ = __all__.copy
 _STRIP = 64  # rows that are resized or rounded at once
 
 
-def final_sides(picture: np.ndarray, scale: int, outscale: float | None) -> tuple[int, int]:
+def final_sides(array: np.ndarray, scale: int, outscale: float | None) -> tuple[int, int]:
     """An output's height and width: `scale` times the input's, or `outscale` times, rounded, and at least 1."""
-    height, width = (max(int(np.floor(side * (outscale or scale) + 0.5)), 1) for side in picture.shape[:2])
+    height, width = (max(int(np.floor(side * (outscale or scale) + 0.5)), 1) for side in array.shape[:2])
     return height, width
 
 
-def resized(picture: np.ndarray, shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
+def resized(array: np.ndarray, shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
     """Floats [H, W, C] in [-1, 1] by bicubic to [*shape, C], rounded to `dtype`; a strip of rows at a time."""
-    output = np.empty((*shape, picture.shape[2]), dtype)
-    if picture.shape[:2] == shape:
+    output = np.empty((*shape, array.shape[2]), dtype)
+    if array.shape[:2] == shape:
         for row in range(0, shape[0], _STRIP):
-            output[row : row + _STRIP] = _rounded(picture[row : row + _STRIP], dtype)
+            output[row : row + _STRIP] = _rounded(array[row : row + _STRIP], dtype)
         return output
     (rows, row_weights), (columns, column_weights) = (
-        image.resampling_weights(old, new) for old, new in zip(picture.shape, shape, strict=False)
+        image.resampling_weights(old, new) for old, new in zip(array.shape, shape, strict=False)
     )
     for row in range(0, shape[0], _STRIP):
         strip = rows[row : row + _STRIP]
         first = strip.min()
-        narrow = _mixed(picture[first : strip.max() + 1].swapaxes(0, 1), columns, column_weights).swapaxes(0, 1)
+        narrow = _mixed(array[first : strip.max() + 1].swapaxes(0, 1), columns, column_weights).swapaxes(0, 1)
         output[row : row + _STRIP] = _rounded(_mixed(narrow, strip - first, row_weights[row : row + _STRIP]), dtype)
     return output
 
@@ -43,5 +43,5 @@ def _mixed(array: np.ndarray, places: np.ndarray, weights: np.ndarray) -> np.nda
     )
 
 
-def _rounded(picture: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    return image.round_to(image.rescale(np.clip(picture, -1.0, 1.0), (-1.0, 1.0), (0.0, np.iinfo(dtype).max)), dtype)
+def _rounded(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    return image.round_to(image.rescale(np.clip(array, -1.0, 1.0), (-1.0, 1.0), (0.0, np.iinfo(dtype).max)), dtype)

@@ -17,7 +17,7 @@ _WAITING_BYTES = 2**28  # and their bytes, however many they are, if more than o
 _ERRORS = (ValueError, OSError, ImportError)  # what is wrong with a file; any other is a fault of this program
 
 _Job = TypeVar("_Job")
-_Picture = TypeVar("_Picture")
+_Image = TypeVar("_Image")
 
 
 def read_ahead(
@@ -47,14 +47,14 @@ def read_ahead(
 
 
 def batches_by_size(
-    pictures: Iterable[_Picture], size: Callable[[_Picture], Hashable], batch_size: int
-) -> Iterator[list[_Picture]]:
+    images: Iterable[_Image], size: Callable[[_Image], Hashable], batch_size: int
+) -> Iterator[list[_Image]]:
     """Images of one size together, `batch_size` at most; fewer at the end, and where too many sizes are waiting."""
-    buckets: dict[Hashable, list[_Picture]] = {}
-    for picture in pictures:
-        kind = size(picture)
+    buckets: dict[Hashable, list[_Image]] = {}
+    for image in images:
+        kind = size(image)
         bucket = buckets.setdefault(kind, [])
-        bucket.append(picture)
+        bucket.append(image)
         if len(bucket) == batch_size:
             yield buckets.pop(kind)
         elif sum(map(len, buckets.values())) > 2 * max(batch_size, _AHEAD):

@@ -39,12 +39,14 @@ def spans(side: int, tile: int, halo: int, multiple: int) -> list[Span]:
     window = step + 2 * margin
     if window >= side:
         return [Span(0, side, 0, side)]
-    found: list[Span] = []
-    while not found or found[-1].core_stop < side:
-        start = min(len(found) * step, side - window)
-        core_start = found[-1].core_stop if found else 0
-        found.append(Span(start, start + window, core_start, side if start + window == side else start + margin + step))
-    return found
+    windows: list[Span] = []
+    while not windows or windows[-1].core_stop < side:
+        start = min(len(windows) * step, side - window)
+        core_start = windows[-1].core_stop if windows else 0
+        windows.append(
+            Span(start, start + window, core_start, side if start + window == side else start + margin + step)
+        )
+    return windows
 
 
 def scaled_core(span: Span, scale: int) -> slice:

@@ -133,11 +133,11 @@ def describe(path: str | Path) -> str:
     """What a file of another program is, in several lines. Raises FileNotFoundError, and ValueError for any other."""
     content = state_dicts.load(Path(path))
     try:
-        found = state_dicts.find(content)
+        states = state_dicts.find(content)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     lines = []
-    for entry, state in apart(found).items():
+    for entry, state in apart(states).items():
         count = sum(array.size for array in state.values())
         lines.append(f"{path}{f' [{entry}]' if entry else ''}: {len(state)} arrays, {count:,} numbers")
         try:
@@ -175,7 +175,7 @@ def fields(settings: Iterable[str]) -> dict[str, Any]:
 
 
 def _chosen(content: Any, entry: str | None, architecture: str | Mapping[str, Any] | None) -> Match:
-    found = apart(state_dicts.find(content))
-    state, note = state_dicts.choose(found, entry, candidates(found, architecture) if len(found) > 1 else ())
+    states = apart(state_dicts.find(content))
+    state, note = state_dicts.choose(states, entry, candidates(states, architecture) if len(states) > 1 else ())
     network = match(state, architecture)
     return network._replace(notes=[note, *network.notes]) if note else network

@@ -65,15 +65,15 @@ def match(state: State, architecture: str | Mapping[str, Any] | None) -> Match:
 
 
 def _recognized(state: State, architecture: str | Mapping[str, Any] | None) -> Match:
-    wanted: dict[str, Any] = {"name": architecture} if isinstance(architecture, str) else dict(architecture or {})
-    name = wanted.pop("name", None)
+    asked: dict[str, Any] = {"name": architecture} if isinstance(architecture, str) else dict(architecture or {})
+    name = asked.pop("name", None)
     if name is not None and name not in networks.catalogue():
         raise ValueError(f"no architecture is called {name!r}; there are {listed(networks.catalogue())}.")
     weights, others = state_dicts.weights(state)
     mismatches: list[_MismatchError] = []
     for reading in state_dicts.readings(weights):
         try:
-            network = _read(reading, name, wanted)
+            network = _read(reading, name, asked)
         except _MismatchError as error:
             # A name that is cut looks like many, so that most of the arrays have to fit.
             if not mismatches or 2 * error.distance[1] < len(reading):
@@ -84,7 +84,7 @@ def _recognized(state: State, architecture: str | Mapping[str, Any] | None) -> M
     raise min(mismatches, key=lambda error: error.distance)
 
 
-def _read(state: State, name: str | None, wanted: Mapping[str, Any]) -> Match:
+def _read(state: State, name: str | None, asked: Mapping[str, Any]) -> Match:
     """The network that the state_dict is in these names; `variables` holds views."""
     shapes = {key: array.shape for key, array in state.items()}
     tried, reasons = [], []
@@ -97,8 +97,8 @@ def _read(state: State, name: str | None, wanted: Mapping[str, Any]) -> Match:
             reasons.append(f"it looks like {layout.project}'s {layout.architecture.__name__}, but {error}.")
             continue
         if shown is not None:
-            module = networks.build({"name": layout.architecture.__name__, **layout.assumed, **shown, **wanted})
-            tried.append(_fit(layout, module, state, shown, wanted))
+            module = networks.build({"name": layout.architecture.__name__, **layout.assumed, **shown, **asked})
+            tried.append(_fit(layout, module, state, shown, asked))
     fitting = [network for network in tried if not network.problems]
     if len(fitting) > 1:
         names = listed(f"{network.layout.architecture.__name__} of {network.layout.project}" for network in fitting)
@@ -121,9 +121,9 @@ def _read(state: State, name: str | None, wanted: Mapping[str, Any]) -> Match:
     )
 
 
-def apart(found: Found) -> dict[str, State]:
+def apart(states: Found) -> dict[str, State]:
     """The same, but what is no known network and has parts that are, by these parts, each at a place of its own."""
-    return {place: part for entry, state in found.items() for place, part in _apart(entry, state).items()}
+    return {place: part for entry, state in states.items() for place, part in _apart(entry, state).items()}
 
 
 def _apart(entry: str, state: State) -> dict[str, State]:
@@ -151,11 +151,11 @@ def _is_known(state: State) -> bool:
     return True
 
 
-def candidates(found: Found, architecture: str | Mapping[str, Any] | None) -> list[str]:
+def candidates(states: Found, architecture: str | Mapping[str, Any] | None) -> list[str]:
     """The places of generators, or where an architecture is named, of all networks that are of it."""
     name = architecture if isinstance(architecture, str) else (architecture or {}).get("name")
     places = []
-    for place, state in found.items():
+    for place, state in states.items():
         try:
             network = _recognized(state, architecture)
         except ValueError:
@@ -257,7 +257,7 @@ class _Named(NamedTuple):
         return getattr(self.module, "spectral_norm", False)
 
 
-def _fit(layout: Layout, module: Any, state: State, shown: Fields, wanted: Mapping[str, Any]) -> Match:
+def _fit(layout: Layout, module: Any, state: State, shown: Fields, asked: Mapping[str, Any]) -> Match:
     """The arrays in our tree; `problems` tells what is missing, left over or of another shape."""
     try:
         names, state = layout.names(module), layout.prepare(state)
@@ -281,20 +281,20 @@ def _fit(layout: Layout, module: Any, state: State, shown: Fields, wanted: Mappi
         module,
         variables,
         in_channels,
-        _assumptions(layout, module, shown, wanted) + _notes(named, list(leaves.values())),
+        _assumptions(layout, module, shown, asked) + _notes(named, list(leaves.values())),
         lost,
         [*problems, *(f"{key} has no place" for key in homeless)],
     )
 
 
-def _assumptions(layout: Layout, module: Any, shown: Fields, wanted: Mapping[str, Any]) -> list[str]:
+def _assumptions(layout: Layout, module: Any, shown: Fields, asked: Mapping[str, Any]) -> list[str]:
     """What is taken from the project, because neither the file shows it nor the user says it."""
     notes = [
         f"{field} {value}, as in {layout.project}: no file shows it (--set {field}=VALUE)"
         for field, value in layout.assumed.items()
-        if field not in wanted and field not in shown
+        if field not in asked and field not in shown
     ]
-    if getattr(module, "norm", "") == "instance" and "norm" not in wanted:
+    if getattr(module, "norm", "") == "instance" and "norm" not in asked:
         notes.append("norm instance: biases and no arrays of a norm (--set norm=none if there is none)")
     return notes
 

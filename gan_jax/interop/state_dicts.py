@@ -84,8 +84,8 @@ def find(content: Any) -> dict[str, State]:
 
     Raises ValueError where there is none.
     """
-    if found := _found(content, "", set()):
-        return found
+    if states := _found(content, "", set()):
+        return states
     unknown = torch_file.unknown_names(content)
     raise ValueError(f"{torch_file.unknown_in_words(unknown)}." if unknown else _NONE)
 
@@ -103,11 +103,11 @@ def _found(content: Any, entry: str, seen: set[int]) -> dict[str, State]:
         "." in name and not array.dtype.hasobject and not _is_no_weight(name, array) for name, array in arrays.items()
     ):
         return {entry: arrays}
-    found: dict[str, State] = {}
+    states: dict[str, State] = {}
     for key, value in content.items():
         if isinstance(key, str) and entry.count("/") < 3:
-            found |= _found(value, f"{entry}/{key}" if entry else key, seen)
-    return found
+            states |= _found(value, f"{entry}/{key}" if entry else key, seen)
+    return states
 
 
 def weights(state: State) -> tuple[State, State]:
@@ -173,26 +173,26 @@ def parts(state: State) -> dict[str, State]:
     return dict(apart)
 
 
-def choose(found: Found, entry: str | None, wanted: Collection[str]) -> tuple[State, str | None]:
-    """The state_dict to convert, and a note where there was a choice: the only one `wanted`, or a moving average.
+def choose(states: Found, entry: str | None, allowed: Collection[str]) -> tuple[State, str | None]:
+    """The state_dict to convert, and a note where there was a choice: the only one `allowed`, or a moving average.
 
     Raises ValueError where nothing decides.
     """
     if entry is not None:
-        if entry not in found:
-            raise ValueError(f"it has no entry {entry!r}; its state_dicts are {listed(found)}.")
-        return found[entry], None
-    if len(found) == 1:
-        (state,) = found.values()
+        if entry not in states:
+            raise ValueError(f"it has no entry {entry!r}; its state_dicts are {listed(states)}.")
+        return states[entry], None
+    if len(states) == 1:
+        (state,) = states.values()
         return state, None
-    among = list(wanted or found)
+    among = list(allowed or states)
     if len(among) == 1:
-        others = listed(name for name in found if name not in among)
-        return found[among[0]], f"{among[0]}, the only generator there; not {others} (--entry)"
+        others = listed(name for name in states if name not in among)
+        return states[among[0]], f"{among[0]}, the only generator there; not {others} (--entry)"
     for averaged, plain in (among, among[::-1]) if len(among) == 2 else ():
         if _is_average(averaged, plain):
-            return found[averaged], f"{averaged}, the moving average, rather than {plain} (--entry)"
-    raise ValueError(f"it holds several state_dicts ({listed(found)}); choose one with --entry.")
+            return states[averaged], f"{averaged}, the moving average, rather than {plain} (--entry)"
+    raise ValueError(f"it holds several state_dicts ({listed(states)}); choose one with --entry.")
 
 
 def _is_average(averaged: str, plain: str) -> bool:

@@ -170,10 +170,10 @@ def _read_zip(file: IO[bytes], size: int) -> Any:
             if elements * dtype.itemsize > len(content):
                 raise TorchFileError(f"storage {key} is cut short; copy or download it again")
             storages[key] = _Storage(dtype, elements, np.frombuffer(content, dtype, elements))
-        found = storages[key]
-        if (found.dtype, found.elements) != (dtype, elements):
+        known_storage = storages[key]
+        if (known_storage.dtype, known_storage.elements) != (dtype, elements):
             raise TorchFileError(f"storage {key} is described in two ways; copy or download it again")
-        return found
+        return known_storage
 
     return _run(io.BytesIO(archive.read(f"{root}data.pkl")), storage)
 
@@ -197,10 +197,10 @@ def _read_legacy(content: bytes) -> Any:
     described: dict[str, _Storage] = {}
 
     def describe(dtype: np.dtype, key: str, elements: int) -> _Storage:
-        found = described.setdefault(key, _Storage(dtype, elements, None))
-        if (found.dtype, found.elements) != (dtype, elements):
+        known_storage = described.setdefault(key, _Storage(dtype, elements, None))
+        if (known_storage.dtype, known_storage.elements) != (dtype, elements):
             raise TorchFileError(f"storage {key} is described in two ways; copy or download it again")
-        return found
+        return known_storage
 
     start = file.tell()
     _run(file, describe)

@@ -69,7 +69,7 @@ def cyclegan(
     `penalty_weight` is that of WGAN-GP's gradient penalty; `init` then raises ValueError for critics with batch norm.
     `ema_decay` is the decay of exponential moving averages of the generators.
     """
-    generator_nets, averages = {"AtoB": a_to_b, "BtoA": b_to_a}, ema_decay is not None
+    generators, averages = {"AtoB": a_to_b, "BtoA": b_to_a}, ema_decay is not None
 
     def init(key: Key, batch: Batch) -> State:
         a, b = image.to_float(batch["A"]), image.to_float(batch["B"])
@@ -78,8 +78,10 @@ def cyclegan(
         to_a = NetState.create(b_to_a, generator_tx, keys[1], b, ema=averages)
 
         def empty_pool(network: Network, net: NetState, images: jax.Array) -> Pool | None:
-            made, _ = jax.eval_shape(lambda x: network.apply(net.params, net.stats, x, train=False), images[0][None])
-            return pool.empty(pool_size, jax.ShapeDtypeStruct(made.shape[1:], made.dtype)) if pool_size else None
+            if not pool_size:
+                return None
+            fakes, _ = jax.eval_shape(partial(network.apply, net.params, net.stats, train=False), images[:1])
+            return pool.empty(pool_size, jax.ShapeDtypeStruct(fakes.shape[1:], fakes.dtype))
 
         judges = NetState.create(critic_a, critic_tx, keys[2], a), NetState.create(critic_b, critic_tx, keys[3], b)
         if penalty_weight:
@@ -120,9 +122,9 @@ def cyclegan(
             keys = iter(jax.random.split(draws.dropout, 6))
 
             def translate(name: str, images: jax.Array) -> jax.Array:
-                apply, key = generator_nets[name].apply, next(keys)
-                made, stats[name] = apply(params[name], stats[name], images, train=True, key=key)
-                return made
+                apply, key = generators[name].apply, next(keys)
+                translated, stats[name] = apply(params[name], stats[name], images, train=True, key=key)
+                return translated
 
             terms: dict[str, tuple[float, jax.Array]] = {}
             # In the order of the PyTorch port, which batch norm's running statistics keep.
@@ -160,7 +162,7 @@ def cyclegan(
                 penalty = penalties.penalty(judge, real, fake, epsilon, weight=penalty_weight)
                 return game.critic(real_logits, fake_logits) + penalty, new_stats
 
-            (loss, new_stats), grads = jax.value_and_grad(critic_loss, has_aux=True)(net.params)
+            (loss, new_stats), grads = net.gradient(critic_loss)
             if halve_critic:
                 grads = jax.tree.map(lambda g: 0.5 * g, grads)
             return net.apply_gradients(critic_tx, grads, new_stats), loss

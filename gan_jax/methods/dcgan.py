@@ -6,13 +6,12 @@ import dataclasses
 from functools import partial
 from typing import NamedTuple
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
 
 from gan_jax import image, latents, losses
-from gan_jax.method import Batch, Key, Method, Metrics, NetState
+from gan_jax.method import Batch, GANState, Key, Method, Metrics, NetState
 from gan_jax.methods import penalties
 from gan_jax.networks.network import Network, Params, Stats
 
@@ -20,14 +19,7 @@ __all__ = ["Draws", "State", "dcgan"]
 __dir__ = __all__.copy
 
 
-@flax.struct.dataclass
-class State:
-    """What DCGAN carries from step to step."""
-
-    step: jax.Array  # int32: updates made so far
-    key: Key  # constant: each step folds its number in
-    generator: NetState
-    critic: NetState
+State = GANState
 
 
 class Draws(NamedTuple):
@@ -67,12 +59,8 @@ def dcgan(
         critic_state = NetState.create(critic, critic_tx, critic_key, real, *labels)
         if r1_weight:
             penalties.require_no_batch_norm(critic_state)
-        return State(
-            step=jnp.zeros((), jnp.int32),
-            key=key,
-            generator=NetState.create(generator, generator_tx, generator_key, z, *labels, ema=ema_decay is not None),
-            critic=critic_state,
-        )
+        generator_state = NetState.create(generator, generator_tx, generator_key, z, *labels, ema=ema_decay is not None)
+        return State(key=key, generator=generator_state, critic=critic_state)
 
     def draw(key: Key, batch: Batch) -> Draws:
         return Draws(latents.draw(key, (jnp.shape(batch["image"])[0], latent_size), latent))
@@ -99,12 +87,10 @@ def dcgan(
             real_logits, _ = judge(judged_by.params, judged_by.stats, real)
             return adversarial.generator(real_logits, fake_logits), (stats, critic_stats)
 
-        gradient = jax.value_and_grad(critic_loss, has_aux=True)
-        (loss_of_critic, critic_stats), grads = gradient(state.critic.params)
+        (loss_of_critic, critic_stats), grads = state.critic.gradient(critic_loss)
         new_critic = state.critic.apply_gradients(critic_tx, grads, critic_stats)
 
-        gradient = jax.value_and_grad(generator_loss, has_aux=True)
-        (loss, (stats, critic_stats)), grads = gradient(state.generator.params, new_critic)
+        (loss, (stats, critic_stats)), grads = state.generator.gradient(generator_loss, new_critic)
         new_generator = state.generator.apply_gradients(generator_tx, grads, stats, ema_decay=ema_decay)
         # The generator's pass through the critic moves its running statistics too, as in the example.
         new_critic = dataclasses.replace(new_critic, stats=critic_stats)

@@ -4,13 +4,12 @@ import dataclasses
 from functools import partial
 from typing import NamedTuple
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
 
 from gan_jax import image, losses
-from gan_jax.method import Batch, Key, Method, Metrics, NetState
+from gan_jax.method import Batch, GANState, Key, Method, Metrics, NetState
 from gan_jax.methods import penalties
 from gan_jax.networks.network import Network, Params, Stats
 
@@ -18,14 +17,7 @@ __all__ = ["Draws", "State", "pix2pix"]
 __dir__ = __all__.copy
 
 
-@flax.struct.dataclass
-class State:
-    """What pix2pix carries from step to step."""
-
-    step: jax.Array  # int32: updates made so far
-    key: Key  # constant: each step folds its number in
-    generator: NetState
-    critic: NetState
+State = GANState
 
 
 class Draws(NamedTuple):
@@ -69,12 +61,8 @@ def pix2pix(
         critic_state = NetState.create(critic, critic_tx, critic_key, seen(source, target))
         if penalty_weight or r1_weight:
             penalties.require_no_batch_norm(critic_state)
-        return State(
-            step=jnp.zeros((), jnp.int32),
-            key=key,
-            generator=NetState.create(generator, generator_tx, generator_key, source, ema=ema_decay is not None),
-            critic=critic_state,
-        )
+        generator_state = NetState.create(generator, generator_tx, generator_key, source, ema=ema_decay is not None)
+        return State(key=key, generator=generator_state, critic=critic_state)
 
     def draw(key: Key, batch: Batch) -> Draws:
         return Draws(*penalties.draw(key, jnp.shape(batch["target"])[0], weight=penalty_weight))
@@ -113,15 +101,13 @@ def pix2pix(
 
         new_critic, metrics = state.critic, {}
         if adversarial is not None:
-            gradient = jax.value_and_grad(critic_loss, has_aux=True)
-            (loss, critic_stats), grads = gradient(state.critic.params, adversarial)
+            (loss, critic_stats), grads = state.critic.gradient(critic_loss, adversarial)
             if halve_critic:
                 grads = jax.tree.map(lambda g: 0.5 * g, grads)
             new_critic = state.critic.apply_gradients(critic_tx, grads, critic_stats)
             metrics["loss/critic"] = loss
 
-        gradient = jax.value_and_grad(generator_loss, has_aux=True)
-        (loss, (stats, critic_stats, terms)), grads = gradient(state.generator.params, new_critic)
+        (loss, (stats, critic_stats, terms)), grads = state.generator.gradient(generator_loss, new_critic)
         new_generator = state.generator.apply_gradients(generator_tx, grads, stats, ema_decay=ema_decay)
         # The generator's pass through the critic moves the critic's running statistics too, as in the paper's and the
         # PyTorch port's code.

@@ -45,9 +45,9 @@ def exchange(pool: Pool, images: jax.Array, draws: Draws) -> tuple[Pool, jax.Arr
     that is. Raises ValueError where the images do not have the shape of the pool's.
     """
     if images.shape[1:] != pool.images.shape[1:]:
-        got, wanted = ("x".join(map(str, shape)) for shape in (images.shape[1:], pool.images.shape[1:]))
+        got, held = ("x".join(map(str, shape)) for shape in (images.shape[1:], pool.images.shape[1:]))
         raise ValueError(
-            f"an image is {got} and the image pool holds images of {wanted}; take a --preprocess that makes all "
+            f"an image is {got} and the image pool holds images of {held}; take a --preprocess that makes all "
             "of one size, or --pool_size 0."
         )
     size = len(pool.images)

@@ -2,26 +2,19 @@
 
 from typing import NamedTuple
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
 
 from gan_jax import image, latents, losses
-from gan_jax.method import Batch, Key, Method, Metrics, NetState
+from gan_jax.method import Batch, GeneratorState, Key, Method, Metrics, NetState
 from gan_jax.networks.network import Network, Params, Stats
 
 __all__ = ["Draws", "State", "sinkhorn"]
 __dir__ = __all__.copy
 
 
-@flax.struct.dataclass
-class State:
-    """What the method carries from step to step."""
-
-    step: jax.Array  # int32: updates made so far
-    key: Key  # constant: each step folds its number in
-    generator: NetState
+State = GeneratorState
 
 
 class Draws(NamedTuple):
@@ -48,9 +41,7 @@ def sinkhorn(
     def init(key: Key, batch: Batch) -> State:
         key, generator_key = jax.random.split(key)
         z = jnp.zeros((jnp.shape(batch["image"])[0], latent_size))
-        return State(
-            step=jnp.zeros((), jnp.int32), key=key, generator=NetState.create(generator, generator_tx, generator_key, z)
-        )
+        return State(key=key, generator=NetState.create(generator, generator_tx, generator_key, z))
 
     def draw(key: Key, batch: Batch) -> Draws:
         return Draws(latents.draw(key, (jnp.shape(batch["image"])[0], latent_size), latent))
@@ -63,7 +54,7 @@ def sinkhorn(
             flat = (images.reshape(images.shape[0], -1) for images in (fake, real))
             return losses.sinkhorn_divergence(*flat, epsilon=epsilon, iterations=iterations), stats
 
-        (value, stats), grads = jax.value_and_grad(loss, has_aux=True)(state.generator.params)
+        (value, stats), grads = state.generator.gradient(loss)
         new_generator = state.generator.apply_gradients(generator_tx, grads, stats)
         return State(step=state.step + 1, key=state.key, generator=new_generator), {"loss/generator": value}
 

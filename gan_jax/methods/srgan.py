@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
-from gan_jax import losses
-from gan_jax.method import Batch, Key, Method, Metrics, NetState, Variables
+from gan_jax import image, losses
+from gan_jax.method import Batch, GANState, Key, Method, Metrics, NetState, Variables
 from gan_jax.methods import penalties
 from gan_jax.methods.srresnet import Degrade, Range, pairs, psnr
 from gan_jax.networks.network import Network, Params, Stats
@@ -25,14 +25,10 @@ __all__ = ["Draws", "State", "srgan"]
 __dir__ = __all__.copy
 
 
-@flax.struct.dataclass
-class State:
+@flax.struct.dataclass(kw_only=True)
+class State(GANState):
     """What SRGAN carries from step to step."""
 
-    step: jax.Array  # int32: updates made so far
-    key: Key  # constant: each step folds its number in
-    generator: NetState
-    critic: NetState
     frozen: Variables | None  # of the content network: only read, and left out of checkpoints
 
 
@@ -80,8 +76,7 @@ def srgan(
     """
 
     def features(network: Network, variables: Variables, images: jax.Array) -> Mapping[str, jax.Array]:
-        low, high = output_range
-        x = (images - low) * (2.0 / (high - low)) - 1.0
+        x = image.rescale(images, output_range, (-1.0, 1.0))
         maps, _ = network.apply(variables["params"], variables["stats"], x, train=False)
         return jax.tree.map(lambda feature: content_scale * feature, maps)
 
@@ -95,13 +90,8 @@ def srgan(
         if content is not None:
             params, stats = content.init(content_key, target)
             frozen = {"params": params, "stats": stats}
-        return State(
-            step=jnp.zeros((), jnp.int32),
-            key=key,
-            generator=NetState.create(generator, generator_tx, generator_key, source, ema=ema_decay is not None),
-            critic=critic_state,
-            frozen=frozen,
-        )
+        generator_state = NetState.create(generator, generator_tx, generator_key, source, ema=ema_decay is not None)
+        return State(key=key, generator=generator_state, critic=critic_state, frozen=frozen)
 
     def draw(key: Key, batch: Batch) -> Draws:
         return Draws(*penalties.draw(key, jnp.shape(batch["target"])[0], weight=penalty_weight))
@@ -121,8 +111,8 @@ def srgan(
             if pixel_weight:
                 terms["loss/pixel"] = (pixel_weight, pixel_loss(fake, target))
             if content is not None and state.frozen is not None:
-                seen, wanted = (features(content, state.frozen, images) for images in (fake, target))
-                distance = losses.content(seen, wanted, distance=content_distance, weights=layer_weights)
+                seen, aim = (features(content, state.frozen, images) for images in (fake, target))
+                distance = losses.content(seen, aim, distance=content_distance, weights=layer_weights)
                 terms["loss/content"] = (content_weight, distance)
             if tv_weight:
                 terms["loss/tv"] = (tv_weight, losses.total_variation(fake))
@@ -147,16 +137,14 @@ def srgan(
             penalty = penalties.penalty(judged, target, fake, draws.epsilon, weight=penalty_weight)
             return game.critic(real_logits, fake_logits) + penalty, (stats, means)
 
-        gradient = jax.value_and_grad(generator_loss, has_aux=True)
-        (loss, (stats, critic_stats, metrics)), grads = gradient(state.generator.params)
+        (loss, (stats, critic_stats, metrics)), grads = state.generator.gradient(generator_loss)
         new_generator = state.generator.apply_gradients(generator_tx, grads, stats, ema_decay=ema_decay)
         metrics = {"loss/generator": loss, **metrics}
 
         new_critic = state.critic
         if adversarial is not None:
             # From the statistics that the generator's pass moved already, as in the reference codes.
-            gradient = jax.value_and_grad(critic_loss, has_aux=True)
-            (loss, (critic_stats, means)), grads = gradient(state.critic.params, critic_stats, adversarial)
+            (loss, (critic_stats, means)), grads = state.critic.gradient(critic_loss, critic_stats, adversarial)
             new_critic = state.critic.apply_gradients(critic_tx, grads, critic_stats)
             metrics = {"loss/critic": loss, **metrics, **means}
 

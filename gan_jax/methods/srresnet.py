@@ -5,14 +5,13 @@ trained for its mean squared error; the first stage of SRGAN.
 from collections.abc import Callable
 from typing import NamedTuple
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
-from gan_jax import image, losses
-from gan_jax.method import Batch, Key, Method, Metrics, NetState
+from gan_jax import image, losses, metrics
+from gan_jax.method import Batch, GeneratorState, Key, Method, Metrics, NetState
 from gan_jax.networks.network import Network, Params, Stats
 
 __all__ = ["Degrade", "Draws", "Range", "State", "pairs", "psnr", "ranged", "srresnet"]
@@ -22,13 +21,7 @@ Range = tuple[float, float]
 Degrade = Callable[[ArrayLike, Key], jax.Array]  # images [N, H, W, C] in [0, 255] -> uint8, as degrade.Degradation
 
 
-@flax.struct.dataclass
-class State:
-    """What SRResNet carries from step to step."""
-
-    step: jax.Array  # int32: updates made so far
-    key: Key  # constant: each step folds its number in
-    generator: NetState
+State = GeneratorState
 
 
 class Draws(NamedTuple):
@@ -59,7 +52,7 @@ def srresnet(
         key, generator_key, degradation_key = jax.random.split(key, 3)
         source, _ = pairs(batch, degradation_key, degrade, input_range, output_range)
         generator_state = NetState.create(generator, generator_tx, generator_key, source, ema=ema_decay is not None)
-        return State(step=jnp.zeros((), jnp.int32), key=key, generator=generator_state)
+        return State(key=key, generator=generator_state)
 
     def draw(key: Key, batch: Batch) -> Draws:
         del batch
@@ -69,15 +62,14 @@ def srresnet(
         source, target = pairs(batch, draws.degradation, degrade, input_range, output_range)
 
         def generator_loss(params: Params) -> tuple[jax.Array, tuple[Stats, Metrics]]:
-            made, stats = generator.apply(params, state.generator.stats, source, train=True)
-            terms = {"loss/pixel": (1.0, loss(made, target))}
+            fake, stats = generator.apply(params, state.generator.stats, source, train=True)
+            terms = {"loss/pixel": (1.0, loss(fake, target))}
             if tv_weight:
-                terms["loss/tv"] = (tv_weight, losses.total_variation(made))
+                terms["loss/tv"] = (tv_weight, losses.total_variation(fake))
             total, metrics = losses.weighted_sum(terms)
-            return total, (stats, {**metrics, "psnr": psnr(made, target, output_range)})
+            return total, (stats, {**metrics, "psnr": psnr(fake, target, output_range)})
 
-        gradient = jax.value_and_grad(generator_loss, has_aux=True)
-        (value, (stats, metrics)), grads = gradient(state.generator.params)
+        (value, (stats, metrics)), grads = state.generator.gradient(generator_loss)
         new_generator = state.generator.apply_gradients(generator_tx, grads, stats, ema_decay=ema_decay)
         new_state = State(step=state.step + 1, key=state.key, generator=new_generator)
         return new_state, {"loss/generator": value, **metrics}
@@ -98,10 +90,9 @@ def pairs(
         return ranged(batch["source"], input_range), target
     if degrade is None:
         raise ValueError('the batch has no "source" and the method no `degrade` that makes one; give either.')
-    low, high = output_range
     levels_255 = batch["target"]
     if jnp.issubdtype(jnp.result_type(levels_255), jnp.floating):
-        levels_255 = 255.0 * (target - low) / (high - low)
+        levels_255 = image.rescale(target, output_range, (0.0, 255.0))
     return ranged(degrade(levels_255, key), input_range), target
 
 
@@ -118,5 +109,4 @@ def ranged(images: ArrayLike, value_range: Range) -> jax.Array:
 def psnr(images: ArrayLike, references: ArrayLike, value_range: Range) -> jax.Array:
     """The batch's mean PSNR in dB, neither clipped nor rounded, at most 100: how training goes, no one's protocol."""
     low, high = value_range
-    errors = jnp.square((jnp.asarray(images) - references) / (high - low)).mean(axis=(1, 2, 3))
-    return (-10.0 * jnp.log10(jnp.maximum(errors, 1e-10))).mean()
+    return jnp.minimum(metrics.psnr(images, references, max_value=high - low), 100.0).mean()

@@ -5,13 +5,12 @@ Wasserstein GANs". They differ in what keeps the critic Lipschitz: clipped weigh
 from functools import partial
 from typing import NamedTuple
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
 
 from gan_jax import image, latents, losses
-from gan_jax.method import Batch, Key, Method, Metrics, NetState
+from gan_jax.method import Batch, GANState, Key, Method, Metrics, NetState
 from gan_jax.methods import penalties
 from gan_jax.networks.network import Network, Params, Stats
 
@@ -19,14 +18,7 @@ __all__ = ["Draws", "State", "wgan"]
 __dir__ = __all__.copy
 
 
-@flax.struct.dataclass
-class State:
-    """What WGAN carries from step to step."""
-
-    step: jax.Array  # int32: generator updates made so far
-    key: Key  # constant: each step folds its number in
-    generator: NetState
-    critic: NetState
+State = GANState  # its step counts the generator's updates
 
 
 class Draws(NamedTuple):
@@ -85,12 +77,8 @@ def wgan(
         critic_state = NetState.create(critic, critic_tx, critic_key, real[0], *first)
         if penalty_weight:
             penalties.require_no_batch_norm(critic_state)
-        return State(
-            step=jnp.zeros((), jnp.int32),
-            key=key,
-            generator=NetState.create(generator, generator_tx, generator_key, z, *first, ema=ema_decay is not None),
-            critic=critic_state,
-        )
+        generator_state = NetState.create(generator, generator_tx, generator_key, z, *first, ema=ema_decay is not None)
+        return State(key=key, generator=generator_state, critic=critic_state)
 
     def draw(key: Key, batch: Batch) -> Draws:
         samples = jnp.shape(batch["image"])[0] // n_critic
@@ -125,7 +113,7 @@ def wgan(
                 total, metrics = losses.weighted_sum(terms)
                 return total, (stats, {"loss/critic": total, **metrics})
 
-            (_, (stats, metrics)), grads = jax.value_and_grad(loss, has_aux=True)(critic_state.params)
+            (_, (stats, metrics)), grads = critic_state.gradient(loss)
             return critic_state.apply_gradients(critic_tx, grads, stats), metrics
 
         given = (real, labels, draws.critic_latent, draws.epsilon)
@@ -138,7 +126,7 @@ def wgan(
             fake_logits, _ = critic.apply(new_critic.params, new_critic.stats, fake, *last, train=True)
             return game.generator(fake_logits, fake_logits), stats
 
-        (loss, stats), grads = jax.value_and_grad(generator_loss, has_aux=True)(state.generator.params)
+        (loss, stats), grads = state.generator.gradient(generator_loss)
         new_generator = state.generator.apply_gradients(generator_tx, grads, stats, ema_decay=ema_decay)
         new_state = State(step=state.step + 1, key=state.key, generator=new_generator, critic=new_critic)
         return new_state, {**{name: values.mean() for name, values in metrics.items()}, "loss/generator": loss}

@@ -37,11 +37,11 @@ def _beside_labels(x: jax.Array, labels: jax.Array | None, classes: int) -> jax.
     """x [N, H, W, C] and a plane for each class, of ones where it is the image's -> [N, H, W, C + classes]."""
     if labels is None and not classes:
         return x
-    wanted = (x.shape[0],) if classes else None
+    shape = (x.shape[0],) if classes else None
     got = None if labels is None else labels.shape
-    if got != wanted:
+    if got != shape:
         raise ValueError(
-            f"labels have the shape {got}; a DCGAN of {classes} classes wants {wanted}: "
+            f"labels have the shape {got}; a DCGAN of {classes} classes wants {shape}: "
             "give one label an image where there are classes, and none where there are not."
         )
     planes = jax.nn.one_hot(labels, classes, dtype=x.dtype)[:, None, None]

@@ -53,24 +53,24 @@ def _draws(
     module: nn.Module, init_type: InitName, gain: float, key: jax.Array, *inputs: jax.Array
 ) -> dict[tuple[str, ...], _Init]:
     """What draws each parameter that has an initialization here, by its place; nothing is computed."""
-    found: dict[tuple[str, ...], _Init] = {}
+    by_path: dict[tuple[str, ...], _Init] = {}
 
     def note(call: Callable[..., Any], args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
         layer, output = context.module, call(*args, **kwargs)
         if isinstance(layer, Conv | Dense):
-            found[*layer.path, "kernel"] = _kernel(init_type, gain, transposed=False)
+            by_path[*layer.path, "kernel"] = _kernel(init_type, gain, transposed=False)
         elif isinstance(layer, ConvTranspose):
-            found[*layer.path, "kernel"] = _kernel(init_type, gain, transposed=True)
+            by_path[*layer.path, "kernel"] = _kernel(init_type, gain, transposed=True)
         elif isinstance(layer, Upsample) and layer.kind == "pixel_shuffle" and layer.icnr:
             # After its convolution, whose parameters are at the same place.
-            found[*layer.path, "kernel"] = icnr(_kernel(init_type, gain, transposed=False), layer.factor)
+            by_path[*layer.path, "kernel"] = icnr(_kernel(init_type, gain, transposed=False), layer.factor)
         elif isinstance(layer, BatchNorm):
-            found[*layer.path, "scale"] = lambda key, shape, dtype: 1.0 + gain * jax.random.normal(key, shape, dtype)
+            by_path[*layer.path, "scale"] = lambda key, shape, dtype: 1.0 + gain * jax.random.normal(key, shape, dtype)
         return output
 
     with nn.intercept_methods(note):
         jax.eval_shape(lambda: module.init(key, *inputs, train=False))
-    return found
+    return by_path
 
 
 def _kernel(init_type: InitName, gain: float, *, transposed: bool) -> _Init:

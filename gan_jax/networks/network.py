@@ -116,8 +116,8 @@ def with_weights(network: Network, params: Params, stats: Stats) -> Network:
     """
 
     def init(key: jax.Array, *inputs: jax.Array) -> tuple[Params, Stats]:
-        wanted = jax.eval_shape(network.init, key, *inputs)
-        if reason := difference((params, stats), wanted):
+        expected = jax.eval_shape(network.init, key, *inputs)
+        if reason := difference((params, stats), expected):
             raise ValueError(
                 f"the given weights do not fit this network: {reason}; "
                 "give weights of the same architecture and fields."
@@ -127,14 +127,14 @@ def with_weights(network: Network, params: Params, stats: Stats) -> Network:
     return Network(init, network.apply)
 
 
-def difference(got: tuple[Params, Stats], wanted: tuple[Params, Stats]) -> str | None:
+def difference(got: tuple[Params, Stats], expected: tuple[Params, Stats]) -> str | None:
     """The first array, in words, that is not of the shape wanted, or is in one of the two alone; None if all agree."""
     shapes = [
         {
             jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape
             for path, leaf in jax.tree_util.tree_leaves_with_path({"params": params, "stats": stats})
         }
-        for params, stats in (got, wanted)
+        for params, stats in (got, expected)
     ]
     for name in sorted(shapes[0].keys() | shapes[1].keys()):
         if shapes[0].get(name) != shapes[1].get(name):

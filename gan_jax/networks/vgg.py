@@ -31,18 +31,18 @@ def _normalized(x: jax.Array, range_norm: bool) -> jax.Array:
 
 
 def _maps(
-    steps: dict[str, Callable[[jax.Array], jax.Array]], wanted: tuple[str, ...], x: jax.Array
+    steps: dict[str, Callable[[jax.Array], jax.Array]], layers: tuple[str, ...], x: jax.Array
 ) -> dict[str, jax.Array]:
     """The outputs of the wanted steps; nothing behind the last of them is computed or has parameters."""
-    unknown = set(wanted) - steps.keys()
-    if unknown or not wanted:
-        raise ValueError(f"layers are {wanted}; wanted one or more of {', '.join(steps)}.")
+    unknown = set(layers) - steps.keys()
+    if unknown or not layers:
+        raise ValueError(f"layers are {layers}; wanted one or more of {', '.join(steps)}.")
     maps = {}
     for name, step in steps.items():
         x = step(x)
-        if name in wanted:
+        if name in layers:
             maps[name] = as_float32(x)
-        if len(maps) == len(set(wanted)):
+        if len(maps) == len(set(layers)):
             break
     return maps
 

@@ -89,7 +89,7 @@ def norm_widths(module: nn.Module, channels: int, own_statistics: bool) -> tuple
     _, inputs = jax.eval_shape(
         lambda params, stats, x: apply_tile(module, params, stats, x, own_statistics=own_statistics), *shapes, x
     )
-    return tuple(found.shape[-1] for found in inputs)
+    return tuple(array.shape[-1] for array in inputs)
 
 
 @functools.lru_cache
@@ -108,9 +108,9 @@ def receptive_radius(module: nn.Module, channels: int, scale: int) -> int:
     def intercept(call: Any, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
         if isinstance(context.module, InstanceNorm | LayerNorm | BatchNorm):
             return args[0]
-        made = call(*args, **kwargs)
+        array = call(*args, **kwargs)
         # Zero or one after each convolution, so that what comes from afar neither fades nor grows.
-        return (made > 0).astype(made.dtype) if isinstance(context.module, Conv | ConvTranspose) else made
+        return (array > 0).astype(array.dtype) if isinstance(context.module, Conv | ConvTranspose) else array
 
     @jax.jit
     def reached(x: jax.Array) -> jax.Array:
@@ -144,7 +144,7 @@ def activation_bytes_per_pixel(module: nn.Module, channels: int) -> float:
 def _peak(program: Any) -> int:
     """The most bytes of intermediate values that are alive at one time, each until its last use; within calls too."""
     last_use = {id(value): step for step, equation in enumerate(program.eqns) for value in equation.invars}
-    made = {id(value): _bytes(value) for equation in program.eqns for value in equation.outvars}
+    sizes = {id(value): _bytes(value) for equation in program.eqns for value in equation.outvars}
     alive = most = 0
     for step, equation in enumerate(program.eqns):
         inside = max((_peak(part) for part in jaxprs_in_params(equation.params)), default=0)
@@ -152,7 +152,7 @@ def _peak(program: Any) -> int:
         most = max(most, alive + max(inside, outputs))
         alive += outputs
         alive -= sum(
-            made.get(place, 0) for place in {id(value) for value in equation.invars} if last_use[place] == step
+            sizes.get(place, 0) for place in {id(value) for value in equation.invars} if last_use[place] == step
         )
     return most
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from gan_jax import files
-from gan_jax.recipes import flags
 from gan_jax.terminal import commandline
+from gan_jax.training.config import RunConfig
 
 __all__ = ["read", "write"]
 __dir__ = __all__.copy
@@ -37,7 +37,7 @@ def read(path: str | Path) -> dict[str, Any]:
     return {name.replace("-", "_"): value for name, value in values.items()}
 
 
-def write(path: str | Path, config: flags.Config, preset: flags.Config) -> None:
+def write(path: str | Path, config: RunConfig, preset: RunConfig) -> None:
     """Writes what `read` and the flags make of a configuration laid over a preset; the preset is named first."""
     fields = sorted(dataclasses.fields(config), key=lambda field: field.name != "preset")
     lines = []

@@ -10,15 +10,12 @@ monet2photo and the other data sets of the paper are found below datasets/.
 """
 
 import dataclasses
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from gan_jax import networks
-from gan_jax.data import transforms
 from gan_jax.methods.cyclegan import cyclegan
-from gan_jax.recipes import adversarial, flags, pairs, pytorch_compat, translators, unpaired
+from gan_jax.recipes import adversarial, flags, pairs, presets, pytorch_compat, translators, unpaired
 from gan_jax.recipes.recipe import Recipe
-from gan_jax.training import run, translation
+from gan_jax.training import run
 from gan_jax.training.config import require_at_least, require_finite
 from gan_jax.training.experiment import Experiment
 
@@ -39,15 +36,15 @@ class Config(translators.Config):
     cycles alone."""
     cycle: Literal["both", "forward", "backward", "none"] = "both"
     """Cycles with a weight: forward is A to B to A."""
-    lambda_A: float = 10.0  # noqa: N815 - the incumbent's flag
+    lambda_A: float = 10.0  # noqa: N815 - the PyTorch code's flag
     """Weight of the forward cycle."""
-    lambda_B: float = 10.0  # noqa: N815 - the incumbent's flag
+    lambda_B: float = 10.0  # noqa: N815 - the PyTorch code's flag
     """Weight of the backward cycle."""
     lambda_identity: float = 0.5
     """Weight of the identity loss, relative to that of the cycle of the same images."""
     pool_size: int = 50
     """Images that each critic's fakes are drawn from; 0 shows it the latest."""
-    netG: translators.NetG | None = "resnet_9blocks"  # noqa: N815 - the incumbent's flag
+    netG: translators.NetG | None = "resnet_9blocks"  # noqa: N815 - the PyTorch code's flag
     """Generator."""
     norm: Literal["batch", "instance", "none"] = "instance"
     """Norm of all networks."""
@@ -79,63 +76,23 @@ class Config(translators.Config):
             )
 
 
-def _paper(name: str, **fields: Any) -> Config:
-    return Config(preset=name, name=name, dataroot=f"datasets/{name}", **fields)
-
-
-# The paper's data sets; the identity loss was for photographs and paintings alone (section 5.2).
-_ARCHIVES = "http://efrosgans.eecs.berkeley.edu/cyclegan/datasets"
-_WITH_IDENTITY = ("monet2photo", "cezanne2photo", "ukiyoe2photo", "vangogh2photo")
-_WITHOUT = (
-    "horse2zebra",
-    "apple2orange",
-    "summer2winter_yosemite",
-    "iphone2dslr_flower",
-    "maps",
-    "facades",
-    "cityscapes",
-)
-PRESETS = {
-    "demo": Config(
-        preset="demo",
-        dataroot="builtin:embedded",
-        name="demo_cyclegan",
-        load_size=64,
-        crop_size=64,
-        no_flip=True,
-        netG="resnet_6blocks",
-        ngf=16,
-        ndf=16,
-        lambda_identity=0.0,
-        lr=4e-4,
-        n_epochs=3,
-        n_epochs_decay=2,
-        val_freq=250,
-        save_latest_freq=250,
-    ),
-    **{name: _paper(name) for name in _WITH_IDENTITY},
-    **{name: _paper(name, lambda_identity=0.0) for name in _WITHOUT},
-}
+PRESETS = {name: Config(preset=name, **given) for name, given in presets.CYCLEGAN.items()}
 
 
 def experiment(config: Config) -> Experiment:
     """The experiment that a configuration means."""
-    if config.dataroot is None:
-        raise ValueError(f"no training images: give --dataroot FOLDER, or a preset ({', '.join(PRESETS)}).")
-    if config.dataroot == f"datasets/{config.preset}" and not Path(config.dataroot).is_dir():
-        raise FileNotFoundError(
-            f"no folder {config.dataroot}; unpack {_ARCHIVES}/{config.preset}.zip there, or give --dataroot."
-        )
+    pairs.require_dataroot(config, PRESETS)
+    unpaired.require_unpacked(config, config.preset)
     train, tasks = unpaired.training(config, config.dataset_mode), unpaired.tasks(config, config.dataset_mode)
     if config.lr_policy == "plateau" and any(task.target is None for task in tasks.values()):
         raise ValueError("--lr_policy plateau watches scores, which images without counterparts lack; take linear.")
-    channels = {"A": pairs.input_channels(config), "B": config.output_nc}
-    generator_nets = {f"{a}to{b}": translators.generator_module(config, channels[b]) for a, b in ("AB", "BA")}
+    channels = {"A": config.input_channels, "B": config.output_nc}
+    generator_modules = {f"{a}to{b}": translators.generator_module(config, channels[b]) for a, b in ("AB", "BA")}
     critic = translators.critic_module(config)
     per_epoch = run.steps_per_epoch(config, len(train))
     forward, backward = config.cycle_weights
     method = cyclegan(
-        *(translators.fresh(config, module) for module in (*generator_nets.values(), critic, critic)),
+        *(translators.fresh(config, module) for module in (*generator_modules.values(), critic, critic)),
         generator_tx=flags.adam(config, per_epoch),
         critic_tx=config.critic_tx(flags.adam(config, per_epoch)),
         adversarial=config.adversarial,
@@ -146,31 +103,17 @@ def experiment(config: Config) -> Experiment:
         penalty_weight=config.penalty_weight,
         ema_decay=config.ema_decay,
     )
-    specs = {
-        name: translators.generator_spec(generator_net, channels[name[0]], method="cyclegan")
-        for name, generator_net in generator_nets.items()
-    }
-    critics = {f"critic_{kind}": critic for kind in channels}
-    if config.gan_mode != "none":
-        specs |= {name: translators.critic_spec(critic, channels[name[-1]], method="cyclegan") for name in critics}
-    multiple = generator_nets["AtoB"].size_multiple
     whole_batch = config.needs_whole_batch
     if config.pool_size and config.gan_mode != "none":
         whole_batch.append("image pools (--pool_size 0 turns them off)")
-    return Experiment(
-        method_name="cyclegan",
-        method=method,
-        networks={name: networks.describe(generator_net) for name, generator_net in generator_nets.items()}
-        | {
-            name: networks.describe(module) | {"receptive_field": networks.receptive_field(module)}
-            for name, module in critics.items()
-        },
-        specs=specs,
+    return translators.experiment(
+        config,
+        "cyclegan",
+        method,
+        generators={name: (net, channels[name[0]]) for name, net in generator_modules.items()},
+        critics={f"critic_{kind}": (critic, count) for kind, count in channels.items()},
         train=train,
-        train_transform=transforms.jitter(
-            config.preprocess, **pairs.transform_options(config), flip=not config.no_flip, multiple=multiple
-        ),
-        evaluator=translation.TranslationEvaluator(tasks),
+        tasks=tasks,
         needs_whole_batch=whole_batch,
     )
 

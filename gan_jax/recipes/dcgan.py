@@ -10,12 +10,11 @@ in minutes on two CPU cores; `paper` has the paper's settings; mnist, fashion_mn
 """
 
 import dataclasses
-from typing import Any, Literal
+from typing import Literal
 
 from gan_jax import networks
-from gan_jax.data import labeled
 from gan_jax.methods.dcgan import dcgan
-from gan_jax.recipes import adversarial, flags, samplers
+from gan_jax.recipes import adversarial, flags, presets, samplers
 from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import run
 from gan_jax.training.experiment import Experiment
@@ -40,48 +39,16 @@ class Config(adversarial.R1Flags, samplers.Config):
         self.check_r1(self.norm)
 
 
-def _prepared(name: str, **fields: Any) -> Config:
-    """A conditional run on a data set of TFDS at 32x32."""
-    return Config(preset=name, name=name, dataroot=f"builtin:tfds:{name}", size=32, conditional=True, **fields)
-
-
-PRESETS = {
-    "demo": Config(
-        preset="demo",
-        dataroot="builtin:embedded",
-        name="demo_dcgan",
-        size=32,
-        conditional=True,
-        nz=32,
-        ngf=32,
-        ndf=32,
-        batch_size=32,
-        lr=5e-4,
-        n_epochs=5,
-        n_epochs_decay=5,
-        lr_policy="linear",
-        ema_decay=0.99,
-        val_freq=250,
-        save_latest_freq=250,
-    ),
-    "pytorch": Config(preset="pytorch"),
-    "paper": Config(preset="paper", batch_size=128, latent="uniform", ngf=128),
-    "mnist": _prepared("mnist", output_nc=1),
-    "fashion_mnist": _prepared("fashion_mnist", output_nc=1),
-    "cifar10": _prepared("cifar10", flip=True, n_epochs=100),
-}
+PRESETS = {name: Config(preset=name, **given) for name, given in presets.DCGAN.items()}
 
 
 def experiment(config: Config) -> Experiment:
     """The experiment that a configuration means."""
-    train, evaluator = samplers.splits(config)
-    known = samplers.classes(config, train)
-    generator_net = samplers.generator_module(config, known)
-    critic = samplers.critic_module(config, known, config.norm)
-    per_epoch = run.steps_per_epoch(config, len(train))
+    parts = samplers.open_parts(config, critic_norm=config.norm)
+    per_epoch = run.steps_per_epoch(config, len(parts.train))
     method = dcgan(
-        networks.from_linen(generator_net),
-        networks.from_linen(critic),
+        networks.from_linen(parts.generator),
+        networks.from_linen(parts.critic),
         generator_tx=flags.adam(config, per_epoch),
         critic_tx=flags.adam(config, per_epoch),
         latent_size=config.nz,
@@ -91,16 +58,8 @@ def experiment(config: Config) -> Experiment:
         r1_weight=config.lambda_r1,
         ema_decay=config.ema_decay,
     )
-    return Experiment(
-        method_name="dcgan",
-        method=method,
-        networks={"generator": networks.describe(generator_net), "critic": networks.describe(critic)},
-        specs=samplers.specs(config, generator_net, critic, known, method="dcgan"),
-        train=train,
-        train_transform=labeled.fitted(config.size, config.output_nc, flip=config.flip),
-        evaluator=evaluator,
-        needs_whole_batch=adversarial.whole_batch(config.gan_mode),
-    )
+    whole_batch = adversarial.whole_batch(config.gan_mode)
+    return samplers.experiment(config, parts, "dcgan", method, needs_whole_batch=whole_batch)
 
 
 RECIPE = Recipe(__doc__, Config, PRESETS, experiment)

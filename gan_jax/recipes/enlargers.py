@@ -1,21 +1,20 @@
 """The networks of super-resolution experiments, and their flags."""
 
 import dataclasses
-from pathlib import Path
 from typing import Any, Literal
 
 from gan_jax import degrade, networks
 from gan_jax.model import ModelSpec
 from gan_jax.networks import layers
-from gan_jax.recipes import super_resolution
-from gan_jax.training.config import require_at_least
+from gan_jax.recipes import adversarial, flags, srgan_flags, starting_points, super_resolution
+from gan_jax.training.config import RunConfig, Settings, require_at_least
 
-__all__ = ["Config", "critic_module", "generator_module", "generator_spec", "ranges"]
+__all__ = ["Config", "EnlargerFlags", "critic_module", "generator_module", "generator_spec", "ranges", "started"]
 __dir__ = __all__.copy
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(super_resolution.Config):
+class EnlargerFlags(Settings):
     """The flags of a generator that enlarges images, and of its critic."""
 
     netG: Literal["srresnet", "msrresnet"] = "srresnet"  # noqa: N815 - as in the other experiments
@@ -38,10 +37,6 @@ class Config(super_resolution.Config):
     """Arithmetic of both networks; parameters, statistics and outputs are float32 in any case."""
     norm_d: Literal["batch", "instance", "layer", "none"] = "batch"
     """Norm of the critics srgan and srgan_pool."""
-    init_generator: Path | None = None
-    """Start from the generator in this file, or from the last one of this run's folder."""
-    init_critic: Path | None = None
-    """Start from the critic in this file."""
 
     def check(self) -> None:
         """Raises ValueError where a flag holds what no run can have."""
@@ -50,6 +45,29 @@ class Config(super_resolution.Config):
             require_at_least(self, name, 1)
         if self.netD == "vggstyle" and self.norm_d != "batch":
             raise ValueError(f"--netD vggstyle has batch norm; leave out --norm_d {self.norm_d}, or take --netD srgan.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(
+    srgan_flags.StageFlags,
+    srgan_flags.ContentFlags,
+    adversarial.AdversarialFlags,
+    starting_points.StartFlags,
+    EnlargerFlags,
+    flags.IterationConfig,
+    super_resolution.PhotographFlags,
+    RunConfig,
+):
+    """A super-resolution experiment: its groups of flags, and what they say together."""
+
+    def check(self) -> None:
+        """Raises ValueError where a flag holds what no run can have."""
+        super().check()
+        self.check_critic(self.norm_d, others="--norm_d instance, layer or none")
+        if self.netD == "vggstyle" and self.gt_size not in (128, 256) and self.stage != "srresnet":
+            raise ValueError(
+                f"--netD vggstyle judges crops of 128 or 256; --gt_size is {self.gt_size}: take --netD srgan_pool."
+            )
 
 
 def generator_module(config: Config) -> Any:
@@ -76,20 +94,24 @@ def critic_module(config: Config) -> Any:
     return networks.SRGANCritic(head=head, norm=config.norm_d, **fields)
 
 
-def ranges(config: Config) -> dict[str, Any]:
+def ranges(config: EnlargerFlags) -> dict[str, Any]:
     """Values of black and white in the input and the output of the generator."""
     return {"input_range": (0.0, 1.0), "output_range": (0.0, 1.0) if config.netG == "msrresnet" else (-1.0, 1.0)}
 
 
+def started(config: Config, module: Any, kind: Literal["generator", "critic"]) -> networks.Network:
+    """A module as a network that starts from the file that the flags name, or from fresh weights."""
+    return starting_points.network(config, config.folder, module, kind, networks.from_linen(module))
+
+
 def generator_spec(config: Config, module: Any, *, method: str) -> ModelSpec:
     """What a generator's file says."""
-    made = super_resolution.degradation(config)
     return ModelSpec(
         architecture=networks.describe(module),
         in_channels=config.channels,
         method=method,
         norm="running",
         dropout=False,
-        degradation=degrade.describe(made) if super_resolution.makes_low(config) else None,
+        degradation=degrade.describe(config.degradation) if config.makes_low else None,
         **ranges(config),
     )

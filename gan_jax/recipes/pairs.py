@@ -2,9 +2,9 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,15 +14,19 @@ from gan_jax.data.demo import facade_scores
 from gan_jax.data.demo import facades as demo_facades
 from gan_jax.data.pipeline import Source
 from gan_jax.recipes import flags
+from gan_jax.terminal import commandline
 from gan_jax.training import translation
+from gan_jax.training.config import Settings, require_at_least
 
 __all__ = [
     "EMBEDDED_COUNTS",
+    "ImageFlags",
     "baselines",
-    "input_channels",
     "is_embedded",
+    "jitter",
     "label_scores",
     "open_split",
+    "require_dataroot",
     "task",
     "transform_options",
 ]
@@ -33,26 +37,91 @@ _ARCHIVES = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
 _ARCHIVED = ("facades", "maps", "edges2shoes", "edges2handbags", "night2day")
 
 
-def is_embedded(config: flags.ImageConfig) -> bool:
+@dataclasses.dataclass(frozen=True)
+class ImageFlags(Settings):
+    """The flags of image-to-image experiments: which images, and what is done to them before the networks."""
+
+    dataroot: commandline.Place | None = None
+    """Folder of training images, or builtin:embedded for the set that the program draws itself."""
+    max_dataset_size: int | None = None
+    """Use only so many images of each split."""
+
+    direction: Literal["AtoB", "BtoA"] = "AtoB"
+    """Which side of a pair is the input."""
+    derive: transforms.Derive | None = None
+    """Make the input from the photograph: dataroot then holds photographs alone."""
+    preprocess: Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"] = "resize_and_crop"
+    """Resize to load_size (or scale to that width) and crop, only one of both, or neither."""
+    load_size: flags.SizeFlag = 286
+    """Side that images are resized to before the crop, or the width that they are scaled to."""
+    crop_size: flags.SizeFlag = 256
+    """Side of the training images."""
+    no_flip: bool = False
+    """Do not mirror training images at random."""
+    input_nc: Literal[1, 3] | None = None
+    """Channels of the input; 1 with --derive gray or edges, 3 otherwise."""
+    output_nc: Literal[1, 3] = 3
+    """Channels of the output."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "derive", transforms.spelled(self.derive))
+
+    @property
+    def input_channels(self) -> int:
+        """Channels of the generator's input."""
+        return self.input_nc or (1 if self.derive in ("gray", "edges") else 3)
+
+    @property
+    def cut_size(self) -> transforms.Size | None:
+        """That of training images; None where they keep sizes of their own and are padded to what the network takes."""
+        return self.crop_size if self.preprocess not in ("scale_width", "none") else None
+
+    def free_to_change(self, begun: Mapping[str, Any]) -> set[str]:
+        """Flags in which a run that was `begun` with those may go on otherwise: a fingerprint tells other images."""
+        return super().free_to_change(begun) | {"dataroot", "max_dataset_size"}
+
+    def check(self) -> None:
+        """Raises ValueError where a flag holds what no run can have."""
+        super().check()
+        require_at_least(self, "max_dataset_size", 1)
+        for name in ("load_size", "crop_size"):
+            if min(transforms.height_width(getattr(self, name))) < 1:
+                raise ValueError(f"--{name} is {transforms.shown(getattr(self, name))}; wanted at least 1.")
+
+    def check_mode(self, dataset_mode: str | None) -> None:
+        """Raises ValueError for a --dataset_mode of pairs and of single photographs that --derive contradicts."""
+        if dataset_mode == "aligned" and self.derive:
+            raise ValueError(
+                f"--dataset_mode aligned reads pairs, and --derive {self.derive} makes the input of single "
+                "photographs; leave out one of them."
+            )
+        if dataset_mode == "single" and not self.derive:
+            raise ValueError(
+                f"--dataset_mode single wants --derive {' or '.join(transforms.DERIVE)}, which makes the inputs; "
+                "single images are translated by gan-jax translate RUN INPUT OUTPUT."
+            )
+
+
+def require_dataroot(config: ImageFlags, presets: Iterable[str]) -> None:
+    """Raises ValueError where no images are said."""
+    if config.dataroot is None:
+        raise ValueError(f"no training images: give --dataroot FOLDER, or a preset ({', '.join(presets)}).")
+
+
+def is_embedded(config: ImageFlags) -> bool:
     """Whether the images are those that the program draws. Raises ValueError for an ambiguous --dataroot."""
     assert config.dataroot is not None
     return layouts.builtin(config.dataroot, "embedded") is not None
 
 
-def input_channels(config: flags.ImageConfig) -> int:
-    """Channels of the generator's input."""
-    return config.input_nc or (1 if config.derive in ("gray", "edges") else 3)
-
-
-def open_split(config: flags.ImageConfig, split: str, *, guessed: bool = False) -> Source | None:
+def open_split(config: ImageFlags, split: str, *, guessed: bool = False) -> Source | None:
     """The pairs of a split, every header read; None where there is no such split.
 
     With `guessed` it was not said whether training images are pairs side by side or single photographs: they must
     look as --derive, or its absence, has it. Raises FileNotFoundError and ValueError for data that cannot be used.
     """
-    channels = input_channels(config)
     if is_embedded(config):
-        if config.derive or (channels, config.output_nc) != (3, 3):
+        if config.derive or (config.input_channels, config.output_nc) != (3, 3):
             raise ValueError("the embedded facades are pairs in RGB: leave out --derive, --input_nc and --output_nc.")
         if config.preprocess not in ("resize_and_crop", "crop"):
             raise ValueError(
@@ -72,7 +141,7 @@ def open_split(config: flags.ImageConfig, split: str, *, guessed: bool = False) 
         direction=config.direction,
         derive=config.derive,
         limit=config.max_dataset_size,
-        source_channels=channels,
+        source_channels=config.input_channels,
         target_channels=config.output_nc,
     )
     if guessed and split == "train" and pairs is not None and len(pairs.folders) == 1:
@@ -84,7 +153,7 @@ def open_split(config: flags.ImageConfig, split: str, *, guessed: bool = False) 
     return pairs
 
 
-def _require_likeness(opened: sources.PictureFiles, derive: str | None) -> None:
+def _require_likeness(opened: sources.SplitFiles, derive: str | None) -> None:
     """Raises ValueError for single photographs that would be cut in halves, and for pairs that would be one image."""
     alike = seams.look_like_pairs(seams.sample([opened.paths(i)[0] for i in range(len(opened))]))
     if alike is False and derive is None:
@@ -101,13 +170,19 @@ def _require_likeness(opened: sources.PictureFiles, derive: str | None) -> None:
         )
 
 
-def transform_options(config: flags.ImageConfig) -> dict[str, Any]:
+def transform_options(config: ImageFlags) -> dict[str, Any]:
     """What all transformations of the pairs are told: the sizes, and what makes sources of targets."""
-    derive = transforms.deriver(config.derive, input_channels(config))
+    derive = transforms.deriver(config.derive, config.input_channels)
     return {"load_size": config.load_size, "crop_size": config.crop_size, "derive": derive}
 
 
-def task(config: flags.ImageConfig, train: Source, val: Source | None, test: Source | None) -> translation.Task:
+def jitter(config: ImageFlags, multiple: int) -> transforms.Transform:
+    """What is done to training images, whose sides become multiples of `multiple`."""
+    options = transform_options(config) | {"flip": not config.no_flip, "multiple": multiple}
+    return transforms.jitter(config.preprocess, **options)
+
+
+def task(config: ImageFlags, train: Source, val: Source | None, test: Source | None) -> translation.Task:
     """What the generator translates, what scores it and whom it competes with."""
     options = transform_options(config)
     labels = label_scores(config, train)
@@ -122,7 +197,7 @@ def task(config: flags.ImageConfig, train: Source, val: Source | None, test: Sou
     )
 
 
-def baselines(config: flags.ImageConfig, train: Source) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+def baselines(config: ImageFlags, train: Source) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     """What the generator must beat, where there is something."""
     if config.derive:
         return {f"{config.derive} input": lambda source: _with_channels(source, config.output_nc)}
@@ -137,21 +212,23 @@ def _is_drawn(train: Source) -> bool:
     return isinstance(getattr(train, "pairs", train), demo_facades.Facades)
 
 
-def _with_channels(picture: np.ndarray, channels: int) -> np.ndarray:
-    if picture.shape[-1] == channels:
-        return picture
-    return np.repeat(picture[..., :1], channels, axis=-1) if channels == 3 else transforms.gray(picture)
+def _with_channels(image: np.ndarray, channels: int) -> np.ndarray:
+    if image.shape[-1] == channels:
+        return image
+    return np.repeat(image[..., :1], channels, axis=-1) if channels == 3 else transforms.gray(image)
 
 
-def label_scores(config: flags.ImageConfig, train: Source) -> translation.LabelScores | None:
+def label_scores(config: ImageFlags, train: Source) -> translation.LabelScores | None:
     """Classes read back from painted photos, or from painted label maps, against the true label maps."""
     if not _is_drawn(train):
         return None
 
     def scores(outputs: np.ndarray, targets: np.ndarray, sources: np.ndarray) -> dict[str, float]:
         to_photos = config.direction == "AtoB"
-        found = (facade_scores.decode_labels if to_photos else facade_scores.colors_to_labels)(outputs)
-        wanted = facade_scores.colors_to_labels(sources if to_photos else targets)
-        return {k: float(v) for k, v in metrics.label_map_scores(found, wanted, len(demo_facades.CLASSES)).items()}
+        labels = (facade_scores.decode_labels if to_photos else facade_scores.colors_to_labels)(outputs)
+        true_labels = facade_scores.colors_to_labels(sources if to_photos else targets)
+        return {
+            k: float(v) for k, v in metrics.label_map_scores(labels, true_labels, len(demo_facades.CLASSES)).items()
+        }
 
     return scores

@@ -16,13 +16,11 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from gan_jax import networks
-from gan_jax.data import transforms
 from gan_jax.data.pipeline import Source
 from gan_jax.methods.pix2pix import pix2pix
-from gan_jax.recipes import adversarial, flags, pairs, pix2pix_ablation, pix2pix_upscale, translators
+from gan_jax.recipes import adversarial, flags, pairs, pix2pix_ablation, pix2pix_upscale, presets, translators
 from gan_jax.recipes.recipe import Recipe
-from gan_jax.training import run, translation
+from gan_jax.training import run
 from gan_jax.training.config import require_finite
 from gan_jax.training.experiment import Experiment
 
@@ -42,7 +40,7 @@ class Config(adversarial.R1Flags, translators.Config):
     at before the first step."""
     unconditional: bool = False
     """Hide the input from the critic: the paper's GAN instead of its cGAN."""
-    lambda_L1: float = 100.0  # noqa: N815 - the incumbent's flag
+    lambda_L1: float = 100.0  # noqa: N815 - the PyTorch code's flag
     """Weight of the L1 loss."""
     lambda_L2: float = 0.0  # noqa: N815 - beside lambda_L1
     """Weight of the L2 loss."""
@@ -59,68 +57,13 @@ class Config(adversarial.R1Flags, translators.Config):
             raise ValueError(
                 "--lambda_r1 penalizes the critic, and --gan_mode none trains without; leave out one of them."
             )
-        if self.dataset_mode == "aligned" and self.derive:
-            raise ValueError(
-                f"--dataset_mode aligned reads pairs, and --derive {self.derive} makes the input of single "
-                "photographs; leave out one of them."
-            )
-        if self.dataset_mode == "single" and not self.derive:
-            raise ValueError(
-                f"--dataset_mode single wants --derive {' or '.join(transforms.DERIVE)}, which makes the inputs; "
-                "single images are translated by gan-jax translate RUN INPUT OUTPUT."
-            )
+        self.check_mode(self.dataset_mode)
         require_finite(self, "lambda_L1", "lambda_L2", zero=True)
         if self.gan_mode == "none" and self.lambda_L1 == self.lambda_L2 == 0:
             raise ValueError("--gan_mode none with --lambda_L1 0 and --lambda_L2 0 leaves no loss; give one of them.")
 
 
-def _paper(name: str, **fields: Any) -> Config:
-    """A run as in the paper's section 6.2: the rate stays constant."""
-    common = {"preset": name, "name": name, "dataroot": f"datasets/{name}", "lr_policy": "constant"}
-    return Config(**{**common, "n_epochs_decay": 0, **fields})
-
-
-_DEMO = Config(
-    preset="demo",
-    dataroot="builtin:embedded",
-    name="demo",
-    load_size=128,
-    crop_size=128,
-    no_flip=True,
-    ngf=16,
-    ndf=16,
-    n_epochs=2,
-    n_epochs_decay=2,
-    val_freq=400,
-    save_latest_freq=400,
-)
-PRESETS = {
-    "demo": _DEMO,
-    "ablate": dataclasses.replace(_DEMO, preset="ablate", name="ablation", n_epochs=1, n_epochs_decay=1),
-    "upscale": Config(
-        preset="upscale",
-        dataroot="builtin:photos",
-        name="upscale",
-        preprocess="crop",
-        crop_size=64,
-        batch_size=8,
-        ngf=32,
-        ndf=32,
-        no_dropout=True,
-        n_epochs=250,
-        n_epochs_decay=250,
-        val_freq=250,
-        save_latest_freq=250,
-    ),
-    "facades": _paper("facades", direction="BtoA", n_epochs=200),
-    "cityscapes": _paper("cityscapes", direction="BtoA", n_epochs=200),
-    "maps": _paper("maps", n_epochs=200),
-    "edges2shoes": _paper("edges2shoes", n_epochs=15, batch_size=4),
-    "edges2handbags": _paper("edges2handbags", n_epochs=15, batch_size=4),
-    "day2night": _paper("day2night", dataroot="datasets/night2day", direction="BtoA", n_epochs=17, batch_size=4),
-    # Mirrored but not jittered.
-    "colorize": _paper("colorize", dataroot="datasets/photos", derive="gray", load_size=256, n_epochs=6, batch_size=4),
-}
+PRESETS = {name: Config(preset=name, **given) for name, given in presets.PIX2PIX.items()}
 
 
 def _open_split(config: Config, split: str) -> Source | None:
@@ -129,15 +72,14 @@ def _open_split(config: Config, split: str) -> Source | None:
 
 def experiment(config: Config, open_split: Callable[[Config, str], Source | None] = _open_split) -> Experiment:
     """The experiment that a configuration means, on the pairs that `open_split` opens."""
-    if config.dataroot is None:
-        raise ValueError(f"no training images: give --dataroot FOLDER, or a preset ({', '.join(PRESETS)}).")
+    pairs.require_dataroot(config, PRESETS)
     train, val, test = (open_split(config, split) for split in ("train", "val", "test"))
     assert train is not None  # only val and test may be missing
-    generator_net, critic = translators.generator_module(config, config.output_nc), translators.critic_module(config)
+    generator, critic = translators.generator_module(config, config.output_nc), translators.critic_module(config)
     per_epoch = run.steps_per_epoch(config, len(train))
     method = pix2pix(
-        translators.network(config, generator_net, "generator", translators.fresh(config, generator_net)),
-        translators.network(config, critic, "critic", translators.fresh(config, critic)),
+        translators.started(config, generator, "generator"),
+        translators.started(config, critic, "critic"),
         generator_tx=flags.adam(config, per_epoch),
         critic_tx=config.critic_tx(flags.adam(config, per_epoch)),
         adversarial=config.adversarial,
@@ -148,22 +90,14 @@ def experiment(config: Config, open_split: Callable[[Config, str], Source | None
         r1_weight=config.lambda_r1,
         ema_decay=config.ema_decay,
     )
-    specs = {"generator": translators.generator_spec(generator_net, pairs.input_channels(config), method="pix2pix")}
-    if config.gan_mode != "none":
-        judged = config.output_nc + (0 if config.unconditional else pairs.input_channels(config))
-        specs["critic"] = translators.critic_spec(critic, judged, method="pix2pix")
-    options = pairs.transform_options(config) | {"flip": not config.no_flip, "multiple": generator_net.size_multiple}
-    return Experiment(
-        method_name="pix2pix",
-        method=method,
-        networks={
-            "generator": networks.describe(generator_net),
-            "critic": networks.describe(critic) | {"receptive_field": networks.receptive_field(critic)},
-        },
-        specs=specs,
+    return translators.experiment(
+        config,
+        "pix2pix",
+        method,
+        generators={"generator": (generator, config.input_channels)},
+        critics={"critic": (critic, config.output_nc + (0 if config.unconditional else config.input_channels))},
         train=train,
-        train_transform=transforms.jitter(config.preprocess, **options),
-        evaluator=translation.TranslationEvaluator({"generator": pairs.task(config, train, val, test)}),
+        tasks={"generator": pairs.task(config, train, val, test)},
         needs_whole_batch=config.needs_whole_batch,
     )
 

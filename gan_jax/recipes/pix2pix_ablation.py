@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 
 from gan_jax.data import transforms
 from gan_jax.folders import RunFolder
-from gan_jax.recipes import pairs
-from gan_jax.recipes.flags import ImageConfig
+from gan_jax.recipes import pairs, translators
 from gan_jax.training import run, translation
 from gan_jax.training.experiment import Experiment
 
@@ -89,7 +88,7 @@ _LABELS = ("label/per_pixel", "label/per_class", "label/iou")
 _HISTOGRAM = ("histogram/L", "histogram/a", "histogram/b")
 
 
-def ablate(config: ImageConfig, experiment: Callable[[Any], Experiment]) -> int:
+def ablate(config: translators.Config, experiment: Callable[[Any], Experiment]) -> int:
     """Runs every cell, each a run of its own below the folder of `config`, and prints the tables.
 
     A cell that is finished is not run again. Returns the exit code. Raises ValueError for other images than the

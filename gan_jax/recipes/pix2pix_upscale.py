@@ -17,8 +17,7 @@ from gan_jax import model as models
 from gan_jax.data import image_files
 from gan_jax.data import super_resolution as data
 from gan_jax.data.pipeline import Source
-from gan_jax.recipes import srgan, super_resolution
-from gan_jax.recipes.flags import ImageConfig
+from gan_jax.recipes import srgan, stages, super_resolution, translators
 from gan_jax.training import run, translation
 from gan_jax.training.experiment import Experiment
 
@@ -28,7 +27,7 @@ __dir__ = __all__.copy
 _DETAIL = 96  # side of what the image shows of each photograph
 
 
-def upscale(config: ImageConfig, experiment: Callable[..., Experiment]) -> int:
+def upscale(config: translators.Config, experiment: Callable[..., Experiment]) -> int:
     """Trains SRResNet, SRGAN and pix2pix below the folder of `config`, and compares them; returns the exit code.
 
     A run that is finished is not run again.
@@ -45,7 +44,7 @@ def upscale(config: ImageConfig, experiment: Callable[..., Experiment]) -> int:
     ours.check()
     if config.dry_run:
         return run.execute(ours, experiment(ours, open_split=opener(theirs)))
-    code = srgan.train(theirs) or run.execute(ours, experiment(ours, open_split=opener(theirs)))
+    code = stages.train(theirs, srgan.experiment) or run.execute(ours, experiment(ours, open_split=opener(theirs)))
     if code:
         return code
     folders = {"SRResNet": theirs.folder / "srresnet", "SRGAN": theirs.folder / "srgan", "pix2pix": ours.folder}
@@ -55,7 +54,7 @@ def upscale(config: ImageConfig, experiment: Callable[..., Experiment]) -> int:
     return 0
 
 
-def opener(config: super_resolution.Config) -> Callable[[Any, str], Source | None]:
+def opener(config: super_resolution.PhotographFlags) -> Callable[[Any, str], Source | None]:
     """Opens the photographs of super-resolution as pairs for image-to-image networks."""
 
     def open_split(_: Any, split: str) -> Source | None:
@@ -65,33 +64,32 @@ def opener(config: super_resolution.Config) -> Callable[[Any, str], Source | Non
     return open_split
 
 
-def blurred(config: super_resolution.Config) -> data.Shrink:
+def blurred(config: super_resolution.PhotographFlags) -> data.Shrink:
     """A photograph uint8 [H, W, C] shrunk, and enlarged again by bicubic."""
     shrink = super_resolution.shrink(config)
     return lambda photo: super_resolution.enlarge(shrink(photo), config.scale)
 
 
-def compare(config: super_resolution.Config, folders: Mapping[str, Path], picture: Path) -> dict[str, Any]:
-    """The scores of the runs in `folders` and of bicubic on the test photographs; their details go to `picture`."""
+def compare(config: super_resolution.PhotographFlags, folders: Mapping[str, Path], image: Path) -> dict[str, Any]:
+    """The scores of the runs in `folders` and of bicubic on the test photographs; their details go to `image`."""
     test = super_resolution.open_split(config, "test")
     assert test is not None
     whole = data.whole(config.scale, super_resolution.shrink(config))
     pairs = [whole(test[i], np.random.default_rng(0)) for i in range(len(test))]
     sources, targets = ([pair[name] for pair in pairs] for name in ("source", "target"))
-    made: dict[str, Sequence[np.ndarray]] = {"bicubic": [super_resolution.enlarge(s, config.scale) for s in sources]}
+    columns: dict[str, Sequence[np.ndarray]] = {"bicubic": [super_resolution.enlarge(s, config.scale) for s in sources]}
     for name, folder in folders.items():
         model = models.load(folder)
-        inputs = sources if model.spec.scale == config.scale else made["bicubic"]
-        made[name] = [infer.translate(model, source) for source in inputs]
+        inputs = sources if model.spec.scale == config.scale else columns["bicubic"]
+        columns[name] = [infer.translate(model, source) for source in inputs]
         if model.spec.norm == "image" and model.variables["stats"]:
             # Trained with the statistics of a batch, it does better with their average than with one image's.
             running = infer.with_options(model, norm="running")
-            made[f"{name}, running statistics"] = [infer.translate(running, source) for source in inputs]
+            columns[f"{name}, running statistics"] = [infer.translate(running, source) for source in inputs]
     score = super_resolution.scores(config.scale)
-    rows = [{"name": name, **score(images, targets, sources)} for name, images in made.items()]
-    image_files.save(picture, _details([*made.values(), targets]))
-    protocol = super_resolution.protocol(config.scale)
-    return {"protocol": f"{protocol.name}: {protocol.description}", "scale": config.scale, "rows": rows}
+    rows = [{"name": name, **score(images, targets, sources)} for name, images in columns.items()]
+    image_files.save(image, _details([*columns.values(), targets]))
+    return {"protocol": super_resolution.protocol(config.scale).title, "scale": config.scale, "rows": rows}
 
 
 def _details(columns: Sequence[Sequence[np.ndarray]]) -> np.ndarray:

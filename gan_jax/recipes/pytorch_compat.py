@@ -190,7 +190,7 @@ TEST = (
 
 
 def read(arguments: list[str], rows: tuple[Row, ...] = TRAIN) -> tuple[list[str], list[str]]:
-    """This program's arguments for the incumbent's, and the lines to print; what no row is about stays as it is.
+    """This program's arguments for the PyTorch code's, and the lines to print; what no row is about stays as it is.
 
     `-` and `_` are the same. Raises ValueError for a flag that is refused, or has no value or one too many.
     """

@@ -71,7 +71,7 @@ class Job(NamedTuple):
     """A generator, what it translates, and what the files of input, output and reference are called."""
 
     model: Model
-    pictures: Any  # items of {"name", "source"} and, where there is a reference, "target"
+    images: Any  # items of {"name", "source"} and, where there is a reference, "target"
     kinds: dict[str, str]
 
 
@@ -103,12 +103,12 @@ class _Singles:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Reads a command line of the incumbent's test.py and tests. Exit codes as those of `gan-jax`."""
+    """Reads a command line of the PyTorch code's test.py and tests. Exit codes as those of `gan-jax`."""
     return run.guarded(lambda: _test(_read(arguments)))
 
 
 def _read(arguments: list[str] | None) -> Config:
-    """The configuration that a command line means; what becomes of the incumbent's other flags is printed."""
+    """The configuration that a command line means; what becomes of the PyTorch code's other flags is printed."""
     arguments, lines = pytorch_compat.read(sys.argv[1:] if arguments is None else arguments, pytorch_compat.TEST)
     config = commandline.read(Config, arguments, program=commandline.program(), description=__doc__ or "")
     print(*lines, sep="\n", end="\n" if lines else "")
@@ -137,22 +137,22 @@ def _test(config: Config) -> int:
     for job in jobs:
         derive = transforms.deriver(recipe.get("derive"), job.model.spec.in_channels)
         whole = transforms.whole(preprocess, **sizes, derive=derive)
-        print(f"{config.phase}: {job.pictures}")
-        made: list[Result] = []
-        for i in range(len(job.pictures)):
+        print(f"{config.phase}: {job.images}")
+        of_job: list[Result] = []
+        for i in range(len(job.images)):
             try:
-                item = job.pictures[i]
-                made.append(_result(item["name"], whole(item, np.random.default_rng(0)), job, folder))
+                item = job.images[i]
+                of_job.append(_result(item["name"], whole(item, np.random.default_rng(0)), job, folder))
             except (ValueError, OSError) as error:
                 failures.append(errors.in_words(error))
-        summaries.append(_summary(config, job, made))
-        results += made
+        summaries.append(_summary(config, job, of_job))
+        results += of_job
     for line in errors.few(failures):
         print(f"error: {line}", file=sys.stderr)
     files.write(folder / "index.html", _page("; ".join(summaries), results))
     print(*summaries, sep="\n")
     print(f"page: {folder / 'index.html'}")
-    print(f"wrote {len(results)} of {sum(len(job.pictures) for job in jobs)}")
+    print(f"wrote {len(results)} of {sum(len(job.images) for job in jobs)}")
     return 1 if failures else 0
 
 
@@ -163,8 +163,7 @@ def _summary(config: Config, job: Job, results: Sequence[Result]) -> str:
     if not scores:
         return summary
     mean = evaluate.Evaluation(evaluate.PROTOCOLS["rgb"], scores, [])
-    protocol = f"{mean.protocol.name}: {mean.protocol.description}"
-    return f"{summary}, mean PSNR {mean.psnr:.4f} dB, mean SSIM {mean.ssim:.5f} ({protocol})"
+    return f"{summary}, mean PSNR {mean.psnr:.4f} dB, mean SSIM {mean.ssim:.5f} ({mean.protocol.title})"
 
 
 def _load(config: Config, run_folder: Path, which: str = "") -> Model:
@@ -177,7 +176,7 @@ def _load(config: Config, run_folder: Path, which: str = "") -> Model:
                 f"{path} does not exist; a run writes it when validation scores it: use --epoch latest."
             )
     model = models.load(path)
-    running = config.eval and model.variables["stats"]  # the incumbent's --eval leaves other norms as they are
+    running = config.eval and model.variables["stats"]  # the PyTorch code's --eval leaves other norms as they are
     dropout = False if config.eval or config.no_dropout else None
     return infer.with_options(model, dropout=dropout, norm="running" if running else None)
 
@@ -202,8 +201,8 @@ def _described(run_folder: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        found = json.loads(path.read_text())
-        return {**found, "recipe": dict(found["recipe"])}
+        description = json.loads(path.read_text())
+        return {**description, "recipe": dict(description["recipe"])}
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"{path} is damaged; the run cannot be tested.") from None
 
@@ -222,8 +221,8 @@ def _jobs(config: Config, recipe: dict[str, Any], run_folder: Path, images: Path
     jobs = []
     if config.model == "pix2pix":
         model = _load(config, run_folder)
-        found = _open_pairs(config, recipe, direction, model)
-        jobs.append(Job(model, found, {"source": "real_A", "output": "fake_B", "target": "real_B"}))
+        both_sides = _open_pairs(config, recipe, direction, model)
+        jobs.append(Job(model, both_sides, {"source": "real_A", "output": "fake_B", "target": "real_B"}))
     else:
         for here, there in ("AB", "BA"):
             model = _load(config, run_folder, f"{here}to{there}")
@@ -232,16 +231,16 @@ def _jobs(config: Config, recipe: dict[str, Any], run_folder: Path, images: Path
             aligned = recipe.get("dataset_mode") == "aligned"
             opened = _open_pairs(config, recipe, towards, model) if aligned else _open_side(config, towards[0], model)
             jobs.append(Job(model, opened, kinds))
-    jobs = [job for job in jobs if job.pictures is not None]
+    jobs = [job for job in jobs if job.images is not None]
     if not jobs:
-        wanted = "images to test on" if config.phase in layouts.STAND_INS else f"images of --phase {config.phase}"
-        raise FileNotFoundError(f"{config.dataroot} holds no {wanted}; --phase train takes those that it has.")
+        what = "images to test on" if config.phase in layouts.STAND_INS else f"images of --phase {config.phase}"
+        raise FileNotFoundError(f"{config.dataroot} holds no {what}; --phase train takes those that it has.")
     return jobs
 
 
 def _open_pairs(
     config: Config, recipe: dict[str, Any], direction: Literal["AtoB", "BtoA"], model: Model
-) -> sources.Pairs | sources.Pictures | None:
+) -> sources.Pairs | sources.Images | None:
     pairs = layouts.open_pairs(
         config.dataroot,
         config.phase,
@@ -256,17 +255,17 @@ def _open_pairs(
     return pairs
 
 
-def _open_side(config: Config, side: Any, model: Model) -> sources.Pictures | None:
-    found = layouts.open_side(
+def _open_side(config: Config, side: Any, model: Model) -> sources.Images | None:
+    opened = layouts.open_side(
         config.dataroot, config.phase, side, key="source", channels=model.spec.in_channels, limit=config.num_test
     )
-    if found is not None:
-        scan.check_headers(found)
-    return found
+    if opened is not None:
+        scan.check_headers(opened)
+    return opened
 
 
 def _size(config: Config, recipe: dict[str, Any], name: str) -> transforms.Size:
-    """A size of the flags or of the run; 256 for a generator without a run, as the incumbent tests."""
+    """A size of the flags or of the run; 256 for a generator without a run, as the PyTorch code tests."""
     size = getattr(config, name) or recipe.get(name, 256)
     return tuple(size) if isinstance(size, list) else size
 
@@ -277,8 +276,8 @@ def _result(name: str, pair: dict[str, np.ndarray], job: Job, folder: Path) -> R
     shown = {"source": pair["source"], "output": infer.translate(job.model, pair["source"]), **pair}
     score = evaluate.score(name, shown["output"], pair["target"]) if "target" in pair else None
     written = {job.kinds[kind]: Path("images") / f"{name}_{job.kinds[kind]}.png" for kind in shown}
-    for kind, picture in shown.items():
-        image_files.save(folder / written[job.kinds[kind]], picture)
+    for kind, image in shown.items():
+        image_files.save(folder / written[job.kinds[kind]], image)
     return Result(name, written, score)
 
 

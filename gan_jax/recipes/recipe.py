@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from gan_jax.recipes import config_file, flags, pytorch_compat
 from gan_jax.terminal import commandline
 from gan_jax.training import run
+from gan_jax.training.config import RunConfig
 from gan_jax.training.experiment import Experiment
 
 __all__ = ["Recipe"]
@@ -16,7 +17,7 @@ __dir__ = __all__.copy
 _MORE = """
 --help shows the flags that most runs use, --help_all all. --config FILE.toml reads lines of flag = value, over which
 flags are laid, and --save_config FILE.toml writes them."""
-_C = TypeVar("_C", bound=flags.Config)
+_C = TypeVar("_C", bound=RunConfig)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Recipe(Generic[_C]):
     presets: Mapping[str, _C]
     experiment: Callable[[_C], Experiment]
     train: Callable[[_C], int] | None = None  # in place of one run: where presets are stages or comparisons
-    rows: tuple[pytorch_compat.Row, ...] = pytorch_compat.TRAIN  # what becomes of the incumbent's flags
+    rows: tuple[pytorch_compat.Row, ...] = pytorch_compat.TRAIN  # what becomes of the PyTorch code's flags
 
     def preset(self, name: str | None) -> _C:
         """What flags are laid over: a preset, or the defaults. Raises ValueError where there is no such preset."""

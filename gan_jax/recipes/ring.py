@@ -4,6 +4,7 @@ Metz et al. 2017, "Unrolled Generative Adversarial Networks", figure 2. Batches 
 layers of 128; every method is trained with three seeds.
 """
 
+import dataclasses
 import itertools
 import json
 import time
@@ -25,6 +26,7 @@ from gan_jax.methods.sinkhorn import sinkhorn
 from gan_jax.methods.wgan import wgan
 from gan_jax.networks import MLP, from_linen
 from gan_jax.training import parallel, translation
+from gan_jax.training.config import RunConfig
 
 __all__ = [
     "BATCH",
@@ -41,6 +43,7 @@ __all__ = [
     "draw_points",
     "methods",
     "plot",
+    "require_nothing_else",
     "score",
     "train",
 ]
@@ -138,8 +141,8 @@ def plot(samples: np.ndarray) -> np.ndarray:
 
 
 def _plot(points: np.ndarray) -> np.ndarray:
-    picture = Image.new("RGB", (_SIDE, _SIDE), "white")
-    pen = ImageDraw.Draw(picture, "RGBA")
+    image = Image.new("RGB", (_SIDE, _SIDE), "white")
+    pen = ImageDraw.Draw(image, "RGBA")
 
     def dot(point: Any, radius: float, **colors: Any) -> None:
         x, y = ((_EXTENT + float(c)) / (2 * _EXTENT) * _SIDE for c in (point[0], -point[1]))
@@ -151,7 +154,17 @@ def _plot(points: np.ndarray) -> np.ndarray:
     for point in points:
         dot(point, 1.2, fill=(11, 102, 195, 90))
     pen.rectangle((0, 0, _SIDE - 1, _SIDE - 1), outline=(200, 200, 200))
-    return np.asarray(picture)
+    return np.asarray(image)
+
+
+def require_nothing_else(config: RunConfig, preset: RunConfig) -> None:
+    """Raises ValueError for flags that the comparison does not take."""
+    own = dataclasses.asdict(preset)
+    others = [name for name, value in dataclasses.asdict(config).items() if value != own[name]]
+    if extra := [name for name in others if name not in ("name", "checkpoints_dir", "dry_run")]:
+        raise ValueError(
+            f"ring has settings of its own, which --dry_run shows; leave out {', '.join(f'--{n}' for n in extra)}."
+        )
 
 
 def compare(folder: Path, *, steps: int = STEPS, batch: int = BATCH, dry_run: bool = False) -> int:
@@ -160,7 +173,9 @@ def compare(folder: Path, *, steps: int = STEPS, batch: int = BATCH, dry_run: bo
     Methods whose scores are in the folder already are not trained again. Raises ValueError for a folder that holds
     something else.
     """
-    settings = {name: ", ".join(f"{key} {value:g}" for key, value in found.items()) for name, found in SETTINGS.items()}
+    settings = {
+        name: ", ".join(f"{key} {value:g}" for key, value in values.items()) for name, values in SETTINGS.items()
+    }
     sizes = {"steps": steps, "batch_size": batch, "seeds": SEEDS, "latent": LATENT, "deviation": DEVIATION}
     config = {"name": folder.name, "method": "eight Gaussians", "recipe": {**sizes, **settings}}
     if dry_run:
@@ -210,6 +225,6 @@ def _rows_before(folder: Path, config: Mapping[str, Any]) -> list[dict[str, Any]
 
 
 def _row(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    by_seed = {f"modes {seed}": found["modes"] for seed, found in enumerate(scores)}
-    means = {name: float(np.mean([found[name] for found in scores])) for name in ("high_quality", "sinkhorn")}
+    by_seed = {f"modes {seed}": values["modes"] for seed, values in enumerate(scores)}
+    means = {name: float(np.mean([values[name] for values in scores])) for name in ("high_quality", "sinkhorn")}
     return {**by_seed, **means}

@@ -2,31 +2,30 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from gan_jax import degrade, evaluate, image, perceptual
 from gan_jax.data import layouts, scan, seams, super_resolution, tfds_source, transforms
 from gan_jax.data.pipeline import Source
-from gan_jax.recipes import flags
 from gan_jax.terminal import commandline
 from gan_jax.training import translation
+from gan_jax.training.config import Settings, require_at_least
 
 __all__ = [
     "PHOTOS",
     "PREPARED",
-    "Config",
+    "PhotographFlags",
     "Scale",
-    "degradation",
     "enlarge",
-    "makes_low",
     "open_split",
     "protocol",
     "scores",
     "shrink",
+    "splits",
     "task",
 ]
 __dir__ = __all__.copy
@@ -36,12 +35,14 @@ PHOTOS, PREPARED = "photos", "tfds:"  # as a dataroot: the photographs of the ex
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(flags.IterationConfig):
+class PhotographFlags(Settings):
     """The flags of super-resolution's images."""
 
     dataroot: commandline.Place | None = None
     """Folder of photographs, builtin:photos for scikit-image's, or tfds:div2k/bicubic_x4 for a data set that TensorFlow
     Datasets prepared."""
+    max_dataset_size: int | None = None
+    """Use only so many images of each split."""
     tfds_dir: Path | None = None
     """Where --dataroot tfds:div2k/bicubic_x4 is prepared; ~/tensorflow_datasets unless given."""
     dataroot_lq: Path | None = None
@@ -66,12 +67,45 @@ class Config(flags.IterationConfig):
     def __post_init__(self) -> None:
         object.__setattr__(self, "color", transforms.spelled(self.color))
 
+    @property
+    def channels(self) -> int:
+        """Channels of the images."""
+        return 3 if self.color == "rgb" else 1
+
+    @property
+    def degradation(self) -> degrade.Degradation:
+        """What makes low resolution of high."""
+        blurs = self.downscale == "blur"
+        return degrade.Degradation(
+            self.downscale,
+            self.scale,
+            kernel_size=2 * round(3 * self.blur_sigma) + 1 if blurs else None,
+            sigma=self.blur_sigma if blurs else None,
+            noise=(0.0, self.noise) if self.noise else 0.0,
+            jpeg=None if self.jpeg is None else (self.jpeg, 95),
+        )
+
+    @property
+    def builtin(self) -> str | None:
+        """What the dataroot names that is no folder."""
+        return None if self.dataroot is None else layouts.builtin(self.dataroot, PHOTOS, PREPARED)
+
+    @property
+    def makes_low(self) -> bool:
+        """Whether low resolution is made of the photographs, and not given beside them."""
+        return self.dataroot_lq is None and not (self.builtin or "").startswith(PREPARED)
+
+    def free_to_change(self, begun: Mapping[str, Any]) -> set[str]:
+        """Flags in which a run that was `begun` with those may go on otherwise: a fingerprint tells other images."""
+        return super().free_to_change(begun) | {"dataroot", "dataroot_lq", "max_dataset_size", "tfds_dir"}
+
     def check(self) -> None:
         """Raises ValueError where a flag holds what no run can have."""
         super().check()
+        require_at_least(self, "max_dataset_size", 1)
         if self.gt_size < self.scale or self.gt_size % self.scale:
             raise ValueError(f"--gt_size is {self.gt_size}; wanted a multiple of --scale {self.scale}.")
-        if not makes_low(self) and degradation(self) != degrade.Degradation(scale=self.scale):
+        if not self.makes_low and self.degradation != degrade.Degradation(scale=self.scale):
             raise ValueError(
                 "low resolution is given as it is: leave out --downscale, --blur_sigma, --noise and --jpeg."
             )
@@ -81,36 +115,8 @@ class Config(flags.IterationConfig):
                 "pixels above 0, and a quality of 1 to 94."
             )
 
-    @property
-    def channels(self) -> int:
-        """Channels of the images."""
-        return 3 if self.color == "rgb" else 1
 
-
-def degradation(config: Config) -> degrade.Degradation:
-    """What makes low resolution of high."""
-    blurs = config.downscale == "blur"
-    return degrade.Degradation(
-        config.downscale,
-        config.scale,
-        kernel_size=2 * round(3 * config.blur_sigma) + 1 if blurs else None,
-        sigma=config.blur_sigma if blurs else None,
-        noise=(0.0, config.noise) if config.noise else 0.0,
-        jpeg=None if config.jpeg is None else (config.jpeg, 95),
-    )
-
-
-def makes_low(config: Config) -> bool:
-    """Whether low resolution is made of the photographs, and not given beside them."""
-    return config.dataroot_lq is None and not (_builtin(config) or "").startswith(PREPARED)
-
-
-def _builtin(config: Config) -> str | None:
-    """What the dataroot names that is no folder."""
-    return None if config.dataroot is None else layouts.builtin(config.dataroot, PHOTOS, PREPARED)
-
-
-def open_split(config: Config, split: str) -> Source | None:
+def open_split(config: PhotographFlags, split: str) -> Source | None:
     """The photographs of a split, every header read; None where there is no such split.
 
     Raises FileNotFoundError and ValueError for data that cannot be used.
@@ -119,7 +125,7 @@ def open_split(config: Config, split: str) -> Source | None:
         raise ValueError(
             f"no training images: give --dataroot FOLDER, builtin:{PHOTOS} for scikit-image's, or a preset."
         )
-    named = _builtin(config)
+    named = config.builtin
     if named == PHOTOS:
         if config.dataroot_lq is not None or config.color == "gray":
             raise ValueError(f"--dataroot {PHOTOS} is in RGB and has no low resolution; leave out the other flag.")
@@ -155,7 +161,7 @@ def open_split(config: Config, split: str) -> Source | None:
     return photographs
 
 
-def task(config: Config, val: Source | None, test: Source | None) -> translation.Task:
+def task(config: PhotographFlags, val: Source | None, test: Source | None) -> translation.Task:
     """Enlarging whole photographs, against bicubic."""
     whole = super_resolution.whole(config.scale, shrink(config))
     return translation.Task(
@@ -168,15 +174,25 @@ def task(config: Config, val: Source | None, test: Source | None) -> translation
     )
 
 
-def shrink(config: Config) -> Callable[[np.ndarray], np.ndarray]:
+def splits(
+    config: PhotographFlags, *, best: Literal["psnr", "lpips"]
+) -> tuple[Source, translation.TranslationEvaluator]:
+    """The training photographs and the evaluator, whose score `best` says which generator is the best so far."""
+    train, val, test = (open_split(config, split) for split in ("train", "val", "test"))
+    assert train is not None  # only val and test may be missing
+    return train, translation.TranslationEvaluator(
+        {"generator": task(config, val, test)}, protocol=protocol(config.scale).title, best=best
+    )
+
+
+def shrink(config: PhotographFlags) -> Callable[[np.ndarray], np.ndarray]:
     """Low resolution of a photograph uint8 [H, W, C] whose sides are multiples of the scale."""
-    made = degradation(config)
-    return functools.partial(degrade.picture, made)
+    return functools.partial(degrade.on_host, config.degradation)
 
 
-def enlarge(picture: np.ndarray, scale: int) -> np.ndarray:
+def enlarge(array: np.ndarray, scale: int) -> np.ndarray:
     """An image uint8 [H, W, C] enlarged by bicubic."""
-    levels = np.asarray(image.imresize(picture.astype(np.float32), scale=scale))
+    levels = np.asarray(image.imresize(array.astype(np.float32), scale=scale))
     return image.round_to(levels, np.uint8)
 
 

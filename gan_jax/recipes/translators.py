@@ -1,53 +1,55 @@
 """The networks of image-to-image experiments, and their flags."""
 
 import dataclasses
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from gan_jax import model, networks
+from gan_jax import networks
 from gan_jax.data import transforms
-from gan_jax.folders import RunFolder
+from gan_jax.data.pipeline import Source
+from gan_jax.method import Method
 from gan_jax.model import ModelSpec
 from gan_jax.networks import layers
-from gan_jax.recipes import adversarial, flags
-from gan_jax.training import checkpoint
-from gan_jax.training.config import require_at_least, require_finite
+from gan_jax.recipes import adversarial, flags, pairs, starting_points
+from gan_jax.training import translation
+from gan_jax.training.config import RunConfig, Settings, require_at_least, require_finite
+from gan_jax.training.experiment import Experiment
 
 __all__ = [
     "RESNET_BLOCKS",
     "UNET_DEPTHS",
     "Config",
     "NetG",
+    "TranslatorFlags",
     "critic_module",
     "critic_spec",
+    "experiment",
     "fresh",
     "generator_module",
-    "generator_spec",
-    "network",
+    "started",
 ]
 __dir__ = __all__.copy
 
 NetG = Literal["unet_32", "unet_64", "unet_128", "unet_256", "unet_512", "resnet_6blocks", "resnet_9blocks"]
 UNET_DEPTHS = {"unet_32": 5, "unet_64": 6, "unet_128": 7, "unet_256": 8, "unet_512": 9}
-_FREE = ("dropout", "dropout_layers", "statistics_batch", "dtype")  # fields that change no parameter
 RESNET_BLOCKS = {"resnet_6blocks": 6, "resnet_9blocks": 9}
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(adversarial.AdversarialFlags, flags.ImageConfig):
+class TranslatorFlags(Settings):
     """The flags of a generator from image to image and of its critic."""
 
-    netG: NetG | None = None  # noqa: N815 - the incumbent's flag
+    netG: NetG | None = None  # noqa: N815 - the PyTorch code's flag
     """Generator; the deepest U-Net that crop_size allows, up to unet_256, unless given."""
     no_skips: bool = False
     """Make the U-Net an encoder-decoder without skips."""
-    netD: Literal["n_layers", "basic", "pixel"] = "n_layers"  # noqa: N815 - the incumbent's flag
+    netD: Literal["n_layers", "basic", "pixel"] = "n_layers"  # noqa: N815 - the PyTorch code's flag
     """Critic: a PatchGAN of n_layers_D layers (basic: of 3), or one that judges single pixels."""
     ngf: int = 64
     """Width of the generator's first layer."""
     ndf: int = 64
     """Width of the critic's first layer."""
-    n_layers_D: int = 3  # noqa: N815 - the incumbent's flag
+    n_layers_D: int = 3  # noqa: N815 - the PyTorch code's flag
     """Stride-2 layers of the critic: 1 to 5 judge patches of 16, 34, 70, 142 and 286 pixels."""
     norm: Literal["batch", "instance", "none"] = "batch"
     """Norm of both networks."""
@@ -65,10 +67,6 @@ class Config(adversarial.AdversarialFlags, flags.ImageConfig):
     """How the weights of both networks are drawn at the start; xavier and orthogonal are usual with --init_gain 1."""
     init_gain: float = 0.02
     """Deviation of normal, factor of xavier and orthogonal, and deviation of batch norm's scale."""
-    init_generator: Path | None = None
-    """Start from the generator in this file, or from the last one of this run's folder."""
-    init_critic: Path | None = None
-    """Start from the critic in this file (a run writes NAME_critic.safetensors)."""
 
     def check(self) -> None:
         """Raises ValueError where a flag holds what no run can have."""
@@ -76,11 +74,27 @@ class Config(adversarial.AdversarialFlags, flags.ImageConfig):
         for name in ("ngf", "ndf", "n_layers_D"):
             require_at_least(self, name, 1)
         require_finite(self, "init_gain")
-        self.check_critic(self.norm, others="--norm instance or --norm none")
         if self.netD != "n_layers" and self.n_layers_D != 3:
             raise ValueError(f"--netD {self.netD} takes no --n_layers_D; leave it out, or take --netD n_layers.")
         if self.no_skips and self.netG in RESNET_BLOCKS:
             raise ValueError(f"--netG {self.netG} has no skips to leave out; leave out --no_skips, or take a U-Net.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(
+    starting_points.StartFlags,
+    TranslatorFlags,
+    adversarial.AdversarialFlags,
+    flags.EpochConfig,
+    pairs.ImageFlags,
+    RunConfig,
+):
+    """An image-to-image experiment: its groups of flags, and what they say together."""
+
+    def check(self) -> None:
+        """Raises ValueError where a flag holds what no run can have."""
+        super().check()
+        self.check_critic(self.norm, others="--norm instance or --norm none")
 
 
 def generator_module(config: Config, out_channels: int) -> Any:
@@ -98,8 +112,8 @@ def generator_module(config: Config, out_channels: int) -> Any:
             upsample=config.upsample,
             dtype=config.dtype,
         )
-    depth = UNET_DEPTHS[config.netG] if config.netG else _deepest(config)
-    _require_multiple(config, depth)
+    depth = UNET_DEPTHS[config.netG] if config.netG else _deepest(config.cut_size)
+    _require_multiple(config.cut_size, depth)
     if config.dropout_layers == "port" and depth < 6 and dropout:
         raise ValueError(
             f"--dropout_layers port has no layer in a U-Net of {depth} levels; take paper or --no_dropout."
@@ -118,26 +132,22 @@ def generator_module(config: Config, out_channels: int) -> Any:
     )
 
 
-def _is_cut(config: Config) -> bool:
-    """Whether training images have the sides of crop_size; others are padded to what the network takes."""
-    return config.preprocess not in ("scale_width", "none")
-
-
-def _deepest(config: Config) -> int:
-    """The depth of the deepest U-Net, up to unet_256, that takes the training images."""
-    sides = transforms.height_width(config.crop_size)
-    fitting = [d for d in (5, 6, 7, 8) if not _is_cut(config) or all(side % 2**d == 0 for side in sides)]
+def _deepest(cut_size: transforms.Size | None) -> int:
+    """The depth of the deepest U-Net, up to unet_256, that takes images of that size."""
+    sides = () if cut_size is None else transforms.height_width(cut_size)
+    fitting = [depth for depth in (5, 6, 7, 8) if all(side % 2**depth == 0 for side in sides)]
     return fitting[-1] if fitting else 5
 
 
-def _require_multiple(config: Config, depth: int) -> None:
-    height, width = (
-        max(2**depth, round(side / 2**depth) * 2**depth) for side in transforms.height_width(config.crop_size)
-    )
+def _require_multiple(cut_size: transforms.Size | None, depth: int) -> None:
+    """Raises ValueError for images that a U-Net cannot halve so often."""
+    if cut_size is None:
+        return
+    height, width = (max(2**depth, round(side / 2**depth) * 2**depth) for side in transforms.height_width(cut_size))
     nearest = transforms.shown(height if height == width else (height, width))
-    if _is_cut(config) and (height, width) != transforms.height_width(config.crop_size):
+    if (height, width) != transforms.height_width(cut_size):
         raise ValueError(
-            f"--crop_size {transforms.shown(config.crop_size)}: a U-Net of {depth} levels takes multiples of "
+            f"--crop_size {transforms.shown(cut_size)}: a U-Net of {depth} levels takes multiples of "
             f"{2**depth}, the nearest is {nearest}" + (", or take a smaller --netG." if depth > 5 else ".")
         )
 
@@ -150,54 +160,19 @@ def critic_module(config: Config) -> Any:
     return networks.PatchGAN(config.n_layers_D, config.ndf, config.norm, config.statistics_batch, **common)
 
 
-def fresh(config: Config, module: Any) -> networks.Network:
+def fresh(config: TranslatorFlags, module: Any) -> networks.Network:
     """A module as a network whose weights are drawn as the flags say."""
     if (config.init_type, config.init_gain) == ("normal", 0.02):
         return networks.from_linen(module)  # what the layers do by themselves
     return networks.initialized(module, config.init_type, config.init_gain)
 
 
-def network(
-    config: flags.Config, module: Any, kind: Literal["generator", "critic"], fresh: networks.Network
-) -> networks.Network:
-    """A module's `fresh` network, started from the file that --init_generator or --init_critic names, if any.
-
-    Raises ValueError where the file holds something else.
-    """
-    path: Path | None = getattr(config, f"init_{kind}")
-    begun = checkpoint.latest_step(RunFolder(config.folder).checkpoints) is not None
-    if path is None or (begun and not path.exists()):
-        return fresh  # a run that has begun goes on without the file
-    start = model.load(path)
-    named = (start.spec.kind, start.spec.architecture["name"])
-    if named != (kind, type(module).__name__):
-        raise ValueError(
-            f"--init_{kind} {path} holds a {named[0]}, {named[1]}; wanted a {kind}, {type(module).__name__}: give it "
-            "the same flags."
-        )
-    theirs, ours = (
-        {name: value for name, value in fields.items() if name not in _FREE}
-        for fields in (dict(start.spec.architecture), networks.describe(module))
-    )
-    differing = [
-        f"{name} is {theirs.get(name)} there and {ours.get(name)} here"
-        for name in sorted(theirs.keys() | ours.keys())
-        if theirs.get(name) != ours.get(name)
-    ]
-    if differing:
-        raise ValueError(f"--init_{kind} {path} is another network: {', '.join(differing)}; give it the same flags.")
-    started = networks.with_weights(fresh, start.variables["params"], start.variables["stats"])
-
-    def init(*inputs: Any) -> Any:
-        try:
-            return started.init(*inputs)
-        except ValueError as error:  # it knows no file
-            raise ValueError(f"--init_{kind} {path}: {error}") from None
-
-    return started._replace(init=init)
+def started(config: Config, module: Any, kind: Literal["generator", "critic"]) -> networks.Network:
+    """A module as a network that starts from the file that the flags name, or from fresh weights."""
+    return starting_points.network(config, config.folder, module, kind, fresh(config, module))
 
 
-def generator_spec(module: Any, channels: int, *, method: str) -> ModelSpec:
+def _generator_spec(module: Any, channels: int, *, method: str) -> ModelSpec:
     """What a generator's file says: used as pix2pix's paper tests, with dropout and each image's own statistics."""
     return ModelSpec(
         architecture=networks.describe(module),
@@ -217,4 +192,35 @@ def critic_spec(module: Any, channels: int, *, method: str) -> ModelSpec:
         norm="image",
         dropout=False,
         kind="critic",
+    )
+
+
+def experiment(
+    config: Config,
+    name: str,
+    method: Method,
+    *,
+    generators: Mapping[str, tuple[Any, int]],
+    critics: Mapping[str, tuple[Any, int]],
+    train: Source,
+    tasks: Mapping[str, translation.Task],
+    needs_whole_batch: Sequence[str],
+) -> Experiment:
+    """The experiment of a method, called `name`; of its modules, by name, each comes with the channels that it sees."""
+    described = {key: networks.describe(module) for key, (module, _) in generators.items()}
+    specs = {key: _generator_spec(module, channels, method=name) for key, (module, channels) in generators.items()}
+    for key, (module, channels) in critics.items():
+        described[key] = networks.describe(module) | {"receptive_field": networks.receptive_field(module)}
+        if config.gan_mode != "none":
+            specs[key] = critic_spec(module, channels, method=name)
+    (multiple,) = {module.size_multiple for module, _ in generators.values()}
+    return Experiment(
+        method_name=name,
+        method=method,
+        networks=described,
+        specs=specs,
+        train=train,
+        train_transform=pairs.jitter(config, multiple),
+        evaluator=translation.TranslationEvaluator(tasks),
+        needs_whole_batch=needs_whole_batch,
     )

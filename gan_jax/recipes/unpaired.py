@@ -10,17 +10,26 @@ import numpy as np
 from gan_jax.data import layouts, scan, seams, sources, transforms
 from gan_jax.data.demo import day_night
 from gan_jax.data.pipeline import Source
-from gan_jax.recipes import pairs, translators
+from gan_jax.recipes import pairs
 from gan_jax.training import translation
 
-__all__ = ["EMBEDDED_COUNTS", "KINDS", "tasks", "training"]
+__all__ = ["EMBEDDED_COUNTS", "KINDS", "require_unpacked", "tasks", "training"]
 __dir__ = __all__.copy
 
 EMBEDDED_COUNTS = {"train": 200, "val": 16, "test": 64}  # images of each kind
+_ARCHIVES = "http://efrosgans.eecs.berkeley.edu/cyclegan/datasets"
 KINDS: dict[str, Literal["source", "target"]] = {"A": "source", "B": "target"}  # and what they are of a pair
 
 
-def training(config: translators.Config, mode: str) -> sources.UnpairedDataset:
+def require_unpacked(config: pairs.ImageFlags, preset: str | None) -> None:
+    """Raises FileNotFoundError where the data set of a preset is not where the preset looks for it."""
+    if config.dataroot == f"datasets/{preset}" and not Path(str(config.dataroot)).is_dir():
+        raise FileNotFoundError(
+            f"no folder {config.dataroot}; unpack {_ARCHIVES}/{preset}.zip there, or give --dataroot."
+        )
+
+
+def training(config: pairs.ImageFlags, mode: str) -> sources.UnpairedDataset:
     """The training images of both kinds, every header read; pairs, too, are gone through apart.
 
     Raises FileNotFoundError and ValueError for data that cannot be used.
@@ -30,7 +39,7 @@ def training(config: translators.Config, mode: str) -> sources.UnpairedDataset:
     return sources.UnpairedDataset(*sides)
 
 
-def tasks(config: translators.Config, mode: str) -> dict[str, translation.Task]:
+def tasks(config: pairs.ImageFlags, mode: str) -> dict[str, translation.Task]:
     """What each generator translates; where its images have counterparts, these score it."""
     options = pairs.transform_options(config)
     common: dict[str, Any] = {
@@ -47,7 +56,7 @@ def tasks(config: translators.Config, mode: str) -> dict[str, translation.Task]:
             for name, kind in (("AtoB", "A"), ("BtoA", "B"))
         }
     val, test = (_open_pairs(config, split) for split in ("val", "test"))
-    same = pairs.input_channels(config) == config.output_nc
+    same = config.input_channels == config.output_nc
     baselines: dict[str, Callable[[np.ndarray], np.ndarray]] = {"the input": lambda image: image} if same else {}
     return {
         "AtoB": translation.Task(val, test, baselines=baselines, **words["AtoB"], **common),
@@ -69,10 +78,10 @@ def _words(a: str, b: str) -> dict[str, Any]:
     return {"back": f"{b}to{a}", "title": f"{a} to {b}", "captions": captions}
 
 
-def _open_pairs(config: translators.Config, split: str) -> Source | None:
+def _open_pairs(config: pairs.ImageFlags, split: str) -> Source | None:
     if not pairs.is_embedded(config):
         return pairs.open_split(config, split)
-    if (pairs.input_channels(config), config.output_nc) != (3, 3):
+    if (config.input_channels, config.output_nc) != (3, 3):
         raise ValueError("the embedded day and night are images in RGB: leave out --input_nc and --output_nc.")
     if config.preprocess not in ("resize_and_crop", "crop"):
         raise ValueError(
@@ -86,7 +95,7 @@ def _open_pairs(config: translators.Config, split: str) -> Source | None:
     return scenes if config.direction == "AtoB" else sources.SwappedPairs(scenes)
 
 
-def _open_kind(config: translators.Config, mode: str, split: str, kind: str) -> Source | None:
+def _open_kind(config: pairs.ImageFlags, mode: str, split: str, kind: str) -> Source | None:
     """The images of one kind, where there are some of that split."""
     embedded = pairs.is_embedded(config)
     if embedded or mode == "aligned":
@@ -101,7 +110,7 @@ def _open_kind(config: translators.Config, mode: str, split: str, kind: str) -> 
         split,
         folder,
         key=kind,
-        channels=pairs.input_channels(config) if kind == "A" else config.output_nc,
+        channels=config.input_channels if kind == "A" else config.output_nc,
         limit=config.max_dataset_size,
     )
     if opened is not None:

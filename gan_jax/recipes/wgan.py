@@ -12,13 +12,12 @@ divergence on eight Gaussians; `wgan` has the settings of WGAN's paper; mnist an
 
 import dataclasses
 import math
-from typing import Any, Literal
 
 from gan_jax import networks
-from gan_jax.data import labeled
 from gan_jax.method import clip_weights
 from gan_jax.methods.wgan import wgan
-from gan_jax.recipes import flags, ring, samplers
+from gan_jax.networks import layers
+from gan_jax.recipes import flags, presets, ring, samplers
 from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import run
 from gan_jax.training.config import require_at_least
@@ -46,13 +45,18 @@ class Config(samplers.Config):
     """Weight of the gradient penalty."""
     clip: float | None = None
     """Clip the critic's weights to [-CLIP, CLIP] after each of its steps, in place of the penalty: 0.01 in WGAN."""
-    norm_d: Literal["batch", "instance", "layer", "none"] | None = None
+    norm_d: layers.NormName | None = None
     """Norm of the critic: none under the penalty, which batch norm would spoil, and otherwise the generator's."""
 
     @property
     def images_per_step(self) -> int:
         """A batch for each critic step."""
         return self.n_critic * self.batch_size
+
+    @property
+    def critic_norm(self) -> layers.NormName:
+        """Norm of the critic, said or not."""
+        return self.norm_d or ("none" if self.clip is None else self.norm)
 
     def check(self) -> None:
         """Raises ValueError where a flag holds what no run can have."""
@@ -73,98 +77,36 @@ class Config(samplers.Config):
             raise ValueError(f"--beta2 is {self.beta2}; wanted at least 0 and less than 1.")
 
 
-PRESETS = {
-    "demo": Config(
-        preset="demo",
-        dataroot="builtin:embedded",
-        name="demo_wgan",
-        size=32,
-        conditional=True,
-        nz=32,
-        ngf=32,
-        ndf=16,
-        batch_size=32,
-        lr=1e-3,
-        n_epochs=24,
-        ema_decay=0.99,
-        val_freq=100,
-        save_latest_freq=100,
-        print_freq=20,
-    ),
-    "ring": Config(preset="ring", name="ring"),
-    "wgan": Config(preset="wgan", clip=0.01, lr=5e-5),
-    # 200,000 generator steps, as in the programs of WGAN-GP's authors.
-    "mnist": Config(
-        preset="mnist",
-        name="mnist_wgan",
-        dataroot="builtin:tfds:mnist",
-        size=32,
-        output_nc=1,
-        batch_size=50,
-        norm="none",
-        n_epochs=878,
-    ),
-    "cifar10": Config(
-        preset="cifar10",
-        name="cifar10_wgan",
-        dataroot="builtin:tfds:cifar10",
-        size=32,
-        nz=128,
-        ngf=128,
-        ndf=128,
-        flip=True,
-        n_epochs=1343,
-    ),
-}
+PRESETS = {name: Config(preset=name, **given) for name, given in presets.WGAN.items()}
 
 
 def experiment(config: Config) -> Experiment:
     """The experiment that a configuration means."""
-    train, evaluator = samplers.splits(config)
-    known = samplers.classes(config, train)
-    generator_net = samplers.generator_module(config, known)
-    per_epoch = run.steps_per_epoch(config, len(train))
+    parts = samplers.open_parts(config, critic_norm=config.critic_norm)
+    per_epoch = run.steps_per_epoch(config, len(parts.train))
     if config.clip is None:
-        norm: Any = config.norm_d or "none"
-        penalty_weight = config.lambda_gp
         generator_tx = critic_tx = flags.adam(config, per_epoch, beta2=config.beta2)
     else:
-        norm, penalty_weight = config.norm_d or config.norm, 0.0
         generator_tx = flags.rmsprop(config, per_epoch)
         critic_tx = clip_weights(generator_tx, config.clip)
-    critic = samplers.critic_module(config, known, norm)
     method = wgan(
-        networks.from_linen(generator_net),
-        networks.from_linen(critic),
+        networks.from_linen(parts.generator),
+        networks.from_linen(parts.critic),
         generator_tx=generator_tx,
         critic_tx=critic_tx,
         latent_size=config.nz,
         latent=config.latent,
         n_critic=config.n_critic,
-        penalty_weight=penalty_weight,
+        penalty_weight=config.lambda_gp if config.clip is None else 0.0,
         conditional=config.conditional,
         ema_decay=config.ema_decay,
     )
-    name = "wgan" if config.clip else "wgan_gp"
-    return Experiment(
-        method_name=name,
-        method=method,
-        networks={"generator": networks.describe(generator_net), "critic": networks.describe(critic)},
-        specs=samplers.specs(config, generator_net, critic, known, method=name),
-        train=train,
-        train_transform=labeled.fitted(config.size, config.output_nc, flip=config.flip),
-        evaluator=evaluator,
-    )
+    return samplers.experiment(config, parts, "wgan" if config.clip else "wgan_gp", method)
 
 
 def _train(config: Config) -> int:
     if config.preset == "ring":
-        own = dataclasses.asdict(PRESETS["ring"])
-        others = [name for name, value in dataclasses.asdict(config).items() if value != own[name]]
-        if extra := [name for name in others if name not in ("name", "checkpoints_dir", "dry_run")]:
-            raise ValueError(
-                f"ring has settings of its own, which --dry_run shows; leave out {', '.join(f'--{n}' for n in extra)}."
-            )
+        ring.require_nothing_else(config, PRESETS["ring"])
         return ring.compare(config.folder, dry_run=config.dry_run)
     return run.execute(config, experiment(config))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from gan_jax import files, scores
 from gan_jax.report import charts
-from gan_jax.report.read import Curves, Picture, RunFiles, fields, number
+from gan_jax.report.read import Curves, EmbeddedImage, RunFiles, fields, number
 from gan_jax.terminal import console
 
 __all__ = ["render"]
@@ -82,15 +82,15 @@ def _headline(run: RunFiles) -> str:
 def _best_scores(curves: Curves) -> list[tuple[str, str, str]]:
     """What the validations' best scores are called, their values, and when they were; the first few metrics'."""
     validated = {key: scores.ScoreKey.parse(key) for kind, key in curves if kind == "validation"}
-    found = []
+    sections = []
     for key in (key for known in scores.METRICS for key, parsed in validated.items() if parsed.metric == known):
         metric, series = scores.metric(key), curves["validation", key]
         finite = [at for at, value in series.items() if math.isfinite(value)]
         if finite and metric.better and validated[key].family != "health":
             best = max(finite, key=lambda at: scores.goodness(series[at], metric.better))
             value = f"{_rounded(series[best], metric.decimals)} {metric.unit}"
-            found.append((f"Best validation {escape(metric.title)}", value, f"at step {best:,}"))
-    return found[:_HEADLINE_SCORES]
+            sections.append((f"Best validation {escape(metric.title)}", value, f"at step {best:,}"))
+    return sections[:_HEADLINE_SCORES]
 
 
 def _warnings(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -148,7 +148,7 @@ def _groups(run: RunFiles) -> str:
     parts = []
     for group, rows in run.groups.items():
         named = run.captions.get(group, {})
-        lines = [_figures((_text(named.get(shown.kind, shown.kind)), shown.picture) for shown in row) for row in rows]
+        lines = [_figures((_text(named.get(shown.kind, shown.kind)), shown.image) for shown in row) for row in rows]
         cells = "\n".join(
             f'<div class="row"><h4>{_name(row[0].name)}</h4><div class="beside">{"".join(line)}</div></div>'
             for row, line in zip(rows, lines, strict=True)
@@ -163,7 +163,7 @@ def _samples(run: RunFiles) -> str:
     if not run.samples:
         return ""
     named = run.captions.get("", {})
-    figures = _figures((_text(named.get(sample.kind, sample.kind)), sample.picture) for sample in run.samples)
+    figures = _figures((_text(named.get(sample.kind, sample.kind)), sample.image) for sample in run.samples)
     shown = dict(zip((sample.kind for sample in run.samples), figures, strict=True))
     above, below = shown.pop("input", ""), shown.pop("target", "")
     stacked = "\n".join(shown.values())
@@ -180,21 +180,21 @@ def _samples(run: RunFiles) -> str:
     )
 
 
-def _figures(pictures: Iterable[tuple[str, Picture | None]]) -> list[str]:
+def _figures(images: Iterable[tuple[str, EmbeddedImage | None]]) -> list[str]:
     """Captions and images side by side at one size: those that are smaller in their file are said to be."""
-    pictures = list(pictures)
-    widest = max((picture.width for _, picture in pictures if picture), default=0)
-    return [_figure(caption, picture, widest) for caption, picture in pictures]
+    images = list(images)
+    widest = max((image.width for _, image in images if image), default=0)
+    return [_figure(caption, image, widest) for caption, image in images]
 
 
-def _figure(caption: str, picture: Picture | None, widest: int) -> str:
-    if picture is None:
+def _figure(caption: str, image: EmbeddedImage | None, widest: int) -> str:
+    if image is None:
         return _note(f"{caption}: this image cannot be read.")
-    width, height = picture.width, picture.height
+    width, height = image.width, image.height
     kind = "pixelated" if height <= _PIXELATED_SIDE else "large" if width > _LARGE_SIDE else ""
     caption += f", enlarged from {width}x{height}" if width < widest else ""
     return (
-        f'<figure class="{kind}"><figcaption>{caption}</figcaption><img src="{picture.uri}" alt="{caption}" '
+        f'<figure class="{kind}"><figcaption>{caption}</figcaption><img src="{image.uri}" alt="{caption}" '
         f'width="{width}" height="{height}" style="--aspect:{width / height:.3f}"></figure>'
     )
 

@@ -14,7 +14,7 @@ from PIL import Image
 from gan_jax.folders import RunFolder
 from gan_jax.log import read_log
 
-__all__ = ["Curves", "Picture", "RunFiles", "Series", "Shown", "fields", "number", "read_run"]
+__all__ = ["Curves", "EmbeddedImage", "RunFiles", "Series", "Shown", "fields", "number", "read_run"]
 __dir__ = __all__.copy
 
 _T = TypeVar("_T")
@@ -23,12 +23,12 @@ Series = dict[int, float]  # step -> value, NaN and inf included
 Curves = Mapping[tuple[str, str], Series]  # by kind of row and key of value
 
 _MAX_ROWS, _MAX_STRIPS = 12, 24
-_PICTURE_BUDGET = 6_000_000  # characters of data URIs; past it photos become JPEG
+_IMAGE_BUDGET = 6_000_000  # characters of data URIs; past it photos become JPEG
 _JPEG_QUALITY, _JPEG_SIDE = 90, 2200  # pixels: twice the width of the page, for dense displays
 _KINDS = ("input", "output", "reconstructed", "identity", "target")  # in this order; others after them
 
 
-class Picture(NamedTuple):
+class EmbeddedImage(NamedTuple):
     """An image as the page holds it."""
 
     uri: str
@@ -41,7 +41,7 @@ class Shown(NamedTuple):
 
     kind: str
     name: str
-    picture: Picture | None
+    image: EmbeddedImage | None
 
 
 class RunFiles(NamedTuple):
@@ -107,12 +107,12 @@ def fields(value: object) -> dict[str, Any]:
 
 def _read_object(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
     except ValueError as error:
         raise ValueError(f"{path} is not JSON ({error}); write it anew.") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"{path} holds a {type(found).__name__}, wanted a JSON object; write it anew.")
-    return found
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds a {type(content).__name__}, wanted a JSON object; write it anew.")
+    return content
 
 
 def _curves(rows: Sequence[Mapping[str, Any]]) -> Curves:
@@ -133,8 +133,8 @@ def _test_groups(results: Path, captions: Mapping[str, Any]) -> dict[str, list[l
     groups = {}
     for group in [name for name in captions if name in folders] or [""]:
         outputs = results / "output" / group
-        found = sorted(path.relative_to(results / "output").as_posix() for path in outputs.rglob("*.png"))
-        if names := _evenly(found, _MAX_ROWS):
+        names_below = sorted(path.relative_to(results / "output").as_posix() for path in outputs.rglob("*.png"))
+        if names := _evenly(names_below, _MAX_ROWS):
             files = ([(kind, results / kind / name) for kind in kinds] for name in names)
             groups[group] = [[item for item in row if item[1].is_file()] for row in files]
     return groups
@@ -142,8 +142,8 @@ def _test_groups(results: Path, captions: Mapping[str, Any]) -> dict[str, list[l
 
 def _samples(samples: Path) -> list[_Found]:
     """The input, the outputs by ascending step, and the target, as far as they exist."""
-    found = ((re.fullmatch(r"step_(\d+)\.png", path.name), path) for path in samples.glob("step_*.png"))
-    steps = _evenly(sorted((int(match[1]), path) for match, path in found if match), _MAX_STRIPS)
+    matches = ((re.fullmatch(r"step_(\d+)\.png", path.name), path) for path in samples.glob("step_*.png"))
+    steps = _evenly(sorted((int(match[1]), path) for match, path in matches if match), _MAX_STRIPS)
     shown = [(f"step {step:,}", path) for step, path in steps]
     shown = [("input", samples / "input.png"), *shown, ("target", samples / "target.png")]
     return [(caption, path) for caption, path in shown if path.is_file()]
@@ -155,13 +155,13 @@ def _evenly(items: Sequence[_T], count: int) -> list[_T]:
     return [items[index] for index in chosen]
 
 
-def _embedded(found: Sequence[_Found]) -> dict[_Found, Shown]:
-    files = {item: item[1].read_bytes() for item in found}
-    heavy = sum(map(len, files.values())) * 4 / 3 > _PICTURE_BUDGET
-    return {(kind, path): Shown(kind, path.stem, _picture(data, heavy)) for (kind, path), data in files.items()}
+def _embedded(items: Sequence[_Found]) -> dict[_Found, Shown]:
+    files = {item: item[1].read_bytes() for item in items}
+    heavy = sum(map(len, files.values())) * 4 / 3 > _IMAGE_BUDGET
+    return {(kind, path): Shown(kind, path.stem, _embed(data, heavy)) for (kind, path), data in files.items()}
 
 
-def _picture(png: bytes, heavy: bool) -> Picture | None:
+def _embed(png: bytes, heavy: bool) -> EmbeddedImage | None:
     try:
         with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
             image.load()
@@ -174,7 +174,7 @@ def _picture(png: bytes, heavy: bool) -> Picture | None:
         image.thumbnail((_JPEG_SIDE, _JPEG_SIDE))
         image.save(jpeg, "JPEG", quality=_JPEG_QUALITY)
         uri = min(uri, _data_uri("jpeg", jpeg.getvalue()), key=len)
-    return Picture(uri, width, height)
+    return EmbeddedImage(uri, width, height)
 
 
 def _data_uri(kind: str, data: bytes) -> str:

@@ -165,7 +165,7 @@ def arranged(kind: type, arguments: Sequence[str], *, default: Any = None, every
     """
     flags, on = _flags(kind, default)
     others: list[str] = []
-    found: list[str] = []
+    ours: list[str] = []
     waiting = list(reversed(arguments))
     while waiting:
         argument = waiting.pop()
@@ -176,7 +176,7 @@ def arranged(kind: type, arguments: Sequence[str], *, default: Any = None, every
             others.append(argument)
             continue
         if argument in _HELP:
-            found.append(argument)
+            ours.append(argument)
             continue
         name, equals, value = argument.partition("=")
         flag = _with_underscores(name)
@@ -186,7 +186,7 @@ def arranged(kind: type, arguments: Sequence[str], *, default: Any = None, every
         if count == 0:
             if equals:
                 raise ValueError(f"{flag} takes no value; got {argument}.")
-            found += [] if flag in on else [flag]
+            ours += [] if flag in on else [flag]
             continue
         values = [value] if equals else []
         while waiting and (count == _GREEDY or len(values) < count) and not _is_next(waiting[-1], flags):
@@ -194,8 +194,8 @@ def arranged(kind: type, arguments: Sequence[str], *, default: Any = None, every
         if not values:
             raise ValueError(f"{flag} wants a value.")
         # A value may begin with a dash.
-        found += [f"{flag}={values[0]}"] if count == 1 else [flag, *values]
-    return [*others, *found]
+        ours += [f"{flag}={values[0]}"] if count == 1 else [flag, *values]
+    return [*others, *ours]
 
 
 def _is_next(argument: str, flags: Mapping[str, int]) -> bool:
@@ -220,16 +220,16 @@ def unknown(flag: str, flags: Sequence[str] | Mapping[str, int], *, everything: 
 def _flags(kind: type, default: Any) -> tuple[dict[str, int], set[str]]:
     """How many values each flag takes, 0 for a switch and _GREEDY for as many as there are; switches that are on."""
     hints = get_type_hints(kind, include_extras=True)
-    found, on = dict[str, int](), set[str]()
+    counts, on = dict[str, int](), set[str]()
     for field in dataclasses.fields(kind):
         hint = hints[field.name]
         if _is_positional(hint):
             continue
-        found[f"--{field.name}"] = _values(hint)
+        counts[f"--{field.name}"] = _values(hint)
         if hint is bool and getattr(default, field.name, field.default) is True:
             on.add(f"--{field.name}")
-            found[f"--no_{field.name}"] = 0
-    return found, on
+            counts[f"--no_{field.name}"] = 0
+    return counts, on
 
 
 def _is_positional(hint: Any) -> bool:

@@ -96,9 +96,9 @@ def judge(classifier: Model, images_u8: np.ndarray) -> tuple[np.ndarray, np.ndar
         batch = images_u8[start : start + _BATCH]
         # Filled up, so that one program does for all batches.
         full = np.concatenate([batch, np.zeros((_BATCH - len(batch), *batch.shape[1:]), np.uint8)])
-        made = apply(variables, full)
-        classes.append(np.asarray(made["logits"]).argmax(axis=-1)[: len(batch)])
-        features.append(np.asarray(made["features"])[: len(batch)])
+        outputs = apply(variables, full)
+        classes.append(np.asarray(outputs["logits"]).argmax(axis=-1)[: len(batch)])
+        features.append(np.asarray(outputs["features"])[: len(batch)])
     return np.concatenate(classes), np.concatenate(features)
 
 

@@ -28,9 +28,14 @@ _FREE_TO_CHANGE = {
 class Settings:
     """Settings of one subject, which check themselves. Groups of them are bases side by side of what has them all.
 
-    A group other than a run's own derives from this class alone: fields that it inherited would overrule those of its
-    neighbors.
+    A group derives from this class alone: fields that it inherited would overrule those of its neighbors. What two
+    groups say only together is checked by what has both.
     """
+
+    def free_to_change(self, begun: Mapping[str, Any]) -> set[str]:
+        """Settings in which a run that was `begun` with those may go on otherwise; with those of its neighbors."""
+        del begun
+        return set()
 
     def check(self) -> None:
         """Raises ValueError for what no run can have; a group calls that of its neighbors with super()."""
@@ -96,16 +101,13 @@ class RunConfig(Settings):
 
     def free_to_change(self, begun: Mapping[str, Any]) -> set[str]:
         """Settings in which a run that was `begun` with those may go on otherwise."""
-        del begun
-        return set(_FREE_TO_CHANGE)
+        return super().free_to_change(begun) | _FREE_TO_CHANGE
 
     def check(self) -> None:
         """Raises ValueError for what no run can have."""
         super().check()
-        for name in ("batch_size", "print_freq", "val_freq", "save_latest_freq", "num_threads"):
+        for name in ("batch_size", "print_freq", "val_freq", "save_latest_freq", "num_threads", "from_step"):
             require_at_least(self, name, 1)
-        if self.from_step is not None:
-            require_at_least(self, "from_step", 1)
         require_at_least(self, "seed", 0)
         if self.seed >= 2**32:
             raise ValueError(f"--seed is {self.seed}; wanted less than 2**32.")
@@ -122,9 +124,10 @@ class RunConfig(Settings):
 
 
 def require_at_least(config: Settings, name: str, least: int) -> None:
-    """Raises ValueError where the setting `name` is less than `least`."""
-    if getattr(config, name) < least:
-        raise ValueError(f"--{name} is {getattr(config, name)}; wanted at least {least}.")
+    """Raises ValueError where the setting `name` is less than `least`; None is a setting that is not given."""
+    value = getattr(config, name)
+    if value is not None and value < least:
+        raise ValueError(f"--{name} is {value}; wanted at least {least}.")
 
 
 def require_finite(config: Settings, *names: str, zero: bool = False) -> None:

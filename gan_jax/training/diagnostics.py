@@ -34,14 +34,14 @@ def measures(
         np.stack([transforms.resize(transforms.gray(image), _SIDE, _SIDE).ravel() for image in images]).astype(float)
         for images in (outputs_u8, references_u8, references_u8 if real_u8 is None else real_u8)
     )
-    found = {"contrast": float(np.mean([image.std() for image in outputs_u8]))}
+    measured = {"contrast": float(np.mean([image.std() for image in outputs_u8]))}
     both = [(a, b) for a, b in zip(outputs, references, strict=True) if a.std() and b.std()]
     if both:
-        found["agreement"] = float(np.mean([np.corrcoef(a, b)[0, 1] for a, b in both]))
-    spread, wanted = (images.std(axis=0).mean() for images in (outputs, real))
-    if wanted and len(outputs) > 1:
-        found["variety"] = float(spread / wanted)
-    return {str(ScoreKey(name, _FAMILY)): value for name, value in found.items()}
+        measured["agreement"] = float(np.mean([np.corrcoef(a, b)[0, 1] for a, b in both]))
+    spread, of_real = (images.std(axis=0).mean() for images in (outputs, real))
+    if of_real and len(outputs) > 1:
+        measured["variety"] = float(spread / of_real)
+    return {str(ScoreKey(name, _FAMILY)): value for name, value in measured.items()}
 
 
 def warnings(scores: Mapping[str, float], *, earlier: Mapping[str, Any] | None = None) -> list[str]:
@@ -52,27 +52,27 @@ def warnings(scores: Mapping[str, float], *, earlier: Mapping[str, Any] | None =
     the scores are judged alone, as those at a run's end.
     """
     settled = earlier is None or earlier.get("step", 0) >= _SETTLED
-    found = []
+    words = []
     for key, value in scores.items():
         measure, family, generator = ScoreKey.parse(key)
         which = f"{generator}: " if generator else ""
         if family != _FAMILY:
             continue
         if measure == "agreement" and value < _INVERTED:
-            found.append(
+            words.append(
                 f"{which}light and dark are the reverse of what they should be (correlation {value:.2f}): the colors "
                 "may be inverted; begin anew with another --seed or, in CycleGAN, a larger --lambda_identity."
             )
         lasts = settled and (earlier is None or earlier.get(key, 1.0) < _COLLAPSED)
         if measure == "variety" and value < _COLLAPSED and lasts:
-            found.append(
+            words.append(
                 f"{which}different inputs give nearly the same image ({value:.0%} of the variety that there should "
                 "be): the generator has collapsed, or needs far more steps; where this stays, begin anew with a lower "
                 "--lr, another --gan_mode or more images."
             )
         if measure == "contrast" and value < _FLAT:
-            found.append(
+            words.append(
                 f"{which}the images are flat (standard deviation {value:.1f} of 255): black, white or one color; "
                 "begin anew with a lower --lr, and look at the training images."
             )
-    return found
+    return words

@@ -1,7 +1,6 @@
 """A run: the one way from an experiment to trained, scored and reported generators."""
 
 import functools
-import sys
 from collections.abc import Callable, Mapping
 
 import jax
@@ -26,9 +25,9 @@ __all__ = ["execute", "guarded", "main", "steps_per_epoch"]
 __dir__ = __all__.copy
 
 
-def steps_per_epoch(config: RunConfig, pictures_in_training: int) -> int:
+def steps_per_epoch(config: RunConfig, images_in_training: int) -> int:
     """Steps until as many images were seen as there are."""
-    return -(-pictures_in_training // config.images_per_step)
+    return -(-images_in_training // config.images_per_step)
 
 
 def main(build: Callable[[], tuple[RunConfig, Experiment]]) -> int:
@@ -41,29 +40,23 @@ def guarded(call: Callable[[], int]) -> int:
 
     A terminal that goes away meanwhile ends nothing.
     """
+    interrupted = "interrupted; the same command goes on from the last checkpoint."
     with console.lasting_streams():
-        return _in_words(call)
+        return errors.exit_code(lambda: _within_memory(call), interrupted=interrupted)
 
 
-def _in_words(call: Callable[[], int]) -> int:
+def _within_memory(call: Callable[[], int]) -> int:
     try:
         return call()
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from the last checkpoint.", file=sys.stderr)
-        return 130
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        print("error: the device's memory is too small; take a smaller --batch_size or smaller crops.", file=sys.stderr)
-        return 2
-    except (ValueError, OSError, FloatingPointError, ModuleNotFoundError) as error:  # a module: an extra is missing
-        print(f"error: {errors.in_words(error)}", file=sys.stderr)
-        return 2
+        raise ValueError("the device's memory is too small; take a smaller --batch_size or smaller crops.") from None
 
 
 def execute(config: RunConfig, experiment: Experiment) -> int:
     """Trains, or goes on training, then scores and reports; returns the exit code."""
-    # The incumbent's default of one image a step is for one device, however many there are.
+    # The PyTorch code's default of one image a step is for one device, however many there are.
     mesh = parallel.data_mesh(jax.devices()[:1] if config.batch_size == 1 else None)
     parallel.require_divisible(config.batch_size, mesh)
     if config.obeys_validation and not experiment.evaluator.has_validation:
@@ -75,7 +68,7 @@ def execute(config: RunConfig, experiment: Experiment) -> int:
     per_epoch = steps_per_epoch(config, len(experiment.train))
     steps = config.steps(per_epoch)
     (pair,) = pipeline.chosen(experiment.train, 1, experiment.train_transform)
-    example = {name: np.stack([picture] * config.images_per_step) for name, picture in pair.items()}
+    example = {name: np.stack([image] * config.images_per_step) for name, image in pair.items()}
     shapes = parallel.abstract_state(experiment.method, example, mesh)
     description = run_folder.describe(config, experiment, steps, example, shapes)
     for note in dict.fromkeys(

@@ -91,8 +91,8 @@ class SampleEvaluator:
             return before
         shutil.rmtree(folder, ignore_errors=True)
         ways = np.asarray(image.grid(latents.interpolations(model), latents.COLUMNS))
-        for name, picture in (("samples", latents.class_rows(model, seed=1)), ("interpolations", ways)):
-            image_files.save(folder / "output" / f"{name}.png", picture)
+        for name, array in (("samples", latents.class_rows(model, seed=1)), ("interpolations", ways)):
+            image_files.save(folder / "output" / f"{name}.png", array)
         rows: list[dict[str, Any]] = []
         count = 0
         if real is not None and self._scored(real):
@@ -133,9 +133,9 @@ class SampleEvaluator:
         return self._compare(latents.sample(model, latents.latents_of(model, count, seed=2), labels), labels, real)
 
     def _compare(self, images_u8: np.ndarray, labels: np.ndarray | None, real: Labeled) -> dict[str, float]:
-        found, features = classifier.judge(self._classifier, images_u8)
+        predicted, features = classifier.judge(self._classifier, images_u8)
         _, reference = classifier.judge(self._classifier, _stacked(real, self.val_transform, _SCORED)[0])
-        consistency = {} if labels is None else {"consistency": classifier.share_of(found, labels)}
+        consistency = {} if labels is None else {"consistency": classifier.share_of(predicted, labels)}
         return {
             **consistency,
             "kernel": metrics.kernel_distance(features, reference),
@@ -158,17 +158,17 @@ def _stacked(source: Labeled, transform: Transform, count: int) -> tuple[np.ndar
 
 def _sorted_by_class(source: Labeled, transform: Transform, each: int) -> np.ndarray:
     """Images [N, H, W, C] of every class, `each` of it and classes in order; white where there are fewer."""
-    wanted: dict[int, list[np.ndarray]] = {label: [] for label in range(len(source.classes))}
+    by_label: dict[int, list[np.ndarray]] = {label: [] for label in range(len(source.classes))}
     # Folders are in the order of their classes: gone through in that order, nearly all would be decoded. Where labels
     # are known beforehand only what is shown is, however few images a class has.
     labels = getattr(source, "labels", None)
     for i in map(int, np.random.default_rng(0).permutation(len(source))):
-        if all(len(images) >= each for images in wanted.values()):
+        if all(len(images) >= each for images in by_label.values()):
             break
-        if labels is not None and len(wanted[labels[i]]) >= each:
+        if labels is not None and len(by_label[labels[i]]) >= each:
             continue
         item = transform(source[i], np.random.default_rng(i))
-        if len(images := wanted[int(item["label"])]) < each:
+        if len(images := by_label[int(item["label"])]) < each:
             images.append(item["image"])
-    white = np.full_like(next(images[0] for images in wanted.values() if images), 255)
-    return np.stack([(images + [white] * each)[k] for images in wanted.values() for k in range(each)])
+    white = np.full_like(next(images[0] for images in by_label.values() if images), 255)
+    return np.stack([(images + [white] * each)[k] for images in by_label.values() for k in range(each)])

@@ -44,8 +44,8 @@ def score(
     psnr, ssim, energy, target_energy = np.array(each, np.float64).mean(axis=0).tolist()
     scores = {"psnr": psnr, "ssim": ssim, "sharpness": energy / target_energy if target_energy else float("nan")}
     if targets_u8[0].shape[-1] == 3:
-        found, wanted = (_histograms(images) for images in (outputs_u8, targets_u8))
-        common = np.minimum(found, wanted).sum(axis=1) / wanted.sum(axis=1)
+        of_outputs, of_targets = (_histograms(images) for images in (outputs_u8, targets_u8))
+        common = np.minimum(of_outputs, of_targets).sum(axis=1) / of_targets.sum(axis=1)
         scores |= {str(ScoreKey(name, "histogram")): float(value) for name, value in zip("Lab", common, strict=True)}
     if label_scores is not None:
         stacks = (np.stack(list(images)) for images in (outputs_u8, targets_u8, sources_u8))
@@ -55,12 +55,12 @@ def score(
 
 def _histograms(images_u8: Iterable[np.ndarray]) -> np.ndarray:
     """Counts [3, bins] of L, a and b over all pixels of images of any sizes."""
-    return np.sum([np.asarray(metrics.lab_histograms(picture[None]), np.int64) for picture in images_u8], axis=0)
+    return np.sum([np.asarray(metrics.lab_histograms(image[None]), np.int64) for image in images_u8], axis=0)
 
 
 def _score_one(output_u8: np.ndarray, target_u8: np.ndarray) -> tuple[float, float, float, float]:
     scored = evaluate.score("", output_u8, target_u8, _RGB)
-    energy, target_energy = (float(metrics.laplacian_energy(picture)) for picture in (output_u8, target_u8))
+    energy, target_energy = (float(metrics.laplacian_energy(image)) for image in (output_u8, target_u8))
     return scored.psnr, scored.ssim, energy, target_energy
 
 
@@ -109,7 +109,7 @@ class TranslationEvaluator:
     """The `Evaluator` of generators from image to image, each with its task."""
 
     tasks: Mapping[str, Task]  # by the generators' names
-    protocol: str = f"{_RGB.name}: {_RGB.description}"
+    protocol: str = _RGB.title
     best: Literal["psnr", "lpips"] = "psnr"  # the score that tells which generator is the best
 
     @property
@@ -134,11 +134,11 @@ class TranslationEvaluator:
     @property
     def captions(self) -> dict[str, dict[str, str]]:
         """Those of the tasks, and each's title, by the generators' names; without a name where there is one."""
-        made = {
+        named = {
             "".join(self._prefix(name)): {**({"title": task.title} if task.title else {}), **task.captions}
             for name, task in self.tasks.items()
         }
-        return {group: captions for group, captions in made.items() if captions}
+        return {group: captions for group, captions in named.items() if captions}
 
     def references(self) -> dict[str, np.ndarray]:
         """The inputs and, where they are known, the targets of the validation batch, a row a generator."""
@@ -149,22 +149,22 @@ class TranslationEvaluator:
     def validate(self, generators: Mapping[str, Model]) -> tuple[dict[str, float], np.ndarray]:
         """The mean scores of each generator over its validation batch, its health, and a row of its images."""
         scores: dict[str, float] = {}
-        made = []
+        rows = []
         for name, task in self.tasks.items():
             sources = [item[task.source] for item in task.batch]
             outputs = [infer.translate(generators[name], source) for source in sources]
-            made.append(outputs)
+            rows.append(outputs)
             targets = [item[task.target] for item in task.batch] if task.target else []
-            found = task.score(outputs, targets, sources) if targets else {}
-            found |= diagnostics.measures(outputs, targets or sources, targets or self._alike(task))
+            scored = task.score(outputs, targets, sources) if targets else {}
+            scored |= diagnostics.measures(outputs, targets or sources, targets or self._alike(task))
             prefix = "".join(self._prefix(name))
-            scores |= {str(ScoreKey.parse(key)._replace(generator=prefix)): value for key, value in found.items()}
-        return scores, _rows(made)
+            scores |= {str(ScoreKey.parse(key)._replace(generator=prefix)): value for key, value in scored.items()}
+        return scores, _rows(rows)
 
     def selection_loss(self, scores: Mapping[str, float]) -> float | None:
         """LPIPS, or the root mean square error that the PSNR means, in units of the range; the generators' mean."""
-        found = [value for key, value in scores.items() if ScoreKey.parse(key).metric == self.best]
-        errors = [10.0 ** (-value / 20.0) for value in found] if self.best == "psnr" else found
+        values = [value for key, value in scores.items() if ScoreKey.parse(key).metric == self.best]
+        errors = [10.0 ** (-value / 20.0) for value in values] if self.best == "psnr" else values
         return float(np.mean(errors)) if errors else None
 
     def test(self, generators: Mapping[str, Model], folder: str | Path) -> dict[str, Any] | None:
@@ -214,19 +214,19 @@ class TranslationEvaluator:
         for index in range(len(task.test)):
             item = task.test[index]
             pair = task.test_transform(item, np.random.default_rng(0))
-            made = {"input": pair[task.source], "output": infer.translate(model, pair[task.source])}
+            by_kind = {"input": pair[task.source], "output": infer.translate(model, pair[task.source])}
             if back is not None:
-                made["reconstructed"] = infer.translate(back, made["output"])
-                if back.spec.in_channels == made["input"].shape[-1]:
-                    made["identity"] = infer.translate(back, made["input"])  # what is of its kind already
+                by_kind["reconstructed"] = infer.translate(back, by_kind["output"])
+                if back.spec.in_channels == by_kind["input"].shape[-1]:
+                    by_kind["identity"] = infer.translate(back, by_kind["input"])  # what is of its kind already
             if task.target:
-                made["target"] = pair[task.target]
-            files.append({kind: Path(folder, kind, *self._prefix(name), f"{item['name']}.png") for kind in made})
-            for kind, picture in made.items():
-                image_files.save(files[-1][kind], picture)
+                by_kind["target"] = pair[task.target]
+            files.append({kind: Path(folder, kind, *self._prefix(name), f"{item['name']}.png") for kind in by_kind})
+            for kind, image in by_kind.items():
+                image_files.save(files[-1][kind], image)
         if not task.target:
             return []
-        channels = {kind: picture.shape[-1] for kind, picture in made.items()}
+        channels = {kind: image.shape[-1] for kind, image in by_kind.items()}
 
         # Read back one by one, not held: a test split may be larger than the memory.
         def written(kind: str) -> _Made:
@@ -243,9 +243,9 @@ class TranslationEvaluator:
         return [
             {
                 "name": ": ".join(part for part in (*called, baseline) if part) or name,
-                **{key: evaluate.json_number(value) for key, value in task.score(made, targets, sources).items()},
+                **{key: evaluate.json_number(value) for key, value in task.score(by_kind, targets, sources).items()},
             }
-            for baseline, made in images.items()
+            for baseline, by_kind in images.items()
         ]
 
 
@@ -255,10 +255,10 @@ def _shown_input(item: Mapping[str, np.ndarray], task: Task) -> np.ndarray:
     return _middle(source, _SHOWN_SIDE * source.shape[0] // target.shape[0])
 
 
-def _middle(picture_u8: np.ndarray, side: int) -> np.ndarray:
+def _middle(image_u8: np.ndarray, side: int) -> np.ndarray:
     """At most `side` pixels each way, from the middle."""
-    top, left = (max(0, (extent - side) // 2) for extent in picture_u8.shape[:2])
-    return picture_u8[top : top + side, left : left + side]
+    top, left = (max(0, (extent - side) // 2) for extent in image_u8.shape[:2])
+    return image_u8[top : top + side, left : left + side]
 
 
 def _rows(rows_u8: Sequence[Images]) -> np.ndarray:
@@ -268,9 +268,9 @@ def _rows(rows_u8: Sequence[Images]) -> np.ndarray:
     """
     rows = []
     for images in rows_u8:
-        shown = [_middle(picture, _SHOWN_SIDE) for picture in images[:_SHOWN]]
-        shown = [np.repeat(picture, 3, axis=-1) if picture.shape[-1] == 1 else picture for picture in shown]
-        height = max(picture.shape[0] for picture in shown)
+        shown = [_middle(image, _SHOWN_SIDE) for image in images[:_SHOWN]]
+        shown = [np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image for image in shown]
+        height = max(image.shape[0] for image in shown)
         filled = [np.pad(p, ((0, height - p.shape[0]), (0, 0), (0, 0)), constant_values=255) for p in shown]
         rows.append(np.concatenate(filled, axis=1))
     width = max(row.shape[1] for row in rows)
@@ -297,8 +297,8 @@ def score_table(scores: Mapping[str, Any]) -> str:
     shown = [f"{key.name if key.family == 'label' else str(key):>12}" for key in map(ScoreKey.parse, columns)]
     lines.append("  ".join([" " * width, *shown]))
     for row in scores["rows"]:
-        found = [row.get(name, "") for name in columns]
-        cells = [value if isinstance(value, str) else f"{value:.4f}" for value in found]
+        values = [row.get(name, "") for name in columns]
+        cells = [value if isinstance(value, str) else f"{value:.4f}" for value in values]
         padded = [f"{cell:>{len(head)}}" for cell, head in zip(cells, shown, strict=True)]
         lines.append("  ".join([f"{row['name']:<{width}}", *padded]))
     return "\n".join(lines)

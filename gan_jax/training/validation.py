@@ -30,8 +30,8 @@ class Validation:
         self._earlier: Mapping[str, Any] = rows[-1] if rows else {}
         self._lowest: float | None = before.get("lowest_loss")
         self._plateau = schedules.Plateau(*before.get("plateau", ()))
-        for name, picture in experiment.evaluator.references().items():
-            self._save(name, picture)
+        for name, image in experiment.evaluator.references().items():
+            self._save(name, image)
 
     @property
     def extra(self) -> dict[str, Any]:
@@ -41,8 +41,8 @@ class Validation:
     def __call__(self, step: int, state: State) -> State | None:
         """Scores and shows the generators of a state; returns the one with lower rates where those are to fall."""
         generators = export.generators(self._experiment, state, step)
-        scores, picture = self._experiment.evaluator.validate(generators)
-        self._save(f"step_{step:08d}", picture)
+        scores, image = self._experiment.evaluator.validate(generators)
+        self._save(f"step_{step:08d}", image)
         self._log.write("validation", step, {name: evaluate.json_number(value) for name, value in scores.items()})
         words = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
         self._meter.say(f"step {step} validation: {words or 'samples'}")
@@ -66,5 +66,5 @@ class Validation:
         self._meter.say(f"step {step}: validation no longer improves; learning rates x {schedules.PLATEAU_FACTOR}")
         return scale_rates(state, schedules.PLATEAU_FACTOR)
 
-    def _save(self, name: str, picture: np.ndarray) -> None:
-        image_files.save(RunFolder(self._config.folder).samples / f"{name}.png", picture)
+    def _save(self, name: str, image: np.ndarray) -> None:
+        image_files.save(RunFolder(self._config.folder).samples / f"{name}.png", image)

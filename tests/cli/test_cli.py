@@ -67,7 +67,7 @@ def gan_jax(*arguments):
     return cli.main([str(argument) for argument in arguments])
 
 
-def test_translate_writes_every_picture_and_says_how_many(folder, capsys):
+def test_translate_writes_every_image_and_says_how_many(folder, capsys):
     assert gan_jax("translate", folder / "g.safetensors", folder / "in", folder / "out") == 0
     assert capsys.readouterr().out == "wrote 3 of 3\n"
     assert len(list((folder / "out").rglob("*.png"))) == 3
@@ -122,41 +122,41 @@ def test_every_unusable_input_is_named_and_the_rest_is_done(folder, capsys):
     assert said.out == "wrote 3 of 8\n"
     assert len(list((folder / "out").rglob("*.*"))) == 3
     lines = sorted(said.err.splitlines())
-    wanted = [
+    expected = [
         ("bomb.png", "more than", "pixels"),
         ("cut.png", "is damaged"),
         ("cut_too.jpg", "is damaged"),
         ("empty.png", "is damaged"),
         ("text.png", "is damaged"),
     ]
-    assert len(lines) == len(wanted)
-    for line, (name, *words) in zip(lines, wanted, strict=True):
+    assert len(lines) == len(expected)
+    for line, (name, *words) in zip(lines, expected, strict=True):
         assert line.startswith(f"error: {folder / 'in' / name} ")
         assert all(word in line for word in words)
 
 
-def test_pictures_of_any_channels_are_brought_to_the_generators(folder, capsys):
-    rgb = image_files.read_picture(folder / "in" / "a.png")
+def test_images_of_any_channels_are_brought_to_the_generators(folder, capsys):
+    rgb = image_files.read_pil(folder / "in" / "a.png")
     for mode, name in (("L", "gray.png"), ("RGBA", "alpha.png"), ("CMYK", "print.jpg"), ("P", "palette.png")):
-        picture = rgb.convert(mode)
+        array = rgb.convert(mode)
         if mode == "RGBA":
-            picture.putalpha(128)
+            array.putalpha(128)
         (folder / "modes").mkdir(exist_ok=True)
-        picture.save(folder / "modes" / name)
+        array.save(folder / "modes" / name)
     assert gan_jax("translate", folder / "g.safetensors", folder / "modes", folder / "out") == 0
     assert capsys.readouterr().out == "wrote 4 of 4\n"
     model = models.load(folder / "g.safetensors")
     for name in ("gray.png", "alpha.png", "print.jpg", "palette.png"):
-        stored, made = (
+        stored, result = (
             image_files.read_image_file(path, 3)
             for path in (folder / "modes" / name, (folder / "out" / name).with_suffix(".png"))
         )
-        np.testing.assert_array_equal(made.pixels, infer.translate(model, stored.pixels))
-        assert (made.alpha is None) == (name != "alpha.png")
+        np.testing.assert_array_equal(result.pixels, infer.translate(model, stored.pixels))
+        assert (result.alpha is None) == (name != "alpha.png")
     np.testing.assert_array_equal(image_files.read_image_file(folder / "out" / "alpha.png", 3).alpha, 128)
 
 
-def test_a_folder_that_cannot_be_written_to_is_named_for_every_picture(folder, capsys):
+def test_a_folder_that_cannot_be_written_to_is_named_for_every_image(folder, capsys):
     (folder / "file").write_text("a file where a folder should be")
     assert gan_jax("translate", folder / "g.safetensors", folder / "in", folder / "file" / "out") == 1
     said = capsys.readouterr()
@@ -164,7 +164,7 @@ def test_a_folder_that_cannot_be_written_to_is_named_for_every_picture(folder, c
     assert said.err.count("cannot be written (Not a directory); move the file away") == said.err.count("\n") == 3
 
 
-def test_a_full_disk_is_said_once_a_picture(folder, monkeypatch, capsys):
+def test_a_full_disk_is_said_once_an_image(folder, monkeypatch, capsys):
     def save(*_, **__):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -195,26 +195,26 @@ def test_samples_are_written_with_their_mean_and_deviation(folder, capsys):
 
 
 def test_dropout_and_norm_override_the_file(folder):
-    model, picture = models.load(folder / "g.safetensors"), folder / "in" / "a.png"
+    model, array = models.load(folder / "g.safetensors"), folder / "in" / "a.png"
     options = {"dropout": False, "norm": "running"}
     flags = {"dropout": ("--dropout", "off"), "norm": ("--norm", "running")}
     for name, value in options.items():
-        assert gan_jax("translate", folder / "g.safetensors", picture, folder / "x.png", *flags[name]) == 0
-        wanted = infer.translate(infer.with_options(model, **{name: value}), image_files.read(picture, 3))
-        np.testing.assert_array_equal(image_files.read(folder / "x.png", 3), wanted)
-        assert (wanted != infer.translate(model, image_files.read(picture, 3))).any()
+        assert gan_jax("translate", folder / "g.safetensors", array, folder / "x.png", *flags[name]) == 0
+        expected = infer.translate(infer.with_options(model, **{name: value}), image_files.read(array, 3))
+        np.testing.assert_array_equal(image_files.read(folder / "x.png", 3), expected)
+        assert (expected != infer.translate(model, image_files.read(array, 3))).any()
 
 
 def test_size_and_ensemble_are_options(folder, capsys):
-    picture, model = folder / "in" / "a.png", models.load(folder / "g.safetensors")
+    array, model = folder / "in" / "a.png", models.load(folder / "g.safetensors")
     flags = ("--outscale", 1.5, "--self_ensemble", "--dropout", "off", "--tile", 8)
-    assert gan_jax("translate", folder / "g.safetensors", picture, folder / "x.png", *flags) == 0
-    read, still = image_files.read(picture, 3), infer.with_options(model, dropout=False)
-    wanted = infer.translate(still, read, outscale=1.5, self_ensemble=True)
-    np.testing.assert_array_equal(image_files.read(folder / "x.png", 3), wanted)
+    assert gan_jax("translate", folder / "g.safetensors", array, folder / "x.png", *flags) == 0
+    read, still = image_files.read(array, 3), infer.with_options(model, dropout=False)
+    expected = infer.translate(still, read, outscale=1.5, self_ensemble=True)
+    np.testing.assert_array_equal(image_files.read(folder / "x.png", 3), expected)
     said = capsys.readouterr().err.splitlines()
     words = "UNet sees 15 pixels to each side, so that an image of 16x16 is computed whole."
-    assert said == [f"note: {picture}: {words}"]
+    assert said == [f"note: {array}: {words}"]
 
 
 def test_the_help_says_how_deviations_are_scaled(capsys):
@@ -294,8 +294,8 @@ def test_a_kept_step_is_used_and_named(folder, finished_run, tiny_generator, cap
     models.save(folder / "run" / "kept" / "2" / "tiny.safetensors", kept)
     assert gan_jax("translate", folder / "run", folder / "in" / "a.png", folder / "a.png", "--step", 2) == 0
     assert capsys.readouterr().err == f"note: the generator is {folder / 'run' / 'kept' / '2' / 'tiny.safetensors'}.\n"
-    wanted = infer.translate(kept, image_files.read(folder / "in" / "a.png", 3))
-    np.testing.assert_array_equal(image_files.read(folder / "a.png", 3), wanted)
+    expected = infer.translate(kept, image_files.read(folder / "in" / "a.png", 3))
+    np.testing.assert_array_equal(image_files.read(folder / "a.png", 3), expected)
     assert gan_jax("convert", folder / "run", folder / "t.safetensors", "--to_torch", "--step", 2) == 0
     capsys.readouterr()
     assert gan_jax("inspect", folder / "run") == 0
@@ -503,7 +503,7 @@ def test_names_formats_and_halves_are_options(folder, capsys):
     assert "--quality is for .jpg, .webp and .avif" in capsys.readouterr().err
 
 
-def test_pairs_that_are_translated_as_one_picture_are_said(folder, capsys):
+def test_pairs_that_are_translated_as_one_image_are_said(folder, capsys):
     rows, columns = np.mgrid[:16, :16]
     smooth = np.stack([8 * rows, 8 * columns, 4 * (rows + columns)], axis=-1).astype(np.uint8)
     for k in range(3):
@@ -553,9 +553,9 @@ def test_names_of_any_bytes_go_through_every_verb(folder, capfdbinary):
     """By a process of its own, whose streams are those of a shell."""
     shutil.rmtree(folder / "in")
     (folder / "in").mkdir()
-    picture = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    array = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     for name in ODD:
-        image_files.save(folder / "in" / os.fsdecode(name), picture)
+        image_files.save(folder / "in" / os.fsdecode(name), array)
     program = "import sys; from gan_jax import cli; sys.exit(max(cli.main(line.split()) for line in sys.argv[1:]))"
     lines = [
         "translate g.safetensors in out",
@@ -581,11 +581,11 @@ def test_results_of_other_programs_are_scored_as_they_are(folder, capsys):
     rng = np.random.default_rng(0)
     for name in ("a", "b", "sub/c"):
         for kind in ("real_A", "fake_B", "real_B"):
-            picture = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
-            image_files.save(folder / "images" / f"{name}_{kind}.png", picture)
-            image_files.save(folder / ("inputs" if kind == "real_B" else "else") / f"{name}.png", picture)
+            array = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+            image_files.save(folder / "images" / f"{name}_{kind}.png", array)
+            image_files.save(folder / ("inputs" if kind == "real_B" else "else") / f"{name}.png", array)
             if kind == "fake_B":
-                image_files.save(folder / "results" / f"{name}_out.png", picture)
+                image_files.save(folder / "results" / f"{name}_out.png", array)
     written = folder / "s.json"
     one = ("--outputs", "{}_fake_B.png", "--references", "{}_real_B.png", "--json", written)
     assert gan_jax("evaluate", folder / "images", *one) == 0
@@ -643,6 +643,23 @@ def test_an_error_of_the_system_gets_its_cause_and_a_remedy():
     assert errors.remedy(full) == "make room, then give the same command again"
 
 
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (ValueError("a is 1; wanted 2."), 2, "error: a is 1; wanted 2.\n"),
+        (ImportError("pip install it."), 2, "error: pip install it.\n"),
+        (KeyboardInterrupt(), 130, "stopped\n"),
+    ],
+)
+def test_what_a_user_can_cause_has_an_exit_code(capsys, error, code, words):
+    def call():
+        raise error
+
+    assert errors.exit_code(call, interrupted="stopped") == code
+    assert capsys.readouterr().err == words
+    assert errors.exit_code(lambda: 7) == 7
+
+
 def test_lists_of_errors_end_after_ten():
     lines = [str(k) for k in range(1, 2012)]
     assert errors.few(lines[:10]) == lines[:10]
@@ -664,14 +681,14 @@ def test_help_needs_no_heavy_import():
 
 
 def test_shrink_makes_the_low_resolution_of_the_papers(tmp_path, capsys):
-    picture = np.random.default_rng(0).integers(0, 256, (22, 17, 3), dtype=np.uint8)
-    image_files.save(tmp_path / "in" / "sub" / "a.png", picture)
-    image_files.save(tmp_path / "in" / "small.png", picture[:2])
+    array = np.random.default_rng(0).integers(0, 256, (22, 17, 3), dtype=np.uint8)
+    image_files.save(tmp_path / "in" / "sub" / "a.png", array)
+    image_files.save(tmp_path / "in" / "small.png", array[:2])
     assert gan_jax("shrink", tmp_path / "in", tmp_path / "out", "--scale", 4) == 1
-    wanted = np.clip(np.asarray(image.imresize(picture[:20, :16].astype(np.float32), scale=1 / 4)), 0, 255)
-    found = image_files.read(tmp_path / "out" / "sub" / "a.png", 3)
+    expected = np.clip(np.asarray(image.imresize(array[:20, :16].astype(np.float32), scale=1 / 4)), 0, 255)
+    result = image_files.read(tmp_path / "out" / "sub" / "a.png", 3)
     # Rounded: within half a level, and 1e-4 for float32 of another program.
-    np.testing.assert_allclose(found, wanted, atol=0.5 + 1e-4, rtol=0)
+    np.testing.assert_allclose(result, expected, atol=0.5 + 1e-4, rtol=0)
     printed = capsys.readouterr()
     assert "wrote 1 of 2" in printed.out
     assert "small.png is smaller than --scale 4" in printed.err

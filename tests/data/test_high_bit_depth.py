@@ -1,3 +1,5 @@
+import builtins
+import io
 import struct
 import sys
 import tempfile
@@ -32,18 +34,18 @@ def write_png(path, array):
             file.write(struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)))
 
 
-def test_pictures_of_8_bits_are_read_as_everywhere(tmp_path):
+def test_images_of_8_bits_are_read_as_everywhere(tmp_path):
     array = RNG.integers(0, 256, (12, 14, 3), dtype=np.uint8)
-    for name, picture in (
+    for name, image in (
         ("rgb.png", array),
         ("gray.tif", array[..., :1]),
         ("rgb.tif", array),
         ("gray.pgm", array[..., :1]),
     ):
-        image_files.save(tmp_path / name, picture)
+        image_files.save(tmp_path / name, image)
         read = high_bit_depth.read(tmp_path / name)
         assert read.dtype == np.uint8
-        np.testing.assert_array_equal(read, picture)
+        np.testing.assert_array_equal(read, image)
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.tif"])
@@ -130,7 +132,7 @@ def test_what_cannot_be_read_in_its_own_depth_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.tif"])
-def test_pictures_are_turned_upright_in_both_depths(tmp_path, name):
+def test_images_are_turned_upright_in_both_depths(tmp_path, name):
     array = RGB[..., 0] // 257 * 257
     ways = [np.asarray, np.fliplr, lambda x: x[::-1, ::-1], np.flipud]
     ways += [np.transpose, lambda x: np.rot90(x, -1), lambda x: x[::-1, ::-1].T, np.rot90]
@@ -159,7 +161,7 @@ def fake_codecs(monkeypatch):
     monkeypatch.setitem(sys.modules, "imagecodecs", types.SimpleNamespace(png_encode=png_encode))
 
 
-def test_what_belongs_to_a_16_bit_picture_is_written_with_it(tmp_path, monkeypatch):
+def test_what_belongs_to_a_16_bit_image_is_written_with_it(tmp_path, monkeypatch):
     fake_codecs(monkeypatch)
     exif = Image.Exif()
     exif[ExifTags.Base.Make] = "Camera"
@@ -218,3 +220,35 @@ def test_gray_of_12_bits_is_read_as_pillow_does(tmp_path):
     expected = np.array([[0x001, 0x002, 0x003, 0x004], [0xFFF, 0xABC, 0x123, 0x800]], np.uint16)[..., None]
     np.testing.assert_array_equal(high_bit_depth.read(tmp_path / "x.tif"), expected)
     np.testing.assert_array_equal(high_bit_depth.read_image_file(tmp_path / "x.tif", 1).pixels, expected)
+
+
+def test_a_file_of_16_bits_is_opened_once(tmp_path, monkeypatch):
+    write_png(tmp_path / "color.png", RGB)
+    Image.fromarray(RGB[..., 0]).save(tmp_path / "gray.png")
+    tifffile.imwrite(tmp_path / "gray.tif", RGB[..., 0])
+    tifffile.imwrite(tmp_path / "color.tif", RGB, photometric="rgb")
+    files = []
+    decode = types.SimpleNamespace(png_decode=lambda content: files.append(content) or RGB)
+    monkeypatch.setitem(sys.modules, "imagecodecs", decode)
+    opened, real_open = [], builtins.open
+
+    def counted(path, *arguments, **options):
+        opened.append(path)
+        return real_open(path, *arguments, **options)
+
+    for module in (builtins, io):
+        monkeypatch.setattr(module, "open", counted)
+    for name in ("color.png", "gray.png", "gray.tif", "color.tif"):
+        expected = RGB[..., :1] if "gray" in name else RGB
+        np.testing.assert_array_equal(
+            high_bit_depth.read_image_file(tmp_path / name, expected.shape[2]).pixels, expected
+        )
+        assert opened == [tmp_path / name]
+        opened.clear()
+    assert files == [(tmp_path / "color.png").read_bytes()]
+
+
+def test_odd_files_are_refused_in_words_of_their_own(tmp_path):
+    tifffile.imwrite(tmp_path / "negative.tif", RGB[..., 0], photometric="miniswhite")
+    with pytest.raises(image_files.RefusedError, match="inverted"):
+        high_bit_depth.read(tmp_path / "negative.tif")

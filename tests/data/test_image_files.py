@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from gan_jax import files
+from gan_jax import files, image
 from gan_jax.data import finding, image_files
 
 
@@ -20,20 +20,20 @@ def test_what_is_saved_is_read_back(tmp_path):
     assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["gray.png", "rgb.png"]
 
 
-def test_read_picture_keeps_gray_gray_and_as_array_makes_luma(tmp_path):
+def test_read_image_keeps_gray_gray_and_as_array_makes_luma(tmp_path):
     image_files.save(tmp_path / "rgb.png", colors())
-    picture = image_files.read_picture(tmp_path / "rgb.png")
-    assert picture.mode == "RGB"
-    luma = image_files.as_array(picture, 1)[..., 0]
+    array = image_files.read_pil(tmp_path / "rgb.png")
+    assert array.mode == "RGB"
+    luma = image_files.as_array(array, 1)[..., 0]
     np.testing.assert_allclose(luma, colors() @ [0.299, 0.587, 0.114], atol=0.51)
     image_files.save(tmp_path / "gray.png", luma[..., None])
-    assert image_files.read_picture(tmp_path / "gray.png").mode == "L"
+    assert image_files.read_pil(tmp_path / "gray.png").mode == "L"
 
 
 def test_opened_names_what_fails_inside_it(tmp_path):
     image_files.save(tmp_path / "a.png", colors())
-    with pytest.raises(ValueError, match=r"a\.png is damaged"), image_files.opened(tmp_path / "a.png") as picture:
-        picture.crop("no box")
+    with pytest.raises(ValueError, match=r"a\.png is damaged"), image_files.opened(tmp_path / "a.png") as array:
+        array.crop("no box")
 
 
 def test_16_bits_a_channel_are_refused_not_cut(tmp_path):
@@ -44,8 +44,8 @@ def test_16_bits_a_channel_are_refused_not_cut(tmp_path):
     Image.fromarray(deep[..., 0]).save(tmp_path / "gray.png")
     (tmp_path / "color.ppm").write_bytes(b"P6 6 4 65535\n" + deep.astype(">u2").tobytes())
     for name in ("mixed.tif", "apart.tif", "gray.png", "color.ppm"):
-        with Image.open(tmp_path / name) as picture:
-            assert image_files.is_deep(picture), name
+        with Image.open(tmp_path / name) as array:
+            assert image_files.is_deep(array), name
         with pytest.raises(ValueError, match="has more than 8 bits a channel; convert it to 8 bits"):
             image_files.read(tmp_path / name, 3)
     tifffile.imwrite(tmp_path / "shallow.tif", np.moveaxis(colors(), -1, 0), photometric="rgb", planarconfig="separate")
@@ -66,16 +66,16 @@ def test_a_failed_save_leaves_the_old_file(tmp_path):
 
 
 def test_pad_reflects_to_the_next_multiple():
-    picture = np.arange(3 * 4 * 1, dtype=np.uint8).reshape(3, 4, 1)
-    padded = image_files.pad(picture, 5)
+    array = np.arange(3 * 4 * 1, dtype=np.uint8).reshape(3, 4, 1)
+    padded = image_files.pad(array, 5)
     assert padded.shape == (5, 5, 1)
     assert image_files.padded_size((3, 4), 5) == (5, 5)
     assert image_files.padded_size((10, 3), 4) == (12, 4)
-    np.testing.assert_array_equal(padded[:3, :4], picture)
-    np.testing.assert_array_equal(padded[3, :4], picture[1])
-    np.testing.assert_array_equal(padded[:3, 4], picture[:, 2])
-    assert image_files.pad(picture, 1) is picture
-    np.testing.assert_array_equal(image_files.pad(picture[:1], 2), np.repeat(picture[:1], 2, axis=0))
+    np.testing.assert_array_equal(padded[:3, :4], array)
+    np.testing.assert_array_equal(padded[3, :4], array[1])
+    np.testing.assert_array_equal(padded[:3, 4], array[:, 2])
+    assert image_files.pad(array, 1) is array
+    np.testing.assert_array_equal(image_files.pad(array[:1], 2), np.repeat(array[:1], 2, axis=0))
 
 
 def test_a_photograph_keeps_what_belongs_to_it(tmp_path):
@@ -102,7 +102,7 @@ def test_profiles_are_kept_for_the_colors_that_they_speak_of():
         assert image_files.profile_for(channels, profile) is None
 
 
-def test_exif_that_cannot_be_read_is_no_reason_to_refuse_a_picture(tmp_path):
+def test_exif_that_cannot_be_read_is_no_reason_to_refuse_an_image(tmp_path):
     Image.fromarray(colors()).save(tmp_path / "a.png", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\1\x01\x0f\0\2\xff\xff")
     with Image.open(tmp_path / "a.png") as image:
         assert image_files.lasting_exif(image) == b""
@@ -132,7 +132,7 @@ def test_every_extension_that_is_listed_is_read(tmp_path):
         written += 1
         assert image_files.read(path, 3).shape[2] == 3, suffix
     assert written > 30
-    assert len(finding.list_pictures(tmp_path)) == written
+    assert len(finding.list_images(tmp_path)) == written
     assert finding.survey(tmp_path).note is None
 
 
@@ -167,13 +167,13 @@ def test_jpegs_have_quality_95_and_full_color(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.gif", "a.heic", "a", "a.txt"])
-def test_what_holds_no_picture_is_not_written(tmp_path, name):
+def test_what_holds_no_image_is_not_written(tmp_path, name):
     with pytest.raises(ValueError, match=r"images are not written as .*wanted .png"):
         image_files.save(tmp_path / name, colors())
     assert not list(tmp_path.iterdir())
 
 
-def test_a_picture_too_large_for_its_format_is_said(tmp_path):
+def test_an_image_too_large_for_its_format_is_said(tmp_path):
     with pytest.raises(ValueError, match="WEBP holds sides of at most 16,383 pixels"):
         image_files.save(tmp_path / "a.webp", np.zeros((1, 16_384, 1), np.uint8))
 
@@ -223,7 +223,7 @@ def test_frames_and_turns_of_an_opened_file(tmp_path):
 
 
 @pytest.mark.parametrize("turn", range(1, 9))
-def test_pictures_are_turned_as_pillow_turns_them(tmp_path, turn):
+def test_images_are_turned_as_pillow_turns_them(tmp_path, turn):
     exif = Image.Exif()
     exif[0x0112] = turn
     for name in ("a.png", "a.tif", "a.webp"):
@@ -247,3 +247,20 @@ def test_a_tiff_on_its_side_is_read_as_it_lies(tmp_path):
         image.load()
         np.testing.assert_array_equal(np.asarray(image), np.rot90(colors(), -1))
     np.testing.assert_array_equal(image_files.read(tmp_path / "a.tif", 3), np.rot90(colors(), -1))
+
+
+def test_levels_are_cut_and_rounded_with_halves_up():
+    levels = np.array([-3.0, 0.49, 0.5, 1.5, 254.5, 300.0])
+    assert image_files.round_to(levels, np.uint8).tolist() == [0, 0, 1, 2, 255, 255]
+    assert image_files.round_to(levels, np.uint16).tolist() == [0, 0, 1, 2, 255, 300]
+    np.testing.assert_array_equal(image_files.round_to(levels, np.uint8), image.round_to(levels, np.uint8))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_luma_is_that_of_fixed_point_at_every_level(dtype):
+    white = np.iinfo(dtype).max
+    grays = np.arange(white + 1, dtype=dtype)[:, None, None]
+    np.testing.assert_array_equal(image_files.in_channels(np.repeat(grays, 3, axis=2), 1), grays)
+    colors = np.random.default_rng(0).integers(0, white, (64, 64, 3), dtype=dtype, endpoint=True)
+    total = sum(weight * colors[..., k].astype(int) for k, weight in enumerate((19595, 38470, 7471)))
+    np.testing.assert_array_equal(image_files.in_channels(colors, 1)[..., 0], (total + 0x8000) >> 16)

@@ -20,7 +20,7 @@ def test_shapes_are_ten_classes_that_take_turns_and_never_change():
 
 
 @pytest.mark.parametrize("name", shapes.CLASSES)
-def test_a_shape_is_bright_inside_the_picture_on_a_dark_ground(name):
+def test_a_shape_is_bright_inside_the_image_on_a_dark_ground(name):
     """No shape leaves the image, where nothing could tell it from another; none is empty."""
     for seed in range(20):
         brightest = shapes.draw(name, 32, np.random.default_rng(seed)).max(axis=-1)
@@ -52,9 +52,9 @@ def test_a_folder_is_a_class(folder):
 
 def test_names_are_sorted_as_people_count_whatever_their_case():
     names = ["img10", "10", "img2", "2", "b", "A", "a", "B", "", "01", "1", "img2b", "x_\udc83", "1a", "2b10", "2b9"]
-    wanted = ("", "01", "1", "1a", "2", "2b9", "2b10", "10", "A", "a", "B", "b", "img2", "img2b", "img10", "x_\udc83")
+    expected = ("", "01", "1", "1a", "2", "2b9", "2b10", "10", "A", "a", "B", "b", "img2", "img2b", "img10", "x_\udc83")
     for seed in range(20):
-        assert labeled.in_order(np.random.default_rng(seed).permutation(names).tolist()) == wanted
+        assert labeled.in_order(np.random.default_rng(seed).permutation(names).tolist()) == expected
 
 
 def class_folders(root, counts):
@@ -125,7 +125,7 @@ def test_the_fingerprint_tells_labels_that_an_older_program_gave_otherwise(tmp_p
     ):
         root = class_folders(tmp_path / name / "train", counts).parent
         train = labeled.open_folder(root, "train", channels=3)
-        before = sources.PictureFiles(train.folders, train.files).fingerprint
+        before = sources.SplitFiles(train.folders, train.files).fingerprint
         assert (train.fingerprint != before) == renumbered, name
     again = labeled.open_folder(tmp_path / "numbers", "train", channels=3)
     assert again.fingerprint == labeled.open_folder(tmp_path / "numbers", "train", channels=3).fingerprint
@@ -137,7 +137,7 @@ def test_a_limit_leaves_every_class_its_share(folder):
     assert len(train) == 2
 
 
-def test_pictures_without_folders_have_no_classes(tmp_path):
+def test_images_without_folders_have_no_classes(tmp_path):
     for i in range(20):
         image_files.save(tmp_path / f"{i}.png", np.zeros((4, 4, 1), np.uint8))
     train, val = (labeled.open_folder(tmp_path, split, channels=1) for split in ("train", "val"))
@@ -156,15 +156,15 @@ def test_what_cannot_be_used_is_named(folder):
         labeled.open_folder(folder, "train", channels=3)
 
 
-def test_pictures_are_fitted_to_a_square_by_their_middle():
+def test_images_are_fitted_to_a_square_by_their_middle():
     image_u8 = np.zeros((8, 12, 3), np.uint8)
     image_u8[:, :2], image_u8[:, -2:] = 255, 255  # cut off
     image_u8[:, 2:6] = 200
     item = {"image": image_u8, "label": 3}
-    made = labeled.fitted(4, 1, flip=False)(item, np.random.default_rng(0))
-    assert made["image"].shape == (4, 4, 1)
-    assert made["image"].max() < 255
-    assert (made["label"], made["label"].dtype) == (3, np.int32)
+    result = labeled.fitted(4, 1, flip=False)(item, np.random.default_rng(0))
+    assert result["image"].shape == (4, 4, 1)
+    assert result["image"].max() < 255
+    assert (result["label"], result["label"].dtype) == (3, np.int32)
     sides = {
         bool(labeled.fitted(4, 3, flip=True)(item, np.random.default_rng(seed))["image"][0, 0, 0] > 100)
         for seed in range(8)

@@ -23,8 +23,8 @@ class Numbers:
             raise ValueError(f"{i}.png is damaged; replace it.")
         # Uneven, so that threads overtake each other.
         time.sleep(0.002 * (i % 3))
-        picture = np.full((4, 6, 1), i, np.uint8)
-        return {"name": str(i), "source": picture, "target": picture + 100}
+        image = np.full((4, 6, 1), i, np.uint8)
+        return {"name": str(i), "source": image, "target": image + 100}
 
 
 def numbered(pair, rng):
@@ -49,10 +49,10 @@ def assert_equal(a, b):
 
 
 def order(taken):
-    return [int(picture[0, 0, 0]) for batch in taken for picture in batch["source"]]
+    return [int(image[0, 0, 0]) for batch in taken for image in batch["source"]]
 
 
-def test_batches_are_stacked_uint8_pictures():
+def test_batches_are_stacked_uint8_images():
     batch = take(1)[0]
     assert {name: (array.shape, array.dtype) for name, array in batch.items()} == {
         "source": ((4, 4, 6, 1), np.uint8),
@@ -93,7 +93,7 @@ def test_unshuffled_epochs_keep_the_order_of_the_source_and_still_resume():
     joined = [{name: np.concatenate([a[name], b[name]]) for name in a} for a, b in zip(*parts, strict=True)]
     assert_equal(joined, whole)
     # What is drawn for an image differs between epochs and between seeds.
-    draws = [int(picture[0, 0, 0]) for batch in whole for picture in batch["target"]]
+    draws = [int(image[0, 0, 0]) for batch in whole for image in batch["target"]]
     assert draws[:23] != draws[23:46]
     assert order(take(12, shuffle=False, seed=8)) == order(whole)
     assert [int(p[0, 0, 0]) for batch in take(12, shuffle=False, seed=8) for p in batch["target"]] != draws
@@ -101,11 +101,11 @@ def test_unshuffled_epochs_keep_the_order_of_the_source_and_still_resume():
 
 def test_seed_decides_order_and_augmentation():
     assert order(take(5)) != order(take(5, seed=8))
-    draws = [int(picture[0, 0, 0]) for batch in take(23) for picture in batch["target"]]
+    draws = [int(image[0, 0, 0]) for batch in take(23) for image in batch["target"]]
     assert len(set(draws)) > 50
 
 
-def test_source_of_one_picture_fills_a_batch():
+def test_source_of_one_image_fills_a_batch():
     assert order(take(2, length=1)) == [0] * 8
 
 
@@ -122,7 +122,7 @@ def test_error_of_a_thread_surfaces_with_its_own_message():
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png"])
-def test_picture_cut_off_behind_its_header_is_named_by_the_threads(tmp_path, monkeypatch, name):
+def test_image_cut_off_behind_its_header_is_named_by_the_threads(tmp_path, monkeypatch, name):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     file = tmp_path / "train" / name
@@ -136,7 +136,7 @@ def test_picture_cut_off_behind_its_header_is_named_by_the_threads(tmp_path, mon
     assert str(caught.value) == f"{file} is damaged or not an image; replace or remove it."
 
 
-def test_picture_too_small_is_named_by_the_threads():
+def test_image_too_small_is_named_by_the_threads():
     transform = transforms.jitter("crop", load_size=5, crop_size=5)
     with pytest.raises(ValueError, match=r"^0: an image 6 wide and 4 high is smaller than crop_size 5; use") as caught:
         next(pipeline.batches(Numbers(1), batch_size=2, seed=0, transform=transform))
@@ -186,11 +186,11 @@ def test_chosen_pairs_are_spread_evenly_and_always_the_same():
     assert_equal(*(pipeline.chosen(Numbers(20), 4, numbered) for _ in range(2)))
 
 
-def test_pictures_of_different_sizes_cannot_be_one_batch():
+def test_images_of_different_sizes_cannot_be_one_batch():
     class Growing(Numbers):
         def __getitem__(self, i):
-            picture = np.zeros((4 + i, 6, 3), np.uint8)
-            return {"name": str(i), "source": picture, "target": picture}
+            image = np.zeros((4 + i, 6, 3), np.uint8)
+            return {"name": str(i), "source": image, "target": image}
 
     def whole(pair, rng):
         return {"source": pair["source"], "target": pair["target"]}

@@ -57,10 +57,10 @@ def test_photographs_are_no_pairs(photographs, aspect):
 @pytest.mark.parametrize("aspect", ASPECTS)
 @pytest.mark.parametrize("derive", transforms.DERIVE)
 def test_what_is_made_of_photographs_beside_them_are_pairs(photographs, aspect, derive):
-    made = [cut(photograph, ASPECTS[aspect]) for photograph in photographs]
-    pairs = [beside(transforms.DERIVE[derive](target), target) for target in made]
+    result = [cut(photograph, ASPECTS[aspect]) for photograph in photographs]
+    pairs = [beside(transforms.DERIVE[derive](target), target) for target in result]
     assert seams.look_like_pairs(pairs) is True
-    assert seams.look_like_pairs([beside(target, transforms.DERIVE[derive](target)) for target in made]) is True
+    assert seams.look_like_pairs([beside(target, transforms.DERIVE[derive](target)) for target in result]) is True
     # A lossy format smooths a seam: it may leave the question open, and never answers it wrongly.
     assert seams.look_like_pairs(map(as_jpeg, pairs)) is not False
 
@@ -71,7 +71,7 @@ def test_labels_maps_and_photographs_are_pairs():
     assert seams.look_like_pairs(facades[i]["target"] for i in range(16)) is False
     rng = np.random.default_rng(0)
     aerial = [transforms.resize(rng.integers(40, 160, (16, 16, 3), np.uint8), 64, 64) for _ in range(8)]
-    assert seams.look_like_pairs(beside(picture, np.full((64, 64, 3), 235, np.uint8)) for picture in aerial) is True
+    assert seams.look_like_pairs(beside(image, np.full((64, 64, 3), 235, np.uint8)) for image in aerial) is True
 
 
 def test_where_a_plain_ground_has_no_seam_the_sides_tell():
@@ -80,7 +80,7 @@ def test_where_a_plain_ground_has_no_seam_the_sides_tell():
     assert seams.look_like_pairs([beside(drawn, painted)] * 4) is True
     assert seams.look_like_pairs([beside(drawn, painted)[:, 16:-16]] * 4) is None  # halves of 3:4
     assert seams.look_like_pairs([centered(0, 254), painted[:, :, :1]]) is False
-    wide = [np.concatenate([picture] * 2, axis=1) for picture in (drawn, painted)]
+    wide = [np.concatenate([image] * 2, axis=1) for image in (drawn, painted)]
     assert seams.look_like_pairs([beside(*wide)]) is True  # halves of 2:1
     assert seams.look_like_pairs([]) is None
     assert seams.jump(np.zeros((8, 4, 3), np.uint8)) is None

@@ -27,9 +27,9 @@ def paint(path, value=0, size=(8, 6), mode="RGB", **options):
 
 def paint_halves(path, a=10, b=200):
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture = np.full((6, 16, 3), a, np.uint8)
-    picture[:, 8:] = b
-    Image.fromarray(picture).save(path)
+    image = np.full((6, 16, 3), a, np.uint8)
+    image[:, 8:] = b
+    Image.fromarray(image).save(path)
 
 
 def open_rgb(root, split="train", **options):
@@ -58,7 +58,7 @@ def test_two_folders_are_paired_by_path_without_extension(tmp_path, layout):
     scan.check_headers(source)
 
 
-def test_side_by_side_pictures_are_cut_in_the_middle(tmp_path):
+def test_side_by_side_images_are_cut_in_the_middle(tmp_path):
     paint_halves(tmp_path / "train" / "1.png")
     pair = open_rgb(tmp_path)[0]
     assert pair["name"] == "1"
@@ -80,17 +80,17 @@ def test_derived_source_is_made_from_the_photograph(tmp_path, derive, channels):
     np.testing.assert_array_equal(source[0]["target"], target)
     derived = transforms.deriver(derive, channels[0])
     center = transforms.center("crop", load_size=20, crop_size=20, derive=derived)
-    made = center(source[0], np.random.default_rng(0))["source"]
+    result = center(source[0], np.random.default_rng(0))["source"]
     expected = transforms.DERIVE[derive](target)[:, 5:25]
-    assert made.shape == (20, 20, channels[0])
-    assert (made == (transforms.gray(expected) if channels[0] == 1 else expected)).all()
+    assert result.shape == (20, 20, channels[0])
+    assert (result == (transforms.gray(expected) if channels[0] == 1 else expected)).all()
 
 
 def test_sources_print_alike_everywhere(tmp_path):
     paint_halves(tmp_path / "train" / "1.png")
     assert repr(open_rgb(tmp_path)) == f"Pairs(1 in {tmp_path}/train, AtoB, 3 to 3 channels)"
     photos = open_rgb(tmp_path, derive="gray", source_channels=1)
-    assert repr(photos) == f"Pictures(1 in {tmp_path}/train, target, 3 channels)"
+    assert repr(photos) == f"Images(1 in {tmp_path}/train, target, 3 channels)"
 
 
 def test_hidden_files_and_other_files_are_ignored_and_links_followed(tmp_path):
@@ -99,21 +99,21 @@ def test_hidden_files_and_other_files_are_ignored_and_links_followed(tmp_path):
         paint_halves(tmp_path / "data" / "train" / name)
     (tmp_path / "data" / "train" / "notes.txt").write_text("no image")
     (tmp_path / "data" / "train" / "c.png").symlink_to(tmp_path / "elsewhere.png")
-    assert finding.list_pictures(tmp_path / "data" / "train") == ["a.png", "b.PNG", "c.png"]
+    assert finding.list_images(tmp_path / "data" / "train") == ["a.png", "b.PNG", "c.png"]
     assert len(open_rgb(tmp_path / "data")) == 3
 
 
 # Splits
 
 
-@pytest.mark.parametrize(("there", "wanted"), [("test", "val"), ("val", "test")])
-def test_val_and_test_stand_in_for_each_other(tmp_path, there, wanted):
+@pytest.mark.parametrize(("there", "expected"), [("test", "val"), ("val", "test")])
+def test_val_and_test_stand_in_for_each_other(tmp_path, there, expected):
     paint_halves(tmp_path / "train" / "1.png")
-    assert open_rgb(tmp_path, wanted) is None
+    assert open_rgb(tmp_path, expected) is None
     paint_halves(tmp_path / there / "2.png")
-    assert open_rgb(tmp_path, wanted).folders == (tmp_path / there,)
-    paint_halves(tmp_path / wanted / "3.png")
-    assert open_rgb(tmp_path, wanted).folders == (tmp_path / wanted,)
+    assert open_rgb(tmp_path, expected).folders == (tmp_path / there,)
+    paint_halves(tmp_path / expected / "3.png")
+    assert open_rgb(tmp_path, expected).folders == (tmp_path / expected,)
 
 
 @pytest.mark.parametrize(("count", "held"), [(1, 0), (2, 1), (19, 1), (40, 4)])
@@ -124,7 +124,7 @@ def test_without_split_folders_a_tenth_is_held_out(tmp_path, count, held):
     names = {split: source.files if source else [] for split, source in splits.items()}
     assert names["val"] == names["test"]
     assert len(names["val"]) == held
-    assert sorted([*names["train"], *names["val"]]) == [(file,) for file in finding.list_pictures(tmp_path)]
+    assert sorted([*names["train"], *names["val"]]) == [(file,) for file in finding.list_images(tmp_path)]
     if count == 40:
         assert names["val"] != sorted([*names["train"], *names["val"]])[-4:]
 
@@ -165,7 +165,7 @@ def test_names_without_a_partner_are_counted_and_three_are_named(tmp_path):
         open_rgb(tmp_path)
 
 
-def test_two_pictures_of_one_name_are_refused(tmp_path):
+def test_two_images_of_one_name_are_refused(tmp_path):
     for file in ("trainA/a.png", "trainA/a.bmp", "trainB/a.png"):
         paint(tmp_path / file)
     with pytest.raises(ValueError, match=r"trainA/a\.bmp differs from another image in its extension only"):
@@ -219,11 +219,11 @@ def decoded(path, channels=3):
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.tif"])
 def test_exif_orientation_is_applied(tmp_path, name):
-    picture = np.zeros((16, 32, 3), np.uint8)
-    picture[:, 16:] = 255
+    image = np.zeros((16, 32, 3), np.uint8)
+    image[:, 16:] = 255
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise: the right half becomes the lower one
-    Image.fromarray(picture).save(tmp_path / name, exif=exif)
+    Image.fromarray(image).save(tmp_path / name, exif=exif)
     upright = decoded(tmp_path / name)
     assert upright.shape == (32, 16, 3)
     assert upright[:8].max() < 10
@@ -242,11 +242,11 @@ def test_alpha_is_composited_over_white(tmp_path, mode):
 
 
 def test_palette_is_expanded_and_its_transparency_is_white(tmp_path):
-    picture = Image.new("P", (4, 4), 1)
-    picture.putpalette([0, 0, 0, 255, 0, 0])
-    picture.save(tmp_path / "a.png")
+    image = Image.new("P", (4, 4), 1)
+    image.putpalette([0, 0, 0, 255, 0, 0])
+    image.save(tmp_path / "a.png")
     assert (decoded(tmp_path / "a.png") == (255, 0, 0)).all()
-    picture.save(tmp_path / "a.png", transparency=1)
+    image.save(tmp_path / "a.png", transparency=1)
     assert (decoded(tmp_path / "a.png") == 255).all()
 
 
@@ -276,7 +276,7 @@ def damage(path, keep):
     path.write_bytes(path.read_bytes()[:keep])
 
 
-def test_truncated_picture_is_named_when_it_is_decoded(tmp_path):
+def test_truncated_image_is_named_when_it_is_decoded(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     for name in ("a.png", "a.jpg"):
         folder = tmp_path / name[2:]
@@ -290,7 +290,7 @@ def test_truncated_picture_is_named_when_it_is_decoded(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n\0\0"])
-def test_files_that_are_no_pictures_are_named_and_counted(tmp_path, content):
+def test_files_that_are_no_images_are_named_and_counted(tmp_path, content):
     paint_halves(tmp_path / "a.png")
     for name in "bcd":
         (tmp_path / f"{name}.png").write_bytes(content)
@@ -310,7 +310,7 @@ def test_files_that_are_no_pictures_are_named_and_counted(tmp_path, content):
         ("a.pgm", b"P5 4 4 65535\n" + bytes(32), "more than 8 bits a channel"),
     ],
 )
-def test_deep_pictures_are_refused_before_and_while_decoding(tmp_path, name, content, reason):
+def test_deep_images_are_refused_before_and_while_decoding(tmp_path, name, content, reason):
     (tmp_path / name).write_bytes(content)
     source = open_rgb(tmp_path)
     for use in (scan.check_headers, lambda source: source[0]):
@@ -318,14 +318,14 @@ def test_deep_pictures_are_refused_before_and_while_decoding(tmp_path, name, con
             use(source)
 
 
-def test_float_pictures_are_refused_by_mode(tmp_path):
+def test_float_images_are_refused_by_mode(tmp_path):
     Image.new("F", (4, 4)).save(tmp_path / "a.tif")
     with pytest.raises(ValueError, match=r"a\.tif has mode F; convert it to 8 bits"):
         scan.check_headers(open_rgb(tmp_path))
 
 
 @pytest.mark.parametrize("limit", [30, 45])  # Pillow raises above twice its limit and only warns above it
-def test_huge_pictures_are_refused_by_their_header(tmp_path, monkeypatch, limit):
+def test_huge_images_are_refused_by_their_header(tmp_path, monkeypatch, limit):
     paint_halves(tmp_path / "a.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
     with pytest.raises(ValueError, match=rf"a\.png has more than {2 * limit} pixels.*scale it down"):
@@ -347,7 +347,7 @@ def test_odd_width_is_refused_side_by_side_only(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("smallest", "wanted"),
+    ("smallest", "expected"),
     [
         (9, "is 8x16; wanted at least 9 pixels on each side: enlarge or remove it"),
         ((16, 9), "is 8x16; wanted at least 9 pixels in width and 16 in height: enlarge or remove it"),
@@ -356,20 +356,20 @@ def test_odd_width_is_refused_side_by_side_only(tmp_path):
         ((16, 8), None),
     ],
 )
-def test_pictures_smaller_than_wanted_are_named(tmp_path, smallest, wanted):
+def test_images_smaller_than_wanted_are_named(tmp_path, smallest, expected):
     paint(tmp_path / "photos" / "a.png", size=(8, 16))
     paint(tmp_path / "halves" / "a.png", size=(16, 16))
     photos, halves = open_rgb(tmp_path / "photos", derive="gray"), open_rgb(tmp_path / "halves")
-    if wanted is None:
+    if expected is None:
         scan.check_headers(photos, smallest=smallest)
         scan.check_headers(halves, smallest=smallest)
         return
-    for source, message in ((photos, wanted), (halves, wanted.replace("8x16", "8x16 for A and B each"))):
+    for source, message in ((photos, expected), (halves, expected.replace("8x16", "8x16 for A and B each"))):
         with pytest.raises(ValueError, match=rf"a\.png {message}\.$"):
             scan.check_headers(source, smallest=smallest)
 
 
-def test_unreadable_picture_is_named_with_a_remedy(tmp_path, monkeypatch):
+def test_unreadable_image_is_named_with_a_remedy(tmp_path, monkeypatch):
     paint_halves(tmp_path / "a.png")
     source = open_rgb(tmp_path)
 
@@ -403,7 +403,7 @@ def test_headers_are_cached_until_the_file_changes(tmp_path, cache, monkeypatch)
         scan.check_headers(open_rgb(tmp_path))
 
 
-def test_cache_keeps_the_pictures_of_the_other_split(tmp_path, cache):
+def test_cache_keeps_the_images_of_the_other_split(tmp_path, cache):
     for i in range(10):
         paint_halves(tmp_path / f"{i}.png")
     for split in ("train", "val"):
@@ -475,7 +475,7 @@ def test_kinds_are_opened_apart_and_need_no_partners(tmp_path, layout):
     assert open_kind(tmp_path, "A", "val").folders == (tmp_path / layout.format(split="test", side="A"),)
     assert open_kind(tmp_path, "B", "test").folders == (tmp_path / layout.format(split="val", side="B"),)
     assert len(open_kind(tmp_path, "A", limit=2)) == 2
-    assert repr(b) == f"Pictures(2 in {tmp_path / layout.format(split='train', side='B')}, B, 3 channels)"
+    assert repr(b) == f"Images(2 in {tmp_path / layout.format(split='train', side='B')}, B, 3 channels)"
 
 
 def test_without_split_folders_a_tenth_of_each_kind_is_held_out(tmp_path):
@@ -507,11 +507,11 @@ def test_a_missing_kind_is_named_with_what_was_found(tmp_path):
 def test_one_side_of_pairs(tmp_path):
     for i in range(4):
         paint_halves(tmp_path / "train" / f"{i}.png", a=i, b=100 + i)
-    found = open_rgb(tmp_path)
-    side = sources.OneSide(found, "target", "B", range(2, 4))
-    assert (len(side), len(sources.OneSide(found, "source", "A"))) == (2, 4)
+    result = open_rgb(tmp_path)
+    side = sources.OneSide(result, "target", "B", range(2, 4))
+    assert (len(side), len(sources.OneSide(result, "source", "A"))) == (2, 4)
     assert (side[1]["name"], int(side[1]["B"][0, 0, 0]), set(side[1])) == ("3", 103, {"name", "B"})
-    assert side.fingerprint == f"{found.fingerprint} target range(2, 4)"
+    assert side.fingerprint == f"{result.fingerprint} target range(2, 4)"
 
 
 def test_unpaired_is_as_long_as_its_longest_part(tmp_path):

@@ -7,13 +7,13 @@ from gan_jax.data import image_files, scan, super_resolution
 from gan_jax.data.demo import skimage_photos
 
 
-def picture(height, width, seed=0):
+def random_image(height, width, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
 def write(folder, sizes, suffix=""):
     for i, (height, width) in enumerate(sizes):
-        image_files.save(folder / f"{i:04}{suffix}.png", picture(height, width, i))
+        image_files.save(folder / f"{i:04}{suffix}.png", random_image(height, width, i))
 
 
 def shrink(photo):
@@ -30,7 +30,7 @@ def test_split_folders_stand_in_for_each_other(tmp_path):
     assert opened["val"].folders == (tmp_path / "test",)
     item = opened["train"][2]
     assert item["name"] == "0002"
-    np.testing.assert_array_equal(item["target"], picture(20, 24, 2))
+    np.testing.assert_array_equal(item["target"], random_image(20, 24, 2))
     assert len(super_resolution.open_split(tmp_path, "train", scale=2, channels=3, limit=2)) == 2
 
 
@@ -89,17 +89,17 @@ def test_what_cannot_be_used_is_said(tmp_path):
 
 
 def test_crops_of_both_resolutions_show_the_same_place():
-    target = picture(41, 52)
+    target = random_image(41, 52)
     small = shrink(super_resolution.mod_cropped(target, 2))
     cut = super_resolution.crop(16, 2, flip=True)
     seen = set()
     for seed in range(12):
-        made = cut({"name": "a", "target": target, "source": small}, np.random.default_rng(seed))
-        assert (made["target"].shape, made["source"].shape) == ((16, 16, 3), (8, 8, 3))
+        result = cut({"name": "a", "target": target, "source": small}, np.random.default_rng(seed))
+        assert (result["target"].shape, result["source"].shape) == ((16, 16, 3), (8, 8, 3))
         # Turned back or not, each small pixel is one of the four that it stands for.
-        blocks = made["target"].reshape(8, 2, 8, 2, 3)
-        assert (blocks == made["source"][:, None, :, None]).all(axis=-1).any(axis=(1, 3)).all()
-        seen.add(made["target"].tobytes())
+        blocks = result["target"].reshape(8, 2, 8, 2, 3)
+        assert (blocks == result["source"][:, None, :, None]).all(axis=-1).any(axis=(1, 3)).all()
+        seen.add(result["target"].tobytes())
     assert len(seen) == 12
     still = super_resolution.crop(40, 2, flip=False)(
         {"name": "a", "target": target[:40, :40]}, np.random.default_rng(0)
@@ -109,10 +109,10 @@ def test_crops_of_both_resolutions_show_the_same_place():
         super_resolution.crop(64, 2, flip=True)({"name": "a", "target": target}, np.random.default_rng(0))
 
 
-def test_whole_pictures_get_a_low_resolution_where_they_have_none():
-    target = picture(21, 33)
-    made = super_resolution.whole(2, shrink)({"target": target}, np.random.default_rng(0))
-    assert (made["target"].shape, made["source"].shape) == ((20, 32, 3), (10, 16, 3))
+def test_whole_images_get_a_low_resolution_where_they_have_none():
+    target = random_image(21, 33)
+    result = super_resolution.whole(2, shrink)({"target": target}, np.random.default_rng(0))
+    assert (result["target"].shape, result["source"].shape) == ((20, 32, 3), (10, 16, 3))
     given = super_resolution.whole(2, shrink)({"target": target, "source": target[:10, :16]}, np.random.default_rng(0))
     np.testing.assert_array_equal(given["source"], target[:10, :16])
 
@@ -129,10 +129,10 @@ def test_the_installed_photographs_keep_their_size():
 
 
 def test_files_are_shrunk_and_those_that_cannot_be_are_named(tmp_path):
-    image_files.save(tmp_path / "a.png", picture(9, 12))
-    image_files.save(tmp_path / "b.png", picture(1, 12))
+    image_files.save(tmp_path / "a.png", random_image(9, 12))
+    image_files.save(tmp_path / "b.png", random_image(1, 12))
     jobs = [(tmp_path / name, tmp_path / "out" / name) for name in ("a.png", "b.png", "c.png")]
     small, missing = super_resolution.shrink_files(jobs, 2, shrink)
-    np.testing.assert_array_equal(image_files.read(tmp_path / "out" / "a.png", 3), shrink(picture(9, 12)[:8]))
+    np.testing.assert_array_equal(image_files.read(tmp_path / "out" / "a.png", 3), shrink(random_image(9, 12)[:8]))
     assert "b.png is smaller than --scale 2" in small
     assert "c.png" in missing

@@ -25,7 +25,7 @@ def pair(height=40, width=50):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_geometry_reproduces_the_incumbent(name):
+def test_geometry_reproduces_the_pytorch_code(name):
     case = CASES[name]
     options, (left, top) = case["options"], case["params"]["crop_pos"]
     photo = np.asarray(Image.open(GOLDEN / "photo.png").convert("RGB"))
@@ -81,7 +81,7 @@ def test_an_int_is_a_square():
 
 
 @pytest.mark.parametrize("preprocess", transforms.PREPROCESS)
-def test_both_pictures_get_one_crop_and_one_mirror(preprocess):
+def test_both_images_get_one_crop_and_one_mirror(preprocess):
     transform = transforms.jitter(preprocess, load_size=44, crop_size=32, multiple=8)
     seen = set()
     for seed in range(20):
@@ -120,7 +120,7 @@ def test_jitter_mirrors_only_if_asked():
         ("none", (40, 50), np.s_[:]),
     ],
 )
-def test_center_is_the_whole_picture_or_its_middle(preprocess, size, cut):
+def test_center_is_the_whole_image_or_its_middle(preprocess, size, cut):
     transform = transforms.center(preprocess, load_size=45, crop_size=(24, 32))
     out = transform(pair(), np.random.default_rng(0))
     for name in ("source", "target"):
@@ -137,7 +137,7 @@ def test_center_is_the_whole_picture_or_its_middle(preprocess, size, cut):
         ("scale_width_and_crop", (36, 45)),
     ],
 )
-def test_scored_pictures_are_resized_but_never_cropped_nor_rounded(preprocess, size):
+def test_scored_images_are_resized_but_never_cropped_nor_rounded(preprocess, size):
     out = transforms.whole(preprocess, load_size=45, crop_size=(24, 32))(pair(), np.random.default_rng(0))
     for name in ("source", "target"):
         np.testing.assert_array_equal(out[name], transforms.resize(pair()[name], *size))
@@ -157,19 +157,19 @@ def test_scored_pictures_are_resized_but_never_cropped_nor_rounded(preprocess, s
         ("scale_width", (40, 50), 32, "load_size 40x50 has two sides, .*; use load_size 50"),
     ],
 )
-def test_sizes_that_exclude_each_other_are_refused_before_any_picture(preprocess, load, crop, message):
+def test_sizes_that_exclude_each_other_are_refused_before_any_image(preprocess, load, crop, message):
     with pytest.raises(ValueError, match=f"^{message}[^.]*\\.$"):
         transforms.jitter(preprocess, load_size=load, crop_size=crop)
 
 
 @pytest.mark.parametrize(("crop", "shown"), [(41, "41"), ((41, 30), "41x30"), ((30, 51), "30x51")])
-def test_picture_smaller_than_the_crop_is_named(crop, shown):
+def test_image_smaller_than_the_crop_is_named(crop, shown):
     with pytest.raises(ValueError, match=f"a: an image 50 wide and 40 high is smaller than crop_size {shown}; use"):
         transforms.jitter("crop", load_size=50, crop_size=crop)(pair(), np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("preprocess", transforms.PREPROCESS)
-def test_pictures_of_two_sizes_are_refused(preprocess):
+def test_images_of_two_sizes_are_refused(preprocess):
     uneven = pair() | {"source": ramp(60, 50)}
     with pytest.raises(ValueError, match="a: source is 50x60 and target is 50x40; give both one size"):
         transforms.jitter(preprocess, load_size=40, crop_size=32)(uneven, np.random.default_rng(0))
@@ -221,7 +221,7 @@ def test_edges_are_thin_black_lines_around_a_shape():
     np.testing.assert_array_equal(transforms.edges(transforms.gray(photo)), lines)
 
 
-def test_edges_are_relative_to_the_picture_and_ignore_noise():
+def test_edges_are_relative_to_the_image_and_ignore_noise():
     photo = np.zeros((64, 64, 1), np.uint8)
     photo[16:48, 16:48] = 40
     dim, bright = transforms.edges(photo), transforms.edges(photo * 4)
@@ -291,8 +291,8 @@ def test_sizes_are_shown_as_they_are_typed():
     assert (transforms.shown(256), transforms.shown((256, 512))) == ("256", "256x512")
 
 
-def test_whole_pictures_are_padded_by_reflection_to_what_the_network_takes():
-    """Rounded to a multiple of 4 as the incumbent resizes them, then padded: no stretch to a distant multiple."""
+def test_whole_images_are_padded_by_reflection_to_what_the_network_takes():
+    """Rounded to a multiple of 4 as the PyTorch code resizes them, then padded: no stretch to a distant multiple."""
     transform = transforms.jitter("none", load_size=1, crop_size=1, flip=False, multiple=32)
     out = transform(pair(), np.random.default_rng(0))["target"]
     inside = transforms.resize(pair()["target"], 40, 48)
@@ -302,7 +302,7 @@ def test_whole_pictures_are_padded_by_reflection_to_what_the_network_takes():
     np.testing.assert_array_equal(out[:40, 48:], inside[:, -2:-18:-1])
 
 
-def test_an_item_of_one_picture_is_jittered_as_a_pair_is():
+def test_an_item_of_one_image_is_jittered_as_a_pair_is():
     photo = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
     jitter = transforms.jitter("resize_and_crop", load_size=36, crop_size=32)
     one = jitter({"name": "a", "B": photo}, np.random.default_rng(3))
@@ -314,9 +314,9 @@ def test_an_item_of_one_picture_is_jittered_as_a_pair_is():
 def test_a_source_that_is_there_is_not_derived():
     jitter = transforms.jitter("crop", load_size=32, crop_size=32, derive=transforms.deriver("blur", 3))
     plain = transforms.jitter("crop", load_size=32, crop_size=32)
-    made, wanted = (transform(pair(), np.random.default_rng(0)) for transform in (jitter, plain))
-    assert made.keys() == wanted.keys()
-    np.testing.assert_array_equal(made["source"], wanted["source"])
+    result, expected = (transform(pair(), np.random.default_rng(0)) for transform in (jitter, plain))
+    assert result.keys() == expected.keys()
+    np.testing.assert_array_equal(result["source"], expected["source"])
 
 
 def test_a_word_makes_sources_of_the_channels_that_are_asked_for():

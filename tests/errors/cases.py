@@ -116,7 +116,7 @@ def spoil(path: str) -> Prepare:
     return prepare
 
 
-def picture(path: str, width: int = 64, height: int = 32, dtype: type = np.uint8) -> Prepare:
+def an_image(path: str, width: int = 64, height: int = 32, dtype: type = np.uint8) -> Prepare:
     def prepare(patch: Patch) -> None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.zeros((height, width), dtype)).save(path)
@@ -126,7 +126,7 @@ def picture(path: str, width: int = 64, height: int = 32, dtype: type = np.uint8
 
 def pairs(*names: str) -> Prepare:
     """A data folder of these images alone."""
-    return both(remove("data"), *(picture(f"data/{name}") for name in names))
+    return both(remove("data"), *(an_image(f"data/{name}") for name in names))
 
 
 def photographs(path: str, count: int) -> Prepare:

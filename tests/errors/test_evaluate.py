@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.errors.cases import ENDINGS, Case, both, copy, folder, picture, refusing, remove, text
+from tests.errors.cases import ENDINGS, Case, an_image, both, copy, folder, refusing, remove, text
 
 TITLE = "gan-jax evaluate"
 CASES = [
@@ -57,13 +57,13 @@ CASES = [
         "an image of another size than its reference; nothing is scored",
         "gan-jax evaluate data/test other",
         "data/test/test_0001.png is 64x32 and other/test_0001.png is 60x32; make them one size.",
-        both(copy("data/test", "other"), picture("other/test_0001.png", width=60)),
+        both(copy("data/test", "other"), an_image("other/test_0001.png", width=60)),
     ),
     Case(
         "an image of another depth than its reference; nothing is scored",
         "gan-jax evaluate data/test other",
         "data/test/test_0001.png has 8 bits a channel and other/test_0001.png has 16; make them one depth.",
-        both(copy("data/test", "other"), picture("other/test_0001.png", dtype=np.uint16)),
+        both(copy("data/test", "other"), an_image("other/test_0001.png", dtype=np.uint16)),
     ),
     Case(
         "a damaged reference; nothing is scored",
@@ -76,7 +76,7 @@ CASES = [
         "gan-jax evaluate a.png b.png",
         "a.png: the image is 8x8; ssim with a border of 0 wants sides of 11 or more: remove the pair or leave "
         "ssim out.",
-        both(picture("a.png", 8, 8), picture("b.png", 8, 8)),
+        both(an_image("a.png", 8, 8), an_image("b.png", 8, 8)),
     ),
     Case(
         "`--compare` with the references",
@@ -118,7 +118,7 @@ CASES = [
         "two references of one name",
         "gan-jax evaluate data/test other",
         "other/test_0001.jpg and other/test_0001.png have one name; keep one of them.",
-        both(copy("data/test", "other"), picture("other/test_0001.jpg")),
+        both(copy("data/test", "other"), an_image("other/test_0001.jpg")),
     ),
     Case(
         "`--csv` with a folder",

@@ -1,6 +1,6 @@
 """Errors: super-resolution."""
 
-from tests.errors.cases import Case, both, picture, remove
+from tests.errors.cases import Case, an_image, both, remove
 
 TITLE = "Super-resolution"
 CASES = [
@@ -18,7 +18,7 @@ CASES = [
         "low resolution that is not in the ratio of `--scale`",
         "srgan --dataroot high --dataroot_lq low --scale 2 --gt_size 16 --stage srresnet",
         "high/train/a.png is 64x64 and its low resolution 31x32; wanted 32x32 at --scale 2.",
-        both(picture("high/train/a.png", 64, 64), picture("low/train/a.png", 31, 32)),
+        both(an_image("high/train/a.png", 64, 64), an_image("low/train/a.png", 31, 32)),
     ),
     Case(
         "a crop that `--scale` does not divide",
@@ -30,7 +30,7 @@ CASES = [
         "srgan --dataroot data --stage srgan --gt_size 16 --netG msrresnet --netD srgan",
         "VGG19's weights are in no package; download https://download.pytorch.org/models/vgg19-dcbb9e9d.pth (548 "
         "MB) and name it with --vgg_file.",
-        both(remove("data"), *(picture(f"data/{split}/a.png", 64, 64) for split in ("train", "val", "test"))),
+        both(remove("data"), *(an_image(f"data/{split}/a.png", 64, 64) for split in ("train", "val", "test"))),
     ),
     Case(
         "`--from_step` for both stages",

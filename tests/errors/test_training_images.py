@@ -8,6 +8,7 @@ from tests.errors.cases import (
     PRESETS,
     SPLITS,
     Case,
+    an_image,
     bomb,
     both,
     cut,
@@ -16,7 +17,6 @@ from tests.errors.cases import (
     link,
     pairs,
     photographs,
-    picture,
     remove,
     text,
 )
@@ -130,19 +130,19 @@ CASES = [
         "two images of one name",
         "pix2pix",
         "data/train/train_0003.jpg differs from another image in its extension only; remove one.",
-        picture("data/train/train_0003.jpg"),
+        an_image("data/train/train_0003.jpg"),
     ),
     Case(
         "A and B side by side in an odd width",
         "pix2pix",
         f"{ONE} is 65x32; A and B side by side need an even width: crop or remove it.",
-        picture(ONE, width=65),
+        an_image(ONE, width=65),
     ),
     Case(
         "A and B of different sizes",
         "pix2pix",
         "data/trainA/a.png is 64x32 but data/trainB/a.png is 62x32; give both images of a pair one size.",
-        both(pairs("trainA/a.png"), picture("data/trainB/a.png", width=62)),
+        both(pairs("trainA/a.png"), an_image("data/trainB/a.png", width=62)),
     ),
     Case(
         "an image of no bytes",
@@ -172,20 +172,20 @@ CASES = [
         "an image of 16 bits a channel",
         "pix2pix",
         f"{ONE} has more than 8 bits a channel; convert it to 8 bits.",
-        picture(ONE, dtype=np.uint16),
+        an_image(ONE, dtype=np.uint16),
     ),
     Case(
         "an image of floating point",
         "pix2pix",
         "data/train/float.tif has mode F; convert it to 8 bits, gray or RGB.",
-        picture("data/train/float.tif", dtype=np.float32),
+        an_image("data/train/float.tif", dtype=np.float32),
     ),
     Case(
         "two images that cannot be used",
         "pix2pix",
         "data/train/train_0001.png is 65x32; A and B side by side need an even width: crop or remove it. "
         "1 more cannot be used.",
-        both(picture("data/train/train_0001.png", width=65), text(ONE, "")),
+        both(an_image("data/train/train_0001.png", width=65), text(ONE, "")),
     ),
     Case(
         "a damaged image among those for validation",
@@ -216,14 +216,14 @@ CASES = [
         "pix2pix --preprocess none --netG unet_32",
         "source images of one batch have different shapes, (32, 32, 3) and (64, 64, 3); use a --preprocess "
         "that makes them equal, or --batch_size 1.",
-        both(*(picture(f"data/train/large_{i}.png", 128, 64) for i in range(8))),
+        both(*(an_image(f"data/train/large_{i}.png", 128, 64) for i in range(8))),
         writes="runs/new/",
     ),
     Case(
         "a test image of 10 x 10 pixels",
         "pix2pix",
         "data/test/small.png is 10x10 for A and B each; wanted at least 11 pixels on each side: enlarge or remove it.",
-        picture("data/test/small.png", 20, 10),
+        an_image("data/test/small.png", 20, 10),
     ),
 ]
 

@@ -8,6 +8,7 @@ from tests.errors.cases import (
     LONGEST,
     ONE,
     Case,
+    an_image,
     bomb,
     both,
     copy,
@@ -16,7 +17,6 @@ from tests.errors.cases import (
     link,
     newer,
     of_channels,
-    picture,
     refusing,
     remove,
     text,
@@ -134,7 +134,7 @@ CASES = [
         "gan-jax translate runs/tiny data/test more out",
         "data/test/test_0000.png and more/test_0000.png would both be written to out/test_0000.png; rename one, "
         "or translate them into two folders.",
-        picture("more/test_0000.png"),
+        an_image("more/test_0000.png"),
     ),
     Case(
         "a file in place of the folder to write to",
@@ -198,7 +198,7 @@ CASES = [
         "16 bits a channel, to be written as JPEG",
         "gan-jax translate runs/tiny data/test/deep.png out.jpg",
         "out.jpg cannot be written (16 bits a channel are written to .png or .tif alone).",
-        picture("data/test/deep.png", dtype=np.uint16),
+        an_image("data/test/deep.png", dtype=np.uint16),
         code=1,
     ),
     Case(
@@ -240,7 +240,7 @@ CASES = [
         f"gan-jax translate runs/tiny {LONGEST} out --suffix _out",
         f"a file or folder called {LONGEST[:40]}... cannot be made: its name has 259 bytes, and the file system "
         "takes 255; give a shorter name.",
-        picture(LONGEST),
+        an_image(LONGEST),
     ),
     Case(
         "a frame that there is not",

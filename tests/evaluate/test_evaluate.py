@@ -6,6 +6,7 @@ import weakref
 from pathlib import Path
 from typing import get_args, get_type_hints
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -34,14 +35,14 @@ def folders(tmp_path):
         (tmp_path / side / "sub").mkdir(parents=True)
         for name, to in (("shift", "shift.png"), ("grey_noise", "sub/grey_noise.png"), ("identical", "same.png")):
             shutil.copy(GOLDEN / f"{name}_{letter}.png", tmp_path / side / to)
-    with Image.open(tmp_path / "ref" / "shift.png") as picture:
-        picture.save(tmp_path / "ref" / "shift.bmp")
+    with Image.open(tmp_path / "ref" / "shift.png") as array:
+        array.save(tmp_path / "ref" / "shift.bmp")
     (tmp_path / "ref" / "shift.png").unlink()
     return tmp_path / "out", tmp_path / "ref"
 
 
 @pytest.mark.parametrize(
-    ("protocol", "wanted"),
+    ("protocol", "reference"),
     [
         (RGB, "rgb_crop0"),
         (evaluate.PROTOCOLS["basicsr-rgb"], "rgb_crop0"),
@@ -51,11 +52,11 @@ def folders(tmp_path):
         (evaluate.PROTOCOLS["srgan"], "y_crop4"),
     ],
 )
-def test_protocols_agree_with_float64_references(protocol, wanted):
+def test_protocols_agree_with_float64_references(protocol, reference):
     """expected.json: BasicSR's formulas in float64."""
     for name in SMALL:
         score = evaluate.score(name, *golden(name), protocol)
-        expected = EXPECTED[name]["expected"][wanted]
+        expected = EXPECTED[name]["expected"][reference]
         # PSNR is float64 throughout; SSIM's maps are float32.
         np.testing.assert_allclose(score.psnr, float(expected["psnr_f64"]), rtol=1e-12, err_msg=name)
         np.testing.assert_allclose(score.ssim, expected["ssim_f64"], atol=1e-6, err_msg=name)
@@ -64,14 +65,15 @@ def test_protocols_agree_with_float64_references(protocol, wanted):
 def test_scores_are_those_of_the_metrics():
     output, reference = golden("noise")
     score = evaluate.score("noise", output, reference)
-    np.testing.assert_allclose(score.psnr, metrics.psnr(output[None], reference[None])[0], rtol=1e-6)
-    np.testing.assert_allclose(score.ssim, metrics.ssim(output[None], reference[None])[0], atol=1e-6)
+    np.testing.assert_allclose(score.psnr, jax.jit(metrics.psnr)(output, reference), rtol=1e-6)
+    np.testing.assert_allclose(score.ssim, jax.jit(metrics.ssim)(output, reference), atol=1e-6)
 
 
 def test_ms_ssim_is_that_of_the_metrics():
     output, reference = golden("levels")
     score = evaluate.score("levels", output, reference, metric_names=("ms_ssim",))
-    np.testing.assert_allclose(score.values["ms_ssim"], metrics.ms_ssim(output[None], reference[None])[0], atol=1e-6)
+    expected = jax.jit(metrics.ms_ssim)(output, reference)
+    np.testing.assert_allclose(score.values["ms_ssim"], expected, atol=1e-6)
 
 
 def test_the_hosts_formulas_are_those_of_the_metrics():
@@ -79,8 +81,8 @@ def test_the_hosts_formulas_are_those_of_the_metrics():
     pairs = {"psnr": 1e-5, "ssim": 1e-6, "ms_ssim": 1e-6}  # of PSNR's float32 decibels, and of SSIM's float32 maps
     ours = {"psnr": host.psnr, "ssim": host.ssim, "ms_ssim": host.ms_ssim}
     for name, atol in pairs.items():
-        wanted = getattr(metrics, name)(output, reference)
-        np.testing.assert_allclose(ours[name](output, reference, 255.0), wanted, atol=atol, err_msg=name)
+        expected = jax.jit(getattr(metrics, name))(output, reference)
+        np.testing.assert_allclose(ours[name](output, reference, 255.0), expected, atol=atol, err_msg=name)
     luma = host.luma(output, rounded=False)
     np.testing.assert_allclose(luma, image.luma(output), atol=1e-4)
     np.testing.assert_array_equal(host.luma(output, rounded=True), np.floor(luma + 0.5))
@@ -117,11 +119,13 @@ def test_matlab_y_is_the_rounded_luma_of_image():
     score = evaluate.score("noise", output, reference, evaluate.PROTOCOLS["matlab-y"])
     x, y = (np.floor(np.asarray(image.luma(side)) + 0.5)[None] for side in (output, reference))
     # A pixel in 156,000 is rounded otherwise from float32 luma.
-    np.testing.assert_allclose(score.psnr, metrics.psnr(x, y, max_value=255.0)[0], atol=1e-3)
-    np.testing.assert_allclose(score.ssim, metrics.ssim(x, y, max_value=255.0)[0], atol=1e-5)
+    psnr, ssim = (jax.jit(metric, static_argnames="max_value") for metric in (metrics.psnr, metrics.ssim))
+    np.testing.assert_allclose(score.psnr, psnr(x, y, max_value=255.0)[0], atol=1e-3)
+    np.testing.assert_allclose(score.ssim, ssim(x, y, max_value=255.0)[0], atol=1e-5)
 
 
 def test_descriptions_say_what_is_compared():
+    assert RGB.title == f"rgb: {RGB.description}"
     assert RGB.description.startswith("8-bit RGB (gray where both are gray), no border cropped, mean of")
     by_scale = evaluate.with_options(evaluate.PROTOCOLS["basicsr-y"], scale=4)
     assert "Y of BT.601 in studio range, not rounded" in by_scale.description
@@ -146,7 +150,7 @@ def test_options_out_of_range_are_refused():
             evaluate.parse_metrics(text)
 
 
-def test_pictures_are_paired_by_path_and_scored_as_the_references_say(folders):
+def test_images_are_paired_by_path_and_scored_as_the_references_say(folders):
     result = evaluate.evaluate(*folders, RGB)
     assert [score.name for score in result.scores] == ["same", "shift", "sub/grey_noise"]
     for score, name in zip(result.scores, ("identical", "shift", "grey_noise"), strict=True):
@@ -239,14 +243,14 @@ def test_nothing_in_common_and_nothing_there_are_said(folders, tmp_path):
         evaluate.evaluate(outputs, references, RGB, other=outputs / "sub")
 
 
-def test_two_pictures_of_one_name_cannot_be_paired(folders):
+def test_two_images_of_one_name_cannot_be_paired(folders):
     outputs, _ = folders
     Image.new("RGB", (20, 20)).save(outputs / "shift.bmp")
     with pytest.raises(ValueError, match=r"have one name; keep one of them"):
         evaluate.by_stem(outputs)
 
 
-def test_scores_of_unlike_pictures_are_refused():
+def test_scores_of_unlike_images_are_refused():
     black, white = np.zeros((12, 12, 3), np.uint8), np.full((12, 12, 3), 255, np.uint8)
     score = evaluate.score("x", black, white)
     assert (score.name, score.psnr) == ("x", 0.0)
@@ -270,9 +274,9 @@ def test_the_scale_crops_references_to_multiples_and_takes_outputs_of_both_sizes
     image_files.save(tmp_path / "between" / "x.png", output[:28, :27])
     protocol = evaluate.with_options(evaluate.PROTOCOLS["basicsr-rgb"], scale=4)
     kept = (np.asarray(image.crop_border(image.mod_crop(side, 4), 4)) for side in (output, reference))
-    wanted = evaluate.score("x", *kept)
+    expected = evaluate.score("x", *kept)
     for side in ("whole", "cropped"):
-        assert evaluate.evaluate(tmp_path / side, tmp_path / "ref", protocol).scores == (wanted,)
+        assert evaluate.evaluate(tmp_path / side, tmp_path / "ref", protocol).scores == (expected,)
     (failure,) = evaluate.evaluate(tmp_path / "between", tmp_path / "ref", protocol).failures
     wrong, reference_png = tmp_path / "between" / "x.png", tmp_path / "ref" / "x.png"
     assert failure == f"{wrong} is 27x28 and {reference_png} is 27x30; make them one size."
@@ -293,7 +297,7 @@ def test_the_self_check_is_matlabs_bicubic():
         evaluate.evaluate(GOLDEN / "sr_x4_b.png", GOLDEN / "sr_x4_a.png", RGB, self_check=True)
 
 
-def test_deep_pictures_are_scored_in_their_own_range(tmp_path):
+def test_deep_images_are_scored_in_their_own_range(tmp_path):
     output, reference = golden("grey_noise")
     for name, side in (("out", output), ("ref", reference)):
         (tmp_path / name).mkdir()
@@ -332,7 +336,7 @@ def test_mixed_depths_are_refused(folders):
     ]
 
 
-def test_pictures_are_forgotten_once_scored(tmp_path, monkeypatch):
+def test_images_are_forgotten_once_scored(tmp_path, monkeypatch):
     for side in ("out", "ref"):
         for i in range(40):
             image_files.save(tmp_path / side / f"{i:02}.png", np.full((16, 16, 3), i, np.uint8))
@@ -357,9 +361,9 @@ def test_pictures_are_forgotten_once_scored(tmp_path, monkeypatch):
 def test_the_interval_is_that_of_the_mean_and_always_the_same():
     values = np.random.default_rng(1).normal(25.0, 2.0, 400).tolist()
     low, high = evaluate.interval(values)
-    wanted = np.mean(values) + np.array([-1.96, 1.96]) * np.std(values) / math.sqrt(len(values))
+    expected = np.mean(values) + np.array([-1.96, 1.96]) * np.std(values) / math.sqrt(len(values))
     # Ten thousand resamples give the quantiles to about a fiftieth of the standard error, 0.1.
-    np.testing.assert_allclose([low, high], wanted, atol=0.01)
+    np.testing.assert_allclose([low, high], expected, atol=0.01)
     assert evaluate.interval(values) == (low, high)
     assert evaluate.interval([3.0]) is None
     assert evaluate.interval([3.0, 3.0]) == (3.0, 3.0)
@@ -438,7 +442,7 @@ def test_lpips_is_of_cropped_rgb_whatever_the_protocol(folders, lpips_file, monk
     )
 
 
-def test_the_smallest_picture_of_lpips_is_that_of_its_network(lpips_file):
+def test_the_smallest_image_of_lpips_is_that_of_its_network(lpips_file):
     distance = perceptual.lpips("alex", path=lpips_file)
     pair = np.zeros((2, 31, 31, 1), np.uint8)
     # Features of two sides may round in two orders: 1e-6 of a unit vector, squared.

@@ -34,14 +34,14 @@ def generator_of(module, *, norm="running", dropout=False):
     return Model(spec, {"params": params, "stats": stats})
 
 
-def picture(height, width, seed=0):
+def random_image(height, width, seed=0):
     """Noise over a gradient, so that no tile has the statistics of another."""
     rng = np.random.default_rng(seed)
     slope = np.linspace(0, 200, width)[None, :, None] * np.linspace(0.2, 1, height)[:, None, None]
     return (slope + rng.integers(0, 56, (height, width, 3))).astype(np.uint8)
 
 
-def made(generator, images, tile, dtype=np.float32, said=None):
+def computed(generator, images, tile, dtype=np.float32, said=None):
     planned = planned_for(generator, images, engine.Options(tile))
     if said is not None and planned.note:
         said.append(planned.note)
@@ -75,31 +75,31 @@ _SLOW = ("resnet, zeros, instance", "unet, with its noise", "unet, layer norm")
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in _SLOW else ()) for n in NETWORKS])
-def test_tiles_give_what_the_whole_picture_gives(name):
+def test_tiles_give_what_the_whole_image_gives(name):
     module, fields, sides, sizes = NETWORKS[name]
-    generator, images = generator_of(module, **fields), [picture(*sides)]
-    (whole,) = made(generator, images, 0)
+    generator, images = generator_of(module, **fields), [random_image(*sides)]
+    (whole,) = computed(generator, images, 0)
     assert whole.shape == (sides[0] * generator.spec.scale, sides[1] * generator.spec.scale, 3)
     assert whole.std() > 0.03
     for tile in sizes:
         said = []
-        (tiled,) = made(generator, images, tile, said=said)
+        (tiled,) = computed(generator, images, tile, said=said)
         assert not said, "it was cut"
         np.testing.assert_allclose(tiled, whole, atol=1e-4, rtol=0)
 
 
 def test_a_seam_would_show():
     """The test above can fail: without a halo, or each tile's own statistics, tiles differ from the whole."""
-    generator, images = generator_of(*NETWORKS["resnet, running"][:1]), [picture(66, 90)]
-    (whole,) = made(generator, images, 0)
+    generator, images = generator_of(*NETWORKS["resnet, running"][:1]), [random_image(66, 90)]
+    (whole,) = computed(generator, images, 0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(windowed, "receptive_radius", lambda *_: 0)
-        assert np.abs(made(generator, images, 24)[0] - whole).max() > 1e-3
+        assert np.abs(computed(generator, images, 24)[0] - whole).max() > 1e-3
     generator = generator_of(networks.ResNet(blocks=1, width=4), norm="image")
-    (whole,) = made(generator, images, 0)
+    (whole,) = computed(generator, images, 0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(windowed, "norm_widths", lambda *_: ())
-        assert np.abs(made(generator, images, 24)[0] - whole).max() > 1e-2
+        assert np.abs(computed(generator, images, 24)[0] - whole).max() > 1e-2
 
 
 @pytest.mark.parametrize(
@@ -141,9 +141,9 @@ def test_norms_are_counted_and_windows_use_what_they_are_given():
 
 def test_a_network_that_sees_everything_is_run_whole_and_says_so():
     generator, said = generator_of(networks.UNet(depth=3, width=4, dropout=0.0)), []
-    images = [picture(40, 47)]
-    (asked,) = made(generator, images, 16, said=said)
-    np.testing.assert_array_equal(asked, made(generator, images, 0)[0])
+    images = [random_image(40, 47)]
+    (asked,) = computed(generator, images, 16, said=said)
+    np.testing.assert_array_equal(asked, computed(generator, images, 0)[0])
     assert said == ["UNet sees 15 pixels to each side, so that an image of 48x40 is computed whole."]
 
 
@@ -168,17 +168,17 @@ def out_of_memory_above(patch, pixels):
 
 def test_tiles_are_halved_until_they_fit(monkeypatch):
     module, fields, sides, _ = NETWORKS["msrresnet"]
-    generator, images = generator_of(module, **fields), [picture(*sides, seed=seed) for seed in range(2)]
-    whole = made(generator, images, 0)
+    generator, images = generator_of(module, **fields), [random_image(*sides, seed=seed) for seed in range(2)]
+    whole = computed(generator, images, 0)
     tried = out_of_memory_above(monkeypatch, 1200)
     # Two are too many, one is too large, 29 + 10 pixels are still, 14 would be below the least.
     with pytest.raises(engine.Failure, match=r"^an image does not fit into the device's memory; scale it down.$"):
-        made(generator, images, None)
+        computed(generator, images, None)
     assert tried == [(2, 43, 58), (1, 43, 58), (1, 39, 39)]
     monkeypatch.undo()
     tried = out_of_memory_above(monkeypatch, 1600)
-    for ours, wanted in zip(made(generator, images, None), whole, strict=True):
-        np.testing.assert_allclose(ours, wanted, atol=1e-4, rtol=0)
+    for ours, expected in zip(computed(generator, images, None), whole, strict=True):
+        np.testing.assert_allclose(ours, expected, atol=1e-4, rtol=0)
     assert tried[:4] == [(2, 43, 58), (1, 43, 58), (1, 39, 39), (1, 39, 39)]
 
 
@@ -190,13 +190,13 @@ def test_another_error_of_the_device_is_not_taken_for_one_of_memory(monkeypatch)
     generator = generator_of(SMALL_ENHANCER)
     for count in (1, 2):
         with pytest.raises(jax.errors.JaxRuntimeError, match="something else"):
-            made(generator, [picture(9, 9)] * count, None)
+            computed(generator, [random_image(9, 9)] * count, None)
 
 
 def test_tiles_are_chosen_by_the_memory_that_is_free(monkeypatch):
     module, fields, sides, _ = NETWORKS["msrresnet"]
-    generator, images = generator_of(module, **fields), [picture(*sides), picture(*sides, seed=1)]
-    whole = made(generator, images, None)
+    generator, images = generator_of(module, **fields), [random_image(*sides), random_image(*sides, seed=1)]
+    whole = computed(generator, images, None)
     monkeypatch.setattr(engine, "_SMALL", 0)
     monkeypatch.setattr(engine, "_LEAST", 8)
     pixel = windowed.activation_bytes_per_pixel(module, 3)
@@ -204,8 +204,8 @@ def test_tiles_are_chosen_by_the_memory_that_is_free(monkeypatch):
         monkeypatch.setattr(memory, "available_bytes", lambda *, generous, budget=budget: budget)
         with pytest.MonkeyPatch.context() as patch:
             tried = out_of_memory_above(patch, 10**9)
-            for ours, wanted in zip(made(generator, images, None), whole, strict=True):
-                np.testing.assert_allclose(ours, wanted, atol=1e-4, rtol=0)
+            for ours, expected in zip(computed(generator, images, None), whole, strict=True):
+                np.testing.assert_allclose(ours, expected, atol=1e-4, rtol=0)
         assert set(tried) == {biggest}
 
 
@@ -270,7 +270,7 @@ def test_a_plan_says_all_that_is_decided_and_asks_for_memory_where_that_decides(
 
 
 def test_turning_eight_ways_has_a_way_back():
-    x = picture(5, 7)
+    x = random_image(5, 7)
     turned = [engine.rotate(x, way) for way in range(8)]
     assert len({way.tobytes() + bytes(way.shape) for way in turned}) == 8
     for way in range(8):
@@ -278,7 +278,7 @@ def test_turning_eight_ways_has_a_way_back():
 
 
 def test_the_self_ensemble_commutes_with_turning():
-    generator, x = generator_of(networks.UNet(depth=3, width=4, dropout=0.0)), picture(21, 30)
+    generator, x = generator_of(networks.UNet(depth=3, width=4, dropout=0.0)), random_image(21, 30)
     options = engine.Options(self_ensemble=True)
     (ours,) = each(generator, [x], options)
     assert ours.dtype == np.uint8
@@ -295,10 +295,10 @@ def test_the_self_ensemble_commutes_with_turning():
 @pytest.mark.parametrize("shape", [(100, 50), (129, 91), (30, 40), (86, 60), (1, 1)])
 def test_the_final_size_is_matlabs_bicubic_of_the_floats(shape):
     x = np.random.default_rng(0).uniform(-1.2, 1.2, (86, 60, 3)).astype(np.float32)
-    wanted = np.asarray(image.to_uint8(image.imresize(x, shape=shape)))
+    expected = np.asarray(image.to_uint8(image.imresize(x, shape=shape)))
     ours = resize.resized(x, shape, np.dtype(np.uint8))
-    assert np.abs(ours.astype(int) - wanted).max() <= 1
-    assert (ours != wanted).mean() < 0.001
+    assert np.abs(ours.astype(int) - expected).max() <= 1
+    assert (ours != expected).mean() < 0.001
     wide = resize.resized(x, shape, np.dtype(np.uint16))
     np.testing.assert_allclose(wide / 32767.5 - 1, np.clip(image.imresize(x, shape=shape), -1, 1), atol=2e-5)
 
@@ -320,7 +320,7 @@ def test_final_sides_are_rounded():
 
 def test_outputs_of_another_size_do_not_depend_on_tiles():
     module, fields, sides, _ = NETWORKS["msrresnet"]
-    generator, images = generator_of(module, **fields), [picture(*sides)]
+    generator, images = generator_of(module, **fields), [random_image(*sides)]
     (whole,) = each(generator, images, engine.Options(tile=0, outscale=1.5))
     assert whole.shape == (65, 87, 3)
     (tiled,) = each(generator, images, engine.Options(tile=16, outscale=1.5))
@@ -337,7 +337,7 @@ def not_finite(generator):
 def test_an_output_that_is_not_finite_is_computed_again_in_float32(monkeypatch, tile):
     module, fields, sides, _ = NETWORKS["msrresnet"]
     good, said = generator_of(module, **fields), []
-    bad, images = not_finite(good), [picture(*sides)]
+    bad, images = not_finite(good), [random_image(*sides)]
     options = engine.Options(tile=tile)
     with pytest.raises(engine.Failure, match=r"^an image has an output that is not finite; see"):
         each(bad, images, options, say=said.append)
@@ -355,16 +355,16 @@ def test_an_output_that_is_not_finite_is_computed_again_in_float32(monkeypatch, 
 def test_in_float32_there_is_nothing_more_exact():
     generator = generator_of(SMALL_ENHANCER)
     assert engine.in_float32(generator) is None
-    for dtype, wanted in (("float32", None), ("bfloat16", "float32")):
+    for dtype, expected in (("float32", None), ("bfloat16", "float32")):
         spec = dataclasses.replace(generator.spec, architecture={**generator.spec.architecture, "dtype": dtype})
         exact = engine.in_float32(generator._replace(spec=spec))
-        assert (exact and exact.spec.architecture["dtype"]) == wanted
+        assert (exact and exact.spec.architecture["dtype"]) == expected
 
 
 def test_16_bits_in_are_16_bits_out():
     module, fields, sides, _ = NETWORKS["msrresnet"]
-    generator, x = generator_of(module, **fields), picture(*sides)
-    (floats,) = made(generator, [x], 0)
+    generator, x = generator_of(module, **fields), random_image(*sides)
+    (floats,) = computed(generator, [x], 0)
     (deep,) = each(generator, [x.astype(np.uint16) * 257], engine.Options())
     assert deep.dtype == np.uint16
     np.testing.assert_allclose(deep / 32767.5 - 1.0, np.clip(floats, -1, 1), atol=4e-5)

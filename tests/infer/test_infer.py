@@ -9,24 +9,24 @@ from PIL import ExifTags, Image
 
 from gan_jax import infer, networks
 from gan_jax.data import high_bit_depth
-from gan_jax.data import image_files as pictures_io
+from gan_jax.data import image_files as images_io
 from gan_jax.infer import arrays, compiled, engine, streams
 from gan_jax.model import Model, ModelSpec
 from gan_jax.training import parallel
 from tests.levels import assert_same_levels
 
 
-def pictures(n, height=16, width=24, channels=3, seed=0):
+def random_images(n, height=16, width=24, channels=3, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (n, height, width, channels), dtype=np.uint8)
 
 
 def pixels(path):
-    return pictures_io.read(path, 3)
+    return images_io.read(path, 3)
 
 
 @pytest.mark.parametrize("size", [(16, 24), (8, 8), (13, 21), (1, 1), (1, 30), (3, 5)])
 def test_any_size_comes_back_at_that_size(tiny_generator, size):
-    images = pictures(2, *size)
+    images = random_images(2, *size)
     outputs = infer.translate(tiny_generator(), images)
     assert outputs.dtype == np.uint8
     assert outputs.shape == images.shape
@@ -34,7 +34,7 @@ def test_any_size_comes_back_at_that_size(tiny_generator, size):
 
 
 def test_an_output_depends_on_its_image_alone(tiny_generator):
-    model, images = tiny_generator(), pictures(4)
+    model, images = tiny_generator(), random_images(4)
     images[2] //= 8  # dark, so that shared statistics would show
     together = infer.translate(model, images)
     alone = np.stack([infer.translate(model, image) for image in images])
@@ -43,13 +43,13 @@ def test_an_output_depends_on_its_image_alone(tiny_generator):
 
 
 def test_noise_follows_the_seed(tiny_generator):
-    model, images = tiny_generator(), pictures(1)
+    model, images = tiny_generator(), random_images(1)
     np.testing.assert_array_equal(infer.translate(model, images, seed=1), infer.translate(model, images, seed=1))
     assert (infer.translate(model, images, seed=1) != infer.translate(model, images, seed=2)).any()
 
 
 def test_the_file_says_how_norm_and_dropout_behave(tiny_generator):
-    model, images = tiny_generator(), pictures(1)
+    model, images = tiny_generator(), random_images(1)
     variants = [
         model._replace(spec=dataclasses.replace(model.spec, norm=norm, dropout=dropout))
         for norm in ("image", "running")
@@ -60,7 +60,7 @@ def test_the_file_says_how_norm_and_dropout_behave(tiny_generator):
 
 
 def test_options_override_what_the_file_says(tiny_generator):
-    model, images = tiny_generator(norm="running"), pictures(1)
+    model, images = tiny_generator(norm="running"), random_images(1)
     assert infer.with_options(model) == model
     assert infer.with_options(model, dropout=False, norm="image").spec == tiny_generator(dropout=False).spec
     assert model.spec.dropout, "the given generator stays as it was"
@@ -81,7 +81,7 @@ def test_options_that_a_network_cannot_take_are_refused(tiny_generator):
 
 
 def test_images_that_shared_statistics_in_training_are_normalized_alone(tiny_generator):
-    model, images = tiny_generator(), pictures(3)
+    model, images = tiny_generator(), random_images(3)
     architecture = {**model.spec.architecture, "statistics_batch": 2}
     grouped = model._replace(spec=dataclasses.replace(model.spec, architecture=architecture))
     for norm in ("image", "running"):
@@ -93,7 +93,7 @@ def test_images_that_shared_statistics_in_training_are_normalized_alone(tiny_gen
 
 
 def test_samples_differ_and_the_first_is_the_translation(tiny_generator):
-    model, images = tiny_generator(), pictures(2)
+    model, images = tiny_generator(), random_images(2)
     samples = infer.samples(model, images, 3, seed=5)
     assert samples.dtype == np.uint8
     assert samples.shape == (3, *images.shape)
@@ -104,7 +104,7 @@ def test_samples_differ_and_the_first_is_the_translation(tiny_generator):
 
 
 def test_a_sample_depends_on_image_seed_and_number_alone(tiny_generator):
-    model, images = tiny_generator(), pictures(3)
+    model, images = tiny_generator(), random_images(3)
     images[2] //= 8
     samples = infer.samples(model, images, 4)
     np.testing.assert_array_equal(infer.samples(model, images, 2), samples[:2])
@@ -116,7 +116,7 @@ def test_a_sample_depends_on_image_seed_and_number_alone(tiny_generator):
 
 
 def test_samples_that_would_all_be_equal_are_refused(tiny_generator):
-    model, images = tiny_generator(), pictures(1)
+    model, images = tiny_generator(), random_images(1)
     architecture = {**model.spec.architecture, "dropout": 0.0}
     without = model._replace(spec=dataclasses.replace(model.spec, architecture=architecture))
     for refused, words in (
@@ -132,7 +132,7 @@ def test_samples_that_would_all_be_equal_are_refused(tiny_generator):
 
 
 def test_padding_is_a_reflection_that_does_not_show(tiny_generator):
-    model, images = tiny_generator(norm="none", dropout=False), pictures(1, 13, 21)
+    model, images = tiny_generator(norm="none", dropout=False), random_images(1, 13, 21)
     padded = np.pad(images, ((0, 0), (0, 3), (0, 3), (0, 0)), mode="reflect")
     np.testing.assert_array_equal(infer.translate(model, images), infer.translate(model, padded)[:, :13, :21])
 
@@ -151,7 +151,7 @@ def folder(tmp_path):
     for i, name in enumerate(("a.png", "b.jpg", "deep/c.bmp", "deep/er/d.png")):
         path = tmp_path / "in" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pictures(1, 9 + i, 12, seed=i)[0]).save(path)
+        Image.fromarray(random_images(1, 9 + i, 12, seed=i)[0]).save(path)
     return tmp_path
 
 
@@ -168,9 +168,9 @@ def test_files_hold_what_translate_gives_whatever_the_batch_size(folder, tiny_ge
     for batch_size in (1, 3):
         infer.translate_files(model, infer.plan([folder / "in"], folder / f"out{batch_size}"), batch_size=batch_size)
     for name in ("a.png", "deep/er/d.png"):
-        wanted = infer.translate(model, pixels(folder / "in" / name))
-        np.testing.assert_array_equal(pixels(folder / "out1" / name), wanted)
-        assert_same_levels(pixels(folder / "out3" / name), wanted)
+        expected = infer.translate(model, pixels(folder / "in" / name))
+        np.testing.assert_array_equal(pixels(folder / "out1" / name), expected)
+        assert_same_levels(pixels(folder / "out3" / name), expected)
 
 
 def test_files_of_samples_their_mean_and_their_deviation(folder, tiny_generator):
@@ -185,10 +185,10 @@ def test_files_of_samples_their_mean_and_their_deviation(folder, tiny_generator)
         for name in ("a.png", "deep/er/d.png"):
             files = infer.outputs(infer.Job(folder / "in" / name, out / name), samples=count)
             *samples, mean, std = np.stack([pixels(file) for file in files])
-            for got, wanted in zip(
+            for got, expected in zip(
                 samples, infer.samples(model, pixels(folder / "in" / name), count, seed=4), strict=True
             ):
-                assert_same_levels(got, wanted)
+                assert_same_levels(got, expected)
             # What is written is the exact value, rounded.
             assert np.abs(mean - np.mean(samples, axis=0)).max() <= 0.5 + 1e-9
             shown = 10 * np.std(np.asarray(samples, float), axis=0)
@@ -208,12 +208,12 @@ def test_names_of_samples_sort_as_their_numbers():
 
 
 def test_memory_does_not_grow_with_the_samples(folder, tiny_generator, monkeypatch):
-    made, written, most, lock = 0, 0, 0, threading.Lock()
+    result, written, most, lock = 0, 0, 0, threading.Lock()
 
     def compute(planned, generator, images, noise, **_):
-        nonlocal made, most
-        made += len(images)
-        most = max(most, made - written)
+        nonlocal result, most
+        result += len(images)
+        most = max(most, result - written)
         return list(images)
 
     def save(path, photograph, *, quality):
@@ -225,11 +225,11 @@ def test_memory_does_not_grow_with_the_samples(folder, tiny_generator, monkeypat
     monkeypatch.setattr(high_bit_depth, "save", save)
     jobs = infer.plan([folder / "in" / "a.png"], folder / "out", samples=200)
     assert infer.translate_files(tiny_generator(), jobs, samples=200) == []
-    assert (made, written) == (200, 202)
+    assert (result, written) == (200, 202)
     assert most <= streams._AHEAD + 3  # those that wait, the new one, and one in each writer's hands
 
 
-def test_one_picture_may_be_written_to_a_named_file(folder):
+def test_one_image_may_be_written_to_a_named_file(folder):
     job = infer.Job(folder / "in" / "a.png", folder / "x.jpg")
     assert infer.plan([folder / "in" / "a.png"], folder / "x.jpg") == [job]
     assert infer.plan([folder / "in" / "b.jpg"], folder / "out")[0].output == folder / "out" / "b.png"
@@ -260,7 +260,7 @@ def test_outputs_that_cannot_be_written_are_named(folder, tiny_generator):
         assert "cannot be written" in failures[0]
 
 
-def test_generators_of_other_channels_than_pictures_have_are_refused(folder, tiny_generator):
+def test_generators_of_other_channels_than_images_have_are_refused(folder, tiny_generator):
     jobs = infer.plan([folder / "in"], folder / "out")
     model = tiny_generator()
     four = {**model.spec.architecture, "out_channels": 4}
@@ -270,10 +270,10 @@ def test_generators_of_other_channels_than_pictures_have_are_refused(folder, tin
             infer.translate_files(other, jobs)
 
 
-def test_color_pictures_become_gray_for_a_gray_generator(folder, tiny_generator):
+def test_color_images_become_gray_for_a_gray_generator(folder, tiny_generator):
     model = tiny_generator(in_channels=1)
     assert infer.translate_files(model, infer.plan([folder / "in" / "a.png"], folder / "out")) == []
-    gray = pictures_io.read(folder / "in" / "a.png", 1)
+    gray = images_io.read(folder / "in" / "a.png", 1)
     np.testing.assert_array_equal(pixels(folder / "out" / "a.png"), infer.translate(model, gray))
 
 
@@ -285,7 +285,7 @@ def test_originals_are_never_overwritten(folder):
 
 def test_samples_do_not_overwrite_originals_either(tmp_path):
     for name in ("out/deep/x_mean.png", "other/deep/x.png"):
-        pictures_io.save(tmp_path / name, pictures(1)[0])
+        images_io.save(tmp_path / name, random_images(1)[0])
     inputs = [tmp_path / "out" / "deep", tmp_path / "other"]
     assert len(infer.plan(inputs, tmp_path / "out")) == 2
     with pytest.raises(ValueError, match=r"deep/x_mean.png is one of the inputs and would be overwritten"):
@@ -299,7 +299,7 @@ def test_outputs_below_the_inputs_are_not_inputs_of_the_next_call(folder, tiny_g
         assert infer.translate_files(tiny_generator(), jobs) == []
 
 
-def test_pictures_may_lie_below_the_folder_to_write_to(folder, monkeypatch):
+def test_images_may_lie_below_the_folder_to_write_to(folder, monkeypatch):
     for inputs in ([folder / "in" / "a.png"], [folder / "in"]):
         jobs = infer.plan(inputs, folder)
         assert jobs[0] == infer.Job(folder / "in" / "a.png", folder / "a.png")
@@ -311,8 +311,8 @@ def test_a_critic_is_not_a_generator(tiny_generator):
     model = tiny_generator()
     critic = model._replace(spec=dataclasses.replace(model.spec, kind="critic"))
     for use in (
-        lambda: infer.translate(critic, pictures(1)),
-        lambda: infer.samples(critic, pictures(1), 2),
+        lambda: infer.translate(critic, random_images(1)),
+        lambda: infer.samples(critic, random_images(1), 2),
         lambda: infer.translate_files(critic, []),
         lambda: infer.with_options(critic),
     ):
@@ -332,16 +332,16 @@ def test_what_is_asked_of_a_generator_is_looked_at_on_its_own(tiny_generator):
 
 
 def test_long_arrays_are_computed_in_parts(tiny_generator):
-    model, images = tiny_generator(), pictures(11)
+    model, images = tiny_generator(), random_images(11)
     assert_same_levels(infer.translate(model, images)[10], infer.translate(model, images[10]))
 
 
 def test_a_generator_on_the_device_translates_as_before(tiny_generator):
     model = tiny_generator()
-    picture = np.random.default_rng(0).integers(0, 256, (9, 12, 3), dtype=np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (9, 12, 3), dtype=np.uint8)
     moved = infer.on_device(model)
     assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(moved.variables))
-    np.testing.assert_array_equal(infer.translate(moved, picture), infer.translate(model, picture))
+    np.testing.assert_array_equal(infer.translate(moved, image), infer.translate(model, image))
 
 
 @pytest.fixture(scope="module")
@@ -365,7 +365,7 @@ def generator_spec(module):
 
 
 def test_arrays_are_enlarged_in_their_own_depth(enhancer):
-    images = pictures(2, 20, 24)
+    images = random_images(2, 20, 24)
     whole = infer.translate(enhancer, images)
     assert whole.shape == (2, 40, 48, 3)
     assert_same_levels(infer.translate(enhancer, images, tile=4), whole)
@@ -404,7 +404,7 @@ def test_an_output_that_is_not_finite_fails_alone_and_is_not_written(folder, enh
         infer.translate(enhancer, bad[1])
 
 
-def test_a_picture_too_large_for_memory_is_named(folder, enhancer, monkeypatch):
+def test_an_image_too_large_for_memory_is_named(folder, enhancer, monkeypatch):
     def fail(*_, **__):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
 
@@ -450,7 +450,7 @@ def test_the_camera_and_the_profile_stay_and_the_orientation_is_applied(tmp_path
         assert exif.get_ifd(ExifTags.IFD.GPSInfo) == {ExifTags.GPS.GPSLatitudeRef: "N"}
         assert exif.get_ifd(ExifTags.IFD.Exif).keys() == {ExifTags.Base.ExposureTime}, "its size is not the output's"
         assert written.info["icc_profile"] == profile(b"RGB ")
-    read = pictures_io.read(tmp_path / name, 3)
+    read = images_io.read(tmp_path / name, 3)
     np.testing.assert_array_equal(pixels(tmp_path / "out" / "x.png"), infer.translate(enhancer, read))
 
 
@@ -465,7 +465,7 @@ def test_alpha_is_enlarged_too(tmp_path, enhancer):
         alpha = infer.translate(enhancer, np.repeat(upright[..., 3:], 3, axis=2))
         luma = Image.fromarray(alpha).convert("L")
         assert_same_levels(np.array(written)[..., 3], np.array(luma))
-        colors = pictures_io.seen_colors(upright[..., :3], upright[..., 3:])
+        colors = images_io.seen_colors(upright[..., :3], upright[..., 3:])
         assert_same_levels(np.array(written)[..., :3], infer.translate(enhancer, colors))
     opaque = stored.copy()
     opaque[..., 3] = 255
@@ -476,7 +476,7 @@ def test_alpha_is_enlarged_too(tmp_path, enhancer):
         assert (np.array(written)[..., 3] == 255).all(), "it stays opaque"
 
 
-def test_alpha_of_a_picture_that_keeps_its_size_is_untouched(tmp_path, tiny_generator):
+def test_alpha_of_an_image_that_keeps_its_size_is_untouched(tmp_path, tiny_generator):
     photograph(tmp_path / "x.png", "LA", (24, 16))
     model = tiny_generator()
     assert infer.translate_files(model, infer.plan([tmp_path / "x.png"], tmp_path / "out")) == []
@@ -488,7 +488,7 @@ def test_alpha_of_a_picture_that_keeps_its_size_is_untouched(tmp_path, tiny_gene
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.tif"])
-def test_16_bit_pictures_stay_16_bit(tmp_path, enhancer, name):
+def test_16_bit_images_stay_16_bit(tmp_path, enhancer, name):
     stored = np.random.default_rng(0).integers(0, 2**16, (18, 24), dtype=np.uint16)
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 8
@@ -505,14 +505,14 @@ def test_16_bit_pictures_stay_16_bit(tmp_path, enhancer, name):
     assert failure.endswith("out.jpg cannot be written (16 bits a channel are written to .png or .tif alone).")
 
 
-def test_a_generator_of_noise_takes_no_pictures(tiny_generator):
+def test_a_generator_of_noise_takes_no_images(tiny_generator):
     model = tiny_generator()
     noise = model._replace(spec=dataclasses.replace(model.spec, latent="normal"))
     with pytest.raises(ValueError, match="makes images from latents, not from images; use gan-jax sample"):
-        infer.translate(noise, pictures(1))
+        infer.translate(noise, random_images(1))
 
 
-def test_few_large_pictures_wait_in_memory(folder, enhancer, monkeypatch):
+def test_few_large_images_wait_in_memory(folder, enhancer, monkeypatch):
     """Where one image has more bytes than may wait, one is read ahead and one is being written."""
     monkeypatch.setattr(streams, "_WAITING_BYTES", 1)
     reading, most = 0, 0
@@ -567,23 +567,23 @@ def bilinear():
 @pytest.mark.parametrize("keeps_size", [False, True], ids=["enlarges", "keeps its size"])
 def test_hidden_colors_reach_nothing_that_is_seen(tmp_path, bilinear, tiny_generator, keeps_size, options):
     """Two images that look alike over any ground give outputs that do, whatever the colors below alpha 0."""
-    model, made = tiny_generator(dropout=False) if keeps_size else bilinear, []
+    model, result = tiny_generator(dropout=False) if keeps_size else bilinear, []
     for name, outside in (("black", (0, 0, 0)), ("green", (3, 250, 9))):
-        picture = disc(outside=outside)
+        image = disc(outside=outside)
         if name == "green":
-            picture[4:9, 2:5, :3] = np.random.default_rng(0).integers(0, 256, (5, 3, 3))
-        Image.fromarray(picture).save(tmp_path / f"{name}.png")
+            image[4:9, 2:5, :3] = np.random.default_rng(0).integers(0, 256, (5, 3, 3))
+        Image.fromarray(image).save(tmp_path / f"{name}.png")
         jobs = infer.plan([tmp_path / f"{name}.png"], tmp_path / "out")
         assert infer.translate_files(model, jobs, **options) == []
-        made.append(over_white(opened(tmp_path / "out" / f"{name}.png")))
-    np.testing.assert_array_equal(made[0], made[1])
+        result.append(over_white(opened(tmp_path / "out" / f"{name}.png")))
+    np.testing.assert_array_equal(result[0], result[1])
     if not keeps_size:
-        assert made[0][..., 0].min() > 250, "red on white has no dark rim"
+        assert result[0][..., 0].min() > 250, "red on white has no dark rim"
 
 
 def test_hidden_colors_of_16_bits_stay_hidden(tmp_path, bilinear):
-    photograph = pictures_io.ImageFile(*np.split(disc(dtype=np.uint16), [3], axis=2))
-    hidden = pictures_io.seen_colors(photograph.pixels, photograph.alpha)
+    photograph = images_io.ImageFile(*np.split(disc(dtype=np.uint16), [3], axis=2))
+    hidden = images_io.seen_colors(photograph.pixels, photograph.alpha)
     assert (hidden == (65535, 0, 0)).all()
     assert over_white(np.concatenate([infer.translate(bilinear, hidden)[::4, ::4], photograph.alpha], 2)).dtype == float
 
@@ -621,7 +621,7 @@ def test_an_output_that_looks_like_a_file_is_one_or_an_error(folder, name):
 
 
 @pytest.mark.parametrize("name", ["out.txt", "out.jpgg", "out.zip"])
-def test_one_picture_does_not_make_a_folder_that_looks_like_a_file(folder, name):
+def test_one_image_does_not_make_a_folder_that_looks_like_a_file(folder, name):
     with pytest.raises(ValueError, match="images are not written as"):
         infer.plan([folder / "in" / "a.png"], folder / name)
     assert infer.plan([folder / "in" / "a.png"], folder / "v1.2")[0].output.parent == folder / "v1.2"
@@ -630,12 +630,12 @@ def test_one_picture_does_not_make_a_folder_that_looks_like_a_file(folder, name)
 
 
 def test_advice_that_cannot_help_is_not_given(folder):
-    pictures_io.save(folder / "more" / "a.png", pictures(1, 4, 4)[0])
+    images_io.save(folder / "more" / "a.png", random_images(1, 4, 4)[0])
     with pytest.raises(ValueError, match=r"rename one, or translate them into two folders\.$"):
         infer.plan([folder / "in", folder / "more"], folder / "out")
 
 
-def test_several_pictures_do_not_go_into_one_file(folder):
+def test_several_images_do_not_go_into_one_file(folder):
     with pytest.raises(ValueError, match=r"x\.png is the name of one image"):
         infer.plan([folder / "in"], folder / "x.png")
     with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
@@ -678,8 +678,8 @@ def test_frames_are_said_and_chosen_on_purpose(tmp_path, tiny_generator, name):
     jobs = infer.plan([tmp_path / name], tmp_path / "out", frame="all")
     assert [job.output.name for job in jobs] == [f"x_frame_{k}.png" for k in range(3)]
     assert infer.translate_files(model, jobs, say=said.append) == []
-    for k, picture in enumerate(frames()):
-        assert_same_levels(pixels(tmp_path / "out" / f"x_frame_{k}.png"), infer.translate(model, picture))
+    for k, image in enumerate(frames()):
+        assert_same_levels(pixels(tmp_path / "out" / f"x_frame_{k}.png"), infer.translate(model, image))
     assert (
         infer.translate_files(model, infer.plan([tmp_path / name], tmp_path / "second", frame=1), say=said.append) == []
     )
@@ -690,13 +690,13 @@ def test_frames_are_said_and_chosen_on_purpose(tmp_path, tiny_generator, name):
 
 
 def test_a_half_of_a_pair_is_taken(tmp_path, tiny_generator):
-    left, right = pictures(2, 8, 8)
-    pictures_io.save(tmp_path / "ab.png", np.concatenate([left, right], axis=1))
+    left, right = random_images(2, 8, 8)
+    images_io.save(tmp_path / "ab.png", np.concatenate([left, right], axis=1))
     model = tiny_generator(dropout=False)
-    for half, picture in (("left", left), ("right", right)):
+    for half, image in (("left", left), ("right", right)):
         jobs = infer.plan([tmp_path / "ab.png"], tmp_path / half)
         assert infer.translate_files(model, jobs, half=half) == []
-        assert_same_levels(pixels(tmp_path / half / "ab.png"), infer.translate(model, picture))
+        assert_same_levels(pixels(tmp_path / half / "ab.png"), infer.translate(model, image))
 
 
 def test_progress_counts_what_is_done_and_what_failed(folder, tiny_generator):

@@ -38,9 +38,9 @@ def test_latents_are_of_the_generators_distribution(plain, classed):
 
 def test_labels_choose_the_class(classed):
     z = np.tile(latents.latents_of(classed, 1), (3, 1))
-    made = latents.sample(classed, z, [0, 1, 1])
-    assert (made[0] != made[1]).any()
-    assert_same_levels(made[1], made[2])  # another place in the batch may round otherwise
+    result = latents.sample(classed, z, [0, 1, 1])
+    assert (result[0] != result[1]).any()
+    assert_same_levels(result[1], result[2])  # another place in the batch may round otherwise
     assert latents.classes_of(classed) == 3
     assert latents.labels_in_turn(3, 5).tolist() == [0, 1, 2, 0, 1]
 
@@ -48,9 +48,9 @@ def test_labels_choose_the_class(classed):
 def test_class_rows_have_the_same_latents_in_every_row(classed, plain):
     rows = latents.class_rows(classed, seed=2)
     z = latents.latents_of(classed, 8, seed=2)
-    wanted = np.concatenate([latents.sample(classed, z, [label] * 8) for label in range(3)])
+    expected = np.concatenate([latents.sample(classed, z, [label] * 8) for label in range(3)])
     # Other places in the batch may round otherwise.
-    assert_same_levels(rows, np.asarray(image.grid(wanted, 8)))
+    assert_same_levels(rows, np.asarray(image.grid(expected, 8)))
     assert latents.class_rows(plain).shape == (8 * 8 + 7 * 2, 8 * 8 + 7 * 2, 3)
 
 
@@ -91,11 +91,11 @@ def test_a_grid_and_single_files_from_the_command_line(files, tmp_path, plain, c
         assert call("sample", files / "plain.safetensors", "--n", 5, "--seed", 3) == 0
     assert "wrote 5 images to samples.png" in capsys.readouterr().out
     assert (tmp_path / "samples.png").read_bytes() == (tmp_path / "grid.png").read_bytes()
-    made = latents.sample(plain, latents.latents_of(plain, 5, seed=3))
-    np.testing.assert_array_equal(image_files.read(tmp_path / "grid.png", 3), image.grid(made, 5))
+    result = latents.sample(plain, latents.latents_of(plain, 5, seed=3))
+    np.testing.assert_array_equal(image_files.read(tmp_path / "grid.png", 3), image.grid(result, 5))
     names = sorted(path.name for path in (tmp_path / "single").iterdir())
     assert names == [f"{i:05d}.png" for i in range(5)]
-    np.testing.assert_array_equal(image_files.read(tmp_path / "single" / names[4], 3), made[4])
+    np.testing.assert_array_equal(image_files.read(tmp_path / "single" / names[4], 3), result[4])
 
 
 def test_classes_from_the_command_line(files, tmp_path, classed):
@@ -103,8 +103,8 @@ def test_classes_from_the_command_line(files, tmp_path, classed):
     assert call("sample", file, tmp_path / "rows.png") == 0
     np.testing.assert_array_equal(image_files.read(tmp_path / "rows.png", 3), latents.class_rows(classed))
     assert call("sample", file, tmp_path / "ones", "--label", 1, "--n", 2) == 0
-    wanted = latents.sample(classed, latents.latents_of(classed, 2), [1, 1])
-    np.testing.assert_array_equal(image_files.read(tmp_path / "ones" / "00001.png", 3), wanted[1])
+    expected = latents.sample(classed, latents.latents_of(classed, 2), [1, 1])
+    np.testing.assert_array_equal(image_files.read(tmp_path / "ones" / "00001.png", 3), expected[1])
     assert call("sample", file, tmp_path / "ways.png", "--interpolate", "--n", 16) == 0
     assert image_files.read(tmp_path / "ways.png", 3).shape == (18, 78, 3)
 

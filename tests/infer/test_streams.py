@@ -32,7 +32,7 @@ class Idle:
         return future
 
 
-def test_pictures_are_read_in_order_whichever_is_ready_first():
+def test_images_are_read_in_order_whichever_is_ready_first():
     first_may_end = threading.Event()
 
     def read(job):
@@ -43,8 +43,8 @@ def test_pictures_are_read_in_order_whichever_is_ready_first():
         return photograph(job + 1)
 
     with ThreadPoolExecutor(2) as pool:
-        read_pictures = list(streams.read_ahead(pool, range(20), read, pytest.fail))
-    assert [(job, picture.pixels.nbytes) for job, picture in read_pictures] == [(job, job + 1) for job in range(20)]
+        read_images = list(streams.read_ahead(pool, range(20), read, pytest.fail))
+    assert [(job, image.pixels.nbytes) for job, image in read_images] == [(job, job + 1) for job in range(20)]
 
 
 @pytest.mark.parametrize(("nbytes", "most"), [(4, streams._AHEAD), (100, 3), (300, 1), (10**6, 1)])
@@ -87,9 +87,9 @@ def test_a_batch_is_given_as_soon_as_it_is_full():
     seen = []
 
     def coming():
-        for picture in "aAab":
-            seen.append(picture)
-            yield picture
+        for image in "aAab":
+            seen.append(image)
+            yield image
 
     batches = streams.batches_by_size(coming(), str.isupper, 2)
     assert next(batches) == ["a", "a"]
@@ -121,20 +121,20 @@ def test_many_sizes_do_not_fill_the_memory():
 def test_what_is_written_is_written_in_order_and_to_its_path(tmp_path):
     saved = []
     with ThreadPoolExecutor(1) as pool:
-        writer = streams.WriteBehind(pool, lambda path, picture: saved.append((path, picture)), pytest.fail)
-        pictures = [photograph() for _ in range(30)]
-        for number, picture in enumerate(pictures):
-            writer.put(number, str(tmp_path / f"{number}.png"), picture)
+        writer = streams.WriteBehind(pool, lambda path, image: saved.append((path, image)), pytest.fail)
+        images = [photograph() for _ in range(30)]
+        for number, image in enumerate(images):
+            writer.put(number, str(tmp_path / f"{number}.png"), image)
         writer.finish()
     assert [path.name for path, _ in saved] == [f"{number}.png" for number in range(30)]
-    assert all(kept is given for (_, kept), given in zip(saved, pictures, strict=True))
+    assert all(kept is given for (_, kept), given in zip(saved, images, strict=True))
 
 
 @pytest.mark.parametrize(("nbytes", "most"), [(4, streams._AHEAD), (100, 3), (10**6, 1)])
-def test_few_pictures_wait_to_be_written(monkeypatch, nbytes, most):
+def test_few_images_wait_to_be_written(monkeypatch, nbytes, most):
     monkeypatch.setattr(streams, "_WAITING_BYTES", 300)
     pool, counts = Idle(), []
-    writer = streams.WriteBehind(pool, lambda path, picture: None, pytest.fail)
+    writer = streams.WriteBehind(pool, lambda path, image: None, pytest.fail)
     for number in range(20):
         writer.put(number, "x.png", photograph(nbytes))
         counts.append(len(pool.waiting))
@@ -146,7 +146,7 @@ def test_few_pictures_wait_to_be_written(monkeypatch, nbytes, most):
 def test_a_file_that_cannot_be_written_stops_no_other():
     saved, failures = [], []
 
-    def save(path, picture):
+    def save(path, image):
         if path.name == "1.png":
             raise OSError("full")
         saved.append(path.name)

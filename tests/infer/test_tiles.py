@@ -35,13 +35,13 @@ def test_cores_make_up_the_side_with_a_halo_inside_windows_of_one_size(side, til
     assert tiles.covers(side, 1, tile, halo, multiple) == (len(spans) == 1)
 
 
-def test_a_picture_that_a_window_covers_is_one_window():
+def test_an_image_that_a_window_covers_is_one_window():
     assert tiles.spans(30, 10, 10, 1) == [tiles.Span(0, 30, 0, 30)]
     assert len(tiles.spans(31, 10, 10, 1)) == 2
     assert tiles.scaled_core(tiles.spans(31, 10, 10, 1)[1], 2) == slice(40, 62)
 
 
-def test_tiles_are_halved_until_they_cut_the_picture_and_no_further_than_sense_goes():
+def test_tiles_are_halved_until_they_cut_the_image_and_no_further_than_sense_goes():
     assert tiles.halved(400, 300, None, 10, 1) == 200
     assert tiles.halved(400, 300, 200, 10, 1) == 100
     assert tiles.halved(400, 300, None, 150, 1) == 50, "100 and two halos would be the whole"

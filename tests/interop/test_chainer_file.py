@@ -110,9 +110,9 @@ def test_hi_kings_generator_is_an_srresnet(tmp_path):
     x = np.random.default_rng(1).uniform(0, 255, (1, 5, 6, 3)).astype(np.float32)
     params, stats = model.variables["params"], model.variables["stats"]
     got, _ = jax.jit(lambda x: networks.from_linen(model.module).apply(params, stats, x, train=False))(x)
-    wanted = forward(arrays, x.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)
+    expected = forward(arrays, x.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1)
     # float32 sums of 9x9 and of 3x3 windows, relative to the largest output
-    np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
 def test_a_trainers_snapshot_holds_models_by_name(tmp_path):

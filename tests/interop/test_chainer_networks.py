@@ -172,14 +172,14 @@ def save(folder, **files):
     return folder / f"{next(iter(files))}.npz"
 
 
-def assert_same_function(model, x, wanted, tolerance=1e-5, train=False):
+def assert_same_function(model, x, expected, tolerance=1e-5, train=False):
     """The converted network on x (NCHW or latents), beside numpy's output."""
     params, stats = model.variables["params"], model.variables["stats"]
     inputs = np.float32(x.transpose(0, 2, 3, 1) if x.ndim == 4 else x)
     network = networks.from_linen(model.module)
     got = np.asarray(jax.jit(lambda x: network.apply(params, stats, x, train=train)[0])(inputs))
-    wanted = wanted.transpose(0, 2, 3, 1) if wanted.ndim == 4 else wanted
-    np.testing.assert_allclose(got, wanted, rtol=0, atol=tolerance * np.abs(wanted).max())
+    expected = expected.transpose(0, 2, 3, 1) if expected.ndim == 4 else expected
+    np.testing.assert_allclose(got, expected, rtol=0, atol=tolerance * np.abs(expected).max())
 
 
 def assert_there_and_back(model, path, tmp_path):
@@ -249,9 +249,9 @@ def test_the_critic_of_chainer_pix2pix(tmp_path):
     assert model.module == ChainerPatchGAN(2, 3, WIDTH)
     assert (model.spec.kind, model.spec.in_channels, model.spec.out_channels) == ("critic", 5, 1)
     x = np.random.default_rng(0).uniform(-1, 1, (2, 5, 32, 48))
-    wanted = critic(arrays, x)
-    assert wanted.shape == (2, 1, 2, 3)
-    assert_same_function(model, x, wanted)
+    expected = critic(arrays, x)
+    assert expected.shape == (2, 1, 2, 3)
+    assert_same_function(model, x, expected)
     assert_there_and_back(model, None, tmp_path)
 
 
@@ -280,6 +280,6 @@ def test_the_critic_of_chainers_dcgan(tmp_path):
 
 
 def test_sizes_that_do_not_fit_are_refused():
-    for module, wanted in ((ChainerUNet(depth=3, width=2), "multiples of 8"), (ChainerDCGANCritic(width=2), "32x32")):
-        with pytest.raises(ValueError, match=wanted):
+    for module, expected in ((ChainerUNet(depth=3, width=2), "multiples of 8"), (ChainerDCGANCritic(width=2), "32x32")):
+        with pytest.raises(ValueError, match=expected):
             jax.eval_shape(networks.from_linen(module).init, jax.random.key(0), np.zeros((1, 12, 12, 3), np.float32))

@@ -48,13 +48,13 @@ def filled(module, channels=3, seed=0):
     return jax.tree.map(lambda leaf: rng.uniform(0.1, 1.0, leaf.shape).astype(np.float32), tree)
 
 
-def assert_equal_trees(got, wanted):
-    jax.tree.map(np.testing.assert_array_equal, got, wanted)
+def assert_equal_trees(got, expected):
+    jax.tree.map(np.testing.assert_array_equal, got, expected)
 
 
-def assert_same_network(got, wanted):
-    assert got[0] == wanted[0]
-    assert_equal_trees(got[1], wanted[1])
+def assert_same_network(got, expected):
+    assert got[0] == expected[0]
+    assert_equal_trees(got[1], expected[1])
 
 
 def error(state, architecture=None):
@@ -81,8 +81,8 @@ def test_biases_in_front_of_batch_norm_go_into_its_mean_and_come_back_as_zeros()
     assert back.keys() == state.keys()
     moved = {"body.0.0.bias", "body.0.1.running_mean"}
     np.testing.assert_array_equal(back["body.0.0.bias"], 0)
-    wanted = state["body.0.1.running_mean"] - state["body.0.0.bias"]
-    np.testing.assert_array_equal(back["body.0.1.running_mean"], wanted)
+    expected = state["body.0.1.running_mean"] - state["body.0.0.bias"]
+    np.testing.assert_array_equal(back["body.0.1.running_mean"], expected)
     changed = {key for key in state if not np.array_equal(back[key], state[key])}
     assert moved <= changed
     assert all(key.endswith((".bias", ".running_mean")) for key in changed)
@@ -142,7 +142,7 @@ def test_what_no_project_has_is_not_written():
 
 def test_wrappers_and_nesting_do_not_matter():
     state = golden("pixel_batch")
-    wanted = convert.from_torch(state)
+    expected = convert.from_torch(state)
     for wrapped in (
         {f"module.{key}": array for key, array in state.items()},
         {"state_dict": state, "epoch": 3},
@@ -150,8 +150,8 @@ def test_wrappers_and_nesting_do_not_matter():
         {"net": {"weights": state}, "optimizer": {"state": {0: {"exp_avg": np.zeros(3)}}}},
     ):
         module, variables = convert.from_torch(wrapped)
-        assert module == wanted[0]
-        assert_equal_trees(variables, wanted[1])
+        assert module == expected[0]
+        assert_equal_trees(variables, expected[1])
 
 
 def test_the_moving_average_is_preferred_and_said(tmp_path):
@@ -209,9 +209,9 @@ def test_what_all_names_begin_with_does_not_matter(case, prefix):
     """PixelGAN's own names begin with net, and PatchGAN's with model."""
     state = golden(case)
     module, variables = convert.from_torch({f"{prefix}{name}": array for name, array in state.items()})
-    wanted = convert.from_torch(state)
-    assert module == wanted[0]
-    assert_equal_trees(variables, wanted[1])
+    expected = convert.from_torch(state)
+    assert module == expected[0]
+    assert_equal_trees(variables, expected[1])
 
 
 @pytest.mark.parametrize("wrapper", ["module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"])
@@ -475,11 +475,11 @@ def test_pytorch_gans_critic_says_why_and_a_resnet_with_a_gap_is_not_taken_for_i
 
 @pytest.mark.parametrize("case", ["unet_64_instance", "patchgan_n1_batch", "vggstyle_discriminator_128"])
 def test_a_process_of_float64_reads_the_same(case):
-    wanted = convert.from_torch(golden(case))
+    expected = convert.from_torch(golden(case))
     networks.shapes.cache_clear()  # as in a process that has JAX_ENABLE_X64=1 from its start
     with jax.enable_x64(True):
         got = convert.from_torch(golden(case))
-    assert_same_network(got, wanted)
+    assert_same_network(got, expected)
     assert {leaf.dtype for leaf in jax.tree.leaves(got[1])} == {np.dtype(np.float32)}
 
 
@@ -506,13 +506,13 @@ def test_vggs_dense_layers_are_left_out_and_named():
 
 
 def test_basicsrs_names_of_vggs_layers():
-    module, wanted = VGG(19, ("relu3_2",), width=2), filled(VGG(19, ("relu3_2",), width=2))
-    state = {**convert.to_torch(module, wanted, "BasicSR"), "mean": np.zeros(3), "std": np.ones(3)}
+    module, expected = VGG(19, ("relu3_2",), width=2), filled(VGG(19, ("relu3_2",), width=2))
+    state = {**convert.to_torch(module, expected, "BasicSR"), "mean": np.zeros(3), "std": np.ones(3)}
     with pytest.warns(UserWarning, match="left out: mean, std"):
         got, variables = convert.from_torch(state)
     assert {"vgg_net.conv3_2.weight", "vgg_net.conv1_1.bias"} < state.keys()
     assert (got.width, got.layers) == (2, ("relu3_2",))
-    assert_equal_trees(variables, wanted)
+    assert_equal_trees(variables, expected)
 
 
 @pytest.mark.parametrize(
@@ -538,26 +538,26 @@ def test_a_file_brings_its_use(tmp_path, case, options, spec):
         assert "input_range" in told
         assert not told & options.keys()
     assumed = {name for note in converted.notes for name in ("dropout_layers", "padding") if note.startswith(name)}
-    wanted = {"unet": {"dropout_layers"}, "resn": {"padding"}}
-    assert assumed == wanted.get(case[:4], set())
+    expected = {"unet": {"dropout_layers"}, "resn": {"padding"}}
+    assert assumed == expected.get(case[:4], set())
     models.save(tmp_path / "ours.safetensors", converted.generator)
     again = models.load(tmp_path / "ours.safetensors")
     assert again.spec == got
     assert_equal_trees(again.variables, converted.generator.variables)
 
 
-def test_a_converted_file_translates_pictures_as_its_network_computes():
+def test_a_converted_file_translates_images_as_its_network_computes():
     """PyTorch's own file, its recorded output with running statistics, and the image: equal to the last level."""
     folder = GOLDEN / "resnet_2blocks_batch_dropout"
     model = convert.generator(
         folder / "weights.pth", architecture={"padding": "replicate"}, norm="running", dropout=False
     )
-    picture = np.random.default_rng(0).integers(0, 256, (1, 16, 24, 3), dtype=np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (1, 16, 24, 3), dtype=np.uint8)
     params, stats = model.variables["params"], model.variables["stats"]
-    x = picture.astype(np.float32) / 127.5 - 1.0
+    x = image.astype(np.float32) / 127.5 - 1.0
     output, _ = networks.from_linen(model.module).apply(params, stats, x, train=False)
-    wanted = np.floor((np.asarray(output, np.float64) + 1.0) * 127.5 + 0.5)
-    assert_same_levels(infer.translate(model, picture), wanted)
+    expected = np.floor((np.asarray(output, np.float64) + 1.0) * 127.5 + 0.5)
+    assert_same_levels(infer.translate(model, image), expected)
 
 
 def test_safetensors_of_another_program_and_back(tmp_path):

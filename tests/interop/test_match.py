@@ -29,11 +29,11 @@ def test_only_what_is_no_known_network_is_taken_apart():
     pixel = match.written(PIXEL, PixelGAN(3), filled(PixelGAN(3), 6))
     generator = {f"G.{name}": array for name, array in super_resolver().items()}
     whole = {**generator, **{f"D.{name}": array for name, array in pixel.items()}, "step": np.array(3)}
-    found = match.apart({"": whole, "net": pixel, "other": {"a.b": np.ones(2), "c.d": np.ones(2)}})
-    assert found.keys() == {"G", "D", "net", "other"}
-    assert "step" in found["D"]  # to be told with any of them
-    assert match.candidates(found, None) == ["G"]
-    assert match.candidates(found, "PixelGAN") == match.candidates(found, {"name": "PixelGAN"}) == ["D", "net"]
+    result = match.apart({"": whole, "net": pixel, "other": {"a.b": np.ones(2), "c.d": np.ones(2)}})
+    assert result.keys() == {"G", "D", "net", "other"}
+    assert "step" in result["D"]  # to be told with any of them
+    assert match.candidates(result, None) == ["G"]
+    assert match.candidates(result, "PixelGAN") == match.candidates(result, {"name": "PixelGAN"}) == ["D", "net"]
 
 
 def super_resolver():

@@ -33,10 +33,10 @@ def matrix(kernel, *, transposed=False):
 
 def normed(state, iterations, transposed=()):
     """A state_dict as if its module had been under spectral norm: for kernels W, weight_orig, weight_u, weight_v."""
-    rng, made = np.random.default_rng(0), {}
+    rng, result = np.random.default_rng(0), {}
     for name, array in state.items():
         if array.ndim < 2:
-            made[name] = array
+            result[name] = array
             continue
         w = matrix(array, transposed=name in transposed)
         u = unit(rng.normal(size=len(w)))
@@ -44,18 +44,18 @@ def normed(state, iterations, transposed=()):
         for _ in range(iterations):
             u = unit(w @ v)
             v = unit(u @ w) if iterations > 1 else v
-        made |= {f"{name}_orig": array, f"{name}_u": np.float32(u), f"{name}_v": np.float32(v)}
-    return made
+        result |= {f"{name}_orig": array, f"{name}_u": np.float32(u), f"{name}_v": np.float32(v)}
+    return result
 
 
 def as_parametrizations(state):
     """The same in the names of torch.nn.utils.parametrizations.spectral_norm."""
     ends = {"_orig": ".original", "_u": ".0._u", "_v": ".0._v"}
-    made = {}
+    output = {}
     for name, array in state.items():
-        layer, found, end = name.rpartition(".weight")
-        made[f"{layer}.parametrizations.weight{ends[end]}" if found and end in ends else name] = array
-    return made
+        layer, result, end = name.rpartition(".weight")
+        output[f"{layer}.parametrizations.weight{ends[end]}" if result and end in ends else name] = array
+    return output
 
 
 def signed(module, channels=3):
@@ -81,9 +81,9 @@ def test_a_critic_under_spectral_norm(critic, sides):
     without, divided = convert.from_torch(theirs, {"spectral_norm": False})
     assert without == critic
     x = np.random.default_rng(2).uniform(-1, 1, (2, *sides, 3)).astype(np.float32)
-    got, wanted = (evaluated(*network, x)[0] for network in ((module, variables), (without, divided)))
+    got, expected = (evaluated(*network, x)[0] for network in ((module, variables), (without, divided)))
     # float32 sums in another order, relative to the largest logit
-    np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
 def test_a_pass_of_training_moves_u_as_pytorch_does():
@@ -96,8 +96,8 @@ def test_a_pass_of_training_moves_u_as_pytorch_does():
         if f"{place}.weight_orig" not in theirs:
             continue
         w, u = matrix(theirs[f"{place}.weight_orig"]), theirs[f"{place}.weight_u"]
-        wanted = unit(w @ unit(u @ w))
-        np.testing.assert_allclose(stats["spectral_norm"][layer]["spectral"]["u"], wanted, atol=1e-6)
+        expected = unit(w @ unit(u @ w))
+        np.testing.assert_allclose(stats["spectral_norm"][layer]["spectral"]["u"], expected, atol=1e-6)
 
 
 def test_vectors_that_have_not_settled_are_told(tmp_path):
@@ -140,11 +140,11 @@ def test_in_a_generator_it_goes_into_the_kernels(tmp_path):
     assert got_module == module
     back = convert.to_torch(module, variables)
     for name in plain:
-        wanted = plain[name]
-        if wanted.ndim > 1:
-            sigma = theirs[f"{name}_u"] @ matrix(wanted, transposed=name in transposed) @ theirs[f"{name}_v"]
-            wanted = wanted / sigma
-        np.testing.assert_allclose(back[name], wanted, rtol=1e-5)
+        expected = plain[name]
+        if expected.ndim > 1:
+            sigma = theirs[f"{name}_u"] @ matrix(expected, transposed=name in transposed) @ theirs[f"{name}_v"]
+            expected = expected / sigma
+        np.testing.assert_allclose(back[name], expected, rtol=1e-5)
     np.savez(tmp_path / "g.npz", **theirs)
     assert any("spectral norm is in the kernels" in note for note in convert.read(tmp_path / "g.npz").notes)
 

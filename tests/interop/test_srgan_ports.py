@@ -152,11 +152,11 @@ def test_the_same_function(state, forward, module, side):
     got_module, variables = convert.from_torch(state.float32())
     assert got_module == module
     x = np.random.default_rng(1).uniform(0, 1, (2, 3, side, side + 2))
-    wanted = forward(state, x).transpose(0, 2, 3, 1)
+    expected = forward(state, x).transpose(0, 2, 3, 1)
     inputs = np.float32(x.transpose(0, 2, 3, 1))
     network = networks.from_linen(got_module)
     got = jax.jit(lambda x: network.apply(variables["params"], variables["stats"], x, train=False)[0])(inputs)
-    np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
 def test_what_pytorch_gan_does_otherwise_is_told(tmp_path):

@@ -18,8 +18,8 @@ def test_chainers_names_become_torchs(tmp_path):
 
 def test_every_state_dict_is_found_at_its_place():
     content = {"epoch": 3, "net": {"g": {"a.weight": A}, "d": {"module.a.weight": B}}, "lr": [1]}
-    found = state_dicts.find(content)
-    assert {place: list(state) for place, state in found.items()} == {
+    result = state_dicts.find(content)
+    assert {place: list(state) for place, state in result.items()} == {
         "net/g": ["a.weight"], "net/d": ["module.a.weight"],
     }  # fmt: skip
     for nothing in ([A], {"weight": A}, {"best": {"val.psnr": np.array(30.0)}}):

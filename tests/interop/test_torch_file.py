@@ -60,9 +60,9 @@ def refused(folder, content):
     return sentence
 
 
-def assert_same(got, wanted):
-    assert got.keys() == wanted.keys()
-    for key, array in wanted.items():
+def assert_same(got, expected):
+    assert got.keys() == expected.keys()
+    for key, array in expected.items():
         assert got[key].dtype == array.dtype
         np.testing.assert_array_equal(got[key], array)
 
@@ -389,7 +389,7 @@ def test_a_flipped_bit_in_an_array_is_found(tmp_path):
 
 def test_no_flipped_bit_of_a_zip_file_changes_an_array_unseen(tmp_path):
     whole = (GOLDEN / "pixel_batch" / "weights.pth").read_bytes()
-    wanted = dict(np.load(GOLDEN / "pixel_batch" / "weights.npz"))
+    expected = dict(np.load(GOLDEN / "pixel_batch" / "weights.npz"))
     rng, read_ones = np.random.default_rng(0), 0
     for _ in range(500):
         content = bytearray(whole)
@@ -398,7 +398,7 @@ def test_no_flipped_bit_of_a_zip_file_changes_an_array_unseen(tmp_path):
             got = read(tmp_path, bytes(content))
         except torch_file.TorchFileError:
             continue
-        assert_same(got, wanted)
+        assert_same(got, expected)
         read_ones += 1
     assert 0 < read_ones < 500  # padding and unused fields of headers may flip
 

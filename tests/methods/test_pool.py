@@ -41,7 +41,7 @@ def test_draws_are_fair_and_a_function_of_the_key():
     assert (index != other.slot).any()
 
 
-def test_a_picture_of_another_size_is_refused():
+def test_an_image_of_another_size_is_refused():
     state = pool.empty(2, jax.ShapeDtypeStruct((4, 6, 3), jnp.float32))
     draws = pool.draw(jax.random.key(0), 1, 2)
     with pytest.raises(ValueError, match="an image is 4x8x3 and the image pool holds images of 4x6x3; take a"):

@@ -13,13 +13,13 @@ def test_the_loss_is_the_divergence_of_the_batch_and_training_lowers_it():
     batch = {"image": np.random.default_rng(0).normal(2.0, 0.1, (16, 2)).astype(np.float32)}
     state = jax.jit(method.init)(jax.random.key(0), batch)
     draws, update = method.draw(jax.random.key(1), batch), jax.jit(method.update)
-    made, _ = generator.apply(state.generator.params, {}, draws.latent, train=True)
-    wanted = losses.sinkhorn_divergence(made, batch["image"], epsilon=0.5, iterations=10)
+    result, _ = generator.apply(state.generator.params, {}, draws.latent, train=True)
+    expected = losses.sinkhorn_divergence(result, batch["image"], epsilon=0.5, iterations=10)
     values = []
     for _ in range(50):
         state, metrics = update(state, batch, draws)
         values.append(float(metrics["loss/generator"]))
-    np.testing.assert_allclose(values[0], wanted, rtol=1e-4)
+    np.testing.assert_allclose(values[0], expected, rtol=1e-4)
     assert values[-1] < 0.5 * values[0]
     assert int(state.step) == 50
     assert method.networks(state) == {"generator": state.generator}

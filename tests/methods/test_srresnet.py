@@ -31,11 +31,11 @@ def test_a_step_by_hand():
     batch = {"target": target()}
     state, values = jax.jit(lambda key: train_step(method, method.init(key, batch), batch))(jax.random.key(0))
     x = np.repeat(np.repeat(np.float64(DEGRADE(target(), jax.random.key(0))) / 255, 2, axis=1), 2, axis=2)
-    wanted = target() / 127.5 - 1
+    expected = target() / 127.5 - 1
     tv = np.abs(np.diff(x, axis=1)).mean() + np.abs(np.diff(x, axis=2)).mean()
-    np.testing.assert_allclose(values["loss/pixel"], np.square(2 * x - wanted).mean(), rtol=1e-5)
+    np.testing.assert_allclose(values["loss/pixel"], np.square(2 * x - expected).mean(), rtol=1e-5)
     np.testing.assert_allclose(values["loss/generator"], values["loss/pixel"] + 0.5 * 2 * tv, rtol=1e-5)
-    slope = (2 * (2 * x - wanted) * x).mean() + 0.5 * tv
+    slope = (2 * (2 * x - expected) * x).mean() + 0.5 * tv
     np.testing.assert_allclose(state.generator.params["w"], 2 - 0.1 * slope, rtol=1e-5)
     assert int(state.step) == 1
 
@@ -47,10 +47,10 @@ def test_every_parameter_moves_and_training_gains():
     before = jax.jit(method.init)(jax.random.key(0), batch)
     step = jax.jit(lambda state: train_step(method, state, batch))
     after, first = step(before)
-    moved = jax.tree.map(lambda a, b: bool((a != b).any()), before.generator.params, after.generator.params)
+    moved = jax.tree.map(lambda a, b: not np.array_equal(a, b), before.generator.params, after.generator.params)
     assert all(jax.tree.leaves(moved)), moved
     old, new = ({"params": net.params, "stats": net.stats} for net in (before.generator, after.generator))
-    averaged = jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, old, new)
+    averaged = jax.tree.map(lambda a, b: 0.9 * np.asarray(a) + 0.1 * np.asarray(b), old, new)
     exported = method.networks(after)["generator"].variables
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7), exported, averaged)
     state = after
@@ -70,15 +70,15 @@ def test_sources_made_inside_equal_sources_given_and_floats_pass():
     key = jax.random.key(3)
     degrade = Degradation(scale=2, noise=5.0)  # without JPEG, which makes a block of other levels of one
     low = jax.jit(degrade)(target(), key)
-    made, wanted = jax.jit(lambda key: pairs({"target": target()}, key, degrade, (0.0, 1.0), (-1.0, 1.0)))(key)
+    result, expected = jax.jit(lambda key: pairs({"target": target()}, key, degrade, (0.0, 1.0), (-1.0, 1.0)))(key)
     given, _ = pairs({"target": target(), "source": low}, key, None, (0.0, 1.0), (-1.0, 1.0))
-    assert_equal_but_for_levels(made, given)
+    assert_equal_but_for_levels(result, given)
     np.testing.assert_allclose(given, np.float32(low) / 255, rtol=1e-6, atol=1e-6)
-    np.testing.assert_allclose(wanted, target() / 127.5 - 1, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(expected, target() / 127.5 - 1, rtol=1e-6, atol=1e-6)
     # A target of floats, in the output's range, gives the same source.
     floats = {"target": jnp.asarray(target()) / 255.0}
     again, passed = jax.jit(lambda key: pairs(floats, key, degrade, (0.0, 1.0), (0.0, 1.0)))(key)
-    assert_equal_but_for_levels(again, made)
+    assert_equal_but_for_levels(again, result)
     np.testing.assert_array_equal(passed, floats["target"])
 
 
@@ -89,11 +89,11 @@ def test_a_step_with_a_source_made_inside_equals_one_with_it_given():
     state = jax.jit(method.init)(jax.random.key(0), batch)
     draws = [Draws(jax.random.key(seed)) for seed in (1, 2)]
     update = jax.jit(method.update)
-    made, other = (update(state, batch, draw)[0].generator.params["w"] for draw in draws)
+    result, other = (update(state, batch, draw)[0].generator.params["w"] for draw in draws)
     given = {**batch, "source": jax.jit(degrade)(target(), draws[0].degradation)}
     # Float32 sums of 1536 terms, and perhaps a source's value that another program rounds to the next level.
-    np.testing.assert_allclose(update(state, given, draws[1])[0].generator.params["w"], made, rtol=1e-5)
-    assert abs(other - made) > 1e-4
+    np.testing.assert_allclose(update(state, given, draws[1])[0].generator.params["w"], result, rtol=1e-5)
+    assert abs(other - result) > 1e-4
 
 
 def test_what_makes_no_pair_is_refused():
@@ -116,7 +116,7 @@ def test_draws_come_from_the_key():
 @pytest.mark.parametrize("value_range", [(0.0, 1.0), (-1.0, 1.0)])
 def test_psnr_is_that_of_the_metrics_and_finite(value_range):
     a, b = target(seed=1), target(seed=2)
-    wanted = metrics.psnr(a, b).mean()
-    np.testing.assert_allclose(psnr(ranged(a, value_range), ranged(b, value_range), value_range), wanted, rtol=1e-5)
+    expected = metrics.psnr(a, b).mean()
+    np.testing.assert_allclose(psnr(ranged(a, value_range), ranged(b, value_range), value_range), expected, rtol=1e-5)
     # A logarithm of float32.
     np.testing.assert_allclose(psnr(ranged(a, value_range), ranged(a, value_range), value_range), 100, rtol=1e-6)

@@ -129,10 +129,10 @@ def nhwc(array: np.ndarray) -> np.ndarray:
     return array.transpose(0, 2, 3, 1) if array.ndim == 4 else array
 
 
-def relative(got: Any, wanted: np.ndarray) -> float:
+def relative(got: Any, expected: np.ndarray) -> float:
     """The worst difference over the largest value wanted. The shapes are equal."""
-    assert got.shape == wanted.shape
-    return float(np.abs(np.asarray(got, np.float64) - wanted).max() / np.abs(wanted).max())
+    assert got.shape == expected.shape
+    return float(np.abs(np.asarray(got, np.float64) - expected).max() / np.abs(expected).max())
 
 
 def objective(case: Case, network: Any, stats: Any, x: np.ndarray) -> Callable:
@@ -191,8 +191,8 @@ def _outputs(case: Case, y: Any, io: Mapping[str, np.ndarray], meta: Mapping[str
             yield abs(np.abs(own).sum() - sums["abs_sum"]) / sums["abs_sum"]
 
 
-def _norms(ours: Mapping[str, np.ndarray], wanted: Mapping[str, float]) -> Iterator[float]:
+def _norms(ours: Mapping[str, np.ndarray], expected: Mapping[str, float]) -> Iterator[float]:
     """The differences of the norms of all gradients but those that are nothing: biases in front of norms."""
-    for key, norm in wanted.items():
+    for key, norm in expected.items():
         if norm > 1e-12:
             yield abs(np.linalg.norm(ours[key].astype(np.float64)) / norm - 1)

@@ -142,17 +142,22 @@ def test_receptive_fields_of_patchgan(layers):
 def test_the_gradient_of_one_logit_reaches_the_receptive_field(module, side):
     network = from_linen(module)
     x = jnp.asarray(np.random.default_rng(0).normal(size=(1, side, side, 1)), jnp.float32)
-    # Weights of one sign, so that no path cancels another.
-    params, stats = network.init(jax.random.key(0), x)
-    params = jax.tree.map(lambda p: jnp.abs(p) + 0.1, params)
 
-    def logit(x):
-        logits, _ = network.apply(params, stats, x, train=False)
-        return logits[0, logits.shape[1] // 2, logits.shape[2] // 2, 0]
+    @jax.jit
+    def gradient(x):
+        params, stats = network.init(jax.random.key(0), x)
+        # Weights of one sign, so that no path cancels another.
+        params = jax.tree.map(lambda p: jnp.abs(p) + 0.1, params)
 
-    rows, columns = np.nonzero(np.asarray(jax.grad(logit)(x))[0, :, :, 0])
-    wanted = networks.receptive_field(module)
-    assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (wanted, wanted)
+        def logit(x):
+            logits, _ = network.apply(params, stats, x, train=False)
+            return logits[0, logits.shape[1] // 2, logits.shape[2] // 2, 0]
+
+        return jax.grad(logit)(x)
+
+    rows, columns = np.nonzero(np.asarray(gradient(x))[0, :, :, 0])
+    expected = networks.receptive_field(module)
+    assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (expected, expected)
 
 
 def test_what_states_no_convolutions_has_no_receptive_field():
@@ -275,14 +280,16 @@ def test_super_resolution_may_start_without_a_checkerboard(cls):
 
 def test_outputs_of_srresnet():
     x = jnp.asarray(np.random.default_rng(0).uniform(0, 3, (1, 6, 6, 3)), jnp.float32)
-    params, stats = from_linen(SRResNet(scale=2, blocks=0, width=8)).init(jax.random.key(0), x)
-    params["tail"]["kernel"] *= 9.0
-    outputs = {
-        output: np.asarray(
-            from_linen(SRResNet(scale=2, blocks=0, width=8, output=output)).apply(params, stats, x, train=False)[0]
-        )
-        for output in ("linear", "tanh", "unit_tanh")
-    }
+
+    @jax.jit
+    def outputs_of(key):
+        params, stats = from_linen(SRResNet(scale=2, blocks=0, width=8)).init(key, x)
+        params["tail"]["kernel"] *= 9.0
+        modules = {output: SRResNet(scale=2, blocks=0, width=8, output=output) for output in kinds}
+        return {kind: from_linen(module).apply(params, stats, x, train=False)[0] for kind, module in modules.items()}
+
+    kinds = ("linear", "tanh", "unit_tanh")
+    outputs = {kind: np.asarray(output) for kind, output in outputs_of(jax.random.key(0)).items()}
     assert np.abs(outputs["linear"]).max() > 1
     np.testing.assert_allclose(outputs["tanh"], np.tanh(outputs["linear"]), atol=1e-6)
     np.testing.assert_allclose(outputs["unit_tanh"], (outputs["tanh"] + 1) / 2, atol=1e-6)
@@ -335,12 +342,13 @@ def test_dcgan_takes_any_power_of_two(side):
 )
 def test_dcgan_with_classes_answers_by_class(module, x):
     network, x = from_linen(module), jnp.asarray(x, jnp.float32)
-    params, stats = network.init(jax.random.key(0), x, jnp.array([0, 1]))
 
+    @jax.jit
     def out(labels):
-        return np.asarray(network.apply(params, stats, x, jnp.array(labels), train=False)[0])
+        params, stats = network.init(jax.random.key(0), x, labels)
+        return network.apply(params, stats, x, labels, train=False)[0]
 
-    first, second = out([0, 1]), out([0, 2])
+    first, second = (np.asarray(out(np.array(labels))) for labels in ([0, 1], [0, 2]))
     np.testing.assert_array_equal(first[0], second[0])
     assert (first[1] != second[1]).any()
     assert (first[0] != first[1]).any()
@@ -371,8 +379,8 @@ def test_scales_that_no_layer_makes_are_refused(module):
 
 def features(module, x):
     network = from_linen(module)
-    params, stats = network.init(jax.random.key(0), x)
-    return network.apply(params, stats, x, train=False)[0]
+    params, stats = jax.jit(network.init)(jax.random.key(0), x)
+    return network.apply(params, stats, x, train=False)[0]  # in the network's order, which jit forgets
 
 
 @pytest.mark.parametrize("cls", [VGG, AlexNet])
@@ -470,11 +478,12 @@ def test_networks_tell_which_map_their_first_dense_layer_reads(name):
 def test_train_and_dropout_are_independent():
     network = from_linen(UNet(depth=3, width=2))
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 16, 16, 3)), jnp.float32)
-    params, stats = network.init(jax.random.key(0), x)
+    params, stats = jax.jit(network.init)(jax.random.key(0), x)
+    apply = jax.jit(functools.partial(network.apply, params, stats, x), static_argnames="train")
 
     def out(train, seed=None):
         key = None if seed is None else jax.random.key(seed)
-        return np.asarray(network.apply(params, stats, x, train=train, key=key)[0])
+        return np.asarray(apply(train=train, key=key)[0])
 
     np.testing.assert_array_equal(out(False), out(False))
     assert (out(False) != out(True)).any()
@@ -514,10 +523,10 @@ def test_unknown_descriptions_are_refused():
         networks.build({"name": "Net"})
     with pytest.raises(ValueError, match="UNet has no field 'color'; it has depth, dropout, "):
         networks.build({"name": "UNet", "color": 3})
-    wanted = "UNet's upsample is 'cubic'; wanted one of 'transposed', 'pixel_shuffle', 'nearest', 'bilinear'"
-    with pytest.raises(ValueError, match=wanted):
+    expected = "UNet's upsample is 'cubic'; wanted one of 'transposed', 'pixel_shuffle', 'nearest', 'bilinear'"
+    with pytest.raises(ValueError, match=expected):
         networks.build({"name": "UNet", "upsample": "cubic"})
-    with pytest.raises(ValueError, match=wanted):
+    with pytest.raises(ValueError, match=expected):
         networks.require_known_values(UNet(upsample="cubic"))
     with pytest.raises(ValueError, match="PatchGAN's dtype is 'float16'; wanted one of 'float32', 'bfloat16'"):
         from_linen(PatchGAN(dtype="float16"))
@@ -525,7 +534,7 @@ def test_unknown_descriptions_are_refused():
 
 def test_with_weights_returns_the_given_weights_and_refuses_others():
     network, x = from_linen(PatchGAN(layers=1, width=2)), jnp.zeros((1, 8, 8, 3))
-    params, stats = network.init(jax.random.key(5), x)
+    params, stats = jax.jit(network.init)(jax.random.key(5), x)
     started = networks.with_weights(network, params, stats)
     jax.tree.map(np.testing.assert_array_equal, started.init(jax.random.key(0), x)[0], params)
     with pytest.raises(ValueError, match=r"params/conv0/kernel has shape \(4, 4, 3, 2\), wanted \(4, 4, 6, 2\)"):

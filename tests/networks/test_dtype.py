@@ -139,5 +139,5 @@ def test_bfloat16_is_close_to_float32_and_has_finite_gradients(module):
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(grads))
     assert all((leaf != 0).any() for name, leaf in jax.tree_util.tree_leaves_with_path(grads) if "kernel" in str(name))
     # bfloat16 has 8 bits and rounds by up to 2**-9; up to 32 roundings follow one another here.
-    for got, wanted in zip(jax.tree.leaves(y), jax.tree.leaves(exact), strict=True):
-        assert 0 < np.linalg.norm(got - wanted) <= 32 * 2**-9 * np.linalg.norm(wanted)
+    for got, expected in zip(jax.tree.leaves(y), jax.tree.leaves(exact), strict=True):
+        assert 0 < np.linalg.norm(got - expected) <= 32 * 2**-9 * np.linalg.norm(expected)

@@ -1,5 +1,6 @@
 """torch's initializations: deviations by its formulae, orthogonal rows, and all that must stay as it was."""
 
+import functools
 import math
 
 import flax.linen as nn
@@ -46,7 +47,12 @@ DEVIATIONS = {
 @pytest.fixture(scope="module")
 def drawn():
     """(name, gain) -> the parameters of all layers."""
-    return lambda name, gain: networks.initialized(_Layers(), name, gain).init(jax.random.key(1), X)[0]
+
+    @functools.cache
+    def start(name, gain):
+        return jax.jit(networks.initialized(_Layers(), name, gain).init)
+
+    return lambda name, gain: start(name, gain)(jax.random.key(1), X)[0]
 
 
 @pytest.mark.parametrize("name", DEVIATIONS)
@@ -54,11 +60,11 @@ def test_deviations_are_torchs(name, drawn):
     params = drawn(name, 0.3)
     for layer, fans in FANS.items():
         kernel = np.asarray(params[layer]["kernel"])
-        wanted = DEVIATIONS[name](*fans, 0.3)
+        expected = DEVIATIONS[name](*fans, 0.3)
         # Of n normal numbers the deviation is off by 1 / sqrt(2 n), one sigma; four of them.
         count = kernel.size // (4 if layer == "shuffle" else 1)
-        np.testing.assert_allclose(kernel.std(), wanted, rtol=4 / math.sqrt(2 * count), err_msg=layer)
-        assert abs(kernel.mean()) < 4 * wanted / math.sqrt(count)
+        np.testing.assert_allclose(kernel.std(), expected, rtol=4 / math.sqrt(2 * count), err_msg=layer)
+        assert abs(kernel.mean()) < 4 * expected / math.sqrt(count)
         np.testing.assert_array_equal(params[layer]["bias"], 0.0)
     scale = np.asarray(params["norm"]["scale"])
     assert abs(scale.mean() - 1) < 4 * 0.3 / math.sqrt(scale.size)
@@ -104,26 +110,26 @@ def test_the_networks_keep_their_shapes_and_every_kernel_is_drawn(module, channe
     x = jnp.zeros((1, 32, 32, channels))
     plain = networks.from_linen(module)
     network = networks.initialized(module, "normal", 3.0)
-    params, stats = network.init(jax.random.key(0), x)
-    before = plain.init(jax.random.key(0), x)
+    params, stats = jax.jit(network.init)(jax.random.key(0), x)
+    before = jax.eval_shape(plain.init, jax.random.key(0), x)
     assert networks.difference((params, stats), before) is None
     for place, leaf in jax.tree_util.tree_leaves_with_path(params):
         if place[-1].key == "kernel":
             assert np.asarray(leaf).std() > 1.0, place  # 0.02 before
     assert network.apply is not None
-    outputs = [n.apply(params, stats, x, train=False)[0] for n in (network, plain)]
+    outputs = jax.jit(lambda: [n.apply(params, stats, x, train=False)[0] for n in (network, plain)])()
     np.testing.assert_array_equal(*outputs)
 
 
 def test_the_vector_of_spectral_norm_is_that_of_the_new_kernel():
     module, x = networks.PatchGAN(1, 4, norm="none", spectral_norm=True), jnp.zeros((1, 16, 16, 3))
-    params, stats = networks.initialized(module, "orthogonal", 1.0).init(jax.random.key(0), x)
+    params, stats = jax.jit(networks.initialized(module, "orthogonal", 1.0).init)(jax.random.key(0), x)
     kernel = np.asarray(params["conv1"]["kernel"])
     matrix = kernel.reshape(-1, kernel.shape[-1]).T
     u = np.asarray(stats["spectral_norm"]["conv1"]["spectral"]["u"])
     # All singular values of an orthogonal kernel are 1, whatever u; the network's own kernel has them at 0.2.
     np.testing.assert_allclose(np.linalg.norm(matrix.T @ u), 1.0, rtol=1e-5)
-    _, other = networks.initialized(module, "xavier", 1.0).init(jax.random.key(0), x)
+    _, other = jax.jit(networks.initialized(module, "xavier", 1.0).init)(jax.random.key(0), x)
     assert np.abs(u - np.asarray(other["spectral_norm"]["conv1"]["spectral"]["u"])).max() > 1e-3
 
 
@@ -131,7 +137,8 @@ def test_the_vector_of_spectral_norm_is_that_of_the_new_kernel():
 def test_parameters_are_float32_in_a_process_of_64_bits_too(init_type):
     jax.config.update("jax_enable_x64", True)
     try:
-        params, _ = networks.initialized(_Layers(), init_type, 0.05).init(jax.random.key(0), X.astype(jnp.float32))
+        network = networks.initialized(_Layers(), init_type, 0.05)
+        params, _ = jax.eval_shape(network.init, jax.random.key(0), X.astype(jnp.float32))
     finally:
         jax.config.update("jax_enable_x64", False)
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {np.dtype(np.float32)}

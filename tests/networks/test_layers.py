@@ -1,5 +1,7 @@
 """Norms, dropout and biases, by the definitions of the PyTorch references."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,17 +33,22 @@ def images(n=4, seed=0):
 
 def apply_norm(x, statistics_batch=None, train=True):
     module = BatchNorm(statistics_batch)
-    variables = module.init(jax.random.key(0), x, train=False)
-    variables = {**variables, "params": {"scale": jnp.array([2.0, 0.5]), "bias": jnp.array([1.0, -1.0])}}
-    return module.apply(variables, x, train=train, mutable=["batch_stats"])
+
+    @jax.jit
+    def apply(x):
+        variables = module.init(jax.random.key(0), x, train=False)
+        variables = {**variables, "params": {"scale": jnp.array([2.0, 0.5]), "bias": jnp.array([1.0, -1.0])}}
+        return module.apply(variables, x, train=train, mutable=["batch_stats"])
+
+    return apply(x)
 
 
 def test_batch_norm_normalizes_by_biased_and_remembers_unbiased_variance():
     x = images()
     y, stats = apply_norm(x)
     mean, variance = x.mean((0, 1, 2)), x.var((0, 1, 2))
-    wanted = (x - mean) / np.sqrt(variance + 1e-5) * [2.0, 0.5] + [1.0, -1.0]
-    np.testing.assert_allclose(y, wanted, atol=1e-5)
+    expected = (x - mean) / np.sqrt(variance + 1e-5) * [2.0, 0.5] + [1.0, -1.0]
+    np.testing.assert_allclose(y, expected, atol=1e-5)
     np.testing.assert_allclose(stats["batch_stats"]["mean"], 0.1 * mean, rtol=1e-5)
     unbiased = x.reshape(-1, 2).var(0, ddof=1)
     np.testing.assert_allclose(stats["batch_stats"]["var"], 0.9 + 0.1 * unbiased, rtol=1e-5)
@@ -71,8 +78,8 @@ def test_a_batch_that_does_not_split_into_groups_is_refused():
 def test_instance_norm_is_batch_norm_of_one_image_without_scale():
     x = images()
     y = InstanceNorm().apply({}, x)
-    wanted = (x - x.mean((1, 2), keepdims=True)) / np.sqrt(x.var((1, 2), keepdims=True) + 1e-5)
-    np.testing.assert_allclose(y, wanted, atol=1e-5)
+    expected = (x - x.mean((1, 2), keepdims=True)) / np.sqrt(x.var((1, 2), keepdims=True) + 1e-5)
+    np.testing.assert_allclose(y, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +113,7 @@ def test_prelu_learns_one_slope_or_one_a_channel(per_channel, slopes):
 
 
 def test_dense_starts_as_torch_does():
-    params = Dense(256).init(jax.random.key(0), jnp.zeros((1, 400)))["params"]
+    params = jax.device_get(jax.jit(Dense(256).init)(jax.random.key(0), jnp.zeros((1, 400)))["params"])
     assert params["kernel"].shape == (400, 256)
     np.testing.assert_allclose([params["kernel"].min(), params["kernel"].max()], [-0.05, 0.05], rtol=1e-2)
     np.testing.assert_allclose(params["kernel"].std(), 0.05 / np.sqrt(3), rtol=1e-2)
@@ -123,11 +130,12 @@ def test_dropout_needs_a_key_and_keeps_the_mean():
 
 def test_kernels_start_as_the_references_do():
     x = jnp.zeros((1, 8, 8, 64))
-    params = Conv(64, 4, 2, 1, True).init(jax.random.key(0), x)["params"]
+    params = jax.device_get(jax.jit(Conv(64, 4, 2, 1, True).init)(jax.random.key(0), x)["params"])
     assert params["kernel"].shape == (4, 4, 64, 64)
     np.testing.assert_allclose(params["kernel"].std(), 0.02, rtol=0.02)
     np.testing.assert_array_equal(params["bias"], 0.0)
-    scale = BatchNorm().init(jax.random.key(0), jnp.zeros((1, 2, 2, 4096)), train=False)["params"]["scale"]
+    init = jax.jit(functools.partial(BatchNorm().init, train=False))
+    scale = np.asarray(init(jax.random.key(0), jnp.zeros((1, 2, 2, 4096)))["params"]["scale"])
     np.testing.assert_allclose([scale.mean(), scale.std()], [1.0, 0.02], rtol=0.05)
 
 
@@ -152,15 +160,20 @@ def test_the_dtype_changes_at_the_edges_alone():
 def test_norms_take_their_statistics_in_float32():
     """The mean of 2 and 1/16 beside it, 300 times each, has no bfloat16; sums in bfloat16 stop growing at 256 ones."""
     x = jnp.broadcast_to(jnp.array([1.0, 1.0078125], jnp.bfloat16)[None, None, :, None], (1, 300, 2, 1))
-    wanted = np.array([-1.0, 1.0]) * 0.00390625 / np.sqrt(0.00390625**2 + 1e-5)
+    expected = np.array([-1.0, 1.0]) * 0.00390625 / np.sqrt(0.00390625**2 + 1e-5)
     batch = BatchNorm(scale_init=jax.nn.initializers.ones)
-    variables = batch.init(jax.random.key(0), x, train=False)
-    y, stats = batch.apply(variables, x, train=True, mutable=["batch_stats"])
-    layer = LayerNorm().apply(LayerNorm().init(jax.random.key(0), x), x)
-    for output in (y, InstanceNorm().apply({}, x), layer):
+
+    @jax.jit
+    def outputs(x):
+        y, stats = batch.apply(batch.init(jax.random.key(0), x, train=False), x, train=True, mutable=["batch_stats"])
+        layer = LayerNorm().apply(LayerNorm().init(jax.random.key(0), x), x)
+        return (y, InstanceNorm().apply({}, x), layer), stats
+
+    normed, stats = outputs(x)
+    for output in normed:
         assert output.dtype == jnp.bfloat16
         # bfloat16's own rounding of the result.
-        np.testing.assert_allclose(output[0, 0, :, 0].astype(jnp.float32), wanted, rtol=2**-8)
+        np.testing.assert_allclose(output[0, 0, :, 0].astype(jnp.float32), expected, rtol=2**-8)
     assert stats["batch_stats"]["mean"].dtype == jnp.float32
     np.testing.assert_allclose(stats["batch_stats"]["mean"], 0.1 * 1.00390625, rtol=1e-6)
 
@@ -176,7 +189,7 @@ TWICE = {
 def test_resize_convolutions_enlarge_as_torch_does(kind):
     x = jnp.array([[1.0, 2.0], [3.0, 4.0]])[None, :, :, None]
     identity = jnp.zeros((3, 3, 1, 1)).at[1, 1].set(1.0)
-    y = Upsample(1, kind, False).apply({"params": {"kernel": identity}}, x)
+    y = jax.jit(Upsample(1, kind, False).apply)({"params": {"kernel": identity}}, x)
     np.testing.assert_array_equal(y[0, :, :, 0], TWICE[kind])
 
 
@@ -184,9 +197,14 @@ def test_resize_convolutions_enlarge_as_torch_does(kind):
 def test_icnr_starts_as_nearest_neighbors_of_a_plain_convolution(factor):
     x = images(2)
     module = Upsample(4, "pixel_shuffle", True, factor)
-    params = module.init(jax.random.key(0), x)["params"]
-    plain = convolution.conv(x, params["kernel"][..., :: factor**2], stride=1, padding=1)
-    y = module.apply({"params": params}, x)
+
+    @jax.jit
+    def start(key):
+        params = module.init(key, x)["params"]
+        plain = convolution.conv(x, params["kernel"][..., :: factor**2], stride=1, padding=1)
+        return plain, module.apply({"params": params}, x)
+
+    plain, y = (np.asarray(output) for output in start(jax.random.key(0)))
     # Convolutions of other widths add in another order: 18 terms of up to 10 * 0.06, of a rounding of 6e-8 each.
     np.testing.assert_allclose(y, plain.repeat(factor, axis=1).repeat(factor, axis=2), rtol=0, atol=1e-6)
     assert (plain[0, 0, 0] != plain[0, 0, 1]).any()
@@ -199,10 +217,10 @@ def test_icnr_starts_as_nearest_neighbors_of_a_plain_convolution(factor):
 def test_only_transposed_convolutions_start_with_a_checkerboard(kind):
     """A gray area stays one, away from the zeros around the map."""
     x, module = jnp.ones((1, 6, 6, 3)), Upsample(2, kind, True, kernel_size=3)
-    params = module.init(jax.random.key(0), x)["params"]
-    assert params.keys() == {"kernel", "bias"}
-    inside = module.apply({"params": params}, x)[0, 3:-3, 3:-3]
-    assert (float(jnp.ptp(inside, axis=(0, 1)).max()) > 1e-3) == (kind == "transposed")
+    y, variables = jax.jit(module.init_with_output)(jax.random.key(0), x)
+    assert variables["params"].keys() == {"kernel", "bias"}
+    inside = np.asarray(y)[0, 3:-3, 3:-3]
+    assert (float(np.ptp(inside, axis=(0, 1)).max()) > 1e-3) == (kind == "transposed")
 
 
 @pytest.mark.parametrize("kernel_size", [3, 4])
@@ -257,12 +275,12 @@ def test_one_pass_of_spectral_norm_and_its_gradient_are_the_papers(train):
         y, new = SpectralNorm().apply(stats, kernel, train=train, mutable=["spectral_norm"] if train else [])
         return (y * cotangent).sum(), (y, new.get("spectral_norm", stats["spectral_norm"])["u"])
 
-    gradient, (y, new_u) = jax.grad(value, has_aux=True)(jnp.asarray(kernel))
+    gradient, (y, new_u) = jax.jit(jax.grad(value, has_aux=True))(kernel)
     np.testing.assert_allclose(torch_matrix(np.asarray(y)), matrix / sigma, rtol=1e-5)
     np.testing.assert_allclose(new_u, left, atol=1e-6)
     direction = torch_matrix(cotangent)
-    wanted = (direction - (direction * matrix).sum() / sigma * np.outer(left, v)) / sigma
-    np.testing.assert_allclose(torch_matrix(np.asarray(gradient)), wanted, atol=1e-5)
+    expected = (direction - (direction * matrix).sum() / sigma * np.outer(left, v)) / sigma
+    np.testing.assert_allclose(torch_matrix(np.asarray(gradient)), expected, atol=1e-5)
 
 
 def test_spectral_norm_of_a_network_is_a_statistic():

@@ -52,7 +52,7 @@ def finished(kinds, tmp_path_factory):
     return folder / "two"
 
 
-def test_defaults_are_the_incumbents():
+def test_defaults_are_those_of_the_pytorch_code():
     config = experiment.Config()
     assert (config.netG, config.norm, config.no_dropout, config.gan_mode) == (
         "resnet_9blocks",
@@ -83,16 +83,16 @@ def test_an_epoch_is_as_long_as_the_larger_folder_and_both_directions_are_export
 
 
 def test_translate_takes_the_folder_and_a_direction(finished, kinds, tmp_path, capsys):
-    picture = kinds / "testB" / "testB0.png"
-    assert cli.main(["translate", str(finished), str(picture), str(tmp_path / "a.png"), "--direction", "BtoA"]) == 0
-    fake = infer.translate(models.load(finished, direction="BtoA"), image_files.read(picture, 3))
+    image = kinds / "testB" / "testB0.png"
+    assert cli.main(["translate", str(finished), str(image), str(tmp_path / "a.png"), "--direction", "BtoA"]) == 0
+    fake = infer.translate(models.load(finished, direction="BtoA"), image_files.read(image, 3))
     np.testing.assert_array_equal(image_files.read(tmp_path / "a.png", 3), fake)
     capsys.readouterr()
-    assert cli.main(["translate", str(finished), str(picture), str(tmp_path / "b.png")]) == 2
+    assert cli.main(["translate", str(finished), str(image), str(tmp_path / "b.png")]) == 2
     assert "give --direction AtoB or BtoA" in capsys.readouterr().err
 
 
-def test_pictures_without_counterparts_are_translated_and_not_scored(finished):
+def test_images_without_counterparts_are_translated_and_not_scored(finished):
     scores = json.loads((finished / "results" / "scores.json").read_text())
     assert (scores["count"], scores["rows"]) == (3, [])
     written = sorted(path.relative_to(finished / "results").as_posix() for path in finished.glob("results/output/*/*"))
@@ -107,42 +107,42 @@ def test_pictures_without_counterparts_are_translated_and_not_scored(finished):
 
 
 def test_the_report_shows_both_ways_there_and_back(finished, sections):
-    found = sections(finished)
-    body = found["Test images"]
+    result = sections(finished)
+    body = result["Test images"]
     assert re.findall("<h3>(.*?)</h3>|<h4>(.*?)</h4>", body) == [
         ("A to B", ""), ("", "testA0"), ("", "testA1"), ("B to A", ""), ("", "testB0"),
     ]  # fmt: skip
     there, back = (["{0}", "fake {1}", "reconstructed {0}", "identity {0}"] for _ in "AB")
     there, back = [word.format("A", "B") for word in there], [word.format("B", "A") for word in back]
     assert re.findall('alt="(.*?)"', body) == [*there, *there, *back]
-    assert "No test scores: nothing says what these images should be." in found["Scores"]
-    assert "from above: A to B, B to A." in found["The fixed batch over time"]
+    assert "No test scores: nothing says what these images should be." in result["Scores"]
+    assert "from above: A to B, B to A." in result["The fixed batch over time"]
     header = (finished / "report.html").read_text().split("</header>")[0]
     assert "Best validation" not in header
-    assert "AtoB: UNet" in found["Networks"]
+    assert "AtoB: UNet" in result["Networks"]
 
 
 def test_pairs_are_shown_with_their_counterparts_and_scored_by_direction(facades_folder, sections, tmp_path, capsys):
     mode = ["--dataset_mode", "aligned", "--max_dataset_size", 2, "--val_freq", 100]
     assert start("--dataroot", facades_folder, *SMALL.split(), *mode, "--checkpoints_dir", tmp_path) == 0
-    found = sections(tmp_path / "two")
-    captions = re.findall('alt="(.*?)"', found["Test images"])
+    result = sections(tmp_path / "two")
+    captions = re.findall('alt="(.*?)"', result["Test images"])
     assert captions[:5] == ["A", "fake B", "reconstructed A", "identity A", "B"]
     assert captions[-5:] == ["B", "fake A", "reconstructed B", "identity B", "A"]
-    rows = re.findall('<th scope="row">(.*?)</th>', found["Scores"])
+    rows = re.findall('<th scope="row">(.*?)</th>', result["Scores"])
     assert rows == ["A to B", "A to B: the input", "B to A", "B to A: the input"]
     few = "the test has 2 images: with fewer than 8 images, scores mean little."
     said = capsys.readouterr().out.splitlines()
     assert (said.count(f"  note: {few}"), said.count(f"note: {few}")) == (1, 1)
-    assert found["Scores"].count(few) == 1
+    assert result["Scores"].count(few) == 1
 
 
 def test_the_command_line_translates_with_either(finished, kinds, tmp_path):
     model = models.load(finished / "two_AtoB.safetensors")
     arguments = ["translate", finished / "two_AtoB.safetensors", kinds / "testA", tmp_path / "out"]
     assert cli.main([str(argument) for argument in arguments]) == 0
-    picture = image_files.read(kinds / "testA" / "testA0.png", 3)
-    np.testing.assert_array_equal(image_files.read(tmp_path / "out" / "testA0.png", 3), infer.translate(model, picture))
+    image = image_files.read(kinds / "testA" / "testA0.png", 3)
+    np.testing.assert_array_equal(image_files.read(tmp_path / "out" / "testA0.png", 3), infer.translate(model, image))
 
 
 def test_stopped_and_resumed_it_ends_in_the_same_bytes(finished, kinds, tmp_path, monkeypatch):
@@ -185,16 +185,16 @@ def test_test_py_writes_both_directions(finished, kinds, tmp_path, capsys):
     assert "wrote 3 of 3" in said
     images = tmp_path / "two" / "test_latest" / "images"
     assert len(list(images.iterdir())) == 6
-    picture = image_files.read(kinds / "testB" / "testB0.png", 3)
-    np.testing.assert_array_equal(image_files.read(images / "testB0_real_B.png", 3), picture)
-    fake = infer.translate(models.load(finished / "two_BtoA.safetensors"), picture)
+    image = image_files.read(kinds / "testB" / "testB0.png", 3)
+    np.testing.assert_array_equal(image_files.read(images / "testB0_real_B.png", 3), image)
+    fake = infer.translate(models.load(finished / "two_BtoA.safetensors"), image)
     np.testing.assert_array_equal(image_files.read(images / "testB0_fake_A.png", 3), fake)
     # A folder alone, by the generator that --model_suffix names.
     line[1] = kinds / "testB"
     singles = [*line, "--model", "test", "--model_suffix", "_B", "--preprocess", "none", "--phase", "val"]
     assert pytorch_compat_test.main([str(argument) for argument in singles]) == 0
-    made = image_files.read(tmp_path / "two" / "val_latest" / "images" / "testB0_fake.png", 3)
-    np.testing.assert_array_equal(made, fake)
+    result = image_files.read(tmp_path / "two" / "val_latest" / "images" / "testB0_fake.png", 3)
+    np.testing.assert_array_equal(result, fake)
     assert pytorch_compat_test.main([str(argument) for argument in (*singles, "--epoch", "best")]) == 2
     assert "a run writes it when validation scores it" in capsys.readouterr().err
 
@@ -288,7 +288,7 @@ def test_what_cannot_be_run_is_said_in_a_sentence(flags, words, capsys, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_unpaired_pictures_cannot_do_is_refused(kinds, facades_folder, tmp_path, capsys):
+def test_what_unpaired_images_cannot_do_is_refused(kinds, facades_folder, tmp_path, capsys):
     assert start("--dataroot", kinds, "--lr_policy", "plateau", "--checkpoints_dir", tmp_path) == 2
     assert "--lr_policy plateau watches scores, which images without counterparts lack" in capsys.readouterr().err
     assert start("--dataroot", facades_folder, "--checkpoints_dir", tmp_path) == 2

@@ -5,16 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.recipes import flags
+from gan_jax.recipes import cyclegan, dcgan, flags, pairs, pix2pix, samplers, srgan, translators, wgan
 from gan_jax.recipes.recipe import Recipe
-from gan_jax.training.config import require_at_least
+from gan_jax.training.config import RunConfig, Settings, require_at_least
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(flags.EpochConfig):
+class Config(flags.EpochConfig, pairs.ImageFlags, RunConfig):
     preset: flags.Preset = None
-    lambda_L1: float = 100.0  # noqa: N815 - a flag of the incumbent
-    no_flip: bool = False
+    lambda_L1: float = 100.0  # noqa: N815 - a flag of the PyTorch code
 
 
 RECIPE = Recipe("description", Config, {"quick": Config(preset="quick", name="quick", n_epochs=1)}, experiment=repr)
@@ -90,13 +89,13 @@ def test_the_home_folder_is_meant_in_paths(monkeypatch):
 )
 def test_values_that_no_run_can_have_are_refused(values, words):
     with pytest.raises(ValueError, match=words):
-        dataclasses.replace(flags.ImageConfig(), **values).check()
-    flags.ImageConfig().check()
+        dataclasses.replace(translators.Config(), **values).check()
+    translators.Config().check()
     require_at_least(flags.EpochConfig(), "batch_size", 1)
 
 
 @dataclasses.dataclass(frozen=True)
-class Pictures(flags.ImageConfig):
+class Images(translators.Config):
     preset: flags.Preset = None
 
 
@@ -104,14 +103,14 @@ class Pictures(flags.ImageConfig):
     ("typed", "size"), [("256", 256), ("256x512", (256, 512)), ("256X512", (256, 512)), ("64x64", (64, 64))]
 )
 def test_sizes_are_a_side_or_height_by_width(typed, size):
-    config = Recipe("description", Pictures, {}, experiment=repr).parse(["--crop_size", typed])
+    config = Recipe("description", Images, {}, experiment=repr).parse(["--crop_size", typed])
     assert (config.crop_size, config.load_size) == (size, 286)
 
 
 @pytest.mark.parametrize("typed", ["wide", "1x2x3", "3.5", "x"])
 def test_sizes_that_are_none(typed, capsys):
     with pytest.raises(SystemExit) as stopped:
-        Recipe("description", Pictures, {}, experiment=repr).parse(["--crop_size", typed])
+        Recipe("description", Images, {}, experiment=repr).parse(["--crop_size", typed])
     assert stopped.value.code == 2
     assert "--crop" in capsys.readouterr().err
 
@@ -135,8 +134,8 @@ def test_under_pmap_adam_is_fed_with_the_mean_of_the_replicas():
         return replicated.update({"w": gradient}, replicated.init(params))[1]
 
     moments = jax.pmap(update, axis_name="replicas", out_axes=None)(each)
-    wanted = alone.update({"w": each.mean()}, alone.init(params))[1]
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), moments, wanted)
+    expected = alone.update({"w": each.mean()}, alone.init(params))[1]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), moments, expected)
 
 
 def iterations(**fields):
@@ -152,6 +151,8 @@ def iterations(**fields):
         ({"periods": (5,), "milestones": (3,)}, "give one of them"),
         ({"gamma": 0.0}, "--gamma is 0.0"),
         ({"eta_min": 1.0}, "--eta_min 1.0"),
+        ({"save_checkpoint_freq": 0}, "--save_checkpoint_freq is 0; wanted at least 1"),
+        ({"statistics_batch": 2}, "--statistics_batch is 2; wanted a divisor of --batch_size 1"),
     ],
 )
 def test_iterations_that_no_run_can_have_are_refused(values, words):
@@ -175,3 +176,47 @@ def test_rmsprop_is_torchs():
     params = {"w": np.float32([1.0, -1.0])}
     updates, _ = tx.update({"w": np.float32([0.5, -20.0])}, tx.init(params), params)
     np.testing.assert_allclose(updates["w"], [-5e-4, 5e-4], rtol=1e-5)
+
+
+RECIPES = {"pix2pix": pix2pix, "cyclegan": cyclegan, "srgan": srgan, "dcgan": dcgan, "wgan": wgan}
+
+
+def own_fields(kind):
+    """The fields that a class declares itself."""
+    names = {field.name for field in dataclasses.fields(kind)} if dataclasses.is_dataclass(kind) else set()
+    return names & vars(kind).get("__annotations__", {}).keys()
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_is_groups_of_flags_side_by_side(recipe):
+    """A group derives from the field-less Settings alone, what joins groups adds no flag, no group has another's."""
+    config = RECIPES[recipe].Config
+    groups = [kind for kind in config.__mro__ if kind.__bases__ == (Settings,)]
+    names = [name for group in groups for name in own_fields(group)]
+    assert RunConfig in groups
+    assert len(groups) > 3
+    assert len(names) == len(set(names))
+    joins = set(config.__mro__) - {config, Settings, object, *groups}
+    assert all(own_fields(join) <= set(names) for join in joins)
+
+
+def depth(kind):
+    """Steps from a configuration down to the deepest group of flags."""
+    return 0 if kind.__bases__ == (Settings,) else 1 + max(map(depth, kind.__bases__))
+
+
+def test_a_recipe_is_three_steps_from_its_groups():
+    assert {name: depth(recipe.Config) for name, recipe in RECIPES.items()} == dict.fromkeys(RECIPES, 3)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_group_says_itself_which_of_its_flags_may_change(recipe):
+    config = RECIPES[recipe].Config()
+    names = {field.name for field in dataclasses.fields(config)}
+    free = config.free_to_change(vars(config))
+    assert {"dataroot", "max_dataset_size", "preset", "from_step"} <= free <= names - {"lr"}
+
+
+def test_defaults_of_samplers_are_those_of_dcgans_program():
+    own = samplers.Config()
+    assert (own.batch_size, own.n_epochs, own.n_epochs_decay, own.lr_policy) == (64, 25, 0, "constant")

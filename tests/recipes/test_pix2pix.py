@@ -21,7 +21,7 @@ def start(*arguments):
     return run.main(lambda: experiment.build([str(argument) for argument in arguments]))
 
 
-def test_defaults_are_the_incumbents():
+def test_defaults_are_those_of_the_pytorch_code():
     config = experiment.Config()
     assert (config.load_size, config.crop_size, config.batch_size, config.ngf, config.ndf) == (286, 256, 1, 64, 64)
     assert (config.lr, config.beta1, config.lambda_L1, config.n_layers_D) == (2e-4, 0.5, 100.0, 3)
@@ -123,16 +123,16 @@ def test_photos_to_labels_is_the_other_direction(tmp_path, facades_folder):
     flags = ["--dataroot", facades_folder, "--direction", "BtoA", "--load_size", 32, "--crop_size", 32]
     assert start(*flags, *SMALL, "--checkpoints_dir", tmp_path) == 0
     results = tmp_path / "two" / "results"
-    picture = image_files.read(facades_folder / "test" / "test_0000.png", 3)
+    image = image_files.read(facades_folder / "test" / "test_0000.png", 3)
 
     def read(kind):
         return image_files.read(results / kind / "test_0000.png", 3)
 
-    np.testing.assert_array_equal(read("input"), picture[:, 32:])
-    np.testing.assert_array_equal(read("target"), picture[:, :32])
+    np.testing.assert_array_equal(read("input"), image[:, 32:])
+    np.testing.assert_array_equal(read("target"), image[:, :32])
     model = models.load(tmp_path / "two")
     # The run translates on eight devices, which is another program.
-    assert_same_levels(infer.translate(model, picture[:, 32:]), read("output"))
+    assert_same_levels(infer.translate(model, image[:, 32:]), read("output"))
 
 
 def test_the_embedded_set_scores_labels_and_a_baseline(monkeypatch, tmp_path):
@@ -173,7 +173,7 @@ def test_what_cannot_be_run_is_said_in_a_sentence(flags, words, capsys, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_broken_pictures_stop_a_run_before_it_begins(tmp_path, capsys):
+def test_broken_images_stop_a_run_before_it_begins(tmp_path, capsys):
     for split in ("train", "test"):
         (tmp_path / split).mkdir()
         Image.new("RGB", (64, 32)).save(tmp_path / split / "a.png")
@@ -248,9 +248,9 @@ def test_photographs_are_not_cut_in_halves_unless_it_is_said(tmp_path, capsys):
         (folder / f"{i}.png").unlink()  # odd widths
     assert opened(*where, "--dataset_mode", "aligned")[1] == "Pairs"
     gray, source = opened(*where, "--derive", "gray")
-    assert (gray, source) == (opened(*where, "--derive", "grey")[0], "Pictures")
+    assert (gray, source) == (opened(*where, "--derive", "grey")[0], "Images")
     assert gray.derive == "gray"
-    assert opened(*where, "--derive", "gray", "--dataset_mode", "single")[1] == "Pictures"
+    assert opened(*where, "--derive", "gray", "--dataset_mode", "single")[1] == "Images"
     # Class folders, too, hold single images.
     photographs(tmp_path / "classes" / "cat")
     assert start("--dataroot", tmp_path / "classes", *SIZES) == 2
@@ -260,14 +260,14 @@ def test_pairs_are_not_taken_for_photographs_unless_it_is_said(facades_folder, c
     where = ["--dataroot", facades_folder, *SIZES, "--derive", "edges"]
     assert start(*where) == 2
     assert "train look like A and B side by side, and --derive edges makes the input of" in capsys.readouterr().err
-    assert opened(*where, "--dataset_mode", "single")[1] == "Pictures"
+    assert opened(*where, "--dataset_mode", "single")[1] == "Images"
     assert start(*where, "--dataset_mode", "aligned") == 2
     assert "--dataset_mode aligned reads pairs, and --derive edges makes" in capsys.readouterr().err
     assert start("--dataroot", facades_folder, *SIZES, "--dataset_mode", "single") == 2
     assert "--dataset_mode single wants --derive gray or edges or blur or mosaic" in capsys.readouterr().err
 
 
-def test_a_run_goes_on_with_what_its_pictures_are_said_to_be():
+def test_a_run_goes_on_with_what_its_images_are_said_to_be():
     config = experiment.Config(dataset_mode="aligned")
     begun = dataclasses.asdict(experiment.Config())
     assert "dataset_mode" in config.free_to_change(begun)

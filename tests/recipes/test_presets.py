@@ -28,7 +28,7 @@ def test_every_demo_has_a_folder_of_its_own():
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_folder_that_is_called_as_the_programs_own_pictures_is_never_taken_for_them(
+def test_a_folder_that_is_called_as_the_programs_own_images_is_never_taken_for_them(
     recipe, tmp_path, monkeypatch, capsys
 ):
     """Nor the other way round: the word alone is refused, and both have an unmistakable way to be said."""
@@ -78,13 +78,13 @@ def side_by_side(folder: Path, count: int = 6) -> Path:
     return folder
 
 
-def test_a_recipe_of_single_pictures_says_that_they_look_like_pairs(tmp_path):
+def test_a_recipe_of_single_images_says_that_they_look_like_pairs(tmp_path):
     root = str(side_by_side(tmp_path / "data"))
     opened = {
-        "srgan": super_resolution.open_split(super_resolution.Config(dataroot=root, gt_size=16), "train"),
-        "dcgan": samplers.open_split(samplers.Config(dataroot=root), "train"),
+        "srgan": super_resolution.open_split(super_resolution.PhotographFlags(dataroot=root, gt_size=16), "train"),
+        "dcgan": samplers.open_split(samplers.SamplerFlags(dataroot=root), "train"),
     }
     for source in opened.values():
         (note,) = source.notes
         assert "look like A and B side by side" in note
-    assert super_resolution.Config(color="grey").color == "gray"
+    assert super_resolution.PhotographFlags(color="grey").color == "gray"

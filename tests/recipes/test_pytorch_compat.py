@@ -18,7 +18,7 @@ CASES = [
     for example in row.examples
 ]
 
-# What option files and models of the incumbent declare, in 2025 and in 2017.
+# What option files and models of the PyTorch code declare, in 2025 and in 2017.
 DECLARED = {
     "base": "dataroot name gpu_ids checkpoints_dir model input_nc output_nc ngf ndf netD netG n_layers_D norm "
     "init_type init_gain no_dropout dataset_mode direction serial_batches num_threads batch_size load_size crop_size "
@@ -94,7 +94,7 @@ def test_what_passes_and_what_flags_become_are_flags_of_ours(name, config):
         "--unknown 3 --also=4",
     ],
 )
-def test_a_line_without_the_incumbents_own_flags_is_left_alone(line):
+def test_a_line_without_those_of_the_pytorch_code_own_flags_is_left_alone(line):
     assert read(*line.split()) == (line.split(), [])
 
 
@@ -125,7 +125,7 @@ def test_the_lines_of_cyclegan():
     assert ours == ["--dataset_mode", "unaligned", "--lambda_identity", "0.1"]
 
 
-def test_the_line_of_single_pictures():
+def test_the_line_of_single_images():
     line = "--dataroot testB/ --name f --model test --netG unet_256 --direction BtoA --dataset_mode single --norm batch"
     ours, lines = read(*line.split(), rows=pytorch_compat.TEST)
     expected = "--dataroot testB/ --name f --model test --direction BtoA --model test"

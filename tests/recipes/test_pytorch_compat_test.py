@@ -65,7 +65,7 @@ def test_pairs_are_translated_and_scored_as_the_run_scored_them(test, finished_r
     assert "ignored --gpu_ids: " in said
 
 
-def test_the_page_shows_every_picture_by_relative_paths(test, singles, tmp_path):
+def test_the_page_shows_every_image_by_relative_paths(test, singles, tmp_path):
     assert test("--dataroot", singles, "--model", "test") == 0
     folder = tmp_path / "tiny" / "test_latest"
     page = (folder / "index.html").read_text()
@@ -76,7 +76,7 @@ def test_the_page_shows_every_picture_by_relative_paths(test, singles, tmp_path)
     assert "http" not in page
 
 
-def test_single_pictures_need_no_reference_and_get_no_score(test, singles, finished_run, tmp_path, capsys):
+def test_single_images_need_no_reference_and_get_no_score(test, singles, finished_run, tmp_path, capsys):
     assert test("--dataroot", singles, "--dataset_mode", "single", "--preprocess", "none", "--phase", "val") == 0
     said = capsys.readouterr().out
     assert "wrote 3 of 3" in said
@@ -87,7 +87,7 @@ def test_single_pictures_need_no_reference_and_get_no_score(test, singles, finis
     np.testing.assert_array_equal(read(images / "a_fake.png"), fake)
 
 
-def test_pictures_are_resized_as_the_run_does_unless_flags_say_otherwise(test, singles, tmp_path):
+def test_images_are_resized_as_the_run_does_unless_flags_say_otherwise(test, singles, tmp_path):
     fake = tmp_path / "tiny" / "test_latest" / "images" / "a_fake.png"
     assert test("--dataroot", singles, "--model", "test", "--num_test", 1) == 0
     assert read(fake).shape == (32, 32, 3)
@@ -129,15 +129,15 @@ def test_a_kept_epoch_is_tested(test, finished_run, tmp_path, tiny_generator, ca
 def test_any_split_of_the_data_is_a_phase(layout, test, facades_folder, tmp_path, capsys):
     root, halves = tmp_path / "data", {"A": slice(0, 32), "B": slice(32, 64)}
     for split in ("train", "blind"):
-        picture = read(facades_folder / "test" / "test_0001.png")
+        image = read(facades_folder / "test" / "test_0001.png")
         if layout == "{}":
-            image_files.save(root / split / "x.png", picture)
+            image_files.save(root / split / "x.png", image)
         for side, half in halves.items() if layout != "{}" else ():
-            image_files.save(root / layout.replace("A", side).format(split) / "x.png", picture[:, half])
+            image_files.save(root / layout.replace("A", side).format(split) / "x.png", image[:, half])
     assert test("--dataroot", root, "--phase", "blind") == 0
     assert "wrote 1 of 1" in capsys.readouterr().out
     images = tmp_path / "tiny" / "blind_latest" / "images"
-    np.testing.assert_array_equal(read(images / "x_real_B.png"), picture[:, halves["B"]])
+    np.testing.assert_array_equal(read(images / "x_real_B.png"), image[:, halves["B"]])
     assert test("--dataroot", root, "--phase", "night") == 2
     assert "holds no images of --phase night" in capsys.readouterr().err
 
@@ -175,7 +175,7 @@ def test_eval_and_no_dropout_change_how_the_generator_behaves(test, finished_run
         assert np.abs(fake.astype(int) - infer.translate(model, source)).max() > 0
 
 
-def test_a_folder_that_holds_only_a_generator_is_tested_as_the_incumbent_does(tmp_path, tiny_generator, singles):
+def test_a_folder_that_holds_only_a_generator_is_tested_as_the_pytorch_code_does(tmp_path, tiny_generator, singles):
     (tmp_path / "pretrained").mkdir()
     models.save(tmp_path / "pretrained" / "latest.safetensors", tiny_generator())
     line = ["--dataroot", singles, "--name", "pretrained", "--checkpoints_dir", tmp_path, "--results_dir", tmp_path]
@@ -198,7 +198,7 @@ def test_a_run_on_photographs_makes_its_inputs_itself(tmp_path, tiny_generator):
     np.testing.assert_array_equal(gray[..., 0], image_files.read(tmp_path / "photos" / "test" / "a.png", 1)[..., 0])
 
 
-def test_a_picture_that_cannot_be_decoded_is_named_and_the_rest_is_done(test, singles, tmp_path, capsys):
+def test_an_image_that_cannot_be_decoded_is_named_and_the_rest_is_done(test, singles, tmp_path, capsys):
     whole = (singles / "b.png").read_bytes()
     (singles / "b.png").write_bytes(whole[: len(whole) // 2])
     assert test("--dataroot", singles, "--model", "test") == 1
@@ -232,7 +232,7 @@ def test_what_cannot_be_tested_is_said_in_a_sentence(test, flags, words, capsys,
     assert list(tmp_path.iterdir()) == []
 
 
-def test_pictures_that_make_no_pair_and_folders_without_any(test, singles, tmp_path, capsys):
+def test_images_that_make_no_pair_and_folders_without_any(test, singles, tmp_path, capsys):
     image_files.save(tmp_path / "odd" / "test" / "a.png", np.zeros((20, 31, 3), np.uint8))
     assert test("--dataroot", tmp_path / "odd") == 2
     assert "A and B side by side need an even width" in capsys.readouterr().err
@@ -253,7 +253,7 @@ def test_a_run_without_a_best_generator_or_with_a_damaged_recipe_is_refused(test
 
 
 def test_the_program_itself(finished_run, facades_folder, tmp_path):
-    """As the incumbent's README has it, from a working folder of its own."""
+    """As the PyTorch code's README has it, from a working folder of its own."""
     (tmp_path / "checkpoints").symlink_to(finished_run.parent)
     line = [sys.executable, ROOT / "test.py", "--dataroot", facades_folder, "--model", "pix2pix", "--name", "tiny"]
     done = subprocess.run([*line, "--direction", "AtoB"], cwd=tmp_path, capture_output=True, text=True)

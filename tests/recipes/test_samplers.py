@@ -58,14 +58,14 @@ def test_a_run_and_one_that_was_stopped_end_in_the_same_bytes(method, sections, 
     rows = [row for row in read_log(files[0].parent / "log.jsonl") if row["kind"] == "train"]
     assert ("wasserstein" in rows[0]) == (method != "dcgan")
     assert ("loss/penalty" in rows[0]) == (method == "wgan_gp")
-    found = sections(files[0].parent)
-    assert re.findall("<h4>(.*?)</h4>", found["Test images"]) == ["interpolations", "samples"]
-    assert "training images" in found["The fixed batch over time"]
-    assert "generator: DCGANGenerator" in found["Networks"]
-    assert "ground truth" in found["Scores"]
+    result = sections(files[0].parent)
+    assert re.findall("<h4>(.*?)</h4>", result["Test images"]) == ["interpolations", "samples"]
+    assert "training images" in result["The fixed batch over time"]
+    assert "generator: DCGANGenerator" in result["Networks"]
+    assert "ground truth" in result["Scores"]
 
 
-def test_pictures_without_classes_are_drawn_and_the_report_says_why_there_are_no_scores(sections, tmp_path, capsys):
+def test_images_without_classes_are_drawn_and_the_report_says_why_there_are_no_scores(sections, tmp_path, capsys):
     for i in range(10):
         image_files.save(tmp_path / "data" / f"{i}.png", np.full((8, 8, 3), 20 * i, np.uint8))
     flags = FLAGS.replace("embedded", str(tmp_path / "data")).replace("--conditional", "").split()
@@ -118,7 +118,7 @@ def test_classes_want_labels(tmp_path, capsys):
         image_files.save(tmp_path / "data" / f"{i}.png", np.zeros((8, 8, 3), np.uint8))
     assert start("dcgan", tmp_path / "runs", "--dataroot", str(tmp_path / "data")) == 2
     assert "--conditional wants images with labels" in capsys.readouterr().err
-    assert samplers.open_split(samplers.Config(dataroot=str(tmp_path / "data")), "train").classes == ()
+    assert samplers.open_split(samplers.SamplerFlags(dataroot=str(tmp_path / "data")), "train").classes == ()
     assert run.main(lambda: dcgan.build([])) == 2
     assert "no training images" in capsys.readouterr().err
     assert dcgan.main(["--dataroot", str(tmp_path / "data"), "--lr_policy", "plateau"]) == 2
@@ -191,9 +191,9 @@ def test_the_ring_takes_no_settings_and_shows_its_own(tmp_path, capsys):
 
 def test_scores_of_points_of_the_ring_itself_and_of_one_mode():
     real = ring.draw_points(np.random.default_rng(0), ring.SCORED)
-    found = ring.score(real)
-    assert found["modes"] == 8
-    assert found["high_quality"] > 0.98  # 1 - exp(-9 / 2) = 0.989 of a plane's Gaussian is within three deviations
+    result = ring.score(real)
+    assert result["modes"] == 8
+    assert result["high_quality"] > 0.98  # 1 - exp(-9 / 2) = 0.989 of a plane's Gaussian is within three deviations
     collapsed = ring.score(0.0 * real + ring.centers()[3])
     assert (collapsed["modes"], collapsed["high_quality"]) == (1, 1)
-    assert collapsed["sinkhorn"] > 1.0 > 0.25 > found["sinkhorn"]
+    assert collapsed["sinkhorn"] > 1.0 > 0.25 > result["sinkhorn"]

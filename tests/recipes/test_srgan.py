@@ -14,7 +14,7 @@ import safetensors.numpy
 from gan_jax import cli, degrade, evaluate, image, infer, losses, model
 from gan_jax.cli import inspection
 from gan_jax.data import image_files
-from gan_jax.recipes import pix2pix, pix2pix_upscale, pytorch_compat_test, srgan, super_resolution
+from gan_jax.recipes import pix2pix, pix2pix_upscale, pytorch_compat_test, srgan, stages, super_resolution
 
 VGG = Path(__file__).parents[1] / "golden" / "networks" / "vgg19_features" / "weights.npz"
 TINY = "--scale 2 --gt_size 32 --batch_size 8 --num_block 1 --num_feat 4 --num_feat_d 2 --total_iter 2 --gan_iter 2 "
@@ -89,7 +89,7 @@ def test_presets_are_as_published(name):
 
 @pytest.mark.parametrize("kind", ["paper", "basicsr"])
 def test_both_stages_of_a_paper_are_one_command(kind):
-    first, second = srgan.stages(dataclasses.replace(srgan.PRESETS[f"srresnet-{kind}"], stage="both"))
+    first, second = stages.runs(dataclasses.replace(srgan.PRESETS[f"srresnet-{kind}"], stage="both"))
     for stage, name in ((first, f"srresnet-{kind}"), (second, f"srgan-{kind}")):
         own = {"preset": None, "name": "x", "checkpoints_dir": Path(), "init_generator": None}
         assert dataclasses.replace(stage, **own) == dataclasses.replace(srgan.PRESETS[name], stage=stage.stage, **own)
@@ -129,8 +129,8 @@ def test_every_verb_takes_the_folder_of_both_stages(both, tmp_path, capsys):
     said = capsys.readouterr()
     assert said.out == "wrote 1 of 1\n" * 2
     assert said.err == f"note: the generator is {both / 'srgan' / 'srgan.safetensors'}.\n"
-    made = [(tmp_path / f"{name}.png").read_bytes() for name in ("of_both", "of_the_last")]
-    assert made[0] == made[1]
+    result = [(tmp_path / f"{name}.png").read_bytes() for name in ("of_both", "of_the_last")]
+    assert result[0] == result[1]
 
     assert cli.main(["inspect", str(both)]) == 0
     said = capsys.readouterr().out
@@ -145,8 +145,8 @@ def test_every_verb_takes_the_folder_of_both_stages(both, tmp_path, capsys):
     assert cli.main(["convert", str(both), str(tmp_path / "torch.safetensors"), "--to_torch"]) == 0
     line = ["--dataroot", str(tmp_path / "in.png"), "--name", both.name, "--checkpoints_dir", str(both.parent)]
     assert pytorch_compat_test.main([*line, "--model", "test", "--results_dir", str(tmp_path)]) == 0
-    (made,) = (tmp_path / both.name / "test_latest" / "images").glob("*_fake.png")
-    assert made.read_bytes() == (tmp_path / "of_both.png").read_bytes()
+    (result,) = (tmp_path / both.name / "test_latest" / "images").glob("*_fake.png")
+    assert result.read_bytes() == (tmp_path / "of_both.png").read_bytes()
 
 
 def test_other_weights_of_the_content_network_are_another_run(both, photographs, content_flags, tmp_path, capsys):
@@ -204,22 +204,22 @@ def test_both_stages_are_scored_beside_bicubic(both):
         assert (target.shape, source.shape) == ((40, 48, 3), (20, 24, 3))
         protocol = super_resolution.protocol(2)
         assert protocol.border == 2
-        wanted = evaluate.score("", super_resolution.enlarge(source, 2), target, protocol).psnr
-        assert scores["rows"][1]["psnr"] == pytest.approx(wanted)
+        expected = evaluate.score("", super_resolution.enlarge(source, 2), target, protocol).psnr
+        assert scores["rows"][1]["psnr"] == pytest.approx(expected)
 
 
 def test_the_report_of_each_stage_shows_the_input_enlarged_beside_output_and_target(both, sections):
     for stage, networks in (("srresnet", ["generator: SRResNet"]), ("srgan", ["generator: SRResNet", "critic: SRGAN"])):
-        found = sections(both / stage)
-        captions = re.findall('alt="(.*?)"', found["Test images"])
+        result = sections(both / stage)
+        captions = re.findall('alt="(.*?)"', result["Test images"])
         assert captions == ["input, enlarged from 24x20", "output", "target"]
-        assert all(words in found["Networks"] for words in networks)
-        assert "the test has 1 image: with fewer than 8 images, scores mean little." in found["Scores"]
+        assert all(words in result["Networks"] for words in networks)
+        assert "the test has 1 image: with fewer than 8 images, scores mean little." in result["Scores"]
 
 
 def test_a_run_goes_on_in_its_second_stage(both, photographs, content_flags, tmp_path, capsys, monkeypatch):
     """A run that is stopped in stage 2 finds stage 1 finished and ends in the same bytes."""
-    execute, wanted = srgan.run.execute, (both / "srgan" / "srgan.safetensors").read_bytes()
+    execute, expected = stages.run.execute, (both / "srgan" / "srgan.safetensors").read_bytes()
 
     def stop_in_stage_two(config, parts):
         if config.stage == "srgan":
@@ -227,14 +227,14 @@ def test_a_run_goes_on_in_its_second_stage(both, photographs, content_flags, tmp
         return execute(config, parts)
 
     with monkeypatch.context() as patch:
-        patch.setattr(srgan.run, "execute", stop_in_stage_two)
+        patch.setattr(stages.run, "execute", stop_in_stage_two)
         assert start(tmp_path, photographs, *STAGES, *content_flags) == 0
     capsys.readouterr()
     assert start(tmp_path, photographs, *STAGES, *content_flags) == 0
     out = capsys.readouterr().out
     assert "srresnet is finished: 2 steps are done." in out
     assert "going on after step 1" in out
-    assert (tmp_path / "tiny" / "srgan" / "srgan.safetensors").read_bytes() == wanted
+    assert (tmp_path / "tiny" / "srgan" / "srgan.safetensors").read_bytes() == expected
 
 
 @pytest.mark.parametrize(
@@ -278,10 +278,10 @@ def test_other_degradations_and_ranges_train(photographs, tmp_path):
     flags = "--name other --netG msrresnet --downscale blur --noise 5 --jpeg 60 --pixel_loss charbonnier "
     flags += "--ema_decay 0.5 --tv_weight 1e-3 --color gray"
     assert start(tmp_path, photographs, *flags.split()) == 0
-    made = model.load(tmp_path / "other")
-    assert made.spec.output_range == (0.0, 1.0)
-    assert made.spec.degradation["jpeg"] == [60, 95]
-    assert infer.translate(made, np.zeros((9, 7, 1), np.uint8)).shape == (18, 14, 1)
+    result = model.load(tmp_path / "other")
+    assert result.spec.output_range == (0.0, 1.0)
+    assert result.spec.degradation["jpeg"] == [60, 95]
+    assert infer.translate(result, np.zeros((9, 7, 1), np.uint8)).shape == (18, 14, 1)
 
 
 def test_pix2pix_is_compared_with_the_others(both, tmp_path, tiny_generator):

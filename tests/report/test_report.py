@@ -108,8 +108,8 @@ def full(tmp_path: pathlib.Path) -> pathlib.Path:
 
 def test_a_full_run_has_every_section(full: pathlib.Path) -> None:
     page = _page(full)
-    wanted = ["Scores", "Test images", "The fixed batch over time", "Curves", "Recipe", "Data", "Networks"]
-    assert re.findall("|".join([*wanted, "Made with"]), page.text) == [*wanted, "Made with"]
+    expected = ["Scores", "Test images", "The fixed batch over time", "Curves", "Recipe", "Data", "Networks"]
+    assert re.findall("|".join([*expected, "Made with"]), page.text) == [*expected, "Made with"]
     for words in ("demo", "pix2pix", "finished", "at step 500 of 500", "19.46 dB", "at step 250", "123,456"):
         assert words in page.text
     assert page.count("img") == 12 * 3 + 4
@@ -273,7 +273,7 @@ def test_every_cut_of_a_sample_still_gives_a_page(empty: pathlib.Path) -> None:
         assert "step 500: this image cannot be read" in _page(empty).text
 
 
-def test_small_pictures_are_embedded_as_they_are(full: pathlib.Path) -> None:
+def test_small_images_are_embedded_as_they_are(full: pathlib.Path) -> None:
     tags = _page(full).tags
     assert {str(attributes["src"])[:22] for tag, attributes in tags if tag == "img"} == {"data:image/png;base64,"}
     assert sum(attributes.get("class") == "pixelated" for _, attributes in tags) == 12 * 3 + 4
@@ -282,7 +282,7 @@ def test_small_pictures_are_embedded_as_they_are(full: pathlib.Path) -> None:
 def test_heavy_runs_get_jpeg_for_photos_and_keep_label_maps(
     full: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(read, "_PICTURE_BUDGET", 1000)
+    monkeypatch.setattr(read, "_IMAGE_BUDGET", 1000)
     _picture(full / "samples" / "target.png", 64, 256)
     labels = Image.fromarray(np.zeros((64, 256), np.uint8)).convert("P")
     labels.save(full / "samples" / "input.png")
@@ -344,7 +344,7 @@ def test_scores_of_two_generators_and_warnings(empty: pathlib.Path) -> None:
     assert "Step 2: " not in page  # the last ones only
 
 
-def test_each_direction_has_its_group_with_every_kind_of_picture_in_order(empty: pathlib.Path) -> None:
+def test_each_direction_has_its_group_with_every_kind_of_image_in_order(empty: pathlib.Path) -> None:
     kinds = {"input": "A", "output": "fake B", "reconstructed": "rec A", "identity": "idt A", "target": "B"}
     named = {"AtoB": {"title": "A to B", **kinds}, "BtoA": {"title": "<B>", "output": "fake A"}, "../..": {}}
     (empty / "config.json").write_text(json.dumps({"pictures": named}))
@@ -360,7 +360,7 @@ def test_each_direction_has_its_group_with_every_kind_of_picture_in_order(empty:
     assert "Rows of each image, from above: A to B, <B>." in page.text
 
 
-def test_pictures_of_one_generator_may_lie_in_folders(empty: pathlib.Path) -> None:
+def test_images_of_one_generator_may_lie_in_folders(empty: pathlib.Path) -> None:
     (empty / "config.json").write_text(json.dumps({"pictures": {"": {"output": "enlarged", "target": "truth"}}}))
     for kind in ("output", "target"):
         _picture(empty / "results" / kind / "AtoB" / "1.png")

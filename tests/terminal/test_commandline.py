@@ -19,7 +19,7 @@ class Verb:
     model: Positional[Path]
     """The model."""
     paths: Annotated[Positional[tuple[Path, ...]], arg(metavar="INPUT... OUTPUT")]
-    """Pictures."""
+    """Images."""
     limit: int | None = None
     dropout: Literal["on", "off"] | None = None
     skip: bool = False
@@ -70,9 +70,9 @@ def test_names_that_begin_with_a_dash_follow_two():
 @pytest.mark.parametrize("home", ["~", "~/x", "~nobody_of_that_name/x"])
 def test_the_home_folder_is_meant_in_every_path(home, monkeypatch):
     monkeypatch.setenv("HOME", "/home/me")
-    found = read(home, home, f"--json={home}", f"--place={home}", "out")
+    result = read(home, home, f"--json={home}", f"--place={home}", "out")
     whole = os.path.expanduser(home)
-    assert (str(found.model), str(found.paths[0]), str(found.json), found.place) == (whole,) * 4
+    assert (str(result.model), str(result.paths[0]), str(result.json), result.place) == (whole,) * 4
 
 
 def test_switches_that_are_on_may_be_given_again():

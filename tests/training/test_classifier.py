@@ -34,14 +34,14 @@ def fitted(tmp_path_factory):
 def test_it_learns_what_tells_the_classes_apart_and_its_features_do(fitted):
     _, model = fitted
     images, labels = np.stack([TwoColors()[i]["image"] for i in range(40)]), np.arange(40) % 2
-    found, features = classifier.judge(model, images)
-    assert classifier.share_of(found, labels) == 1.0
+    result, features = classifier.judge(model, images)
+    assert classifier.share_of(result, labels) == 1.0
     assert features.shape == (40, 64)
     means = [features[labels == label].mean(axis=0) for label in (0, 1)]
     assert np.linalg.norm(means[0] - means[1]) > features[labels == 0].std()
 
 
-def test_a_picture_is_judged_alike_alone_and_among_others(fitted):
+def test_an_image_is_judged_alike_alone_and_among_others(fitted):
     _, model = fitted
     images = np.stack([TwoColors()[i]["image"] for i in range(5)])
     among, alone = classifier.judge(model, images)[1][3], classifier.judge(model, images[3:4])[1][0]

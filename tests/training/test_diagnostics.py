@@ -22,9 +22,9 @@ def said(outputs, references):
 
 
 def test_the_references_themselves_are_well(photos):
-    found = numbers(photos, photos)
-    np.testing.assert_allclose([found["agreement"], found["variety"]], 1.0)
-    assert found["contrast"] == np.mean([photo.std() for photo in photos])
+    result = numbers(photos, photos)
+    np.testing.assert_allclose([result["agreement"], result["variety"]], 1.0)
+    assert result["contrast"] == np.mean([photo.std() for photo in photos])
     assert said(photos, photos) == []
     # Neither are darker, or paler, or larger ones.
     assert said([photo // 3 for photo in photos], photos) == []
@@ -37,14 +37,14 @@ def test_inverted_colors_are_said(photos):
     np.testing.assert_allclose(numbers([255 - photo for photo in photos], photos)["agreement"], -1.0, atol=0.01)
 
 
-def test_one_picture_for_all_inputs_is_said(photos):
+def test_one_image_for_all_inputs_is_said(photos):
     (sentence,) = said([photos[0]] * 4, photos)
     assert "different inputs give nearly the same image (0% of the variety" in sentence
     nearly = [np.clip(photos[0] + np.int16(0.05) * photo, 0, 255).astype(np.uint8) for photo in photos]
     assert numbers(nearly, photos)["variety"] < 0.1
 
 
-def test_flat_pictures_are_said_whatever_their_color(photos):
+def test_flat_images_are_said_whatever_their_color(photos):
     for value in (0, 128, 255):
         sentences = said([np.full_like(photo, value) for photo in photos], photos)
         assert any("the images are flat (standard deviation 0.0 of 255)" in sentence for sentence in sentences)
@@ -57,11 +57,11 @@ def test_what_is_not_defined_is_left_out(photos):
     assert set(numbers(gray, photos)) == {"contrast", "agreement", "variety"}
 
 
-def test_variety_is_that_of_real_pictures_of_the_kind_where_they_are_given(photos):
+def test_variety_is_that_of_real_images_of_the_kind_where_they_are_given(photos):
     lively, dull = photos, [128 + (photo // 8) for photo in photos]
-    found = diagnostics.measures(dull, lively, dull)
-    np.testing.assert_allclose(found["health/variety"], 1.0)
-    assert found["health/agreement"] > 0.9
+    result = diagnostics.measures(dull, lively, dull)
+    np.testing.assert_allclose(result["health/variety"], 1.0)
+    assert result["health/agreement"] > 0.9
     assert diagnostics.measures(dull, lively)["health/variety"] < 0.2
     assert "health/variety" not in diagnostics.measures(dull[:1], lively[:1], lively)
     assert "health/variety" not in diagnostics.measures(dull, lively, lively[:1])
@@ -85,13 +85,13 @@ MEASURED = {
 @pytest.mark.parametrize("name", MEASURED)
 def test_what_collapsed_is_said_and_what_has_only_begun_is_not(name):
     varieties, said_at = MEASURED[name]
-    earlier, found = {}, []
+    earlier, result = {}, []
     for step, variety in zip(range(100, 1000, 100), varieties, strict=False):
         scores = {"AtoB/health/variety": variety}
         last = step == 100 * len(varieties)
-        found += [step] * len(diagnostics.warnings(scores, earlier=None if last else earlier))
+        result += [step] * len(diagnostics.warnings(scores, earlier=None if last else earlier))
         earlier = {"step": step, **scores}
-    assert found == said_at
+    assert result == said_at
 
 
 def test_warnings_name_their_generator_and_look_at_nothing_else():

@@ -38,8 +38,8 @@ def test_generators_and_critics_are_written_under_the_name_of_the_run(begun, tmp
     assert names(tmp_path / "elsewhere") == ["tiny.safetensors", "tiny_critic.safetensors"]
     written = [models.load(tmp_path / "elsewhere" / name) for name in names(tmp_path / "elsewhere")]
     assert [(model.spec.kind, model.spec.step) for model in written] == [("generator", 3), ("critic", 3)]
-    (made,) = export.generators(experiment, state, 3).values()
-    jax.tree.map(np.testing.assert_array_equal, made.variables, written[0].variables)
+    (result,) = export.generators(experiment, state, 3).values()
+    jax.tree.map(np.testing.assert_array_equal, result.variables, written[0].variables)
     two = SimpleNamespace(specs={"AtoB": experiment.specs["generator"], "BtoA": experiment.specs["generator"]})
     assert {name: path.name for name, path in export.files(config, two, best=True).items()} == {
         "AtoB": "tiny_AtoB_best.safetensors", "BtoA": "tiny_BtoA_best.safetensors",

@@ -134,6 +134,6 @@ def test_every_recipe_goes_on_to_the_same_bytes(recipe, tmp_path):
     assert start_recipe(arguments, tmp_path / "killed").wait() == 0
     exported = sorted((tmp_path / "unbroken").rglob("*.safetensors"))
     assert len(exported) == count
-    for wanted in exported:
-        ours = tmp_path / "killed" / wanted.relative_to(tmp_path / "unbroken")
-        assert ours.read_bytes() == wanted.read_bytes(), (wanted.name, killed)
+    for expected in exported:
+        ours = tmp_path / "killed" / expected.relative_to(tmp_path / "unbroken")
+        assert ours.read_bytes() == expected.read_bytes(), (expected.name, killed)

@@ -225,7 +225,7 @@ def test_events_and_saving_are_pauses(go):
     assert min(pauses) >= 0.05
 
 
-def test_a_picture_that_fails_leaves_the_checkpoints_before_it(go, tmp_path, tiny_batch):
+def test_an_image_that_fails_leaves_the_checkpoints_before_it(go, tmp_path, tiny_batch):
     def failing():
         yield from (tiny_batch(seed=step) for step in range(3))
         raise ValueError("b.png is damaged")

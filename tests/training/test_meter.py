@@ -21,8 +21,8 @@ def test_rows_are_means_over_their_steps(tmp_path, capsys):
         for step in range(1, 6):
             show.step(step, {"loss/l1": float(step)}, waited=0.0)
     rows = read_log(tmp_path / "log.jsonl")
-    wanted = [(2, 1.5, 0.5), (4, 3.5, 1.0), (5, 5.0, 1.25)]  # the last one for the steps before a stop
-    assert [(row["step"], row["loss/l1"], row["epoch"]) for row in rows] == wanted
+    expected = [(2, 1.5, 0.5), (4, 3.5, 1.0), (5, 5.0, 1.25)]  # the last one for the steps before a stop
+    assert [(row["step"], row["loss/l1"], row["epoch"]) for row in rows] == expected
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 5
     assert lines[0].startswith("compiling the training step, which takes 10 to 60 seconds")

@@ -23,11 +23,11 @@ def said(*, has_scores=True, **splits):
     return notes.of_scores(SimpleNamespace(splits=splits, has_scores=has_scores))
 
 
-def test_pictures_of_their_own_and_enough_of_them_need_no_word():
+def test_images_of_their_own_and_enough_of_them_need_no_word():
     assert said(val=Some(8, "a"), test=Some(9, "b")) == []
 
 
-def test_a_best_generator_chosen_on_the_test_pictures_is_said():
+def test_a_best_generator_chosen_on_the_test_images_is_said():
     (note,) = said(val=Some(20, "a"), test=Some(20, "a"))
     assert note == (
         "validation and the test have the same 20 images: the best generator is chosen on the test images, so its "
@@ -36,7 +36,7 @@ def test_a_best_generator_chosen_on_the_test_pictures_is_said():
     assert said(val=Some(20, "a"), test=Some(20, "a"), has_scores=False) == []
 
 
-def test_few_pictures_are_said_with_their_number():
+def test_few_images_are_said_with_their_number():
     assert said(val=Some(8, "a"), test=Some(7, "b")) == [
         "the test has 7 images: with fewer than 8 images, scores mean little."
     ]
@@ -54,7 +54,7 @@ def test_both_directions_of_the_same_pairs_are_said_once():
     assert len(said(val_AtoB=few, val_BtoA=Some(9, "b"), test_AtoB=Some(9, "c"), test_BtoA=Some(9, "b"))) == 2
 
 
-def test_no_pictures_at_all_are_said():
+def test_no_images_at_all_are_said():
     (note,) = said(val=None, test=None, has_scores=False)
     assert "no images to validate and to test on" in note
 

@@ -99,9 +99,9 @@ def cycles_of(pool_size, devices, how="jit", steps=2):
     """The state and the metrics after so many steps of a CycleGAN, two images a device, on so many devices."""
     mesh = parallel.data_mesh(jax.devices()[:devices])
     tx = parallel.pmean_gradients(KEEP) if how == "pmap" else KEEP
-    generator_net = networks.from_linen(networks.UNet(depth=2, width=2, norm="none", dropout=0.0))
+    generator = networks.from_linen(networks.UNet(depth=2, width=2, norm="none", dropout=0.0))
     critic = networks.from_linen(networks.PatchGAN(layers=1, width=2, norm="none"))
-    method = cyclegan(generator_net, generator_net, critic, critic, generator_tx=tx, critic_tx=tx, pool_size=pool_size)
+    method = cyclegan(generator, generator, critic, critic, generator_tx=tx, critic_tx=tx, pool_size=pool_size)
     rng = np.random.default_rng(0)
     batches = [{name: rng.integers(0, 256, (16, 8, 8, 3), dtype=np.uint8) for name in ("A", "B")} for _ in range(steps)]
     state = parallel.compile_init(method, mesh)(jax.random.key(0), batches[0])
@@ -113,7 +113,7 @@ def cycles_of(pool_size, devices, how="jit", steps=2):
 
 
 @pytest.mark.slow
-def test_image_pools_hold_the_same_pictures_on_one_device_and_on_eight():
+def test_image_pools_hold_the_same_images_on_one_device_and_on_eight():
     """Twenty places, of which some are exchanged in the second step."""
     one, eight = cycles_of(20, 1), cycles_of(20, 8)
     assert int(one[1][0].filled) == 20

@@ -77,12 +77,12 @@ def test_the_description_of_a_run_is_its_config(finished_run, tiny_flags):
 
 
 def test_the_report_of_a_finished_run_is_whole(finished_run, sections):
-    found = sections(finished_run)
-    assert {"Scores", "Test images", "The fixed batch over time", "Curves", "Recipe", "Data", "Networks"} < set(found)
-    assert "generator: UNet" in found["Networks"]
-    assert "critic: PatchGAN" in found["Networks"]
+    result = sections(finished_run)
+    assert {"Scores", "Test images", "The fixed batch over time", "Curves", "Recipe", "Data", "Networks"} < set(result)
+    assert "generator: UNet" in result["Networks"]
+    assert "critic: PatchGAN" in result["Networks"]
     for words in ("the test has 3 images", "validation has 2 images"):
-        assert f"{words}: with fewer than 8 images, scores mean little." in found["Scores"]
+        assert f"{words}: with fewer than 8 images, scores mean little." in result["Scores"]
 
 
 def test_what_was_changed_is_in_config(finished_run):
@@ -107,7 +107,7 @@ def test_a_held_out_tenth_is_said_at_the_start_the_end_and_in_the_report(tiny_fl
     assert page.count(note) == 1
 
 
-def test_a_run_without_pictures_to_score_says_so_and_is_reported_whole(
+def test_a_run_without_images_to_score_says_so_and_is_reported_whole(
     tiny_flags, facades_folder, sections, tmp_path, capsys
 ):
     shutil.copytree(facades_folder / "train", tmp_path / "data" / "train")
@@ -115,9 +115,9 @@ def test_a_run_without_pictures_to_score_says_so_and_is_reported_whole(
     assert start(tiny_flags(tmp_path, *flags)) == 0
     note = "there are no images to validate and to test on, and so no scores"
     assert capsys.readouterr().out.count(note) == 2
-    found = sections(tmp_path / "tiny")
-    assert note in found["Scores"]
-    assert set(found) == {"Scores", "Curves", "Recipe", "Data", "Networks", "Made with"}
+    result = sections(tmp_path / "tiny")
+    assert note in result["Scores"]
+    assert set(result) == {"Scores", "Curves", "Recipe", "Data", "Networks", "Made with"}
 
 
 def test_the_log_has_every_step_and_validation(finished_run):
@@ -139,15 +139,15 @@ def test_the_best_generator_is_that_of_the_best_validation(finished_run):
     assert models.load(finished_run).spec.step == 4
 
 
-def test_scores_are_those_of_the_written_pictures(finished_run):
+def test_scores_are_those_of_the_written_images(finished_run):
     scores = json.loads((finished_run / "results" / "scores.json").read_text())
     pairs = [
         [image_files.read(finished_run / "results" / kind / f"test_{i:04d}.png", 3) for kind in ("output", "target")]
         for i in range(3)
     ]
     errors = [np.square(output.astype(float) - target).mean() for output, target in pairs]
-    wanted = np.mean([10 * np.log10(255**2 / error) for error in errors])
-    np.testing.assert_allclose(scores["rows"][0]["psnr"], wanted, rtol=1e-5)
+    expected = np.mean([10 * np.log10(255**2 / error) for error in errors])
+    np.testing.assert_allclose(scores["rows"][0]["psnr"], expected, rtol=1e-5)
     assert (scores["count"], scores["step"]) == (3, 4)
 
 
@@ -284,7 +284,7 @@ def test_what_was_kept_stays_when_the_flag_is_left_out_and_keeping_may_begin_lat
 
 def test_a_run_that_went_back_ends_in_the_same_bytes(keeping, tmp_path, capsys):
     folder, line = elsewhere(keeping, tmp_path)
-    wanted, log = bytes_of(folder), (folder / "log.jsonl").read_text()
+    expected, log = bytes_of(folder), (folder / "log.jsonl").read_text()
     # What another branch would have left.
     (folder / "samples" / "step_00000007.png").touch()
     shutil.copy(folder / "kept" / "2" / "tiny.safetensors", folder / "tiny_best.safetensors")
@@ -292,7 +292,7 @@ def test_a_run_that_went_back_ends_in_the_same_bytes(keeping, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "going back to step 4; deleted what is newer: checkpoints (6, 8), samples and rows of the log." in said
     assert "going on after step 4" in said
-    assert bytes_of(folder) == wanted
+    assert bytes_of(folder) == expected
     assert not (folder / "samples" / "step_00000007.png").exists()
     steps = [
         [json.loads(row)["step"] for row in text.splitlines()] for text in (log, (folder / "log.jsonl").read_text())
@@ -302,7 +302,7 @@ def test_a_run_that_went_back_ends_in_the_same_bytes(keeping, tmp_path, capsys):
 
 def test_the_same_command_goes_back_once(keeping, tmp_path, monkeypatch, capsys):
     folder, line = elsewhere(keeping, tmp_path)
-    wanted = bytes_of(folder)
+    expected = bytes_of(folder)
     step = meter.Meter.step
 
     def stop_at_five(self, number, metrics, waited):
@@ -321,25 +321,25 @@ def test_the_same_command_goes_back_once(keeping, tmp_path, monkeypatch, capsys)
     said = capsys.readouterr().out
     assert "went back to step 4 when this was first asked; it goes on from its newest checkpoint." in said
     assert f"going on after step {stopped}" in said
-    assert bytes_of(folder) == wanted
+    assert bytes_of(folder) == expected
     # Another command in between, and it goes back again.
     assert start(line) == 0
     capsys.readouterr()
     assert start(back) == 0
     assert "going on after step 4" in capsys.readouterr().out
-    assert bytes_of(folder) == wanted
+    assert bytes_of(folder) == expected
 
 
 def test_a_kill_while_it_goes_back_is_made_good_by_the_same_command(keeping, tmp_path, monkeypatch, capsys):
     folder, line = elsewhere(keeping, tmp_path)
-    wanted = bytes_of(folder)
+    expected = bytes_of(folder)
     for holder, name in ((checkpoint.shutil, "rmtree"), (translation, "write_json")):
         with monkeypatch.context() as patch:
             patch.setattr(holder, name, lambda *_: (_ for _ in ()).throw(OSError("killed")))
             assert start([*line, "--from_epoch", "1"]) == 2
     assert start([*line, "--from_epoch", "1"]) == 0
     assert "going on after step 2" in capsys.readouterr().out
-    assert bytes_of(folder) == wanted
+    assert bytes_of(folder) == expected
 
 
 def test_going_back_brings_back_the_best_of_then(keeping, tmp_path, monkeypatch):
@@ -374,7 +374,7 @@ def test_what_a_run_does_not_keep_or_is_damaged_is_nothing_to_go_back_to(keeping
     assert not (tmp_path / "new").exists()
 
 
-def test_changed_pictures_are_refused(again, tiny_flags, tmp_path, facades_folder, capsys):
+def test_changed_images_are_refused(again, tiny_flags, tmp_path, facades_folder, capsys):
     data = tmp_path / "data"
     shutil.copytree(facades_folder, data)
     # The same images elsewhere are no change.
@@ -445,7 +445,7 @@ def test_batches_that_do_not_divide_are_refused(tiny_flags, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("count", "batch_size", "steps"), [(16, 8, 2), (17, 8, 3), (3, 8, 1)])
-def test_an_epoch_sees_every_picture(count, batch_size, steps):
+def test_an_epoch_sees_every_image(count, batch_size, steps):
     config = dataclasses.replace(experiment.Config(), batch_size=batch_size)
     assert run.steps_per_epoch(config, count) == steps
 
@@ -561,7 +561,7 @@ def test_every_preprocess_and_network_trains(flags, tiny_flags, facades_folder, 
     assert scores["rows"][0]["psnr"] > 0
 
 
-def test_pictures_of_different_sizes_are_validated_and_tested_one_by_one(tiny_flags, tmp_path):
+def test_images_of_different_sizes_are_validated_and_tested_one_by_one(tiny_flags, tmp_path):
     rng = np.random.default_rng(0)
     for split, count in (("train", 8), ("val", 2), ("test", 2)):
         for i in range(count):

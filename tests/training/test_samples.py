@@ -32,11 +32,11 @@ def test_the_exam_scores_samples_and_shows_them(tmp_path):
     assert evaluator_of_two.references()["target"].shape == (2 * 10 - 2, 8 * 10 - 2, 3)
     assert len(opened) < 50
     model = {"generator": untrained(10)}
-    scores, picture = evaluator.validate(model)
+    scores, image = evaluator.validate(model)
     assert set(scores) == {"consistency", "kernel", "frechet", "sinkhorn"}
     assert 0.0 <= scores["consistency"] <= 1.0
     assert evaluator.selection_loss(scores) == scores["kernel"]
-    assert picture.shape == (98, 78, 3)
+    assert image.shape == (98, 78, 3)
     table = evaluator.test(model, tmp_path / "results")
     assert [row["name"] for row in table["rows"]] == ["generator", "ground truth"]
     # Real images are nearer to real images than those of a generator that has learned nothing.
@@ -46,16 +46,16 @@ def test_the_exam_scores_samples_and_shows_them(tmp_path):
     assert evaluator.test(model, tmp_path / "results") == table
 
 
-def test_without_labels_there_are_pictures_and_no_scores(tmp_path):
+def test_without_labels_there_are_images_and_no_scores(tmp_path):
     plain = untrained(0)
     for i in range(10):
         image_files.save(tmp_path / "data" / f"{i}.png", np.full((8, 8, 3), 20 * i, np.uint8))
     train, val = (labeled.open_folder(tmp_path / "data", split, channels=3) for split in ("train", "val"))
     still = labeled.fitted(8, 3, flip=False)
     evaluator = samples.SampleEvaluator(train, val, None, still, tmp_path / "classifier")
-    scores, picture = evaluator.validate({"generator": plain})
+    scores, image = evaluator.validate({"generator": plain})
     assert (scores, evaluator.selection_loss(scores)) == ({}, None)
-    np.testing.assert_array_equal(picture, latents.class_rows(plain))
+    np.testing.assert_array_equal(image, latents.class_rows(plain))
     assert evaluator.test({"generator": plain}, tmp_path / "results")["rows"] == []
     assert (tmp_path / "results" / "output" / "samples.png").exists()
     assert not (tmp_path / "classifier").exists()

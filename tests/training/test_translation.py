@@ -35,7 +35,7 @@ def test_scores_are_those_of_the_protocol_that_is_named():
     assert translation.TranslationEvaluator({}).protocol == f"rgb: {protocol.description}"
 
 
-def test_sharpness_is_a_ratio_of_means_so_that_one_flat_picture_does_no_harm():
+def test_sharpness_is_a_ratio_of_means_so_that_one_flat_image_does_no_harm():
     targets = images()
     targets[1] = 100
     scores = translation.score(images(), targets, targets)
@@ -53,7 +53,7 @@ def test_label_scores_see_outputs_targets_and_sources():
     assert scores["label/target"] < 0.1
 
 
-def test_histograms_are_those_of_all_pixels_of_pictures_of_any_sizes():
+def test_histograms_are_those_of_all_pixels_of_images_of_any_sizes():
     black, white = np.zeros((12, 14, 3), np.uint8), np.full((24, 14, 3), 255, np.uint8)
     scores = translation.score([black, black[:, ::-1]], [black, black], [black, black])
     assert scores["histogram/L"] == 1.0
@@ -88,7 +88,7 @@ def task(val=2, test=2, **fields):
     )
 
 
-def test_a_table_of_the_same_generator_and_pictures_is_not_made_again(tmp_path, tiny_generator):
+def test_a_table_of_the_same_generator_and_images_is_not_made_again(tmp_path, tiny_generator):
     models = {"generator": tiny_generator()}
     evaluator = translation.TranslationEvaluator({"generator": task()})
     first = evaluator.test(models, tmp_path)
@@ -100,15 +100,13 @@ def test_a_table_of_the_same_generator_and_pictures_is_not_made_again(tmp_path, 
 
 
 def test_two_generators_have_a_task_each(tmp_path, tiny_generator):
-    back = task(source="target", target="source", baselines={"copy": lambda picture: picture}, scores_truth=True)
+    back = task(source="target", target="source", baselines={"copy": lambda image: image}, scores_truth=True)
     evaluator = translation.TranslationEvaluator({"AtoB": task(), "BtoA": back})
     models = dict.fromkeys(evaluator.tasks, tiny_generator())
     assert set(evaluator.splits) == {"val AtoB", "val BtoA", "test AtoB", "test BtoA"}
-    scores, picture = evaluator.validate(models)
+    scores, image = evaluator.validate(models)
     assert {name for name in scores if name.endswith("psnr")} == {"AtoB/psnr", "BtoA/psnr"}
-    assert (
-        picture.shape == evaluator.references()["input"].shape == evaluator.references()["target"].shape == (64, 64, 3)
-    )
+    assert image.shape == evaluator.references()["input"].shape == evaluator.references()["target"].shape == (64, 64, 3)
     np.testing.assert_array_equal(evaluator.references()["input"][:32], evaluator.references()["target"][32:])
     errors = [10 ** (-scores[f"{name}/psnr"] / 20) for name in evaluator.tasks]
     np.testing.assert_allclose(evaluator.selection_loss(scores), np.mean(errors))
@@ -118,11 +116,11 @@ def test_two_generators_have_a_task_each(tmp_path, tiny_generator):
     assert (tmp_path / "output" / "BtoA" / "test_0001.png").exists()
 
 
-def test_without_targets_there_are_pictures_and_no_scores(tmp_path, tiny_generator):
+def test_without_targets_there_are_images_and_no_scores(tmp_path, tiny_generator):
     evaluator = translation.TranslationEvaluator({"generator": task(target=None)})
     models = {"generator": tiny_generator()}
-    scores, picture = evaluator.validate(models)
-    assert (evaluator.selection_loss(scores), picture.shape) == (None, (32, 64, 3))
+    scores, image = evaluator.validate(models)
+    assert (evaluator.selection_loss(scores), image.shape) == (None, (32, 64, 3))
     assert set(scores) == {"health/agreement", "health/contrast", "health/variety"}
     assert set(evaluator.references()) == {"input"}
     table = evaluator.test(models, tmp_path)
@@ -133,9 +131,7 @@ def test_without_targets_there_are_pictures_and_no_scores(tmp_path, tiny_generat
 
 
 def test_the_way_back_is_taken_from_the_output_and_from_the_input(tmp_path, tiny_generator):
-    there = task(
-        back="BtoA", title="A to B", captions={"output": "fake B"}, baselines={"copy": lambda picture: picture}
-    )
+    there = task(back="BtoA", title="A to B", captions={"output": "fake B"}, baselines={"copy": lambda image: image})
     evaluator = translation.TranslationEvaluator({"AtoB": there, "BtoA": task(source="target", target=None)})
     models = {"AtoB": tiny_generator(), "BtoA": tiny_generator(dropout=False)}
     assert evaluator.captions == {"AtoB": {"title": "A to B", "output": "fake B"}}
@@ -156,7 +152,7 @@ def test_the_way_back_is_taken_from_the_output_and_from_the_input(tmp_path, tiny
     assert kinds == ["input", "output", "reconstructed", "scores.json"]
 
 
-def test_without_targets_variety_is_compared_with_pictures_of_the_other_kind(tiny_generator):
+def test_without_targets_variety_is_compared_with_images_of_the_other_kind(tiny_generator):
     """Those of one brightness vary little, however much the inputs do."""
     sides = {"A": [0, 80, 160, 240], "B": [100, 104, 108, 112]}
     sources = {
@@ -187,12 +183,12 @@ def test_gray_and_color_are_shown_beside_each_other():
     assert evaluator.references()["input"].shape == evaluator.references()["target"].shape == (16, 8, 3)
 
 
-def test_of_large_pictures_the_middle_is_shown_the_same_part_at_both_scales():
+def test_of_large_images_the_middle_is_shown_the_same_part_at_both_scales():
     shown = translation.TranslationEvaluator({"generator": of_one_pair((500, 300, 3), (1000, 600, 3))}).references()
     assert (shown["input"].shape, shown["target"].shape) == ((256, 256, 3), (512, 512, 3))
 
 
-def test_without_pictures_there_is_nothing_to_do(tmp_path):
+def test_without_images_there_is_nothing_to_do(tmp_path):
     evaluator = translation.TranslationEvaluator({"generator": task(val=None, test=None)})
     assert not evaluator.has_validation
     assert not evaluator.has_scores

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from gan_jax.data.demo import facades
+from gan_jax.data.image_files import round_to
 
 __all__ = ["colors_to_labels", "decode_labels", "mean_color_lookup", "paint"]
 __dir__ = __all__.copy
@@ -32,10 +33,10 @@ def decode_labels(photos: np.ndarray) -> np.ndarray:
     signatures = np.concatenate(groups)
     images = photos.reshape(-1, *photos.shape[-3:])
     labels = np.empty(images.shape[:-1], np.uint8)
-    for image, found in zip(images, labels, strict=True):
+    for image, label_map in zip(images, labels, strict=True):
         distances = np.minimum.reduceat(_distances(image.reshape(-1, 3), signatures), starts)
-        cost = np.minimum(distances, 60**2).reshape(-1, *found.shape)  # one outlier is not worth a neighborhood
-        found[...] = (cost + _local_mean(cost, max(1, round(min(found.shape) / 128)))).argmin(0)
+        cost = np.minimum(distances, 60**2).reshape(-1, *label_map.shape)  # one outlier is not worth a neighborhood
+        label_map[...] = (cost + _local_mean(cost, max(1, round(min(label_map.shape) / 128)))).argmin(0)
     return labels.reshape(photos.shape[:-1])
 
 
@@ -66,4 +67,4 @@ def mean_color_lookup(pairs: Iterable[Mapping[str, Any]]) -> np.ndarray:
 
 def paint(label_maps: np.ndarray, colors: np.ndarray) -> np.ndarray:
     """Label maps, uint8 [..., H, W, 3], with each class in its own of `colors` [12, 3], rounded to uint8."""
-    return facades.to_uint8(colors)[colors_to_labels(label_maps)]
+    return round_to(colors, np.uint8)[colors_to_labels(label_maps)]

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gan_jax.data.image_files import round_to
+
 __all__ = [
     "BACKGROUND",
     "BALCONY",
@@ -33,7 +35,6 @@ __all__ = [
     "STONE",
     "WINDOW",
     "Facades",
-    "to_uint8",
 ]
 __dir__ = __all__.copy
 
@@ -309,7 +310,7 @@ def _draw(
     shadows = np.where(classes == BACKGROUND, 1, _shadows(boxes, edges, *size))  # none falls on the sky
     light = shadows * (1 + stains) * (1 + 0.05 * brightness)
     grain = 8 * (draw(*size, 1) + draw(*size, 1)) + 4 * draw(*size, 3)
-    return PALETTE[classes], to_uint8(photo * light[:, :, None] + grain)
+    return PALETTE[classes], round_to(photo * light[:, :, None] + grain, np.uint8)
 
 
 def _pixels(box: _Box, height: int, width: int) -> tuple[int, int, int, int]:
@@ -361,11 +362,6 @@ def _enlarge(grid: np.ndarray, height: int, width: int) -> np.ndarray:
         part = (place - low)[:, None]
         grid = (grid[low] * (1 - part) + grid[low + 1] * part).T  # one axis, then the other
     return grid
-
-
-def to_uint8(colors: np.ndarray) -> np.ndarray:
-    """Levels of any size, cut to 0 to 255 and rounded, halves up."""
-    return np.clip(np.floor(colors + 0.5), 0, 255).astype(np.uint8)
 
 
 class Facades:

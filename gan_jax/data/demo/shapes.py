@@ -106,11 +106,11 @@ def draw(name: str, size: int, rng: np.random.Generator) -> np.ndarray:
     x, y = side / 2 + rng.uniform(-0.5, 0.5, 2) * (side / 2 - 1.1 * radius)
     tilt = rng.uniform(-1.0, 1.0) * math.pi / 16
     cosine, sine = math.cos(tilt) * radius, math.sin(tilt) * radius
-    picture = Image.new("RGB", (side, side), ground)
-    pen = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (side, side), ground)
+    pen = ImageDraw.Draw(image)
     for outline, color in zip(_OUTLINES[name], (ink, ground), strict=False):
         pen.polygon([(x + cosine * u - sine * v, y + sine * u + cosine * v) for u, v in outline], fill=color)
-    return np.asarray(picture.reduce(_FINE))
+    return np.asarray(image.reduce(_FINE))
 
 
 def _color(

@@ -8,7 +8,7 @@ from gan_jax.data.demo import skimage_photos
 def test_photographs_become_a_folder_to_train_on(tmp_path):
     pytest.importorskip("skimage")
     counts = skimage_photos.prepare(tmp_path)
-    written = {split: finding.list_pictures(tmp_path / split) for split in ("train", "val", "test")}
+    written = {split: finding.list_images(tmp_path / split) for split in ("train", "val", "test")}
     assert counts == {split: len(files) for split, files in written.items()} == {"train": 5, "val": 1, "test": 2}
     assert written["test"] == ["chelsea.png", "coffee.png"]
     assert len({file for files in written.values() for file in files}) == 8

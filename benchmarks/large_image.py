@@ -1,6 +1,6 @@
 """A photograph of 40 megapixels through `gan-jax translate`: how much memory and time a small x2 network takes.
 
-    python -m benchmarks.large_picture > benchmarks/large_picture.txt
+    python -m benchmarks.large_image > benchmarks/large_image.txt
 
 The image is noise over a gradient, 7680x5208; the network an untrained MSRResNet of two blocks of width 8.
 """
@@ -38,7 +38,7 @@ def write_generator(path: Path) -> None:
     model.save(path, model.Model(spec, {"params": params, "stats": stats}))
 
 
-def write_picture(path: Path) -> None:
+def write_image(path: Path) -> None:
     rng = np.random.default_rng(0)
     slope = np.linspace(0, 191, WIDTH, dtype=np.float32)[None, :, None]
     noise = rng.integers(0, 64, (HEIGHT, WIDTH, 3), dtype=np.uint8)
@@ -68,16 +68,16 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_generator(folder / "g.safetensors")
-        write_picture(folder / "large.png")
+        write_image(folder / "large.png")
         Image.new("RGB", (64, 64)).save(folder / "small.png")
         print(f"\n{'':44} seconds  processor seconds  peak memory (MB)", flush=True)
-        for what, picture, flags in (
+        for what, image, flags in (
             ("an image of 64x64: the programs alone", "small.png", ()),
             ("the large image, tiles chosen by memory", "large.png", ()),
         ):
-            arguments = (str(folder / "g.safetensors"), str(folder / picture), str(folder / "out.png"))
+            arguments = (str(folder / "g.safetensors"), str(folder / image), str(folder / "out.png"))
             seconds, busy, peak = run("translate", *arguments, *flags)
             print(f"{what:44} {seconds:7.0f}  {busy:17.0f}  {peak:16.0f}", flush=True)
-            with Image.open(folder / "out.png") as written, Image.open(folder / picture) as read:
+            with Image.open(folder / "out.png") as written, Image.open(folder / image) as read:
                 if written.size != (read.width * SCALE, read.height * SCALE):
-                    raise SystemExit(f"{picture} gave {written.size}")
+                    raise SystemExit(f"{image} gave {written.size}")

@@ -1,0 +1,207 @@
+"""The flags of the recipes' presets, by name: what papers and programs published, and what runs in minutes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["CYCLEGAN", "DCGAN", "PIX2PIX", "SRGAN", "WGAN"]
+__dir__ = __all__.copy
+
+_Flags = Mapping[str, Any]
+
+
+def _datasets(*names: str, **flags: Any) -> dict[str, _Flags]:
+    """Data sets below datasets/, each with the same other flags."""
+    return {name: {"name": name, "dataroot": f"datasets/{name}", **flags} for name in names}
+
+
+def _pix2pix(name: str, **flags: Any) -> dict[str, _Flags]:
+    """As in the paper's section 6.2: the rate stays constant."""
+    return {name: {**_datasets(name)[name], "lr_policy": "constant", "n_epochs_decay": 0, **flags}}
+
+
+_PIX2PIX_DEMO: _Flags = {
+    "dataroot": "builtin:embedded",
+    "name": "demo",
+    "load_size": 128,
+    "crop_size": 128,
+    "no_flip": True,
+    "ngf": 16,
+    "ndf": 16,
+    "n_epochs": 2,
+    "n_epochs_decay": 2,
+    "val_freq": 400,
+    "save_latest_freq": 400,
+}
+PIX2PIX: Mapping[str, _Flags] = {
+    "demo": _PIX2PIX_DEMO,
+    "ablate": {**_PIX2PIX_DEMO, "name": "ablation", "n_epochs": 1, "n_epochs_decay": 1},
+    "upscale": {
+        "dataroot": "builtin:photos",
+        "name": "upscale",
+        "preprocess": "crop",
+        "crop_size": 64,
+        "batch_size": 8,
+        "ngf": 32,
+        "ndf": 32,
+        "no_dropout": True,
+        "n_epochs": 250,
+        "n_epochs_decay": 250,
+        "val_freq": 250,
+        "save_latest_freq": 250,
+    },
+    **_pix2pix("facades", direction="BtoA", n_epochs=200),
+    **_pix2pix("cityscapes", direction="BtoA", n_epochs=200),
+    **_pix2pix("maps", n_epochs=200),
+    **_pix2pix("edges2shoes", n_epochs=15, batch_size=4),
+    **_pix2pix("edges2handbags", n_epochs=15, batch_size=4),
+    **_pix2pix("day2night", dataroot="datasets/night2day", direction="BtoA", n_epochs=17, batch_size=4),
+    # Mirrored but not jittered.
+    **_pix2pix("colorize", dataroot="datasets/photos", derive="gray", load_size=256, n_epochs=6, batch_size=4),
+}
+
+# The identity loss was for photographs and paintings alone (section 5.2 of CycleGAN's paper).
+CYCLEGAN: Mapping[str, _Flags] = {
+    "demo": {
+        "dataroot": "builtin:embedded",
+        "name": "demo_cyclegan",
+        "load_size": 64,
+        "crop_size": 64,
+        "no_flip": True,
+        "netG": "resnet_6blocks",
+        "ngf": 16,
+        "ndf": 16,
+        "lambda_identity": 0.0,
+        "lr": 4e-4,
+        "n_epochs": 3,
+        "n_epochs_decay": 2,
+        "val_freq": 250,
+        "save_latest_freq": 250,
+    },
+    **_datasets("monet2photo", "cezanne2photo", "ukiyoe2photo", "vangogh2photo"),
+    **_datasets(
+        "horse2zebra",
+        "apple2orange",
+        "summer2winter_yosemite",
+        "iphone2dslr_flower",
+        "maps",
+        "facades",
+        "cityscapes",
+        lambda_identity=0.0,
+    ),
+}
+
+_SRGAN_PAPER: _Flags = {
+    "batch_size": 16,
+    "gt_size": 96,
+    "lr": 1e-4,
+    "beta1": 0.9,
+    "total_iter": 1_000_000,
+    "gan_iter": 200_000,
+    "gan_milestones": (100_000,),
+    "gan_gamma": 0.1,
+    "val_freq": 5000,
+}
+# First stages, with what `--stage both` takes for the second.
+SRGAN: Mapping[str, _Flags] = {
+    "demo": {
+        "name": "demo_srgan",  # checkpoints/demo is pix2pix's
+        "stage": "both",
+        "dataroot": "builtin:photos",
+        "scale": 2,
+        "gt_size": 64,
+        "batch_size": 8,
+        "netG": "msrresnet",
+        "netD": "srgan_pool",
+        "num_block": 4,
+        "num_feat": 32,
+        "num_feat_d": 16,
+        "pixel_loss": "l1",
+        "lr": 1e-3,
+        "beta1": 0.9,
+        "total_iter": 800,
+        "gan_iter": 300,
+        "gan_lr": 2e-4,
+        "content": "vgg16",
+        "content_layers": ("relu2_2", "relu3_3"),
+        "content_scale": 1.0,
+        "content_weight": 0.01,
+        "pixel_weight": 1.0,
+        "gan_weight": 1e-3,
+        "val_freq": 200,
+        "save_latest_freq": 200,
+    },
+    "paper": _SRGAN_PAPER,
+    "basicsr": {
+        **_SRGAN_PAPER,
+        "netG": "msrresnet",
+        "netD": "vggstyle",
+        "gt_size": 128,
+        "lr": 2e-4,
+        "beta2": 0.99,
+        "periods": (250_000,) * 4,
+        "ema_decay": 0.999,
+        "gan_iter": 400_000,
+        "gan_milestones": (50_000, 100_000, 200_000, 300_000),
+        "gan_gamma": 0.5,
+        "content_layers": ("conv5_4",),
+        "content_distance": "l1",
+        "content_scale": 1.0,
+        "pixel_loss": "l1",
+        "pixel_weight": 1e-2,
+        "gan_weight": 5e-3,
+    },
+}
+
+
+def _prepared(name: str, *, run: str | None = None, **flags: Any) -> _Flags:
+    """A run on a data set of TFDS at 32x32."""
+    return {"name": run or name, "dataroot": f"builtin:tfds:{name}", "size": 32, **flags}
+
+
+DCGAN: Mapping[str, _Flags] = {
+    "demo": {
+        "dataroot": "builtin:embedded",
+        "name": "demo_dcgan",
+        "size": 32,
+        "conditional": True,
+        "nz": 32,
+        "ngf": 32,
+        "ndf": 32,
+        "batch_size": 32,
+        "lr": 5e-4,
+        "n_epochs": 5,
+        "n_epochs_decay": 5,
+        "lr_policy": "linear",
+        "ema_decay": 0.99,
+        "val_freq": 250,
+        "save_latest_freq": 250,
+    },
+    "pytorch": {},
+    "paper": {"batch_size": 128, "latent": "uniform", "ngf": 128},
+    "mnist": _prepared("mnist", conditional=True, output_nc=1),
+    "fashion_mnist": _prepared("fashion_mnist", conditional=True, output_nc=1),
+    "cifar10": _prepared("cifar10", conditional=True, flip=True, n_epochs=100),
+}
+WGAN: Mapping[str, _Flags] = {
+    "demo": {
+        "dataroot": "builtin:embedded",
+        "name": "demo_wgan",
+        "size": 32,
+        "conditional": True,
+        "nz": 32,
+        "ngf": 32,
+        "ndf": 16,
+        "batch_size": 32,
+        "lr": 1e-3,
+        "n_epochs": 24,
+        "ema_decay": 0.99,
+        "val_freq": 100,
+        "save_latest_freq": 100,
+        "print_freq": 20,
+    },
+    "ring": {"name": "ring"},
+    "wgan": {"clip": 0.01, "lr": 5e-5},
+    # 200,000 generator steps, as in the programs of WGAN-GP's authors.
+    "mnist": _prepared("mnist", run="mnist_wgan", output_nc=1, batch_size=50, norm="none", n_epochs=878),
+    "cifar10": _prepared("cifar10", run="cifar10_wgan", nz=128, ngf=128, ndf=128, flip=True, n_epochs=1343),
+}
