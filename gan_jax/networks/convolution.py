@@ -43,7 +43,7 @@ def plain() -> Iterator[None]:
 
 def conv(x: jax.Array, kernel: jax.Array, *, stride: int, padding: int) -> jax.Array:
     """Cross-correlation of x [N, H, W, I] with kernel [h, w, I, O], zero padding on every side."""
-    at = Geometry(stride, padding, kernel.shape[:2], x.shape[1:3])
+    at = Geometry(stride, padding, _sides(kernel, 0), _sides(x, 1))
     return _plain_correlation(at, x, kernel) if _plain.get() else _correlation(at, x, kernel)
 
 
@@ -55,11 +55,15 @@ def conv_transpose(x: jax.Array, kernel: jax.Array, *, stride: int, padding: int
     """
     height, width = (
         (side - 1) * stride - 2 * padding + length + output_padding
-        for side, length in zip(x.shape[1:3], kernel.shape[:2], strict=True)
+        for side, length in zip(_sides(x, 1), _sides(kernel, 0), strict=True)
     )
-    at = Geometry(stride, padding, kernel.shape[:2], (height, width))
+    at = Geometry(stride, padding, _sides(kernel, 0), (height, width))
     gradient = _plain_input_gradient if _plain.get() else _input_gradient
     return gradient(at, x, kernel.swapaxes(2, 3))
+
+
+def _sides(array: jax.Array, first: int) -> tuple[int, int]:
+    return array.shape[first], array.shape[first + 1]
 
 
 def _plain_correlation(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -89,7 +93,9 @@ def _plain_kernel_gradient(at: Geometry, x: jax.Array, y: jax.Array) -> jax.Arra
     return jax.linear_transpose(functools.partial(_plain_correlation, at, x), kernel)(y)[0]
 
 
-def _bilinear(plain: Callable[..., jax.Array], on_cpu: Callable[[Geometry, jax.Array, jax.Array], Any]) -> Any:
+def _bilinear(
+    plain: Callable[..., jax.Array], on_cpu: Callable[[Geometry, jax.Array, jax.Array], Callable[..., jax.Array] | None]
+) -> Any:
     """`plain`, or the form of it that is faster on a CPU, if any; its derivatives are stated below."""
 
     def compute(at: Geometry, a: jax.Array, b: jax.Array) -> jax.Array:
@@ -101,15 +107,9 @@ def _bilinear(plain: Callable[..., jax.Array], on_cpu: Callable[[Geometry, jax.A
     return jax.custom_vjp(compute, nondiff_argnums=(0,))
 
 
-_correlation = _bilinear(
-    _plain_correlation, lambda at, x, kernel: matmul_convolution.correlation(at, *kernel.shape[2:])
-)
-_input_gradient = _bilinear(
-    _plain_input_gradient, lambda at, y, kernel: matmul_convolution.input_gradient(at, *kernel.shape[2:])
-)
-_kernel_gradient = _bilinear(
-    _plain_kernel_gradient, lambda at, x, y: matmul_convolution.kernel_gradient(at, x.shape[-1], y.shape[-1])
-)
+_correlation = _bilinear(_plain_correlation, matmul_convolution.correlation)
+_input_gradient = _bilinear(_plain_input_gradient, matmul_convolution.input_gradient)
+_kernel_gradient = _bilinear(_plain_kernel_gradient, matmul_convolution.kernel_gradient)
 
 _Pair = tuple[jax.Array, jax.Array]
 

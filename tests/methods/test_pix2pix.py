@@ -195,10 +195,12 @@ def test_computing_the_fake_in_both_losses_costs_no_convolution(monkeypatch):
 
     with convolution.plain():
         assert products() == (expected, 0)
-    assert products() == (0, expected)
-    # In bands, a gradient of a kernel has two products: that of the first band, and that of the loop over the others.
-    monkeypatch.setattr(matmul_convolution, "_BAND_BYTES", 300)
-    assert products() == (0, expected + layers_g + 2 * layers_d)
+    # Each convolution is one product; those that lead back from a critic's one logit are multiplied without `dot`.
+    assert sum(products()) == expected - 3
+    # As if images were large: a gradient of a kernel has the product of its first band, and that of a loop over others.
+    for name, value in {"_FEW_PIXELS": 0, "_FEW_CHANNELS": 0, "_BAND_BYTES": 300}.items():
+        monkeypatch.setattr(matmul_convolution, name, value)
+    assert sum(products()) == expected + layers_g + 2 * layers_d
 
 
 def test_an_unconditional_critic_sees_the_image_alone(plain):
