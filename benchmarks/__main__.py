@@ -19,7 +19,7 @@ import jax
 
 from benchmarks import report
 from benchmarks.cases import CASES, Case
-from benchmarks.timing import in_turns
+from benchmarks.timing import in_turns, require_same_networks
 
 __all__ = ["main"]
 
@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     device = "cuda" if jax.default_backend() == "gpu" else "cpu"
     machine, around, results = floors.measured(device), report.surroundings(), {}
     for name in options.cases or CASES:
-        result = results[name] = _measure(name, CASES[name], rounds=options.rounds, compiled=options.compile)
+        result = results[name] = _measure(CASES[name], rounds=options.rounds, compiled=options.compile)
         print(f"{name:22}{result.ratio:6.2f}", file=sys.stderr, flush=True)
         gc.collect()
         jax.clear_caches()
@@ -63,25 +63,21 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _measure(name: str, case: Case, *, rounds: int, compiled: bool) -> report.Result:
+def _measure(case: Case, *, rounds: int, compiled: bool) -> report.Result:
     from benchmarks import floors
 
-    ours, theirs = ({k: make() for k, make in variants.items()} for variants in (case.ours(), case.torch(compiled)))
-    first_of_ours, first_of_theirs = next(iter(ours.values())), next(iter(theirs.values()))
-    for program in theirs.values():
-        if program.parameters != first_of_ours.parameters:
-            raise AssertionError(
-                f"{name}: parameters are {first_of_ours.parameters} here and {program.parameters} in PyTorch."
-            )
-    times = in_turns(
-        {**{("gan_jax", k): p for k, p in ours.items()}, **{("torch", k): p for k, p in theirs.items()}}, rounds=rounds
-    )
+    sides = {"ours": case.ours(), "theirs": case.theirs(compiled)}
+    programs = {(side, name): make() for side, variants in sides.items() for name, make in variants.items()}
+    first, *_ = (program for (side, _), program in programs.items() if side == "ours")
+    plain, *_ = (program for (side, _), program in programs.items() if side == "theirs")
+    for program in programs.values():
+        require_same_networks(first, program)
+    times = in_turns(programs, rounds=rounds)
     return report.Result(
         case.title,
-        {variant: times["gan_jax", variant] for variant in ours},
-        {variant: times["torch", variant] for variant in theirs},
-        floors.flops(first_of_theirs) if first_of_ours.parameters else 0,
-        first_of_ours.traffic,
+        **{side: {name: times[side, name] for name in variants} for side, variants in sides.items()},
+        flops=floors.flops(plain) if plain.parameters else 0,
+        traffic=first.traffic,
     )
 
 

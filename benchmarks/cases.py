@@ -18,11 +18,11 @@ Variants = Mapping[str, Callable[[], Program]]  # by name; the fastest counts
 
 
 class Case(NamedTuple):
-    """The same work, done by gan_jax and by a program of PyTorch."""
+    """The same work, done by gan_jax and by another program."""
 
     title: str
     ours: Callable[[], Variants]
-    torch: Callable[[bool], Variants]  # whether torch.compile is tried too
+    theirs: Callable[[bool], Variants]  # whether torch.compile is tried too
 
 
 def _training(

@@ -20,9 +20,9 @@ _ROOT = Path(__file__).parents[1]
 _HEADINGS = (
     "case",
     "gan_jax (ms)",
-    "torch (ms)",
-    "torch / gan_jax",
-    "torch's best",
+    "other (ms)",
+    "other / gan_jax",
+    "other's best",
     "GFLOP",
     "floor, FLOP (ms)",
     "floor, bytes (ms)",
@@ -41,14 +41,14 @@ class Result(NamedTuple):
 
     title: str
     ours: Mapping[str, Times]
-    torch: Mapping[str, Times]
+    theirs: Mapping[str, Times]
     flops: int = 0  # 0: not counted
     traffic: int = 0
 
     @property
     def ratio(self) -> float:
-        """How many times as fast as PyTorch's fastest variant our fastest is, by their medians."""
-        return _best(self.torch)[1].median / _best(self.ours)[1].median
+        """How many times as fast as the other's fastest variant our fastest is, by their medians."""
+        return _best(self.theirs)[1].median / _best(self.ours)[1].median
 
 
 def _best(variants: Mapping[str, Times]) -> tuple[str, Times]:
@@ -85,7 +85,7 @@ def table(results: Sequence[Result], machine: Machine, around: Mapping[str, Any]
         f"|{'---|' * len(_HEADINGS)}",
     ]
     for result in results:
-        (_, ours), (variant, theirs) = _best(result.ours), _best(result.torch)
+        (_, ours), (variant, theirs) = _best(result.ours), _best(result.theirs)
         floors = ["", "", ""]
         if result.flops:
             by_flops, by_bytes = result.flops / machine.flops, result.traffic / machine.bandwidth
@@ -115,7 +115,7 @@ def write(
         name: {
             **result._asdict(),
             "ours": {variant: times._asdict() for variant, times in result.ours.items()},
-            "torch": {variant: times._asdict() for variant, times in result.torch.items()},
+            "theirs": {variant: times._asdict() for variant, times in result.theirs.items()},
             "ratio": result.ratio,
         }
         for name, result in results.items()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeVar
 
-__all__ = ["Program", "Times", "in_turns"]
+__all__ = ["Program", "Times", "in_turns", "require_same_networks"]
 
 _REST = 0.02  # seconds in which the threads of one library stop looking for work before the other's turn
 _ENOUGH = 1.0  # seconds of a round: programs that take less have more rounds, up to ten times as many
@@ -34,6 +34,15 @@ class Times(NamedTuple):
     def of(cls, first: float, seconds: list[float]) -> "Times":
         quartiles = statistics.quantiles(seconds, n=4, method="inclusive") if len(seconds) > 1 else seconds * 3
         return cls(first, *quartiles, len(seconds))
+
+
+def require_same_networks(ours: Program, theirs: Program) -> None:
+    """Raises ValueError where the two have other networks, or networks of other numbers of parameters."""
+    if ours.parameters != theirs.parameters:
+        raise ValueError(
+            f"the parameters of the networks are {dict(ours.parameters)} on our side and {dict(theirs.parameters)} on "
+            "the other; state the same networks."
+        )
 
 
 def in_turns(programs: Mapping[_Name, Program], *, rounds: int) -> dict[_Name, Times]:
