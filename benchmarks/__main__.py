@@ -18,8 +18,8 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # a GPU is for 
 import jax
 
 from benchmarks import report
-from benchmarks.cases import CASES, Case
-from benchmarks.timing import in_turns, require_same_networks
+from benchmarks.cases import CASES
+from benchmarks.timing import Case, in_turns, require_same_networks
 
 __all__ = ["main"]
 

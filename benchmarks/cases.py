@@ -1,28 +1,19 @@
 """What is measured: for each case the programs of both sides, made when they are asked for."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np
 
 from benchmarks import ours
-from benchmarks.timing import Program
+from benchmarks.file_cases import FILE_CASES
+from benchmarks.timing import Case, Variants
 from gan_jax import networks
 from gan_jax.recipes import cyclegan, dcgan, pix2pix, srgan, wgan
 from gan_jax.recipes.recipe import Recipe
 
-__all__ = ["CASES", "Case"]
-
-Variants = Mapping[str, Callable[[], Program]]  # by name; the fastest counts
-
-
-class Case(NamedTuple):
-    """The same work, done by gan_jax and by another program."""
-
-    title: str
-    ours: Callable[[], Variants]
-    theirs: Callable[[bool], Variants]  # whether torch.compile is tried too
+__all__ = ["CASES"]
 
 
 def _training(
@@ -144,4 +135,5 @@ CASES = {
     "infer-dcgan-64": _inference(
         "DCGAN, 64 latents to 64x64", networks.DCGANGenerator(), "dcgan_generator", (64, 100), 100, 64, 64
     ),
+    **FILE_CASES,
 }

@@ -7,24 +7,36 @@ from unittest import mock
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from benchmarks.timing import Program
 from gan_jax import networks, perceptual
+from gan_jax.method import Method, State
 from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import parallel
 
-__all__ = ["inference", "training"]
+__all__ = ["inference", "started", "training"]
 
 
-def training(recipe: Recipe, preset: str | None, flags: Mapping[str, Any], batch: Mapping[str, np.ndarray]) -> Program:
-    """A step of a recipe's preset, with `flags` laid over it."""
+def _mesh() -> Mesh:
+    return parallel.data_mesh(jax.devices()[:1])
+
+
+def started(
+    recipe: Recipe, preset: str | None, flags: Mapping[str, Any], batch: Mapping[str, np.ndarray]
+) -> tuple[Method, State]:
+    """The method of a recipe's preset, with `flags` laid over it, and its state before the first step."""
     config = dataclasses.replace(recipe.preset(preset), **flags)
     # Trained weights take as long as others, and are in no package.
     with mock.patch.object(perceptual, "content_features", _random_content):
         method = recipe.experiment(config).method
-    mesh = parallel.data_mesh(jax.devices()[:1])
-    state = parallel.compile_init(method, mesh)(jax.random.key(0), dict(batch))
-    step, on_device = parallel.compile_step(method, mesh), parallel.global_batch(batch, mesh)
+    return method, parallel.compile_init(method, _mesh())(jax.random.key(0), dict(batch))
+
+
+def training(recipe: Recipe, preset: str | None, flags: Mapping[str, Any], batch: Mapping[str, np.ndarray]) -> Program:
+    """A step of a recipe's preset, with `flags` laid over it."""
+    method, state = started(recipe, preset, flags, batch)
+    step, on_device = parallel.compile_step(method, _mesh()), parallel.global_batch(batch, _mesh())
     trained = method.networks(state)
     content = getattr(state, "frozen", None)
     traffic = 2 * _bytes({name: (net.params, net.stats, net.opt) for name, net in trained.items()}) + _bytes(content)

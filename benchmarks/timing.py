@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeVar
 
-__all__ = ["Program", "Times", "in_turns", "require_same_networks"]
+__all__ = ["Case", "Program", "Times", "Variants", "in_turns", "require_same_networks"]
 
 _REST = 0.02  # seconds in which the threads of one library stop looking for work before the other's turn
 _ENOUGH = 1.0  # seconds of a round: programs that take less have more rounds, up to ten times as many
@@ -19,6 +19,17 @@ class Program(NamedTuple):
     run: Callable[[], object]  # returns when it is done
     parameters: Mapping[str, int] = {}  # of each network
     traffic: int = 0  # bytes that it must read and write at the least
+
+
+Variants = Mapping[str, Callable[[], Program]]  # by name, made when they are asked for; the fastest counts
+
+
+class Case(NamedTuple):
+    """The same work, done by gan_jax and by another program."""
+
+    title: str
+    ours: Callable[[], Variants]
+    theirs: Callable[[bool], Variants]  # whether torch.compile is tried too
 
 
 class Times(NamedTuple):
