@@ -10,6 +10,7 @@ docs/performance.md says how to read the table.
 import argparse
 import gc
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -17,11 +18,13 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # a GPU is for 
 
 import jax
 
-from benchmarks import report
+from benchmarks import memory, report
 from benchmarks.cases import CASES
 from benchmarks.timing import Case, in_turns, require_same_networks
 
 __all__ = ["main"]
+
+_COMPILERS = ("c++", "g++", "clang++")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -30,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="print the cases and do nothing else")
     parser.add_argument("--rounds", type=int, default=7, help="runs of each program, at least (%(default)s)")
     parser.add_argument("--compile", action="store_true", help="try torch.compile too; it wants a C++ compiler")
+    parser.add_argument("--memory", action="store_true", help="find each network's peak memory too, on a CPU")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write the results there, as .json and .md")
     return parser
 
@@ -45,6 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"no case is called {', '.join(unknown)}; --list prints them.")
     if options.rounds < 1:
         parser.error(f"--rounds is {options.rounds}; wanted at least 1.")
+    if options.compile and not any(map(shutil.which, _COMPILERS)):
+        parser.error(f"--compile wants a C++ compiler, one of {', '.join(_COMPILERS)}; install one, or leave it out.")
     import torch  # here: --list goes without the extra
 
     from benchmarks import floors
@@ -54,9 +60,13 @@ def main(arguments: list[str] | None = None) -> int:
     machine, around, results = floors.measured(device), report.surroundings(), {}
     for name in options.cases or CASES:
         result = results[name] = _measure(CASES[name], rounds=options.rounds, compiled=options.compile)
-        print(f"{name:22}{result.ratio:6.2f}", file=sys.stderr, flush=True)
         gc.collect()
         jax.clear_caches()
+        if options.memory and result.flops:
+            sides = {"ours": result.ours, "theirs": result.theirs}
+            ours, theirs = (memory.peak(name, side, report.best(variants)[0]) for side, variants in sides.items())
+            result = results[name] = result._replace(memory=(ours, theirs))
+        print(f"{name:22}{result.ratio:6.2f}", file=sys.stderr, flush=True)
         if options.out is not None:  # after each: a long run that is ended leaves what it has
             report.write(options.out, device, results, machine, around)
     print(report.table(list(results.values()), machine, around), end="")

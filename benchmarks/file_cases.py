@@ -142,6 +142,36 @@ def _torch_translate() -> Program:
     return _command("benchmarks.torch_programs", "translate", path, photographs, _folder() / "theirs")
 
 
+def _first_step(*arguments: str | Path, cold: bool = False) -> Program:
+    """A command of Python, from its start until it says that a step is done; `cold` forgets what was compiled."""
+    cache = _folder() / "compiled"
+    surroundings = {**os.environ, "PYTHONUNBUFFERED": "1", "JAX_COMPILATION_CACHE_DIR": str(cache)}
+    command = [sys.executable, "-m", *map(str, arguments)]
+
+    def run() -> None:
+        shutil.rmtree(_folder() / "runs", ignore_errors=True)
+        if cold:
+            shutil.rmtree(cache, ignore_errors=True)
+        with subprocess.Popen(command, env=surroundings, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            done = any("step 1 is done" in line for line in process.stdout)
+            process.kill()
+        if not done:
+            raise ValueError(f"{' '.join(command)} ended before its first step.")
+
+    return Program(run)
+
+
+def _our_first_step(*, cold: bool) -> Program:
+    pairs = _pictures()["pairs/train"].parent
+    flags = "--dataroot", pairs, "--direction", "BtoA", "--checkpoints_dir", _folder() / "runs"
+    return _first_step("gan_jax", "train", "pix2pix", *flags, cold=cold)
+
+
+def _torch_first_step() -> Program:
+    return _first_step("benchmarks.torch_programs", "first_step", _pictures()["pairs/train"])
+
+
 def _checkpoint() -> Program:
     shape = (1, _SIDE, _SIDE, 3)
     batch = {name: np.zeros(shape, np.uint8) for name in ("source", "target")}
@@ -186,6 +216,14 @@ FILE_CASES = {
         lambda: {"gan-jax translate": _translate},
         lambda compiled: {"program": _torch_translate},
     ),
+    **{
+        f"first-step-{'cold' if cold else 'warm'}": Case(
+            f"from the command to pix2pix's first step, {'nothing' if cold else 'all'} compiled before",
+            lambda cold=cold: {"gan-jax train": lambda: _our_first_step(cold=cold)},
+            lambda compiled: {"program": _torch_first_step},
+        )
+        for cold in (True, False)
+    },
     "checkpoint": Case(
         "pix2pix's state to disk",
         lambda: {"Orbax and digests": _checkpoint},

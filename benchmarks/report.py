@@ -14,7 +14,7 @@ import jax
 
 from benchmarks.timing import Times
 
-__all__ = ["Machine", "Result", "surroundings", "table", "write"]
+__all__ = ["Machine", "Result", "best", "surroundings", "table", "write"]
 
 _ROOT = Path(__file__).parents[1]
 _HEADINGS = (
@@ -26,6 +26,7 @@ _HEADINGS = (
     "GFLOP",
     "floor, FLOP (ms)",
     "floor, bytes (ms)",
+    "peak memory (MB)",
 )
 
 
@@ -44,14 +45,16 @@ class Result(NamedTuple):
     theirs: Mapping[str, Times]
     flops: int = 0  # 0: not counted
     traffic: int = 0
+    memory: tuple[int, int] | None = None  # bytes at the peak, ours and the other's
 
     @property
     def ratio(self) -> float:
         """How many times as fast as the other's fastest variant our fastest is, by their medians."""
-        return _best(self.theirs)[1].median / _best(self.ours)[1].median
+        return best(self.theirs)[1].median / best(self.ours)[1].median
 
 
-def _best(variants: Mapping[str, Times]) -> tuple[str, Times]:
+def best(variants: Mapping[str, Times]) -> tuple[str, Times]:
+    """The fastest variant's name and its times."""
     return min(variants.items(), key=lambda item: item[1].median)
 
 
@@ -85,12 +88,13 @@ def table(results: Sequence[Result], machine: Machine, around: Mapping[str, Any]
         f"|{'---|' * len(_HEADINGS)}",
     ]
     for result in results:
-        (_, ours), (variant, theirs) = _best(result.ours), _best(result.theirs)
+        (_, ours), (variant, theirs) = best(result.ours), best(result.theirs)
         floors = ["", "", ""]
         if result.flops:
             by_flops, by_bytes = result.flops / machine.flops, result.traffic / machine.bandwidth
             floors = [f"{result.flops / 1e9:.1f}", f"{1e3 * by_flops:.1f}", f"{1e3 * by_bytes:.1f}"]
-        cells = [result.title, _shown(ours), _shown(theirs), f"**{result.ratio:.2f}**", variant, *floors]
+        memory = " / ".join(f"{1e-6 * size:.0f}" for size in result.memory or ())
+        cells = [result.title, _shown(ours), _shown(theirs), f"**{result.ratio:.2f}**", variant, *floors, memory]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -1,6 +1,7 @@
 """Programs of PyTorch on files, as its users write them: a data set of pairs, a folder translated.
 
 python -m benchmarks.torch_programs translate GENERATOR.pth INPUT OUTPUT
+python -m benchmarks.torch_programs first_step PAIRS
 """
 
 import random
@@ -13,9 +14,9 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks import torch_nets
+from benchmarks import torch_nets, torch_steps
 
-__all__ = ["Pairs", "loader", "translate"]
+__all__ = ["Pairs", "first_step", "loader", "translate"]
 
 
 def _tensor(image: Image.Image) -> Tensor:
@@ -65,6 +66,14 @@ def translate(generator: nn.Module, inputs: Path, output: Path) -> None:
         Image.fromarray(levels.numpy()).save(output / path.name)
 
 
+def first_step(folder: Path) -> None:
+    """One step of pix2pix on a pair of a folder."""
+    pair = Pairs(folder)[0]
+    target, source = (((pair[side] + 1.0) * 127.5).byte().permute(1, 2, 0)[None].numpy() for side in "AB")
+    torch_steps.pix2pix({"source": source, "target": target}, torch_steps.Placement("cpu", channels_last=True)).run()
+    print("step 1 is done")
+
+
 def main(verb: str, *arguments: str) -> None:
     """Runs a verb of the command line."""
     paths = list(map(Path, arguments))
@@ -72,6 +81,8 @@ def main(verb: str, *arguments: str) -> None:
         generator = torch_nets.unet().to(memory_format=torch.channels_last)
         generator.load_state_dict(torch.load(paths[0], weights_only=True))
         translate(generator, *paths[1:])
+    elif verb == "first_step":
+        first_step(*paths)
 
 
 if __name__ == "__main__":

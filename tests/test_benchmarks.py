@@ -27,6 +27,7 @@ RESULT = report.Result(
     {"NCHW eager": Times(1.0, 0.9, 1.0, 1.1, 7), "channels_last eager": Times(1.0, 0.6, 0.75, 0.8, 7)},
     flops=20_000_000_000,
     traffic=500_000_000,
+    memory=(1_000_000_000, 1_500_000_000),
 )
 
 
@@ -57,12 +58,15 @@ def test_the_fastest_variant_counts():
 
 def test_the_table_and_what_is_written(tmp_path):
     written = report.write(
-        tmp_path / "new", "cpu", {"step": RESULT, "files": RESULT._replace(flops=0)}, MACHINE, AROUND
+        tmp_path / "new", "cpu", {"step": RESULT, "files": RESULT._replace(flops=0, memory=None)}, MACHINE, AROUND
     )
     data, text = (path.read_text() for path in written)
     *_, row, without_floors = text.splitlines()
-    assert row == "| a step | 500 (450–550) | 750 (600–800) | **1.50** | channels_last eager | 20.0 | 100.0 | 50.0 |"
-    assert without_floors.endswith("| channels_last eager |  |  |  |")
+    cells = (
+        "a step | 500 (450–550) | 750 (600–800) | **1.50** | channels_last eager | 20.0 | 100.0 | 50.0 | 1000 / 1500"
+    )
+    assert row == f"| {cells} |"
+    assert without_floors.endswith("| channels_last eager |  |  |  |  |")
     assert "Some CPU, 2 cores, AVX-512" in text
     assert "200 GFLOP/s" in text
     read = json.loads(data)
