@@ -33,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="print the cases and do nothing else")
     parser.add_argument("--rounds", type=int, default=7, help="runs of each program, at least (%(default)s)")
     parser.add_argument("--compile", action="store_true", help="try torch.compile too; it wants a C++ compiler")
-    parser.add_argument("--memory", action="store_true", help="find each network's peak memory too, on a CPU")
+    parser.add_argument("--memory", action="store_true", help="find the peak memory too, on Linux")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write the results there, as .json and .md")
     return parser
 
