@@ -33,9 +33,8 @@ class Placement(NamedTuple):
     def network(self, module: nn.Module) -> nn.Module:
         """A module on the device, in the layout, compiled if wanted."""
         module = module.to(self.device, memory_format=self._format)
-        if self.compiled:
-            module.compile()
-        return module
+        # Not module.compile(), which leaves an nn.Sequential as it is.
+        return torch.compile(module) if self.compiled else module
 
     def images(self, array: np.ndarray, value_range: tuple[float, float] = (-1.0, 1.0)) -> Tensor:
         """uint8 [N, H, W, C] -> floats [N, C, H, W] on the device, in the layout."""
