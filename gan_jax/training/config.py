@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gan_jax import files, model
+from gan_jax.compile_cache import AUTO
 
 __all__ = ["RunConfig", "Settings", "require_at_least", "require_finite"]
 __dir__ = __all__.copy
@@ -14,6 +15,7 @@ __dir__ = __all__.copy
 # What decides what a run says, where it is and when it saves, but not what it computes.
 _FREE_TO_CHANGE = {
     "checkpoints_dir",
+    "compile_cache",
     "dry_run",
     "from_step",
     "num_threads",
@@ -73,6 +75,8 @@ class RunConfig(Settings):
     stop_signal: Literal["USR1", "USR2"] | None = None
     """One more signal that saves and stops the run, as Ctrl-C, SIGTERM and a closed terminal do: USR1 is what Slurm
     sends with --signal=USR1@90."""
+    compile_cache: str = AUTO
+    """Folder that keeps compiled programs for the next start; auto: one in the user's cache folder, none: no folder."""
     dry_run: bool = False
     """Show the resolved recipe, shapes, parameter counts and memory, run one step, write nothing."""
 
