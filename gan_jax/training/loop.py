@@ -166,8 +166,9 @@ def train(
 
     `batches` begins with the batch of step `begin.step`; each is read and sent to the devices while the step before it
     runs. The last state is always saved, and `extra()` beside it.
+    Saves go on while the next steps run, and end with the block of `checkpoints`.
     Raises FloatingPointError at the first metric that is not finite, or where a state to be used or saved is not;
-    what was written before stays. Raises ValueError where the batches end early.
+    what was written before stays. Raises ValueError where the batches end early, OSError where a save has failed.
     """
     step_fn = parallel.compile_step(method, mesh, how=how)
     state, unread, upcoming = begin.state, None, None
@@ -176,6 +177,8 @@ def train(
         batch, waited = upcoming or _send(batches, step, steps, mesh)
         if isinstance(batch, Exception):
             raise batch
+        if checkpoints is not None:
+            checkpoints.check()
         state, metrics = step_fn(state, batch)
         upcoming = _send(batches, step + 1, steps, mesh) if step < steps and not stopped() else None
         if unread is not None:
