@@ -20,6 +20,7 @@ _FREE_TO_CHANGE = {
     "from_step",
     "num_threads",
     "print_freq",
+    "profile",
     "save_latest_freq",
     "stop_signal",
     "val_freq",
@@ -77,6 +78,9 @@ class RunConfig(Settings):
     sends with --signal=USR1@90."""
     compile_cache: str = AUTO
     """Folder that keeps compiled programs for the next start; auto: one in the user's cache folder, none: no folder."""
+    profile: int | None = None
+    """Trace so many steps by jax.profiler, a few after the start; TensorBoard and ui.perfetto.dev show what is in the
+    run's folder `profile`."""
     dry_run: bool = False
     """Show the resolved recipe, shapes, parameter counts and memory, run one step, write nothing."""
 
@@ -110,7 +114,7 @@ class RunConfig(Settings):
     def check(self) -> None:
         """Raises ValueError for what no run can have."""
         super().check()
-        for name in ("batch_size", "print_freq", "val_freq", "save_latest_freq", "num_threads", "from_step"):
+        for name in ("batch_size", "print_freq", "val_freq", "save_latest_freq", "num_threads", "from_step", "profile"):
             require_at_least(self, name, 1)
         require_at_least(self, "seed", 0)
         if self.seed >= 2**32:
