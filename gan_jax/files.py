@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["is_part", "part_name", "require_possible", "shown", "unfinished", "write"]
+__all__ = ["is_part", "part_name", "require_possible", "shown", "unfinished", "user_cache", "write"]
 __dir__ = __all__.copy
 
 _LONGEST_NAME = 255  # bytes, where the system does not say
@@ -50,6 +50,11 @@ def write(path: str | Path, content: str | bytes) -> None:
     content = content if isinstance(content, bytes) else content.encode("utf-8", "surrogateescape")
     with unfinished(path) as part:
         part.write_bytes(content)
+
+
+def user_cache() -> Path:
+    """The folder of what is kept for the next time, and may be deleted: $XDG_CACHE_HOME/gan_jax or ~/.cache/gan_jax."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "gan_jax")
 
 
 def shown(name: str | Path) -> str:

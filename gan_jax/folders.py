@@ -24,6 +24,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.kept = self.path / "kept"  # a folder of generators for each step that it keeps
         self.results = self.path / "results"
+        self.profile = self.path / "profile"  # traces of steps
         self.report = self.path / "report.html"
 
     def model(self, network: str = "", *, best: bool = False) -> Path:

@@ -52,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    from gan_jax.cli import speaking
     from gan_jax.terminal import commandline
 
     if not arguments or arguments[0] in ("-h", "--help", "help"):
@@ -68,6 +69,10 @@ def _run(arguments: list[str]) -> int:
         return _without_a_recipe(arguments[1:])
     name = _verb(arguments[0])
     verb: Any = commandline.read(_VERBS[name], arguments[1:], program=f"gan-jax {name}")
+    if isinstance(verb, speaking.Compiling):
+        from gan_jax import compile_cache  # and JAX with it
+
+        compile_cache.enable(verb.compile_cache)
     with _in_32_bits():
         return verb.run()
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from gan_jax.cli.speaking import Speaker
+from gan_jax.cli.speaking import Compiling, Speaker
 
 __all__ = ["Data", "Shrink"]
 __dir__ = __all__.copy
@@ -33,7 +33,7 @@ class Data:
 
 
 @dataclasses.dataclass(frozen=True)
-class Shrink:
+class Shrink(Compiling):
     """Make low resolution of images, 8-bit RGB, as test sets of super-resolution have it."""
 
     paths: Annotated[Positional[tuple[Path, ...]], arg(metavar="INPUT... OUTPUT")]

@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from gan_jax.cli.speaking import Speaker, load
+from gan_jax.cli.speaking import Compiling, Speaker, load
 
 __all__ = ["Sample", "Translate"]
 __dir__ = __all__.copy
 
 
 @dataclasses.dataclass(frozen=True)
-class Translate:
+class Translate(Compiling):
     """Run a generator over images: any size in, the same out, or that times the generator's scale."""
 
     generator: Positional[Path]
@@ -130,7 +130,7 @@ class Translate:
 
 
 @dataclasses.dataclass(frozen=True)
-class Sample:
+class Sample(Compiling):
     """Make images with a generator that starts from latents: a DCGAN's or a WGAN's."""
 
     generator: Positional[Path]

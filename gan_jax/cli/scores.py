@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from gan_jax.cli.speaking import Speaker, each
+from gan_jax.cli.speaking import Compiling, Speaker, each
 
 __all__ = ["Evaluate", "Report"]
 __dir__ = __all__.copy
 
 
 @dataclasses.dataclass(frozen=True)
-class Evaluate:
+class Evaluate(Compiling):
     """Score images against references under a named protocol; they are paired by relative path, extensions apart."""
 
     paths: Annotated[Positional[tuple[Path, ...]], arg(metavar="OUTPUTS [REFERENCES]")]

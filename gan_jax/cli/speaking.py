@@ -1,14 +1,25 @@
-"""What verbs say beside their result, and what they mean by a path."""
+"""What verbs have in common: what they say beside their result, what they mean by a path, how they compile."""
 
+import dataclasses
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-__all__ = ["Speaker", "each", "load"]
+from tyro.conf import arg
+
+__all__ = ["Compiling", "Speaker", "each", "load"]
 __dir__ = __all__.copy
 
 _MOST_NOTES = 10
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Compiling:
+    """A verb that compiles programs."""
+
+    compile_cache: Annotated[str, arg(metavar="FOLDER")] = "auto"
+    """Folder that keeps compiled programs for the next start; auto: one in the user's cache folder, none: no folder."""
 
 
 class Speaker:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from gan_jax.data.image_files import frame_notes, frames_of, opened, orientation
 from gan_jax.data.sources import SplitFiles
 from gan_jax.data.transforms import Size
+from gan_jax.files import user_cache
 
 __all__ = ["Header", "check_headers", "read_headers"]
 __dir__ = __all__.copy
@@ -88,9 +89,8 @@ def _read_header(path: str, known: Any) -> Header | str:
 
 
 def _cache_file(folder: str | Path) -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     digest = hashlib.sha256(os.fsencode(os.path.abspath(folder))).hexdigest()
-    return Path(home, "gan_jax", f"headers-{digest[:32]}.json")
+    return user_cache() / f"headers-{digest[:32]}.json"
 
 
 def _load_cache(cache: Path) -> dict[str, Any]:

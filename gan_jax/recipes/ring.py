@@ -161,7 +161,7 @@ def require_nothing_else(config: RunConfig, preset: RunConfig) -> None:
     """Raises ValueError for flags that the comparison does not take."""
     own = dataclasses.asdict(preset)
     others = [name for name, value in dataclasses.asdict(config).items() if value != own[name]]
-    if extra := [name for name in others if name not in ("name", "checkpoints_dir", "dry_run")]:
+    if extra := [name for name in others if name not in ("name", "checkpoints_dir", "compile_cache", "dry_run")]:
         raise ValueError(
             f"ring has settings of its own, which --dry_run shows; leave out {', '.join(f'--{n}' for n in extra)}."
         )

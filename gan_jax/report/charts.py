@@ -39,7 +39,11 @@ def _placed(kind: str, key: str) -> tuple[str, str]:
         # A generator's whole loss is far larger than its adversarial part: together they would hide the game.
         adversarial = stem in ("critic", "gan")
         return ("Adversarial losses" if adversarial else f"{stem[0].upper()}{stem[1:]} loss"), rest
-    named = {"images_per_s": "Throughput (images/s)", "data_wait": "Waiting for data (share of time)"}
+    named = {
+        "images_per_s": "Throughput (images/s)",
+        "data_wait": "Waiting for data (share of time)",
+        "paused": "Validation and saving (share of time)",
+    }
     return named.get(key, "Learning rate" if key == "lr" else family.capitalize()), rest or family
 
 

@@ -4,6 +4,7 @@ Orbax commits a step by renaming its folder, but reads a flipped bit without com
 sealed by a file of digests, and a step that is not sealed or does not match its seal is never restored.
 """
 
+import copy
 import dataclasses
 import errno
 import hashlib
@@ -12,6 +13,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +21,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
@@ -63,6 +66,8 @@ class Checkpoints:
         )
         self.folder = Path(folder).absolute()
         self._manager = ocp.CheckpointManager(self.folder, options=options)
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
+        self._pending: Future[None] | None = None
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -70,15 +75,37 @@ class Checkpoints:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._manager.close()
+        try:
+            self.finish()
+        except Exception:
+            if error is None:  # what ended the block comes first
+                raise
+        finally:
+            self._writer.shutdown()
+            self._manager.close()
 
     def save(self, step: int, state: Any, extra: dict[str, Any]) -> None:
-        """Writes the state and `extra` as `step`, and returns when both are on disk and sealed.
+        """Begins to write the state and `extra` as `step`, and returns when both are copied: the state may be consumed.
 
-        What is `frozen` in the state, weights that training only reads, is left out.
-        Raises OSError where the system refuses, for want of room for instance; the checkpoints before stay.
+        What is `frozen` in the state, weights that training only reads, is left out. Where the system refuses, for want
+        of room for instance, the checkpoints before stay, and `check`, `finish` or the next `save` raises OSError.
         """
-        items = ocp.args.Composite(state=ocp.args.StandardSave(_learned(state)), extra=ocp.args.JsonSave(extra))
+        self.finish()
+        self._pending = self._writer.submit(self._write, step, _on_host(_learned(state)), copy.deepcopy(extra))
+
+    def check(self) -> None:
+        """Raises what became of the last save if it has failed by now."""
+        if self._pending is not None and self._pending.done():
+            self.finish()
+
+    def finish(self) -> None:
+        """Returns when the last save is on disk and sealed, or raises what became of it."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+    def _write(self, step: int, state: Any, extra: dict[str, Any]) -> None:
+        items = ocp.args.Composite(state=ocp.args.StandardSave(state), extra=ocp.args.JsonSave(extra))
         try:
             with _quiet():
                 self._manager.save(step, args=items, force=True)
@@ -100,6 +127,7 @@ class Checkpoints:
         `frozen` in the state is not in it: it comes back as `abstract_state` has it. Raises ValueError where the
         checkpoint holds another tree than `abstract_state`.
         """
+        self.finish()
         for step in sorted(self._manager.all_steps(), reverse=True):
             problem = damage(self.folder / str(step))
             if problem is None:
@@ -139,6 +167,16 @@ def _quiet() -> Iterator[None]:
     yield
     for logger, level in levels.items():
         logger.setLevel(level)
+
+
+def _on_host(state: Any) -> Any:
+    """A copy of a state: the next training step uses its memory again."""
+
+    def copied(leaf: Any) -> Any:
+        is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)  # for which NumPy has no type
+        return jnp.copy(leaf) if is_key else np.array(leaf)
+
+    return jax.tree.map(copied, state)
 
 
 def _learned(state: Any) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gan_jax import files, model
+from gan_jax.compile_cache import AUTO
 
 __all__ = ["RunConfig", "Settings", "require_at_least", "require_finite"]
 __dir__ = __all__.copy
@@ -14,10 +15,12 @@ __dir__ = __all__.copy
 # What decides what a run says, where it is and when it saves, but not what it computes.
 _FREE_TO_CHANGE = {
     "checkpoints_dir",
+    "compile_cache",
     "dry_run",
     "from_step",
     "num_threads",
     "print_freq",
+    "profile",
     "save_latest_freq",
     "stop_signal",
     "val_freq",
@@ -73,6 +76,11 @@ class RunConfig(Settings):
     stop_signal: Literal["USR1", "USR2"] | None = None
     """One more signal that saves and stops the run, as Ctrl-C, SIGTERM and a closed terminal do: USR1 is what Slurm
     sends with --signal=USR1@90."""
+    compile_cache: str = AUTO
+    """Folder that keeps compiled programs for the next start; auto: one in the user's cache folder, none: no folder."""
+    profile: int | None = None
+    """Trace so many steps by jax.profiler, a few after the start; TensorBoard and ui.perfetto.dev show what is in the
+    run's folder `profile`."""
     dry_run: bool = False
     """Show the resolved recipe, shapes, parameter counts and memory, run one step, write nothing."""
 
@@ -106,7 +114,7 @@ class RunConfig(Settings):
     def check(self) -> None:
         """Raises ValueError for what no run can have."""
         super().check()
-        for name in ("batch_size", "print_freq", "val_freq", "save_latest_freq", "num_threads", "from_step"):
+        for name in ("batch_size", "print_freq", "val_freq", "save_latest_freq", "num_threads", "from_step", "profile"):
             require_at_least(self, name, 1)
         require_at_least(self, "seed", 0)
         if self.seed >= 2**32:

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from gan_jax.method import Method, State
+from gan_jax.method import Batch, Method, State
 from gan_jax.training import checkpoint, parallel
 from gan_jax.training.checkpoint import Checkpoints, Restored
 
@@ -164,18 +164,23 @@ def train(
 ) -> State:
     """Trains from `begin` until `steps` steps in all, or until `stopped()` after one, and returns the state.
 
-    `batches` begins with the batch of step `begin.step`. The last state is always saved, and `extra()` beside it.
+    `batches` begins with the batch of step `begin.step`; each is read and sent to the devices while the step before it
+    runs. The last state is always saved, and `extra()` beside it.
+    Saves go on while the next steps run, and end with the block of `checkpoints`.
     Raises FloatingPointError at the first metric that is not finite, or where a state to be used or saved is not;
-    what was written before stays. Raises ValueError where the batches end early.
+    what was written before stays. Raises ValueError where the batches end early, OSError where a save has failed.
     """
     step_fn = parallel.compile_step(method, mesh, how=how)
-    state, unread = begin.state, None
+    state, unread, upcoming = begin.state, None, None
 
     for step in range(begin.step + 1, steps + 1):
-        before = time.perf_counter()
-        host_batch = _next(batches, step, steps)
-        waited = time.perf_counter() - before
-        state, metrics = step_fn(state, parallel.global_batch(host_batch, mesh))
+        batch, waited = upcoming or _send(batches, step, steps, mesh)
+        if isinstance(batch, Exception):
+            raise batch
+        if checkpoints is not None:
+            checkpoints.check()
+        state, metrics = step_fn(state, batch)
+        upcoming = _send(batches, step + 1, steps, mesh) if step < steps and not stopped() else None
         if unread is not None:
             _read(meter, *unread)
         unread = (step, metrics, waited)
@@ -203,6 +208,19 @@ def _next(batches: Iterator[Mapping[str, np.ndarray]], step: int, steps: int) ->
         return next(batches)
     except StopIteration:
         raise ValueError(f"the batches end before step {step} of {steps}; give an iterator without an end.") from None
+
+
+def _send(
+    batches: Iterator[Mapping[str, np.ndarray]], step: int, steps: int, mesh: Mesh
+) -> tuple[Batch | Exception, float]:
+    """A step's batch on the devices, or why there is none, to be raised at that step; and the seconds in waiting."""
+    before = time.perf_counter()
+    try:
+        batch = _next(batches, step, steps)
+        waited = time.perf_counter() - before
+        return parallel.global_batch(batch, mesh), waited
+    except Exception as error:
+        return error, 0.0
 
 
 def _read(meter: Meter, step: int, metrics: Mapping[str, jax.Array], waited: float) -> None:

@@ -38,6 +38,7 @@ class Meter:
         self._batch_size, self._print_freq, self._on_waiting = batch_size, print_freq, on_waiting
         self._sums: dict[str, float] = {}
         self._count, self._timed, self._waited, self._paused = 0, 0, 0.0, 0.0
+        self._paused_in_all = 0.0
         # Both begin with the end of the first step: it holds the compilation.
         self._entered = time.perf_counter()
         self._since: float | None = None
@@ -68,6 +69,9 @@ class Meter:
         try:
             if self._count:
                 self._flush(self._last)
+            if self._first is not None and self._paused_in_all:
+                share = self._paused_in_all / (time.perf_counter() - self._first[1])
+                self.say(f"validation and saving took {share:.0%} of the time since step {self._first[0]}")
         finally:
             self._bar.stop()
 
@@ -78,6 +82,7 @@ class Meter:
     def pause(self, seconds: float) -> None:
         """Takes time that was not training out of the throughput."""
         self._paused += seconds
+        self._paused_in_all += seconds
 
     def step(self, step: int, metrics: dict[str, float], waited: float) -> None:
         """Takes one step's metrics and the seconds that it waited for its batch."""
@@ -100,11 +105,18 @@ class Meter:
         assert self._since is not None
         assert self._first is not None
         now = time.perf_counter()
-        seconds = max(now - self._since - self._paused, 1e-9)
+        whole = max(now - self._since, 1e-9)
+        seconds = max(whole - self._paused, 1e-9)
         means = {name: total / self._count for name, total in sorted(self._sums.items())}
         epoch = step / self._steps_per_epoch
         speed, wait = self._timed * self._batch_size / seconds, min(self._waited / seconds, 1.0)
-        row = {"epoch": round(epoch, 3), "images_per_s": round(speed, 2), "data_wait": round(wait, 4), **means}
+        row = {
+            "epoch": round(epoch, 3),
+            "images_per_s": round(speed, 2),
+            "data_wait": round(wait, 4),
+            "paused": round(min(self._paused / whole, 1.0), 4),
+            **means,
+        }
         first, began = self._first
         to_go = (now - began) / (step - first) * (self._steps - step) if step > first else math.nan
         losses = " ".join(f"{name.removeprefix('loss/')} {value:.3f}" for name, value in means.items())

@@ -1,5 +1,6 @@
 """A run: the one way from an experiment to trained, scored and reported generators."""
 
+import contextlib
 import functools
 from collections.abc import Callable, Mapping
 
@@ -19,6 +20,7 @@ from gan_jax.training.config import RunConfig
 from gan_jax.training.dry_run import dry_run
 from gan_jax.training.experiment import Experiment
 from gan_jax.training.meter import Meter
+from gan_jax.training.profiling import Profiled
 from gan_jax.training.validation import Validation
 
 __all__ = ["execute", "guarded", "main", "steps_per_epoch"]
@@ -164,7 +166,10 @@ def _train(
         if experiment.evaluator.has_validation:
             validation = Validation(config, experiment, steps, log, meter, begin.extra)
             events.insert(0, loop.Periodic(config.val_freq, validation))
-        with meter, loop.StopSignals(config.stop_signal) as stop:
+        watching: contextlib.AbstractContextManager[loop.Meter] = contextlib.nullcontext(meter)
+        if config.profile is not None:
+            watching = Profiled(meter, run.profile, start=begin.step, steps=config.profile)
+        with meter, watching as heard, loop.StopSignals(config.stop_signal) as stop:
             state = loop.train(
                 experiment.method,
                 batches,
@@ -177,7 +182,7 @@ def _train(
                 save_every=config.save_latest_freq,
                 keep_every=keep_every,
                 extra=lambda: {} if validation is None else validation.extra,
-                meter=meter,
+                meter=heard,
                 stopped=lambda: stop.received is not None,
             )
         if stop.received:

@@ -1,5 +1,7 @@
 import json
 import shutil
+import threading
+import time
 
 import jax
 import jax.numpy as jnp
@@ -55,9 +57,58 @@ def test_a_full_disk_is_said_in_a_sentence_and_keeps_what_was_there(saved, monke
             raise error
 
         monkeypatch.setattr(checkpoint.ocp.CheckpointManager, "save", refuse)
-        with Checkpoints(folder) as checkpoints, pytest.raises(kind, match=words):
+        for tell in (Checkpoints.finish, lambda checkpoints: checkpoints.save(4, state, {}), said_by_check):
+            with Checkpoints(folder) as checkpoints:
+                checkpoints.save(3, state, {})
+                with pytest.raises(kind, match=words):
+                    tell(checkpoints)
+        with pytest.raises(kind, match=words), Checkpoints(folder) as checkpoints:
             checkpoints.save(3, state, {})
+        with pytest.raises(ZeroDivisionError):
+            save_and_fail(folder, state)
     assert restore(folder, abstract)[0].step == 2
+
+
+def save_and_fail(folder, state):
+    with Checkpoints(folder) as checkpoints:
+        checkpoints.save(3, state, {})
+        raise ZeroDivisionError  # which is what is said
+
+
+def said_by_check(checkpoints):
+    for _ in range(1000):
+        checkpoints.check()
+        time.sleep(0.01)
+
+
+def test_a_save_goes_on_while_the_state_is_consumed(saved, monkeypatch):
+    """The caller goes on at once, and its next step uses the state's memory again; the end waits for the save."""
+    folder, state, abstract = saved
+    began, go = threading.Event(), threading.Event()
+    write = checkpoint.ocp.CheckpointManager.save
+
+    def wait(*arguments, **options):
+        began.set()
+        assert go.wait(60)
+        return write(*arguments, **options)
+
+    monkeypatch.setattr(checkpoint.ocp.CheckpointManager, "save", wait)
+    before = plain(jax.tree.map(jnp.copy, state))
+    with Checkpoints(folder) as checkpoints:
+        extra = {"best": 1}
+        checkpoints.save(3, state, extra)
+        extra["best"] = 2
+        assert began.wait(60)
+        checkpoints.check()
+        assert checkpoint.latest_step(folder) == 2
+        step = jax.jit(lambda tree: jax.tree.map(lambda x: x * 0, tree), donate_argnums=0)
+        jax.block_until_ready(step(state.generator))
+        assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state.generator))
+        go.set()
+    monkeypatch.undo()
+    restored, warnings = restore(folder, abstract)
+    assert (restored.step, restored.extra, warnings) == (3, {"best": 1}, [])
+    jax.tree.map(np.testing.assert_array_equal, plain(restored.state), before)
 
 
 def test_an_empty_folder_restores_nothing(saved, tmp_path_factory):

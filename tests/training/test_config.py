@@ -33,6 +33,7 @@ def test_a_run_is_plain_data():
         ({"name": "a/b"}, "--name is 'a/b'; wanted the name of one folder"),
         ({"seed": 2**32}, "--seed is 4294967296; wanted less than"),
         ({"from_step": 0}, "--from_step is 0; wanted at least 1"),
+        ({"profile": 0}, "--profile is 0; wanted at least 1"),
         ({"num_threads": 0}, "--num_threads is 0; wanted at least 1"),
     ],
 )

@@ -126,6 +126,20 @@ def test_every_step_is_logged_once_and_in_order(go):
     assert rows == [(step, {"loss/l2"}, True) for step in (1, 2, 3, 4)]
 
 
+def test_a_batch_is_asked_for_while_the_step_before_it_runs(go, tiny_batch):
+    order = []
+
+    def asked():
+        for step in itertools.count(1):
+            order.append(("batch", step))
+            yield tiny_batch(seed=step)
+
+    go(4, batches=asked(), log=lambda step, *_: order.append(("metrics", step)))
+    # Metrics of a step are there when it is done, so batch 3 is asked for while step 2 waits for step 1, or runs.
+    expected = "batch 1, batch 2, batch 3, metrics 1, batch 4, metrics 2, metrics 3, metrics 4"
+    assert ", ".join(f"{kind} {step}" for kind, step in order) == expected
+
+
 def test_events_fall_on_their_steps_and_on_the_last(go):
     calls = []
     every = (
@@ -225,9 +239,10 @@ def test_events_and_saving_are_pauses(go):
     assert min(pauses) >= 0.05
 
 
-def test_an_image_that_fails_leaves_the_checkpoints_before_it(go, tmp_path, tiny_batch):
+@pytest.mark.parametrize("good", [2, 3])
+def test_an_image_that_fails_leaves_the_checkpoints_before_it(go, tmp_path, tiny_batch, good):
     def failing():
-        yield from (tiny_batch(seed=step) for step in range(3))
+        yield from (tiny_batch(seed=step) for step in range(good))
         raise ValueError("b.png is damaged")
 
     with pytest.raises(ValueError, match="is damaged"):

@@ -39,15 +39,18 @@ def clock(monkeypatch):
     return now
 
 
-def test_throughput_and_waiting_leave_pauses_out(tmp_path, clock):
-    show = meter(tmp_path)
-    show.step(1, {}, waited=99.0)  # with the compilation, so not timed
-    show.pause(6.0)
-    clock[0] += 10.0
-    show.step(2, {}, waited=1.0)
-    row = read_log(tmp_path / "log.jsonl")[0]
+def test_throughput_and_waiting_leave_pauses_out(tmp_path, clock, capsys):
+    with meter(tmp_path) as show:
+        show.step(1, {}, waited=99.0)  # with the compilation, so not timed
+        show.pause(6.0)
+        clock[0] += 10.0
+        show.step(2, {}, waited=1.0)
+        show.pause(2.0)
+        clock[0] += 2.0
+    (row,) = read_log(tmp_path / "log.jsonl")
     # A step of 2 images in 10 - 6 seconds, a quarter of them spent waiting.
-    assert (row["images_per_s"], row["data_wait"]) == (0.5, 0.25)
+    assert (row["images_per_s"], row["data_wait"], row["paused"]) == (0.5, 0.25, 0.6)
+    assert capsys.readouterr().out.endswith("\nvalidation and saving took 67% of the time since step 1\n")
 
 
 def test_on_a_terminal_there_is_a_bar_too(tmp_path, monkeypatch):
