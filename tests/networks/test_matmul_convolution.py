@@ -1,0 +1,54 @@
+"""Which form a CPU takes at which shape; what forms compute is tested beside the plain form, in test_convolution.py."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan_jax.networks import matmul_convolution
+from gan_jax.networks.matmul_convolution import Geometry
+
+
+def forms(at, inputs, outputs, batch=1):
+    """Whether forward, the input's gradient and the kernel's are anything else than XLA's convolutions."""
+    x, y = (
+        jax.ShapeDtypeStruct((batch, *sides, channels), jnp.float32)
+        for sides, channels in ((at.inputs, inputs), (at.outputs, outputs))
+    )
+    kernel = jax.ShapeDtypeStruct((*at.kernel, inputs, outputs), jnp.float32)
+    chosen = (
+        matmul_convolution.correlation(at, x, kernel),
+        matmul_convolution.input_gradient(at, y, kernel),
+        matmul_convolution.kernel_gradient(at, x, y),
+    )
+    return tuple(form is not None for form in chosen)
+
+
+@pytest.mark.parametrize(
+    ("at", "inputs", "outputs", "taken"),
+    [
+        pytest.param(Geometry(2, 1, (4, 4), (4, 4)), 512, 512, (True, True, True), id="few pixels"),
+        pytest.param(Geometry(2, 1, (4, 4), (128, 128)), 64, 128, (False, False, True), id="many pixels"),
+        pytest.param(Geometry(2, 1, (4, 4), (256, 256)), 3, 64, (False, False, False), id="of images"),
+        pytest.param(Geometry(1, 0, (3, 3), (66, 66)), 256, 256, (True, False, True), id="no padding"),
+        pytest.param(Geometry(1, 0, (7, 7), (134, 134)), 64, 3, (True, False, True), id="to images"),
+        pytest.param(Geometry(1, 0, (1, 1), (64, 64)), 64, 64, (True, True, True), id="1x1"),
+    ],
+)
+def test_a_form_is_taken_where_it_is_faster(at, inputs, outputs, taken):
+    assert forms(at, inputs, outputs) == taken
+
+
+def test_a_batch_has_as_many_pixels_as_its_images():
+    at = Geometry(2, 1, (4, 4), (16, 16))
+    assert forms(at, 64, 64, batch=4) == (True, True, True)  # 256 pixels
+    assert forms(at, 64, 64, batch=17) == (False, False, True)
+
+
+def test_geometry():
+    at = Geometry(1, 1, (4, 4), (32, 20))
+    assert at.outputs == (31, 19)
+    assert at.flipped == Geometry(1, 2, (4, 4), (31, 19))
+    assert at.flipped.outputs == at.inputs
+    assert Geometry(2, 1, (3, 3), (15, 16)).outputs == (8, 8)
+    assert np.prod(Geometry(4, 2, (11, 11), (224, 224)).outputs) == 55 * 55
