@@ -15,6 +15,7 @@ from typing import Any
 
 import jax
 from jax import lax
+from jax.experimental.layout import Layout, with_layout_constraint
 
 from gan_jax.networks import matmul_convolution
 from gan_jax.networks.matmul_convolution import Geometry
@@ -44,7 +45,7 @@ def plain() -> Iterator[None]:
 def conv(x: jax.Array, kernel: jax.Array, *, stride: int, padding: int) -> jax.Array:
     """Cross-correlation of x [N, H, W, I] with kernel [h, w, I, O], zero padding on every side."""
     at = Geometry(stride, padding, kernel.shape[:2], x.shape[1:3])
-    return _plain_correlation(at, x, kernel) if _plain.get() else _correlation(at, x, kernel)
+    return _plain_correlation(at, x, kernel) if _plain.get() else _correlation(at, x, _kept_in_order(kernel))
 
 
 def conv_transpose(x: jax.Array, kernel: jax.Array, *, stride: int, padding: int, output_padding: int = 0) -> jax.Array:
@@ -58,8 +59,27 @@ def conv_transpose(x: jax.Array, kernel: jax.Array, *, stride: int, padding: int
         for side, length in zip(x.shape[1:3], kernel.shape[:2], strict=True)
     )
     at = Geometry(stride, padding, kernel.shape[:2], (height, width))
-    gradient = _plain_input_gradient if _plain.get() else _input_gradient
-    return gradient(at, x, kernel.swapaxes(2, 3))
+    if _plain.get():
+        return _plain_input_gradient(at, x, kernel.swapaxes(2, 3))
+    return _input_gradient(at, x, _kept_in_order(kernel).swapaxes(2, 3))
+
+
+@jax.custom_vjp
+def _kept_in_order(kernel: jax.Array) -> jax.Array:
+    """The kernel, whose gradient lies in a TPU's memory as the kernel does.
+
+    The gradient of a transposed convolution's kernel comes with its last two axes swapped. Left to itself XLA takes
+    that order for the whole update, and copies the parameters and both moments of Adam, in float32, to it and back.
+    """
+    return kernel
+
+
+def _gradient_in_order(_: None, gradient: jax.Array) -> tuple[jax.Array]:
+    in_order = functools.partial(with_layout_constraint, layouts=Layout(tuple(range(gradient.ndim))))
+    return (lax.platform_dependent(gradient, tpu=in_order, default=lambda same: same),)
+
+
+_kept_in_order.defvjp(lambda kernel: (kernel, None), _gradient_in_order)
 
 
 def _plain_correlation(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
