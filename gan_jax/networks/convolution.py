@@ -24,6 +24,7 @@ __all__ = ["conv", "conv_transpose", "plain"]
 __dir__ = __all__.copy
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
+_WIDE = 128  # channels: narrower kernels lie in another order on a TPU by themselves
 _plain = contextvars.ContextVar("_plain", default=False)
 
 
@@ -45,7 +46,7 @@ def plain() -> Iterator[None]:
 def conv(x: jax.Array, kernel: jax.Array, *, stride: int, padding: int) -> jax.Array:
     """Cross-correlation of x [N, H, W, I] with kernel [h, w, I, O], zero padding on every side."""
     at = Geometry(stride, padding, kernel.shape[:2], x.shape[1:3])
-    return _plain_correlation(at, x, kernel) if _plain.get() else _correlation(at, x, _kept_in_order(kernel))
+    return _plain_correlation(at, x, kernel) if _plain.get() else _correlation(at, x, kernel)
 
 
 def conv_transpose(x: jax.Array, kernel: jax.Array, *, stride: int, padding: int, output_padding: int = 0) -> jax.Array:
@@ -61,7 +62,8 @@ def conv_transpose(x: jax.Array, kernel: jax.Array, *, stride: int, padding: int
     at = Geometry(stride, padding, kernel.shape[:2], (height, width))
     if _plain.get():
         return _plain_input_gradient(at, x, kernel.swapaxes(2, 3))
-    return _input_gradient(at, x, _kept_in_order(kernel).swapaxes(2, 3))
+    kernel = _kept_in_order(kernel) if kernel.shape[3] >= _WIDE else kernel
+    return _input_gradient(at, x, kernel.swapaxes(2, 3))
 
 
 @jax.custom_vjp
