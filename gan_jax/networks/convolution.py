@@ -15,6 +15,7 @@ from typing import Any
 
 import jax
 from jax import lax
+from jax.experimental.layout import Layout, with_layout_constraint
 
 from gan_jax.networks import matmul_convolution
 from gan_jax.networks.matmul_convolution import Geometry
@@ -23,6 +24,7 @@ __all__ = ["conv", "conv_transpose", "plain"]
 __dir__ = __all__.copy
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
+_WIDE = 128  # channels: narrower kernels lie in another order on a TPU by themselves
 _plain = contextvars.ContextVar("_plain", default=False)
 
 
@@ -58,8 +60,28 @@ def conv_transpose(x: jax.Array, kernel: jax.Array, *, stride: int, padding: int
         for side, length in zip(_sides(x, 1), _sides(kernel, 0), strict=True)
     )
     at = Geometry(stride, padding, _sides(kernel, 0), (height, width))
-    gradient = _plain_input_gradient if _plain.get() else _input_gradient
-    return gradient(at, x, kernel.swapaxes(2, 3))
+    if _plain.get():
+        return _plain_input_gradient(at, x, kernel.swapaxes(2, 3))
+    kernel = _kept_in_order(kernel) if kernel.shape[3] >= _WIDE else kernel
+    return _input_gradient(at, x, kernel.swapaxes(2, 3))
+
+
+@jax.custom_vjp
+def _kept_in_order(kernel: jax.Array) -> jax.Array:
+    """The kernel, whose gradient lies in a TPU's memory as the kernel does.
+
+    The gradient of a transposed convolution's kernel comes with its last two axes swapped. Left to itself XLA takes
+    that order for the whole update, and copies the parameters and both moments of Adam, in float32, to it and back.
+    """
+    return kernel
+
+
+def _gradient_in_order(_: None, gradient: jax.Array) -> tuple[jax.Array]:
+    in_order = functools.partial(with_layout_constraint, layouts=Layout(tuple(range(gradient.ndim))))
+    return (lax.platform_dependent(gradient, tpu=in_order, default=lambda same: same),)
+
+
+_kept_in_order.defvjp(lambda kernel: (kernel, None), _gradient_in_order)
 
 
 def _sides(array: jax.Array, first: int) -> tuple[int, int]:
