@@ -59,11 +59,10 @@ def conv_transpose(x: jax.Array, kernel: jax.Array, *, stride: int, padding: int
         (side - 1) * stride - 2 * padding + length + output_padding
         for side, length in zip(_sides(x, 1), _sides(kernel, 0), strict=True)
     )
-    at = Geometry(stride, padding, _sides(kernel, 0), (height, width))
+    at = Geometry(stride, padding, _sides(kernel, 0), (height, width), transposed=True)
     if _plain.get():
-        return _plain_input_gradient(at, x, kernel.swapaxes(2, 3))
-    kernel = _kept_in_order(kernel) if kernel.shape[3] >= _WIDE else kernel
-    return _input_gradient(at, x, kernel.swapaxes(2, 3))
+        return _plain_input_gradient(at, x, kernel)
+    return _input_gradient(at, x, _kept_in_order(kernel) if kernel.shape[3] >= _WIDE else kernel)
 
 
 @jax.custom_vjp
@@ -89,6 +88,7 @@ def _sides(array: jax.Array, first: int) -> tuple[int, int]:
 
 
 def _plain_correlation(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    kernel = kernel.swapaxes(2, 3) if at.transposed else kernel
     return lax.conv_general_dilated(
         x, kernel, (at.stride, at.stride), [(at.padding, at.padding)] * 2, dimension_numbers=_LAYOUT
     )
@@ -96,13 +96,14 @@ def _plain_correlation(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax.Arr
 
 def _plain_input_gradient(at: Geometry, y: jax.Array, kernel: jax.Array) -> jax.Array:
     # The gradient of a correlation is a correlation of the dilated map with the kernel turned by 180 degrees.
+    turned = kernel[::-1, ::-1]
     edges = [
         (length - 1 - at.padding, side + at.padding - (outputs - 1) * at.stride - 1)
         for side, length, outputs in zip(at.inputs, at.kernel, at.outputs, strict=True)
     ]
     return lax.conv_general_dilated(
         y,
-        kernel[::-1, ::-1].swapaxes(2, 3),
+        turned if at.transposed else turned.swapaxes(2, 3),
         (1, 1),
         edges,
         lhs_dilation=(at.stride, at.stride),
@@ -111,7 +112,8 @@ def _plain_input_gradient(at: Geometry, y: jax.Array, kernel: jax.Array) -> jax.
 
 
 def _plain_kernel_gradient(at: Geometry, x: jax.Array, y: jax.Array) -> jax.Array:
-    kernel = jax.ShapeDtypeStruct((*at.kernel, x.shape[-1], y.shape[-1]), x.dtype)
+    channels = (y.shape[-1], x.shape[-1]) if at.transposed else (x.shape[-1], y.shape[-1])
+    kernel = jax.ShapeDtypeStruct((*at.kernel, *channels), x.dtype)
     return jax.linear_transpose(functools.partial(_plain_correlation, at, x), kernel)(y)[0]
 
 

@@ -22,12 +22,16 @@ _BAND_BYTES = 2**22  # of patches that stay in a core's cache until they are mul
 
 
 class Geometry(NamedTuple):
-    """What the channels of a correlation leave open: stride, zeros, and the sides of its kernel and its input."""
+    """What the channels of a correlation leave open: stride, zeros, the sides of its kernel and its input.
+
+    `transposed`: kernels are [h, w, O, I], as those of transposed convolutions lie, whose inputs are y.
+    """
 
     stride: int
     padding: int
     kernel: tuple[int, int]
     inputs: tuple[int, int]
+    transposed: bool = False
 
     @property
     def outputs(self) -> tuple[int, int]:
@@ -57,7 +61,7 @@ def correlation(at: Geometry, x: jax.Array, kernel: jax.Array) -> _Form | None:
 def input_gradient(at: Geometry, y: jax.Array, kernel: jax.Array) -> _Form | None:
     """How a CPU computes x of y and a kernel; None for XLA's convolution."""
     few_pixels = _pixels(at, y) <= (4 * _FEW_PIXELS if at.kernel == (4, 4) else _FEW_PIXELS)
-    to_images = at.stride == 1 and kernel.shape[2] <= _FEW_CHANNELS
+    to_images = at.stride == 1 and kernel.shape[3 if at.transposed else 2] <= _FEW_CHANNELS
     return _spread_patches if at.kernel == (1, 1) or few_pixels or to_images else None
 
 
@@ -73,6 +77,11 @@ def kernel_gradient(at: Geometry, x: jax.Array, y: jax.Array) -> _Form | None:
 def _pixels(at: Geometry, batch: jax.Array) -> int:
     """How many outputs a batch has, a channel."""
     return batch.shape[0] * math.prod(at.outputs)
+
+
+def _by_outputs(kernel: jax.Array) -> jax.Array:
+    """A transposed kernel as a matrix [O, h * w * I]: rows of I values are moved whole, once for all products."""
+    return kernel.transpose(2, 0, 1, 3).reshape(kernel.shape[2], -1)
 
 
 def _product(a: jax.Array, b: jax.Array, contracted: tuple[int, int]) -> jax.Array:
@@ -111,11 +120,14 @@ def _patches(at: Geometry, columns: jax.Array, first: int | jax.Array, count: in
 
 def _correlation_of_patches(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
     patches = _patches(at, _columns(at, x), 0, at.outputs[0])
+    if at.transposed:
+        return _product(patches, _by_outputs(kernel), (3, 1)).astype(x.dtype)
     return _product(patches, kernel.reshape(-1, kernel.shape[-1]), (3, 0)).astype(x.dtype)
 
 
 def _correlation_of_padded(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
     """XLA's convolution with a column of zeros: without any padding XLA's CPU takes 2 to 25 times as long."""
+    kernel = kernel.swapaxes(2, 3) if at.transposed else kernel
     edges = [(0, 0), (0, at.stride)]
     y = lax.conv_general_dilated(x, kernel, (at.stride, at.stride), edges, dimension_numbers=("NHWC", "HWIO", "NHWC"))
     return y[:, :, : at.outputs[1]]
@@ -123,10 +135,13 @@ def _correlation_of_padded(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax
 
 def _spread_patches(at: Geometry, y: jax.Array, kernel: jax.Array) -> jax.Array:
     """What each output gives to the pixels below its kernel, then the sum where kernels overlap."""
-    stride, (height, width), inputs = at.stride, at.outputs, kernel.shape[2]
+    stride, (height, width), inputs = at.stride, at.outputs, kernel.shape[3 if at.transposed else 2]
     reach = [-(-length // stride) - 1 for length in at.kernel]
     kernel = jnp.pad(kernel, [(0, -length % stride) for length in at.kernel] + [(0, 0)] * 2)
-    parts = _product(y, kernel.reshape(-1, kernel.shape[-1]), (3, 1))
+    if at.transposed:
+        parts = _product(y, _by_outputs(kernel), (3, 0))
+    else:
+        parts = _product(y, kernel.reshape(-1, kernel.shape[-1]), (3, 1))
     parts = parts.reshape(y.shape[0], height, width, reach[0] + 1, stride, reach[1] + 1, stride, inputs)
     rows = functools.reduce(
         jnp.add,
@@ -152,9 +167,19 @@ def _kernel_gradient_of_patches(at: Geometry, x: jax.Array, y: jax.Array) -> jax
     """The patches of x, transposed, times y: band by band, so that what is multiplied is still in the cache."""
     (height, width), outputs = at.outputs, y.shape[-1]
     shape = (*at.kernel, x.shape[-1], outputs)
-    if _pixels(at, x) <= _FEW_PIXELS:  # what is transposed at the end would be larger than all the rest
+
+    def as_kernel(by_outputs: jax.Array) -> jax.Array:
+        if at.transposed:
+            return by_outputs.reshape(outputs, *shape[:3]).transpose(1, 2, 0, 3).astype(x.dtype)
+        return by_outputs.T.reshape(shape).astype(x.dtype)
+
+    if _pixels(at, x) <= _FEW_PIXELS:
         patches = _patches(at, _columns(at, x), 0, height).reshape(_pixels(at, x), -1)
-        return _product(patches, y.reshape(-1, outputs), (0, 0)).reshape(shape).astype(x.dtype)
+        pixels = y.reshape(-1, outputs)
+        if at.transposed:
+            return as_kernel(_product(pixels, patches, (0, 0)))
+        # The result is larger than all the rest, and lies as it should.
+        return _product(patches, pixels, (0, 0)).reshape(shape).astype(x.dtype)
     row_bytes = x.shape[0] * width * math.prod(shape[:3]) * x.dtype.itemsize
     rows = min(height, max(1, _BAND_BYTES // row_bytes))
     bands = -(-height // rows)
@@ -168,10 +193,10 @@ def _kernel_gradient_of_patches(at: Geometry, x: jax.Array, y: jax.Array) -> jax
         return _product(lax.optimization_barrier(part.T), patches.reshape(part.shape[0], -1), (1, 0))
 
     total = lax.fori_loop(1, bands, lambda band, total: total + of_band(band), of_band(0))
-    return total.T.reshape(shape).astype(x.dtype)
+    return as_kernel(total)
 
 
 def _kernel_gradient_of_other_patches(at: Geometry, x: jax.Array, y: jax.Array) -> jax.Array:
     """The same with the patches of y, where these are fewer values, for a stride of 1."""
-    turned = _kernel_gradient_of_patches(at.flipped, y, x)
-    return turned[::-1, ::-1].swapaxes(2, 3)
+    turned = _kernel_gradient_of_patches(at.flipped, y, x)[::-1, ::-1]
+    return turned if at.transposed else turned.swapaxes(2, 3)
