@@ -27,14 +27,21 @@ _PIX2PIX_DEMO: _Flags = {
     "no_flip": True,
     "ngf": 16,
     "ndf": 16,
-    "n_epochs": 2,
-    "n_epochs_decay": 2,
-    "val_freq": 400,
-    "save_latest_freq": 400,
+    "n_epochs": 5,
+    "n_epochs_decay": 5,
+    "val_freq": 1000,
+    "save_latest_freq": 1000,
 }
 PIX2PIX: Mapping[str, _Flags] = {
     "demo": _PIX2PIX_DEMO,
-    "ablate": {**_PIX2PIX_DEMO, "name": "ablation", "n_epochs": 1, "n_epochs_decay": 1},
+    "ablate": {
+        **_PIX2PIX_DEMO,
+        "name": "ablation",
+        "n_epochs": 1,
+        "n_epochs_decay": 1,
+        "val_freq": 400,
+        "save_latest_freq": 400,
+    },
     "upscale": {
         "dataroot": "builtin:photos",
         "name": "upscale",
