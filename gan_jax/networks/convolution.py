@@ -123,7 +123,8 @@ def _bilinear(
     """`plain`, or the form of it that is faster on a CPU, if any; its derivatives are stated below."""
 
     def compute(at: Geometry, a: jax.Array, b: jax.Array) -> jax.Array:
-        form = on_cpu(at, a, b)
+        known = all(isinstance(side, int) for side in (*a.shape, *b.shape))  # jax.export has symbolic sides, of no size
+        form = on_cpu(at, a, b) if known else None
         if form is None:
             return plain(at, a, b)
         return lax.platform_dependent(a, b, cpu=functools.partial(form, at), default=functools.partial(plain, at))

@@ -203,6 +203,14 @@ def test_plain_holds_convolutions_alone():
     assert counts(apply, "tpu") == counts(apply, "cuda") == (10, 0)
 
 
+def test_a_batch_may_be_symbolic():
+    compute, x, kernel, _ = layer(*CATALOG["U-Net, up"])
+    shape = jax.export.symbolic_shape("batch, 13, 14, 12")
+    symbolic = jax.ShapeDtypeStruct(shape, jnp.float32)
+    exported = jax.export.export(jax.jit(lambda x: compute(x, kernel)), platforms=["cpu", "tpu"])(symbolic)
+    np.testing.assert_allclose(exported.call(x), compute(x, kernel), atol=1e-4)
+
+
 def test_forward_mode_is_for_the_plain_form():
     compute, x, kernel, _ = layer(*CATALOG["U-Net, up"])
     with pytest.raises(TypeError, match="forward-mode"):
