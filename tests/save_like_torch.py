@@ -6,6 +6,7 @@ import sys
 import types
 import zipfile
 from collections import OrderedDict
+from unittest import mock
 
 import numpy as np
 
@@ -23,8 +24,6 @@ class FloatStorage:
 _rebuild_tensor_v2.__module__, _rebuild_tensor_v2.__qualname__ = "torch._utils", "_rebuild_tensor_v2"
 FloatStorage.__module__, FloatStorage.__qualname__ = "torch", "FloatStorage"
 torch.FloatStorage, torch._utils, utils._rebuild_tensor_v2 = FloatStorage, utils, _rebuild_tensor_v2
-sys.modules.setdefault("torch", torch)
-sys.modules.setdefault("torch._utils", utils)
 
 
 class _Stored:
@@ -54,7 +53,9 @@ class _Pickler(pickle.Pickler):
 def save(path, obj):
     file = io.BytesIO()
     pickler = _Pickler(file)
-    pickler.dump(obj)
+    # Here alone: other programs look whether torch is there.
+    with mock.patch.dict(sys.modules, {"torch": torch, "torch._utils": utils}):
+        pickler.dump(obj)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", file.getvalue())
         archive.writestr("archive/byteorder", "little")
