@@ -5,7 +5,7 @@
 A line is a layer, as a correlation of x [N, H, H, I] with a k x k kernel of stride s to O channels: forward, and the
 gradients with respect to the input and the kernel. `*` marks what `networks.convolution` takes. The floor is the FLOPs
 of the plain form over the rate of a matrix product of 2048 x 2048, measured first. "padded" is XLA's convolution with
-one more column of zeros, for layers that have no padding.
+one more column of zeros, for layers that have no padding; "images" is XLA's of a few images after another.
 """
 
 import functools
@@ -16,9 +16,9 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from gan_jax.networks import convolution
-from gan_jax.networks import matmul_convolution as forms
-from gan_jax.networks.matmul_convolution import Geometry
+from gan_jax.networks import cpu_convolution as forms
+from gan_jax.networks import plain_convolution
+from gan_jax.networks.plain_convolution import Geometry
 
 __all__ = ["LAYERS", "main"]
 
@@ -49,13 +49,21 @@ LAYERS = {
 }
 _KINDS = {
     "forward": (
-        convolution._plain_correlation,
+        plain_convolution.correlation,
         forms.correlation,
-        {"patches": forms._correlation_of_patches, "padded": forms._correlation_of_padded},
+        {
+            "patches": forms._correlation_of_patches,
+            "padded": forms._correlation_of_padded,
+            "images": forms._correlation_by_images,
+        },
     ),
-    "input": (convolution._plain_input_gradient, forms.input_gradient, {"spread": forms._spread_patches}),
+    "input": (
+        plain_convolution.input_gradient,
+        forms.input_gradient,
+        {"spread": forms._spread_patches, "images": forms._input_gradient_by_images},
+    ),
     "kernel": (
-        convolution._plain_kernel_gradient,
+        plain_convolution.kernel_gradient,
         forms.kernel_gradient,
         {"patches": forms._kernel_gradient_of_patches, "other": forms._kernel_gradient_of_other_patches},
     ),
@@ -96,6 +104,7 @@ def _line(name: str, rate: float) -> str:
             or not (
                 (label == "other" and stride > 1)
                 or (label == "padded" and padding)
+                or (label == "images" and n == 1)
                 or 4 * pixels * k[..., 0].size > _LARGEST_PATCHES
             )
         }

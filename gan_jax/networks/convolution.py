@@ -4,7 +4,7 @@ Images are NHWC and kernels HWIO, whatever form computes them. There are three f
 two arrays: a correlation, its gradient with respect to the input, which is a transposed convolution, and its gradient
 with respect to the kernel. The derivatives of each are the other two, at every order, and none is left to XLA, whose
 gradient of a dilated convolution takes seventy times as long as the convolution on a CPU. On CPUs they are computed by
-the forms of `matmul_convolution`, where these are faster, and by XLA's convolutions elsewhere.
+the forms of `cpu_convolution`, where these are faster, and by XLA's convolutions elsewhere.
 """
 
 import contextlib
@@ -17,13 +17,12 @@ import jax
 from jax import lax
 from jax.experimental.layout import Layout, with_layout_constraint
 
-from gan_jax.networks import matmul_convolution
-from gan_jax.networks.matmul_convolution import Geometry
+from gan_jax.networks import cpu_convolution, plain_convolution
+from gan_jax.networks.plain_convolution import Geometry
 
 __all__ = ["conv", "conv_transpose", "plain"]
 __dir__ = __all__.copy
 
-_LAYOUT = ("NHWC", "HWIO", "NHWC")
 _WIDE = 128  # channels: narrower kernels lie in another order on a TPU by themselves
 _plain = contextvars.ContextVar("_plain", default=False)
 
@@ -46,7 +45,7 @@ def plain() -> Iterator[None]:
 def conv(x: jax.Array, kernel: jax.Array, *, stride: int, padding: int) -> jax.Array:
     """Cross-correlation of x [N, H, W, I] with kernel [h, w, I, O], zero padding on every side."""
     at = Geometry(stride, padding, _sides(kernel, 0), _sides(x, 1))
-    return _plain_correlation(at, x, kernel) if _plain.get() else _correlation(at, x, kernel)
+    return plain_convolution.correlation(at, x, kernel) if _plain.get() else _correlation(at, x, kernel)
 
 
 def conv_transpose(x: jax.Array, kernel: jax.Array, *, stride: int, padding: int, output_padding: int = 0) -> jax.Array:
@@ -61,7 +60,7 @@ def conv_transpose(x: jax.Array, kernel: jax.Array, *, stride: int, padding: int
     )
     at = Geometry(stride, padding, _sides(kernel, 0), (height, width), transposed=True)
     if _plain.get():
-        return _plain_input_gradient(at, x, kernel)
+        return plain_convolution.input_gradient(at, x, kernel)
     return _input_gradient(at, x, _kept_in_order(kernel) if kernel.shape[3] >= _WIDE else kernel)
 
 
@@ -87,36 +86,6 @@ def _sides(array: jax.Array, first: int) -> tuple[int, int]:
     return array.shape[first], array.shape[first + 1]
 
 
-def _plain_correlation(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    kernel = kernel.swapaxes(2, 3) if at.transposed else kernel
-    return lax.conv_general_dilated(
-        x, kernel, (at.stride, at.stride), [(at.padding, at.padding)] * 2, dimension_numbers=_LAYOUT
-    )
-
-
-def _plain_input_gradient(at: Geometry, y: jax.Array, kernel: jax.Array) -> jax.Array:
-    # The gradient of a correlation is a correlation of the dilated map with the kernel turned by 180 degrees.
-    turned = kernel[::-1, ::-1]
-    edges = [
-        (length - 1 - at.padding, side + at.padding - (outputs - 1) * at.stride - 1)
-        for side, length, outputs in zip(at.inputs, at.kernel, at.outputs, strict=True)
-    ]
-    return lax.conv_general_dilated(
-        y,
-        turned if at.transposed else turned.swapaxes(2, 3),
-        (1, 1),
-        edges,
-        lhs_dilation=(at.stride, at.stride),
-        dimension_numbers=_LAYOUT,
-    )
-
-
-def _plain_kernel_gradient(at: Geometry, x: jax.Array, y: jax.Array) -> jax.Array:
-    channels = (y.shape[-1], x.shape[-1]) if at.transposed else (x.shape[-1], y.shape[-1])
-    kernel = jax.ShapeDtypeStruct((*at.kernel, *channels), x.dtype)
-    return jax.linear_transpose(functools.partial(_plain_correlation, at, x), kernel)(y)[0]
-
-
 def _bilinear(
     plain: Callable[..., jax.Array], on_cpu: Callable[[Geometry, jax.Array, jax.Array], Callable[..., jax.Array] | None]
 ) -> Any:
@@ -132,9 +101,9 @@ def _bilinear(
     return jax.custom_vjp(compute, nondiff_argnums=(0,))
 
 
-_correlation = _bilinear(_plain_correlation, matmul_convolution.correlation)
-_input_gradient = _bilinear(_plain_input_gradient, matmul_convolution.input_gradient)
-_kernel_gradient = _bilinear(_plain_kernel_gradient, matmul_convolution.kernel_gradient)
+_correlation = _bilinear(plain_convolution.correlation, cpu_convolution.correlation)
+_input_gradient = _bilinear(plain_convolution.input_gradient, cpu_convolution.input_gradient)
+_kernel_gradient = _bilinear(plain_convolution.kernel_gradient, cpu_convolution.kernel_gradient)
 
 _Pair = tuple[jax.Array, jax.Array]
 

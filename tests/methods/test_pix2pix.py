@@ -13,7 +13,7 @@ from gan_jax import losses
 from gan_jax.interop import convert
 from gan_jax.method import clip_weights, scale_rates, train_step
 from gan_jax.methods.pix2pix import Draws, pix2pix
-from gan_jax.networks import PatchGAN, UNet, convolution, from_linen, matmul_convolution, with_weights
+from gan_jax.networks import PatchGAN, UNet, convolution, cpu_convolution, from_linen, with_weights
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "training" / "pix2pix_vanilla"
 
@@ -199,7 +199,7 @@ def test_computing_the_fake_in_both_losses_costs_no_convolution(monkeypatch):
     assert sum(products()) == expected - 3
     # As if images were large: a gradient of a kernel has the product of its first band, and that of a loop over others.
     for name, value in {"_FEW_PIXELS": 0, "_FEW_CHANNELS": 0, "_BAND_BYTES": 300}.items():
-        monkeypatch.setattr(matmul_convolution, name, value)
+        monkeypatch.setattr(cpu_convolution, name, value)
     assert sum(products()) == expected + layers_g + 2 * layers_d
 
 

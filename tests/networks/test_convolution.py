@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gan_jax import networks
-from gan_jax.networks import convolution, matmul_convolution
+from gan_jax.networks import convolution, cpu_convolution
 from gan_jax.training import parallel
 
 
@@ -141,8 +141,9 @@ def assert_as_plain(function, *arguments, tolerance=1e-5):
 def size(request, monkeypatch):
     """Forms are chosen by size: the same arrays as if they were small images, and large ones in several bands."""
     if request.param == "large":
-        monkeypatch.setattr(matmul_convolution, "_FEW_PIXELS", 0)
-        monkeypatch.setattr(matmul_convolution, "_BAND_BYTES", 2**13)
+        monkeypatch.setattr(cpu_convolution, "_FEW_PIXELS", 0)
+        monkeypatch.setattr(cpu_convolution, "_PATCH_BYTES", 2**13)
+        monkeypatch.setattr(cpu_convolution, "_PIXELS_AT_ONCE", 256)
 
 
 @pytest.mark.usefixtures("size")

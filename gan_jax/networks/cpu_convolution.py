@@ -1,51 +1,28 @@
-"""Convolutions as matrix products, for CPUs: exact forms of what XLA computes slowly there, and when to take them.
+"""Convolutions on CPUs: exact forms of what XLA computes slowly there, and when to take them.
 
-x is [N, H, W, I], kernels are [h, w, I, O] and y is [N, H', W', O]. Products accumulate in float32 at least. The
-thresholds are those of `python -m benchmarks.convolutions`: benchmarks/results/convolutions.txt.
+Arrays are as in `plain_convolution`. Some forms are matrix products, which accumulate in float32 at least; others are
+XLA's convolutions with more zeros, or of fewer images at once. The thresholds are those of
+`python -m benchmarks.convolutions`: benchmarks/results/convolutions.txt.
 """
 
 import functools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-__all__ = ["Geometry", "correlation", "input_gradient", "kernel_gradient"]
+from gan_jax.networks import plain_convolution
+from gan_jax.networks.plain_convolution import Geometry
+
+__all__ = ["correlation", "input_gradient", "kernel_gradient"]
 __dir__ = __all__.copy
 
 _FEW_CHANNELS = 8  # of images and logits, which leave the inner loops of convolutions empty
 _FEW_PIXELS = 256  # of all outputs: the kernel is what there is to read, and XLA's convolutions read it slowly
-_BAND_BYTES = 2**22  # of patches that stay in a core's cache until they are multiplied
-
-
-class Geometry(NamedTuple):
-    """What the channels of a correlation leave open: stride, zeros, the sides of its kernel and its input.
-
-    `transposed`: kernels are [h, w, O, I], as those of transposed convolutions lie, whose inputs are y.
-    """
-
-    stride: int
-    padding: int
-    kernel: tuple[int, int]
-    inputs: tuple[int, int]
-    transposed: bool = False
-
-    @property
-    def outputs(self) -> tuple[int, int]:
-        """The sides of the output."""
-        height, width = (
-            (side + 2 * self.padding - length) // self.stride + 1
-            for side, length in zip(self.inputs, self.kernel, strict=True)
-        )
-        return height, width
-
-    @property
-    def flipped(self) -> "Geometry":
-        """Of the correlation that computes the gradient of the input, for a stride of 1 and a square kernel."""
-        return Geometry(1, self.kernel[0] - 1 - self.padding, self.kernel, self.outputs)
+_PIXELS_AT_ONCE = 4096  # of x: of those that a strided convolution of many channels reads or gives at the same time
+_PATCH_BYTES = 2**21  # of patches that stay in a core's cache until they are multiplied
 
 
 _Form = Callable[[Geometry, jax.Array, jax.Array], jax.Array]
@@ -55,14 +32,18 @@ def correlation(at: Geometry, x: jax.Array, kernel: jax.Array) -> _Form | None:
     """How a CPU computes y of x and a kernel; None for XLA's convolution."""
     if at.kernel == (1, 1) or _pixels(at, x) <= _FEW_PIXELS:
         return _correlation_of_patches
-    return _correlation_of_padded if at.padding == 0 else None
+    if at.padding == 0:
+        return _correlation_of_padded
+    return _correlation_by_images if _by_images(at, x, kernel) else None
 
 
 def input_gradient(at: Geometry, y: jax.Array, kernel: jax.Array) -> _Form | None:
     """How a CPU computes x of y and a kernel; None for XLA's convolution."""
     few_pixels = _pixels(at, y) <= (4 * _FEW_PIXELS if at.kernel == (4, 4) else _FEW_PIXELS)
     to_images = at.stride == 1 and kernel.shape[3 if at.transposed else 2] <= _FEW_CHANNELS
-    return _spread_patches if at.kernel == (1, 1) or few_pixels or to_images else None
+    if at.kernel == (1, 1) or few_pixels or to_images:
+        return _spread_patches
+    return _input_gradient_by_images if _by_images(at, y, kernel) else None
 
 
 def kernel_gradient(at: Geometry, x: jax.Array, y: jax.Array) -> _Form | None:
@@ -79,6 +60,23 @@ def _pixels(at: Geometry, batch: jax.Array) -> int:
     return batch.shape[0] * math.prod(at.outputs)
 
 
+def _images_at_once(at: Geometry, batch: jax.Array) -> int:
+    """How many images of a batch are convolved at once, so that each group has as many."""
+    return _divisor(batch.shape[0], _PIXELS_AT_ONCE // math.prod(at.inputs))
+
+
+def _by_images(at: Geometry, batch: jax.Array, kernel: jax.Array) -> bool:
+    """Whether XLA's convolution of the whole batch takes longer than those of a few images, one after another."""
+    of_images, at_once = min(kernel.shape[2:]) <= _FEW_CHANNELS, _images_at_once(at, batch)
+    fill = at_once * math.prod(at.inputs) > _PIXELS_AT_ONCE // 4  # not so where the batch has no good divisor
+    return at.stride > 1 and not of_images and at_once < batch.shape[0] and fill
+
+
+def _divisor(number: int, most: int) -> int:
+    """The largest divisor of `number` that is at most `most`, or 1."""
+    return next((divisor for divisor in range(most, 1, -1) if number % divisor == 0), 1)
+
+
 def _by_outputs(kernel: jax.Array) -> jax.Array:
     """A transposed kernel as a matrix [O, h * w * I]: rows of I values are moved whole, once for all products."""
     return kernel.transpose(2, 0, 1, 3).reshape(kernel.shape[2], -1)
@@ -90,36 +88,35 @@ def _product(a: jax.Array, b: jax.Array, contracted: tuple[int, int]) -> jax.Arr
     return lax.dot_general(a, b, (axes, ((), ())), preferred_element_type=dtype)
 
 
-def _columns(at: Geometry, x: jax.Array, extra_rows: int = 0) -> jax.Array:
-    """The values below a row of a kernel side by side: [N, ceil(h / stride) + H' - 1, stride, W', w * I].
-
-    Zeros pad it, and follow as `extra_rows` times `stride` rows.
-    """
-    n, _, _, channels = x.shape
-    stride, (height, width) = at.stride, at.outputs
-    reach = [-(-length // stride) - 1 for length in at.kernel]  # how far a kernel reaches, in strides
-    rows, columns = height + reach[0] + extra_rows, width + reach[1]
-    edges = [
-        (at.padding, length * stride - at.padding - side, 0)
-        for length, side in zip((rows, columns), at.inputs, strict=True)
-    ]
+def _padded(at: Geometry, x: jax.Array, rows: int) -> jax.Array:
+    """x with zeros around, as `rows` rows of outputs need it: [N, (rows + reach) * stride, ..., I]."""
     zero = jnp.zeros((), x.dtype)
-    x = lax.pad(x, zero, [(0, 0, 0), *edges, (0, 0, 0)]).reshape(n, rows * stride, columns, stride * channels)
+    edges = [
+        (at.padding, (length + reach) * at.stride - at.padding - side, 0)
+        for length, reach, side in zip((rows, at.outputs[1]), at.reach, at.inputs, strict=True)
+    ]
+    return lax.pad(x, zero, [(0, 0, 0), *edges, (0, 0, 0)])
+
+
+def _patches(at: Geometry, padded: jax.Array) -> jax.Array:
+    """The values below the kernel [N, rows, W', h * w * I] at every row of outputs that `padded` has."""
+    n, height, width, channels = padded.shape
+    stride, reach = at.stride, at.reach
+    x = padded.reshape(n, height // stride, stride, width // stride, stride * channels)
+    rows, columns = x.shape[1] - reach[0], x.shape[3] - reach[1]
     taps = [min(stride, at.kernel[1] - step * stride) * channels for step in range(reach[1] + 1)]
-    joined = [x[:, :, step : step + width, :size] for step, size in enumerate(taps)]
-    return jnp.concatenate(joined, axis=-1).reshape(n, rows, stride, width, -1)
-
-
-def _patches(at: Geometry, columns: jax.Array, first: int | jax.Array, count: int) -> jax.Array:
-    """`count` rows of outputs from the `first`: the values below the kernel [N, count, W', h * w * I]."""
-    taps = [divmod(tap, at.stride) for tap in range(at.kernel[0])]
     return jnp.concatenate(
-        [lax.dynamic_slice_in_dim(columns, first + row, count, axis=1)[:, :, phase] for row, phase in taps], axis=-1
+        [
+            x[:, row : row + rows, phase, step : step + columns, :size]
+            for row, phase in (divmod(tap, stride) for tap in range(at.kernel[0]))
+            for step, size in enumerate(taps)
+        ],
+        axis=-1,
     )
 
 
 def _correlation_of_patches(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    patches = _patches(at, _columns(at, x), 0, at.outputs[0])
+    patches = _patches(at, _padded(at, x, at.outputs[0]))
     if at.transposed:
         return _product(patches, _by_outputs(kernel), (3, 1)).astype(x.dtype)
     return _product(patches, kernel.reshape(-1, kernel.shape[-1]), (3, 0)).astype(x.dtype)
@@ -133,10 +130,20 @@ def _correlation_of_padded(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax
     return y[:, :, : at.outputs[1]]
 
 
+def _images_in_turn(form: _Form, at: Geometry, batch: jax.Array, kernel: jax.Array) -> jax.Array:
+    groups = batch.reshape(-1, _images_at_once(at, batch), *batch.shape[1:])
+    results = lax.map(lambda images: form(at, images, kernel), groups)
+    return results.reshape(batch.shape[0], *results.shape[2:])
+
+
+_correlation_by_images = functools.partial(_images_in_turn, plain_convolution.correlation)
+_input_gradient_by_images = functools.partial(_images_in_turn, plain_convolution.input_gradient)
+
+
 def _spread_patches(at: Geometry, y: jax.Array, kernel: jax.Array) -> jax.Array:
     """What each output gives to the pixels below its kernel, then the sum where kernels overlap."""
-    stride, (height, width), inputs = at.stride, at.outputs, kernel.shape[3 if at.transposed else 2]
-    reach = [-(-length // stride) - 1 for length in at.kernel]
+    stride, reach, (height, width) = at.stride, at.reach, at.outputs
+    inputs = kernel.shape[3 if at.transposed else 2]
     kernel = jnp.pad(kernel, [(0, -length % stride) for length in at.kernel] + [(0, 0)] * 2)
     if at.transposed:
         parts = _product(y, _by_outputs(kernel), (3, 0))
@@ -164,7 +171,7 @@ def _spread_patches(at: Geometry, y: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def _kernel_gradient_of_patches(at: Geometry, x: jax.Array, y: jax.Array) -> jax.Array:
-    """The patches of x, transposed, times y: band by band, so that what is multiplied is still in the cache."""
+    """The patches of x, transposed, times y: in parts, whose patches are in the cache when they are multiplied."""
     (height, width), outputs = at.outputs, y.shape[-1]
     shape = (*at.kernel, x.shape[-1], outputs)
 
@@ -174,26 +181,30 @@ def _kernel_gradient_of_patches(at: Geometry, x: jax.Array, y: jax.Array) -> jax
         return by_outputs.T.reshape(shape).astype(x.dtype)
 
     if _pixels(at, x) <= _FEW_PIXELS:
-        patches = _patches(at, _columns(at, x), 0, height).reshape(_pixels(at, x), -1)
+        patches = _patches(at, _padded(at, x, height)).reshape(_pixels(at, x), -1)
         pixels = y.reshape(-1, outputs)
         if at.transposed:
             return as_kernel(_product(pixels, patches, (0, 0)))
         # The result is larger than all the rest, and lies as it should.
         return _product(patches, pixels, (0, 0)).reshape(shape).astype(x.dtype)
-    row_bytes = x.shape[0] * width * math.prod(shape[:3]) * x.dtype.itemsize
-    rows = min(height, max(1, _BAND_BYTES // row_bytes))
-    bands = -(-height // rows)
-    columns = _columns(at, x, extra_rows=bands * rows - height)
+    image_bytes = height * width * math.prod(shape[:3]) * x.dtype.itemsize
+    bands = min(height, -(-image_bytes // _PATCH_BYTES))  # an image's
+    rows = -(-height // bands)
+    images = _divisor(x.shape[0], _PATCH_BYTES // image_bytes)
+    padded = _padded(at, x, bands * rows)
     y = jnp.pad(y, [(0, 0), (0, bands * rows - height), (0, 0), (0, 0)])
 
-    def of_band(band: int | jax.Array) -> jax.Array:
-        patches = _patches(at, columns, band * rows, rows)
-        part = lax.dynamic_slice_in_dim(y, band * rows, rows, axis=1).reshape(-1, outputs)
+    def of_part(part: int | jax.Array) -> jax.Array:
+        group, band = part // bands, part % bands
+        window = (images, (rows + at.reach[0]) * at.stride, *padded.shape[2:])
+        below = lax.dynamic_slice(padded, (group * images, band * rows * at.stride, 0, 0), window)
+        pixels = lax.dynamic_slice(y, (group * images, band * rows, 0, 0), (images, rows, *y.shape[2:]))
         # XLA multiplies by a transposed array slowly, and transposes y, the smaller one, in no time.
-        return _product(lax.optimization_barrier(part.T), patches.reshape(part.shape[0], -1), (1, 0))
+        by_outputs = lax.optimization_barrier(pixels.reshape(-1, outputs).T)
+        return _product(by_outputs, _patches(at, below).reshape(by_outputs.shape[1], -1), (1, 0))
 
-    total = lax.fori_loop(1, bands, lambda band, total: total + of_band(band), of_band(0))
-    return as_kernel(total)
+    parts = x.shape[0] // images * bands
+    return as_kernel(lax.fori_loop(1, parts, lambda part, total: total + of_part(part), of_part(0)))
 
 
 def _kernel_gradient_of_other_patches(at: Geometry, x: jax.Array, y: jax.Array) -> jax.Array:

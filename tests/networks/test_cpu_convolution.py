@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax.networks import matmul_convolution
-from gan_jax.networks.matmul_convolution import Geometry
+from gan_jax.networks import cpu_convolution
+from gan_jax.networks.plain_convolution import Geometry
 
 
 def forms(at, inputs, outputs, batch=1):
@@ -17,9 +17,9 @@ def forms(at, inputs, outputs, batch=1):
     )
     kernel = jax.ShapeDtypeStruct((*at.kernel, inputs, outputs), jnp.float32)
     chosen = (
-        matmul_convolution.correlation(at, x, kernel),
-        matmul_convolution.input_gradient(at, y, kernel),
-        matmul_convolution.kernel_gradient(at, x, y),
+        cpu_convolution.correlation(at, x, kernel),
+        cpu_convolution.input_gradient(at, y, kernel),
+        cpu_convolution.kernel_gradient(at, x, y),
     )
     return tuple(form is not None for form in chosen)
 
