@@ -21,6 +21,8 @@ __dir__ = __all__.copy
 
 _FEW_CHANNELS = 8  # of images and logits, which leave the inner loops of convolutions empty
 _FEW_PIXELS = 256  # of all outputs: the kernel is what there is to read, and XLA's convolutions read it slowly
+_MANY_PIXELS = 4096  # of all outputs: that they are computed on all cores is worth a column more
+_SHARED = 6144  # a row's outputs, all channels: from here on XLA shares the work of a convolution out by itself
 _PIXELS_AT_ONCE = 4096  # of x: of those that a strided convolution of many channels reads or gives at the same time
 _PATCH_BYTES = 2**21  # of patches that stay in a core's cache until they are multiplied
 
@@ -32,17 +34,20 @@ def correlation(at: Geometry, x: jax.Array, kernel: jax.Array) -> _Form | None:
     """How a CPU computes y of x and a kernel; None for XLA's convolution."""
     if at.kernel == (1, 1) or _pixels(at, x) <= _FEW_PIXELS:
         return _correlation_of_patches
-    if at.padding == 0:
+    if at.padding == 0 or _on_one_core(at, x, *_channels(at, kernel)):
         return _correlation_of_padded
     return _correlation_by_images if _by_images(at, x, kernel) else None
 
 
 def input_gradient(at: Geometry, y: jax.Array, kernel: jax.Array) -> _Form | None:
     """How a CPU computes x of y and a kernel; None for XLA's convolution."""
+    inputs, outputs = _channels(at, kernel)
     few_pixels = _pixels(at, y) <= (4 * _FEW_PIXELS if at.kernel == (4, 4) else _FEW_PIXELS)
-    to_images = at.stride == 1 and kernel.shape[3 if at.transposed else 2] <= _FEW_CHANNELS
+    to_images = at.stride == 1 and inputs <= _FEW_CHANNELS
     if at.kernel == (1, 1) or few_pixels or to_images:
         return _spread_patches
+    if at.stride == 1 and at.kernel[0] == at.kernel[1] and _on_one_core(at.flipped, y, outputs, inputs):
+        return _input_gradient_of_padded
     return _input_gradient_by_images if _by_images(at, y, kernel) else None
 
 
@@ -58,6 +63,18 @@ def kernel_gradient(at: Geometry, x: jax.Array, y: jax.Array) -> _Form | None:
 def _pixels(at: Geometry, batch: jax.Array) -> int:
     """How many outputs a batch has, a channel."""
     return batch.shape[0] * math.prod(at.outputs)
+
+
+def _channels(at: Geometry, kernel: jax.Array) -> tuple[int, int]:
+    """Of x and of y."""
+    inputs, outputs = kernel.shape[:1:-1] if at.transposed else kernel.shape[2:]
+    return inputs, outputs
+
+
+def _on_one_core(at: Geometry, x: jax.Array, inputs: int, outputs: int) -> bool:
+    """Whether XLA's convolution of x, left alone, keeps one core busy, however many rows and images there are."""
+    few_channels = _FEW_CHANNELS < min(inputs, outputs) <= 64
+    return at.stride == 1 and few_channels and at.outputs[1] * outputs < _SHARED and _pixels(at, x) > _MANY_PIXELS
 
 
 def _images_at_once(at: Geometry, batch: jax.Array) -> int:
@@ -123,11 +140,21 @@ def _correlation_of_patches(at: Geometry, x: jax.Array, kernel: jax.Array) -> ja
 
 
 def _correlation_of_padded(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """XLA's convolution with a column of zeros: without any padding XLA's CPU takes 2 to 25 times as long."""
+    """XLA's convolution with a column of outputs more, which is cut off.
+
+    Without any padding XLA takes 2 to 25 times as long, and where `_on_one_core` it takes twice as long on two cores:
+    what is cut off afterwards is computed on all.
+    """
     kernel = kernel.swapaxes(2, 3) if at.transposed else kernel
-    edges = [(0, 0), (0, at.stride)]
+    edges = [(at.padding, at.padding), (at.padding, at.padding + at.stride)]
     y = lax.conv_general_dilated(x, kernel, (at.stride, at.stride), edges, dimension_numbers=("NHWC", "HWIO", "NHWC"))
     return y[:, :, : at.outputs[1]]
+
+
+def _input_gradient_of_padded(at: Geometry, y: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The same, for a stride of 1 and a square kernel: the gradient is a correlation with the kernel turned around."""
+    turned = kernel[::-1, ::-1]
+    return _correlation_of_padded(at.flipped, y, turned if at.transposed else turned.swapaxes(2, 3))
 
 
 def _images_in_turn(form: _Form, at: Geometry, batch: jax.Array, kernel: jax.Array) -> jax.Array:

@@ -144,6 +144,7 @@ def size(request, monkeypatch):
         monkeypatch.setattr(cpu_convolution, "_FEW_PIXELS", 0)
         monkeypatch.setattr(cpu_convolution, "_PATCH_BYTES", 2**13)
         monkeypatch.setattr(cpu_convolution, "_PIXELS_AT_ONCE", 256)
+        monkeypatch.setattr(cpu_convolution, "_MANY_PIXELS", 0)
 
 
 @pytest.mark.usefixtures("size")

@@ -45,6 +45,22 @@ def test_a_batch_has_as_many_pixels_as_its_images():
     assert forms(at, 64, 64, batch=17) == (False, False, True)
 
 
+def test_batches_of_large_maps_are_convolved_a_few_images_at_once():
+    at = Geometry(2, 1, (3, 3), (32, 32))
+    assert forms(at, 64, 64, batch=4) == (False, False, False)  # 4096 pixels
+    assert forms(at, 64, 64, batch=8) == (True, True, True)
+    assert forms(at, 3, 64, batch=8) == (False, False, False)
+    assert forms(Geometry(2, 1, (4, 4), (16, 16)), 64, 64, batch=17) == (False, False, True)  # no groups but of one
+
+
+def test_narrow_maps_of_few_channels_are_convolved_on_all_cores():
+    at = Geometry(1, 1, (3, 3), (24, 24))
+    assert forms(at, 64, 64, batch=16) == (True, True, True)
+    assert forms(at, 64, 256, batch=16) == (False, True, True)  # one way alone has few outputs
+    assert forms(at, 128, 128, batch=16) == (False, False, True)
+    assert forms(Geometry(1, 1, (3, 3), (96, 96)), 64, 64, batch=16) == (False, False, True)
+
+
 def test_geometry():
     at = Geometry(1, 1, (4, 4), (32, 20))
     assert at.outputs == (31, 19)
