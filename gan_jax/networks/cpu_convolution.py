@@ -94,15 +94,10 @@ def _divisor(number: int, most: int) -> int:
     return next((divisor for divisor in range(most, 1, -1) if number % divisor == 0), 1)
 
 
-def _by_outputs(kernel: jax.Array) -> jax.Array:
-    """A transposed kernel as a matrix [O, h * w * I]: rows of I values are moved whole, once for all products."""
-    return kernel.transpose(2, 0, 1, 3).reshape(kernel.shape[2], -1)
-
-
-def _product(a: jax.Array, b: jax.Array, contracted: tuple[int, int]) -> jax.Array:
+def _product(a: jax.Array, b: jax.Array, contracted: tuple[int, int], batch: tuple[int, ...] = ()) -> jax.Array:
     dtype = jnp.promote_types(a.dtype, jnp.float32)
     axes = ((contracted[0],), (contracted[1],))
-    return lax.dot_general(a, b, (axes, ((), ())), preferred_element_type=dtype)
+    return lax.dot_general(a, b, (axes, (batch, batch)), preferred_element_type=dtype)
 
 
 def _padded(at: Geometry, x: jax.Array, rows: int) -> jax.Array:
@@ -135,7 +130,8 @@ def _patches(at: Geometry, padded: jax.Array) -> jax.Array:
 def _correlation_of_patches(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
     patches = _patches(at, _padded(at, x, at.outputs[0]))
     if at.transposed:
-        return _product(patches, _by_outputs(kernel), (3, 1)).astype(x.dtype)
+        by_outputs = kernel.transpose(2, 0, 1, 3).reshape(kernel.shape[2], -1)  # rows of I values are moved whole
+        return _product(patches, by_outputs, (3, 1)).astype(x.dtype)
     return _product(patches, kernel.reshape(-1, kernel.shape[-1]), (3, 0)).astype(x.dtype)
 
 
@@ -173,7 +169,10 @@ def _spread_patches(at: Geometry, y: jax.Array, kernel: jax.Array) -> jax.Array:
     inputs = kernel.shape[3 if at.transposed else 2]
     kernel = jnp.pad(kernel, [(0, -length % stride) for length in at.kernel] + [(0, 0)] * 2)
     if at.transposed:
-        parts = _product(y, _by_outputs(kernel), (3, 0))
+        # Tap by tap, as they lie: to move a kernel of millions of values takes longer than to multiply by it.
+        taps = kernel.reshape(-1, *kernel.shape[2:])
+        pixels = jnp.broadcast_to(y.reshape(-1, y.shape[-1]), (len(taps), y[..., 0].size, y.shape[-1]))
+        parts = _product(pixels, taps, (2, 1), batch=(0,)).swapaxes(0, 1)
     else:
         parts = _product(y, kernel.reshape(-1, kernel.shape[-1]), (3, 1))
     parts = parts.reshape(y.shape[0], height, width, reach[0] + 1, stride, reach[1] + 1, stride, inputs)
