@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-__all__ = ["Count", "Lasting", "clock", "lasting_streams", "lost"]
+__all__ = ["Count", "Lasting", "clock", "lasting_streams", "lost", "own_stdout"]
 __dir__ = __all__.copy
 
 _NAMES = "gan_jax.names"  # the error handler below, as codecs know it
@@ -87,6 +87,35 @@ def lasting_streams() -> Iterator[None]:
         for nowhere in opened:
             if nowhere is not None:
                 nowhere.close()
+
+
+@contextmanager
+def own_stdout(*, shown: bool) -> Iterator[None]:
+    """Within this context what libraries write to stdout beside Python goes nowhere; not `shown`, Python's does too."""
+    before = sys.stdout
+    before.flush()
+    try:
+        number = before.fileno()
+    except (AttributeError, OSError, ValueError):  # no file: nothing is written beside Python
+        number = None
+    kept = None if number is None else os.dup(number)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    target = os.dup(nowhere if kept is None or not shown else kept)
+    encoding = getattr(before, "encoding", None)
+    stream = Lasting(os.fdopen(target, "w", encoding=encoding, errors=_NAMES))
+    if number is not None:
+        os.dup2(nowhere, number)
+    sys.stdout = stream  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        stream.flush()
+        sys.stdout = before
+        if number is not None and kept is not None:
+            os.dup2(kept, number)
+            os.close(kept)
+        os.close(nowhere)
+        stream.close()
 
 
 def lost() -> OSError | None:

@@ -164,6 +164,7 @@ def train(
 ) -> State:
     """Trains from `begin` until `steps` steps in all, or until `stopped()` after one, and returns the state.
 
+    Where the mesh is of several processes' devices they end after the same step, soon after `stopped()` in one of them.
     `batches` begins with the batch of step `begin.step`; each is read and sent to the devices while the step before it
     runs. The last state is always saved, and `extra()` beside it.
     Saves go on while the next steps run, and end with the block of `checkpoints`.
@@ -172,24 +173,28 @@ def train(
     """
     step_fn = parallel.compile_step(method, mesh, how=how)
     state, unread, upcoming = begin.state, None, None
+    alone, agreed = parallel.processes(mesh) == 1, False
+
+    def ends() -> bool:
+        return stopped() if alone else agreed
 
     for step in range(begin.step + 1, steps + 1):
-        batch, waited = upcoming or _send(batches, step, steps, mesh)
+        batch, waited = upcoming or _send(batches, step, steps, mesh, stopped)
         if isinstance(batch, Exception):
             raise batch
         if checkpoints is not None:
             checkpoints.check()
         state, metrics = step_fn(state, batch)
-        upcoming = _send(batches, step + 1, steps, mesh) if step < steps and not stopped() else None
+        upcoming = _send(batches, step + 1, steps, mesh, stopped) if step < steps and not ends() else None
         if unread is not None:
-            _read(meter, *unread)
+            agreed = _read(meter, *unread) or agreed
         unread = (step, metrics, waited)
 
-        last = step == steps or stopped()
+        last = step == steps or ends()
         due = [event for event in every if step % event.steps == 0 or step == steps]
         save = last or step % save_every == 0 or (keep_every is not None and step % keep_every == 0)
         if due or save:
-            _read(meter, *unread)
+            agreed = _read(meter, *unread) or agreed
             unread, before = None, time.perf_counter()
             checkpoint.require_finite(step, state)  # nothing is made of a state that is broken
             for event in due:
@@ -211,20 +216,22 @@ def _next(batches: Iterator[Mapping[str, np.ndarray]], step: int, steps: int) ->
 
 
 def _send(
-    batches: Iterator[Mapping[str, np.ndarray]], step: int, steps: int, mesh: Mesh
+    batches: Iterator[Mapping[str, np.ndarray]], step: int, steps: int, mesh: Mesh, stopped: Callable[[], bool]
 ) -> tuple[Batch | Exception, float]:
     """A step's batch on the devices, or why there is none, to be raised at that step; and the seconds in waiting."""
     before = time.perf_counter()
     try:
         batch = _next(batches, step, steps)
         waited = time.perf_counter() - before
-        return parallel.global_batch(batch, mesh), waited
+        return parallel.global_batch(batch, mesh, stop=stopped()), waited
     except Exception as error:
         return error, 0.0
 
 
-def _read(meter: Meter, step: int, metrics: Mapping[str, jax.Array], waited: float) -> None:
+def _read(meter: Meter, step: int, metrics: Mapping[str, jax.Array], waited: float) -> bool:
+    """Tells the meter of a step; returns whether a process, of several, was told to stop."""
     values = {name: float(value) for name, value in jax.device_get(dict(metrics)).items()}
+    stop = bool(values.pop(parallel.STOP, 0.0))
     for name, value in values.items():
         if not math.isfinite(value):
             raise FloatingPointError(
@@ -232,3 +239,4 @@ def _read(meter: Meter, step: int, metrics: Mapping[str, jax.Array], waited: flo
                 "Lower the learning rate, or look at the images of this step's batch."
             )
     meter.step(step, values, waited)
+    return stop

@@ -22,8 +22,12 @@ from gan_jax.training import checkpoint, notes, translation
 from gan_jax.training.config import RunConfig
 from gan_jax.training.experiment import Experiment
 
-__all__ = ["describe", "enter", "splits"]
+__all__ = ["common", "describe", "enter", "splits"]
 __dir__ = __all__.copy
+
+
+# Of a recipe, what each process has for itself.
+_OWN = {"compile_cache", "coordinator", "coordinator_timeout", "num_threads", "process_id"}
 
 
 def describe(
@@ -60,6 +64,19 @@ def describe(
             **{name: version(name) for name in ("gan_jax", "jax", "flax", "optax")},
         },
         "device": f"{len(devices)} x {devices[0].device_kind}",
+    }
+
+
+def common(description: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a description, what all processes of a run must have in common, by names that mean something to its reader."""
+    recipe = {f"--{name}": value for name, value in description["recipe"].items() if name not in _OWN}
+    return {
+        **recipe,
+        **{f"the version of {name}": value for name, value in description["versions"].items()},
+        **{f"the images of {split}": digest for split, digest in description["data"]["fingerprints"].items()},
+        "the method": description["method"],
+        "the networks": description["networks"],
+        "the steps": description["steps"],
     }
 
 
