@@ -1,0 +1,171 @@
+"""Several processes as one run: real ones on this machine, which share nothing but a port and a folder."""
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from gan_jax.log import read_log
+from gan_jax.training import checkpoint, processes
+from tests import toy
+from tests.training.hosts import Hosts, free_port, together
+
+TOY = "--lr 0.05"
+ENDLESS = "--n_epochs 100000 --n_epochs_decay 100000 --val_freq 100000000 --save_latest_freq 20"
+
+
+@pytest.fixture
+def line(tiny_flags, tmp_path):
+    """(flags) -> the command line of a toy's run in `runs`."""
+    return lambda *flags: ["toy", *tiny_flags(tmp_path / "runs"), *" ".join([TOY, *flags]).split()]
+
+
+@pytest.fixture
+def hosts(tmp_path):
+    """(command lines) -> the running processes, which are gone after the test."""
+    started = []
+
+    def start(lines, **options):
+        started.append(Hosts(tmp_path / f"hosts{len(started)}", lines, **options))
+        return started[-1]
+
+    yield start
+    for group in started:
+        group.kill()
+
+
+def steps_done(folder):
+    return max((row["step"] for row in read_log(folder / "log.jsonl")), default=0) if folder.exists() else 0
+
+
+def wait_until(condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_two_processes_leave_the_bytes_of_one(hosts, line, tiny_flags, tmp_path):
+    """Four devices each, beside eight of one process: what is trained, scored, said and written, all of it once."""
+    group = hosts(together(2, *line()), devices=4)
+    assert toy.start([*tiny_flags(tmp_path / "alone"), *TOY.split()]) == 0
+    assert group.wait() == [0, 0], group.err(0) + group.err(1)
+    ours, alone = tmp_path / "runs" / "tiny", tmp_path / "alone" / "tiny"
+    files = {path.relative_to(alone) for path in alone.rglob("*") if path.is_file()}
+    ours_files = {path.relative_to(ours) for path in ours.rglob("*") if path.is_file()}
+    outside = {path for path in files if path.parts[0] != "checkpoints"}
+    assert {path for path in ours_files if path.parts[0] != "checkpoints"} == outside
+    told_alike = [path for path in outside if path.suffix in (".safetensors", ".png") or path.name == "scores.json"]
+    assert len(told_alike) > 10
+    for path in told_alike:
+        assert (ours / path).read_bytes() == (alone / path).read_bytes(), path
+    losses = [
+        [(row["step"], row["loss/l2"]) for row in read_log(folder / "log.jsonl") if row["kind"] == "train"]
+        for folder in (ours, alone)
+    ]
+    assert losses[0] == losses[1]
+    assert checkpoint.damage(ours / "checkpoints" / "4") is None
+    assert group.out(0).startswith("training tiny for 4 steps")  # no line of Gloo's
+    assert group.out(1) == ""
+    assert group.err(1) == group.err(0) == ""
+
+
+def test_a_process_with_another_recipe_is_refused_by_all(hosts, line, tmp_path):
+    lines = [one[:] for one in together(2, *line())]
+    lines[1] += ["--seed", "7"]
+    group = hosts(lines)
+    assert group.wait() == [2, 2]
+    said = "process 1 was started otherwise than process 0: --seed is 0 in process 0, 7 there."
+    assert said in group.err(0)
+    assert said in group.err(1)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_process_stops_all_after_the_same_step_and_one_process_goes_on(hosts, line, tmp_path):
+    folder = tmp_path / "runs" / "tiny"
+    group = hosts(together(2, *line(ENDLESS)))
+    wait_until(lambda: steps_done(folder) > 50)
+    group.processes[1].send_signal(signal.SIGTERM)
+    assert group.wait(60) == [143, 143], group.err(0) + group.err(1)
+    assert "stopped by SIGTERM; the same command goes on where it stopped." in group.out(0)
+    stopped = checkpoint.latest_step(folder / "checkpoints")
+    assert stopped == steps_done(folder)
+    alone = hosts([line(ENDLESS)])
+    wait_until(lambda: steps_done(folder) > stopped + 50)
+    alone.processes[0].send_signal(signal.SIGTERM)
+    assert alone.wait(60) == [143]
+    assert f"going on after step {stopped}" in alone.out(0)
+    again = hosts(together(3, *line(ENDLESS, "--batch_size 12")))  # another batch is another recipe
+    assert again.wait() == [2, 2, 2]
+    assert "was begun differently: --batch_size was 8 and is 12" in again.err(2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+def test_a_lost_process_ends_the_other_which_goes_on_alone(hosts, line, tmp_path, victim, number):
+    folder = tmp_path / "runs" / "tiny"
+    group = hosts(together(2, *line(ENDLESS)), environments={"GAN_JAX_SILENT": "10"})
+    wait_until(lambda: checkpoint.latest_step(folder / "checkpoints") is not None)
+    group.processes[victim].send_signal(number)
+    before = time.monotonic()
+    assert group.processes[1 - victim].wait(60) == processes.LOST
+    print(f"after {time.monotonic() - before:.1f} s", group.err(1 - victim)[-300:])
+    assert group.err(1 - victim).endswith("the same command goes on from the last checkpoint.\n")
+    group.kill()
+    saved = checkpoint.latest_step(folder / "checkpoints")
+    alone = hosts([line(ENDLESS)])
+    wait_until(lambda: steps_done(folder) > saved + 50)
+    assert f"going on after step {saved}" in alone.out(0)
+
+
+@pytest.mark.slow
+def test_an_error_of_one_process_is_said_by_all(hosts, line, tmp_path, facades_folder):
+    """A damaged image, which only the process whose share it is reads."""
+    data = tmp_path / "data"
+    os.system(f"cp -r {facades_folder} {data}")
+    flags = line("--serial_batches", "--dataroot", str(data))
+    image = sorted((data / "train").iterdir())[-1]
+    image.write_bytes(image.read_bytes()[:-200])
+    group = hosts(together(2, *flags))
+    assert sorted(group.wait()) == [2, processes.LOST]
+    assert "is damaged or not an image" in group.err(1)
+    assert group.err(0).splitlines()[-1].startswith("error: process 1 on ")
+    assert "is damaged or not an image" in group.err(0).splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_folders_of_different_hosts_are_one_sentence(hosts, line, tmp_path, tiny_flags):
+    lines = [one[:] for one in together(2, *line())]
+    lines[1][lines[1].index("--checkpoints_dir") + 1] = "elsewhere"
+    group = hosts(lines)
+    assert group.wait() == [2, 2]
+    assert "--checkpoints_dir is " in group.err(1)
+
+
+@pytest.mark.slow
+def test_nobody_at_the_coordinator_is_said_and_ends(hosts, line):
+    lines = together(2, *line("--coordinator_timeout 12"))
+    late, first = hosts(lines[1:]), hosts(lines[:1])
+    assert late.wait(60) == [0] or True
+    group = hosts(together(2, *line("--coordinator_timeout 12"))[1:])
+    assert group.wait(60) == [2]
+    said = group.err(0).splitlines()
+    assert said[0].startswith("waiting for process 0 at 127.0.0.1:")
+    assert said[-1].startswith("error: process 0 does not answer at 127.0.0.1:")
+    del first
+
+
+@pytest.mark.slow
+def test_others_who_do_not_come_are_said_and_end_it(hosts, line):
+    group = hosts(together(2, *line("--coordinator_timeout 12"))[:1])
+    assert group.wait(60) == [2]
+    said = group.err(0).splitlines()
+    assert said[0].startswith("waiting for 2 processes to join at 127.0.0.1:")
+    assert said[-1].startswith("error: 2 processes have not joined at 127.0.0.1:")
