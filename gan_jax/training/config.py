@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from gan_jax import files, model
 from gan_jax.compile_cache import AUTO
+from gan_jax.training import processes
 
 __all__ = ["RunConfig", "Settings", "require_at_least", "require_finite"]
 __dir__ = __all__.copy
@@ -16,18 +17,15 @@ __dir__ = __all__.copy
 _FREE_TO_CHANGE = {
     "checkpoints_dir",
     "compile_cache",
-    "coordinator",
-    "coordinator_timeout",
     "dry_run",
     "from_step",
-    "num_processes",
     "num_threads",
     "print_freq",
-    "process_id",
     "profile",
     "save_latest_freq",
     "stop_signal",
     "val_freq",
+    *processes.FLAGS,
 }
 
 

@@ -29,6 +29,7 @@ from gan_jax import errors
 from gan_jax.terminal import console
 
 __all__ = [
+    "FLAGS",
     "LOST",
     "Place",
     "count",
@@ -45,6 +46,7 @@ __all__ = [
 ]
 __dir__ = __all__.copy
 
+FLAGS = ("coordinator", "coordinator_timeout", "num_processes", "process_id")  # what a run is told of its processes
 LOST = 3  # the exit code of a process that ends because another has ended or hangs
 _SILENT = 60  # seconds without a sign of life after which a process counts as lost
 _EACH = 10.0  # seconds between lines that say what is waited for
@@ -69,6 +71,7 @@ class _Group:
     def __init__(self, place: Place, client: Any) -> None:
         self.place, self.client = place, client
         self.rounds = itertools.count()
+        self.alone = False  # in `once`: what is called there is called by one process
         self.broken = False  # by an error, of which the others hear
         self.ending = threading.Event()
         self.lock = threading.Lock()
@@ -333,7 +336,7 @@ def _line(error: BaseException) -> str:
 
 def gather(value: Any) -> list[Any]:
     """Every process's value, in their order; all call it, at the same points of the program."""
-    if _group is None:
+    if _group is None or _group.alone:
         return [value]
     client, number = _group.client, next(_group.rounds)
     client.key_value_set_bytes(f"gan_jax/{number}/{index()}", pickle.dumps(value))
@@ -357,15 +360,21 @@ def _get(client: Any, key: str) -> bytes:
 
 
 def once(call: Callable[[], _A]) -> _A:
-    """What `call` returns or raises in the first process, the only one that calls it; the others wait for it."""
-    if _group is None:
+    """What `call` returns or raises in the first process, the only one that calls it; the others wait for it.
+
+    Within the call there is one process: `spread` and the others ask nobody.
+    """
+    if _group is None or _group.alone:
         return call()
     outcome: tuple[Any, Exception | None] = (None, None)
     if first():
+        _group.alone = True
         try:
             outcome = call(), None
         except Exception as error:
             outcome = None, error
+        finally:
+            _group.alone = False
     result, raised = gather(outcome)[0]
     if raised is not None:
         raise raised
@@ -374,7 +383,7 @@ def once(call: Callable[[], _A]) -> _A:
 
 def spread(call: Callable[..., _A], *items: Sequence[Any]) -> list[_A]:
     """`list(map(call, *items))`, of which each process calls its share and all get the whole."""
-    if _group is None:
+    if _group is None or _group.alone:
         return [call(*arguments) for arguments in zip(*items, strict=True)]
     length = len(items[0])
     mine = [call(*(sequence[k] for sequence in items)) for k in range(index(), length, count())]

@@ -18,7 +18,7 @@ from gan_jax.data.pipeline import Source
 from gan_jax.data.sources import fingerprint
 from gan_jax.folders import RunFolder
 from gan_jax.method import State
-from gan_jax.training import checkpoint, notes, translation
+from gan_jax.training import checkpoint, notes, processes, translation
 from gan_jax.training.config import RunConfig
 from gan_jax.training.experiment import Experiment
 
@@ -27,7 +27,7 @@ __dir__ = __all__.copy
 
 
 # Of a recipe, what each process has for itself.
-_OWN = {"compile_cache", "coordinator", "coordinator_timeout", "num_threads", "process_id"}
+_OWN = {"compile_cache", "num_threads", *processes.FLAGS}
 
 
 def describe(

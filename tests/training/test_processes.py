@@ -1,19 +1,15 @@
 """Several processes as one run: real ones on this machine, which share nothing but a port and a folder."""
 
-import json
 import os
 import signal
-import socket
-import sys
 import time
-from types import ModuleType, SimpleNamespace
 
 import pytest
 
 from gan_jax.log import read_log
 from gan_jax.training import checkpoint, processes
 from tests import toy
-from tests.training.hosts import Hosts, free_port, together
+from tests.training.hosts import Hosts, together
 
 TOY = "--lr 0.05"
 ENDLESS = "--n_epochs 100000 --n_epochs_decay 100000 --val_freq 100000000 --save_latest_freq 20"
