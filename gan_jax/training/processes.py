@@ -51,6 +51,7 @@ LOST = 3  # the exit code of a process that ends because another has ended or ha
 _SILENT = 60  # seconds without a sign of life after which a process counts as lost
 _EACH = 10.0  # seconds between lines that say what is waited for
 _GRACE = 5.0  # seconds in which the others hear why a process ends, and in which a lost connection is explained
+_SAME = 1.0  # seconds after which a process that has not met with the error of another will not meet with it
 _FEW = 4  # differences that a refusal lists
 _A = TypeVar("_A")
 _GO_ON = "the same command goes on from the last checkpoint"
@@ -311,6 +312,7 @@ def _listen(group: _Group) -> None:
             words = group.client.blocking_key_value_get(_ENDED, 1000)
         except jax.errors.JaxRuntimeError:  # nothing yet
             continue
+        time.sleep(_SAME)
         if not group.broken and not group.ending.is_set():
             _end(group, words)
 
