@@ -7,13 +7,14 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 __all__ = ["Count", "Lasting", "clock", "lasting_streams", "lost", "own_stdout"]
 __dir__ = __all__.copy
 
 _NAMES = "gan_jax.names"  # the error handler below, as codecs know it
+_STDOUT = 1  # its descriptor, whatever Python's stream is
 _INTERVAL = 60.0  # seconds between lines of a count that is not on a terminal
 
 
@@ -94,28 +95,24 @@ def own_stdout(*, shown: bool) -> Iterator[None]:
     """Within this context what libraries write to stdout beside Python goes nowhere; not `shown`, Python's does too."""
     before = sys.stdout
     before.flush()
-    try:
-        number = before.fileno()
-    except (AttributeError, OSError, ValueError):  # no file: nothing is written beside Python
-        number = None
-    kept = None if number is None else os.dup(number)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    target = os.dup(nowhere if kept is None or not shown else kept)
-    encoding = getattr(before, "encoding", None)
-    stream = Lasting(os.fdopen(target, "w", encoding=encoding, errors=_NAMES))
-    if number is not None:
-        os.dup2(nowhere, number)
-    sys.stdout = stream  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        stream.flush()
-        sys.stdout = before
-        if number is not None and kept is not None:
-            os.dup2(kept, number)
-            os.close(kept)
-        os.close(nowhere)
-        stream.close()
+    with ExitStack() as opened:
+        nowhere = opened.enter_context(open(os.devnull, "w"))
+        if not shown:
+            sys.stdout = nowhere
+        else:
+            with suppress(AttributeError, OSError, ValueError):  # where it is no file, libraries do not write to it
+                own = open(os.dup(before.fileno()), "w", encoding=before.encoding, errors=_NAMES)  # noqa: SIM115 - entered
+                sys.stdout = Lasting(opened.enter_context(own))  # type: ignore[assignment]
+        with suppress(OSError):  # closed
+            kept = os.dup(_STDOUT)
+            opened.callback(os.close, kept)
+            opened.callback(os.dup2, kept, _STDOUT)
+            os.dup2(nowhere.fileno(), _STDOUT)
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stdout = before
 
 
 def lost() -> OSError | None:

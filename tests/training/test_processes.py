@@ -1,8 +1,12 @@
 """Several processes as one run: real ones on this machine, which share nothing but a port and a folder."""
 
+import json
 import os
 import signal
+import socket
+import sys
 import time
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -60,11 +64,11 @@ def test_two_processes_leave_what_one_leaves(hosts, line, tiny_flags, tmp_path):
     )
     assert names == expected
     # Two programs: their sums differ in floats' last bits.
-    ours_log, log = ([row for row in read_log(folder / "log.jsonl")] for folder in (ours, alone))
+    ours_log, log = (read_log(folder / "log.jsonl") for folder in (ours, alone))
     assert [(row["kind"], row["step"]) for row in ours_log] == [(row["kind"], row["step"]) for row in log]
     for row, other in zip(ours_log, log, strict=True):
         for name in ("loss/l2", "psnr", "ssim", "sharpness"):
-            assert row.get(name) == pytest.approx(other.get(name), rel=1e-3)
+            assert row.get(name, 0.0) == pytest.approx(other.get(name, 0.0), rel=1e-3)
     weights, others = (safetensors.numpy.load_file(folder / "tiny.safetensors") for folder in (ours, alone))
     for name, array in weights.items():
         np.testing.assert_allclose(array, others[name], rtol=1e-4, atol=1e-6)
@@ -74,6 +78,96 @@ def test_two_processes_leave_what_one_leaves(hosts, line, tiny_flags, tmp_path):
     assert group.out(0).startswith("training tiny for 4 steps")  # no line of Gloo's
     assert group.out(1) == ""
     assert group.err(1) == group.err(0) == ""
+
+
+def test_one_process_asks_nobody(tmp_path):
+    """Every function is its plain counterpart."""
+    with processes.joined(None):
+        assert (processes.count(), processes.index(), processes.first()) == (1, 0, True)
+        assert processes.gather(3) == [3]
+        assert processes.once(lambda: 4) == 4
+        assert processes.spread(lambda a, b: a - b, [5, 6], [1, 2]) == [4, 4]
+        processes.require_same({"--seed": 1})
+        processes.require_shared(tmp_path / "nowhere")
+    assert processes.leave(2) == 2
+
+
+FLAGS = ("host0:9876", 2, 1)
+SLURM = {
+    "SLURM_JOB_ID": "4097",
+    "SLURM_STEP_NODELIST": "node[03-05],other",
+    "SLURM_NTASKS": "3",
+    "SLURM_PROCID": "2",
+    "SLURM_LOCALID": "0",
+}
+MPI = {
+    "OMPI_MCA_orte_hnp_uri": "1531576320.0;tcp://10.96.0.1,10.148.0.1:34911",
+    "OMPI_COMM_WORLD_SIZE": "4",
+    "OMPI_COMM_WORLD_RANK": "3",
+    "OMPI_COMM_WORLD_LOCAL_RANK": "1",
+}
+
+
+def test_flags_say_the_place():
+    assert processes.found(*FLAGS) == processes.Place("host0:9876", 2, 1)
+    assert processes.found("host0:9876", 1, 0) is None
+    assert processes.found(None, None, None) is None
+    with pytest.raises(ValueError, match="--num_processes missing: give"):
+        processes.found("host0:9876", None, 0)
+    with pytest.raises(ValueError, match="--process_id 2; wanted"):
+        processes.found("host0:9876", 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("environment", "place"),
+    [
+        (SLURM, processes.Place("node03:61441", 3, 2, [0])),
+        (SLURM | {"SLURM_NTASKS": "1", "SLURM_PROCID": "0"}, None),
+        (MPI, processes.Place("10.96.0.1:62624", 4, 3, [1])),
+    ],
+    ids=["slurm", "one task of slurm", "open mpi"],
+)
+def test_clusters_say_the_place_by_their_variables(monkeypatch, environment, place):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert processes.found(None, None, None) == place
+
+
+def test_kubernetes_says_the_place(monkeypatch):
+    """An indexed job of a set, whose variables and answers are imitated."""
+    labels = {"job-name": "train-workers", "jobset.sigs.k8s.io/jobset-name": "train"}
+    pod = SimpleNamespace(
+        metadata=SimpleNamespace(
+            name="pod", labels=labels, owner_references=[SimpleNamespace(controller=True, kind="Job")]
+        )
+    )
+    job = SimpleNamespace(
+        metadata=SimpleNamespace(name="train-workers", labels=labels), spec=SimpleNamespace(parallelism=4)
+    )
+    package = ModuleType("kubernetes")
+    package.config = SimpleNamespace(load_incluster_config=lambda: None)
+    package.client = SimpleNamespace(
+        CoreV1Api=lambda: None, BatchV1Api=lambda: None, exceptions=SimpleNamespace(ApiException=OSError)
+    )
+    monkeypatch.setitem(sys.modules, "kubernetes", package)
+    from jax._src.clusters.k8s_cluster import K8sCluster
+
+    for name, answer in (("_pod", pod), ("_job", job), ("_controller", pod.metadata.owner_references[0])):
+        monkeypatch.setattr(K8sCluster, name, lambda answer=answer: answer)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    with pytest.raises(ValueError, match="this looks like a cluster, and JAX finds no place in it"):
+        processes.found(None, None, None)  # a job that is not indexed
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", "3")
+    assert processes.found(None, None, None) == processes.Place("train-workers-0.train:55527", 4, 3)
+
+
+def test_a_port_that_another_program_has_is_refused():
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        place = processes.Place(f"localhost:{taken.getsockname()[1]}", 2, 0)
+        with pytest.raises(ValueError, match="another program has it"), processes.joined(place):
+            raise AssertionError
 
 
 def test_a_process_with_another_recipe_is_refused_by_all(hosts, line, tmp_path):
