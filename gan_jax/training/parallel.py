@@ -159,6 +159,15 @@ def _stoppable(step: Any) -> Any:
 def _pmapped(method: Method, mesh: Mesh) -> Any:
     """The step as a pmap of `_replica_step`; the state goes in and comes out without a device axis."""
     devices = list(mesh.devices.flat)
+    if processes(mesh) > 1:
+        # There `jax.pmap` takes and gives a process's own share alone; of the global batch, it is this.
+        return jax.shard_map(
+            functools.partial(_replica_step, method),
+            mesh=Mesh(mesh.devices, (_REPLICAS,), axis_types=(AxisType.Auto,)),
+            in_specs=(P(), P(_REPLICAS)),
+            out_specs=P(),
+            check_vma=False,
+        )
     replicas = jax.pmap(
         functools.partial(_replica_step, method),
         axis_name=_REPLICAS,

@@ -156,12 +156,12 @@ def joined(place: Place | None, *, timeout: int = 300) -> Iterator[None]:
         try:
             yield
         except BaseException as error:
-            _group.broken = True
-            # A traceback ends here too: an orderly end would wait for the others.
-            atexit.register(os._exit, 1)
             if isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
                 time.sleep(_GRACE)  # if another says why, that is said here
                 _end(_group, f"the connection to another process is lost ({_line(error)}); {_GO_ON}")
+            _group.broken = True
+            # A traceback ends here too: an orderly end would wait for the others.
+            atexit.register(os._exit, 1)
             _tell(_group, error)
             raise
         gather(None)  # the coordinator ends last

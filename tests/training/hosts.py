@@ -25,17 +25,19 @@ def free_port():
 class Hosts:
     """Processes of one run, each with its own command line, its stdout and its stderr in files."""
 
-    def __init__(self, folder, lines, *, devices=1, environments=None):
+    def __init__(self, folder, lines, *, devices=1, environment=None, folders=None):
         self.folder, self.processes = Path(folder), []
         self.folder.mkdir(parents=True, exist_ok=True)
         for index, line in enumerate(lines):
-            environment = {**os.environ, "JAX_NUM_CPU_DEVICES": str(devices), **(environments or {})}
+            here = ROOT if folders is None else folders[index]
+            here.mkdir(exist_ok=True)
+            variables = {"JAX_NUM_CPU_DEVICES": str(devices), "PYTHONPATH": str(ROOT), **(environment or {})}
             with self.path(index, "out").open("w") as out, self.path(index, "err").open("w") as err:
                 self.processes.append(
                     subprocess.Popen(
                         [sys.executable, "-m", "tests.training.hosts", *map(str, line)],
-                        cwd=ROOT,
-                        env=environment,
+                        cwd=here,
+                        env={**os.environ, **variables},
                         stdin=subprocess.DEVNULL,
                         stdout=out,
                         stderr=err,
