@@ -17,7 +17,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from gan_jax.method import Batch, Method, State
-from gan_jax.training import checkpoint, parallel
+from gan_jax.training import checkpoint, parallel, processes
 from gan_jax.training.checkpoint import Checkpoints, Restored
 
 __all__ = ["Meter", "Periodic", "StopSignals", "exit_code", "fit", "start", "train"]
@@ -111,12 +111,18 @@ def fit(
     `mesh` is of all devices unless given, each with its share of every batch. `log(step, metrics)` hears of each step,
     and `every` has what is to be done at intervals. With a folder of `checkpoints` the state is saved there after
     every `save_every` steps and the last one, and the same call goes on from the newest, past the batches before it.
+    Within `processes.joined` each process gives its share of every batch.
     Raises ValueError where batches end early or do not split over the devices, and FloatingPointError as `train` does.
     """
     mesh = parallel.data_mesh() if mesh is None else mesh
+    if parallel.processes(mesh) > processes.count():
+        raise ValueError(
+            "the devices are those of several processes; join them by training.processes.joined in place of "
+            "jax.distributed.initialize."
+        )
     batches = iter(batches)
     first = _next(batches, 1, steps)
-    parallel.require_divisible(len(next(iter(first.values()))), mesh)
+    parallel.require_divisible(len(next(iter(first.values()))) * parallel.processes(mesh), mesh)
     with contextlib.nullcontext() if checkpoints is None else Checkpoints(checkpoints) as saved:
         restored = saved.restore(parallel.abstract_state(method, first, mesh), warnings.warn) if saved else None
         begin = start(method, first, restored, seed=seed, mesh=mesh)

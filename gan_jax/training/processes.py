@@ -285,7 +285,10 @@ def _on_abort(group: _Group) -> None:
 
     def aborted(number: int) -> None:
         del number
-        _end(group, f"another process has ended, or was silent for {_SILENT} seconds; {_GO_ON}")
+        _end(
+            group,
+            f"JAX has given up, as it does where another process has ended or was silent for {_SILENT} seconds; {_GO_ON}",
+        )
 
     group.on_abort = ctypes.CFUNCTYPE(None, ctypes.c_int)(aborted)
     system = ctypes.CDLL(None)

@@ -1,6 +1,7 @@
 """A run's folder as a run finds it: begun by the same recipe, or anew; gone back, or gone on. And what it says."""
 
 import dataclasses
+import hashlib
 import json
 import platform
 import shutil
@@ -74,10 +75,20 @@ def common(description: Mapping[str, Any]) -> dict[str, Any]:
         **recipe,
         **{f"the version of {name}": value for name, value in description["versions"].items()},
         **{f"the images of {split}": digest for split, digest in description["data"]["fingerprints"].items()},
+        "the program": _program(),
         "the method": description["method"],
         "the networks": description["networks"],
         "the steps": description["steps"],
     }
+
+
+def _program() -> str:
+    """A digest of this program's files, which differ between commits of one version."""
+    digest = hashlib.sha256()
+    package = Path(files.__file__).parent
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def splits(experiment: Experiment) -> dict[str, Source | None]:

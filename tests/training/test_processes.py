@@ -13,7 +13,7 @@ import pytest
 import safetensors.numpy
 
 from gan_jax.log import read_log
-from gan_jax.training import checkpoint, processes
+from gan_jax.training import checkpoint, processes, run_folder
 from tests import toy
 from tests.training.hosts import Hosts, together
 
@@ -202,6 +202,23 @@ def test_a_signal_to_one_process_stops_all_after_the_same_step_and_one_process_g
 
 
 @pytest.mark.slow
+def test_two_processes_that_were_stopped_go_on_to_the_bytes_of_those_that_were_not(hosts, line, tmp_path):
+    flags = line("--n_epochs 400 --n_epochs_decay 400 --val_freq 100 --save_latest_freq 50")
+    unbroken = [*flags, "--name", "unbroken"]
+    assert hosts(together(2, *unbroken)).wait() == [0, 0]
+    folder = tmp_path / "runs" / "tiny"
+    group = hosts(together(2, *flags))
+    wait_until(lambda: steps_done(folder) > 300)
+    group.processes[0].send_signal(signal.SIGTERM)
+    assert group.wait() == [143, 143]
+    assert 300 < checkpoint.latest_step(folder / "checkpoints") < 1600
+    assert hosts(together(2, *flags)).wait() == [0, 0]
+    for ours, theirs in (("tiny", "unbroken"), ("tiny_best", "unbroken_best")):
+        expected = (tmp_path / "runs" / "unbroken" / f"{theirs}.safetensors").read_bytes()
+        assert (folder / f"{ours}.safetensors").read_bytes() == expected
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
 def test_a_lost_process_ends_the_other_which_goes_on_alone(hosts, line, tmp_path, victim, number):
@@ -268,3 +285,16 @@ def test_others_who_do_not_come_are_said_and_end_it(hosts, line):
     said = group.err(0).splitlines()
     assert said[0].startswith("waiting for 2 processes to join at 127.0.0.1:")
     assert said[-1].startswith("error: 2 processes have not joined at 127.0.0.1:")
+
+
+def test_what_processes_must_have_in_common(monkeypatch, finished_run):
+    """Flags but a process's own, versions, and the images."""
+    description = json.loads((finished_run / "config.json").read_text())
+    common = run_folder.common(description)
+    assert common["--batch_size"] == 8
+    assert not {"--process_id", "--coordinator", "--num_threads"} & common.keys()
+    assert common["the version of jax"] == description["versions"]["jax"]
+    assert common["the images of train"] == description["data"]["fingerprints"]["train"]
+    monkeypatch.setattr(processes, "gather", lambda mine: [mine, {**mine, "--seed": 7, "the program": "other"}])
+    with pytest.raises(ValueError, match=r"process 1 was .*: --seed is 0 in process 0, 7 there; the program is \w+ in"):
+        processes.require_same(common)
