@@ -287,7 +287,7 @@ def _on_abort(group: _Group) -> None:
         del number
         _end(
             group,
-            f"JAX has given up, as it does where another process has ended or was silent for {_SILENT} seconds; {_GO_ON}",
+            f"JAX gives up, as it does where another process has ended or was silent for {_SILENT} seconds; {_GO_ON}",
         )
 
     group.on_abort = ctypes.CFUNCTYPE(None, ctypes.c_int)(aborted)
