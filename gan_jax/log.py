@@ -14,17 +14,24 @@ __dir__ = __all__.copy
 class Log:
     """A run's log.jsonl: one JSON object a line, each with the seconds that the run has trained so far."""
 
-    def __init__(self, path: str | Path, *, keep_through: int) -> None:
-        """Opens the log and cuts it back to the rows up to step `keep_through`, where training goes on."""
+    def __init__(self, path: str | Path | None, *, keep_through: int) -> None:
+        """Opens the log, and cuts it back to the rows up to step `keep_through`, where training goes on.
+
+        None is no log: nothing is written.
+        """
+        self._path = None if path is None else Path(path)
+        if path is None:
+            return
         path = Path(path)
         rows = [row for row in read_log(path) if row["step"] <= keep_through]
         files.write(path, "".join(json.dumps(row) + "\n" for row in rows))
-        self._path = path
         # Rows of before the seconds were logged have none.
         self._began = time.perf_counter() - max((row.get("seconds", 0.0) for row in rows), default=0.0)
 
     def write(self, kind: str, step: int, values: dict[str, Any]) -> None:
         """Appends one row, on disk when this returns."""
+        if self._path is None:
+            return
         seconds = round(time.perf_counter() - self._began, 2)
         with self._path.open("a") as file:
             file.write(json.dumps({"kind": kind, "step": step, "seconds": seconds, **values}) + "\n")

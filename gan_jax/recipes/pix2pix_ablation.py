@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from gan_jax.data import transforms
 from gan_jax.folders import RunFolder
 from gan_jax.recipes import pairs, translators
-from gan_jax.training import run, translation
+from gan_jax.training import processes, run, translation
 from gan_jax.training.experiment import Experiment
 
 __all__ = ["CELLS", "TABLES", "Row", "ablate", "tables"]
@@ -119,7 +119,7 @@ def ablate(config: translators.Config, experiment: Callable[[Any], Experiment]) 
         return 0
     text = tables(config.folder)
     page = config.folder / "ablation.md"
-    page.write_text(text)
+    processes.once(lambda: page.write_text(text))
     print(f"\n{text}\n{time.perf_counter() - begun:.0f} s; written to {page}")
     return 0
 

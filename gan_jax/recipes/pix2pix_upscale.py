@@ -18,7 +18,7 @@ from gan_jax.data import image_files
 from gan_jax.data import super_resolution as data
 from gan_jax.data.pipeline import Source
 from gan_jax.recipes import srgan, stages, super_resolution, translators
-from gan_jax.training import run, translation
+from gan_jax.training import processes, run, translation
 from gan_jax.training.experiment import Experiment
 
 __all__ = ["as_markdown", "blurred", "compare", "opener", "upscale"]
@@ -48,8 +48,8 @@ def upscale(config: translators.Config, experiment: Callable[..., Experiment]) -
     if code:
         return code
     folders = {"SRResNet": theirs.folder / "srresnet", "SRGAN": theirs.folder / "srgan", "pix2pix": ours.folder}
-    table = compare(theirs, folders, config.folder / "comparison.png")
-    translation.write_json(config.folder / "comparison.json", table)
+    table = processes.once(lambda: compare(theirs, folders, config.folder / "comparison.png"))
+    processes.once(lambda: translation.write_json(config.folder / "comparison.json", table))
     print(f"\n{as_markdown(table)}\n{json.dumps(table['protocol'])}\nimage: {config.folder / 'comparison.png'}")
     return 0
 

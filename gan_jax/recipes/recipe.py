@@ -78,7 +78,8 @@ class Recipe(Generic[_C]):
         def train() -> int:
             config = self.parse(arguments, program=program)
             compile_cache.enable(config.compile_cache)
-            return self.train(config) if self.train else run.execute(config, self.experiment(config))
+            with run.joined(config):
+                return self.train(config) if self.train else run.execute(config, self.experiment(config))
 
         return run.guarded(train)
 

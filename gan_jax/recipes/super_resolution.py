@@ -12,7 +12,7 @@ from gan_jax import degrade, evaluate, image, perceptual
 from gan_jax.data import layouts, scan, seams, super_resolution, tfds_source, transforms
 from gan_jax.data.pipeline import Source
 from gan_jax.terminal import commandline
-from gan_jax.training import translation
+from gan_jax.training import processes, translation
 from gan_jax.training.config import Settings, require_at_least
 
 __all__ = [
@@ -211,11 +211,12 @@ def scores(scale: int) -> Callable[[translation.Images, translation.Images, tran
         del sources
         colored = lpips is not None and targets[0].shape[-1] == 3
         names = ("psnr", "ssim", *(["lpips"] if colored else []))
-        each = [
-            evaluate.score("", output, target, protocol(scale), metric_names=names, lpips=lpips).values
-            for output, target in zip(outputs, targets, strict=True)
-        ]
-        return {name: evaluate.mean([values[name] for values in each]) for name in names}
+
+        def values(output: np.ndarray, target: np.ndarray) -> Mapping[str, float]:
+            return evaluate.score("", output, target, protocol(scale), metric_names=names, lpips=lpips).values
+
+        each = processes.spread(values, outputs, targets)
+        return {name: evaluate.mean([scored[name] for scored in each]) for name in names}
 
     return score
 

@@ -19,7 +19,7 @@ from gan_jax.methods.wgan import wgan
 from gan_jax.networks import layers
 from gan_jax.recipes import flags, presets, ring, samplers
 from gan_jax.recipes.recipe import Recipe
-from gan_jax.training import run
+from gan_jax.training import processes, run
 from gan_jax.training.config import require_at_least
 from gan_jax.training.experiment import Experiment
 
@@ -107,7 +107,7 @@ def experiment(config: Config) -> Experiment:
 def _train(config: Config) -> int:
     if config.preset == "ring":
         ring.require_nothing_else(config, PRESETS["ring"])
-        return ring.compare(config.folder, dry_run=config.dry_run)
+        return processes.once(lambda: ring.compare(config.folder, dry_run=config.dry_run))
     return run.execute(config, experiment(config))
 
 

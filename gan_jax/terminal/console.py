@@ -7,13 +7,14 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
-__all__ = ["Count", "Lasting", "clock", "lasting_streams", "lost"]
+__all__ = ["Count", "Lasting", "clock", "lasting_streams", "lost", "own_stdout"]
 __dir__ = __all__.copy
 
 _NAMES = "gan_jax.names"  # the error handler below, as codecs know it
+_STDOUT = 1  # its descriptor, whatever Python's stream is
 _INTERVAL = 60.0  # seconds between lines of a count that is not on a terminal
 
 
@@ -87,6 +88,31 @@ def lasting_streams() -> Iterator[None]:
         for nowhere in opened:
             if nowhere is not None:
                 nowhere.close()
+
+
+@contextmanager
+def own_stdout(*, shown: bool) -> Iterator[None]:
+    """Within this context what libraries write to stdout beside Python goes nowhere; not `shown`, Python's does too."""
+    before = sys.stdout
+    before.flush()
+    with ExitStack() as opened:
+        nowhere = opened.enter_context(open(os.devnull, "w"))
+        if not shown:
+            sys.stdout = nowhere
+        else:
+            with suppress(AttributeError, OSError, ValueError):  # where it is no file, libraries do not write to it
+                own = open(os.dup(before.fileno()), "w", encoding=before.encoding, errors=_NAMES)  # noqa: SIM115 - entered
+                sys.stdout = Lasting(opened.enter_context(own))  # type: ignore[assignment]
+        with suppress(OSError):  # closed
+            kept = os.dup(_STDOUT)
+            opened.callback(os.close, kept)
+            opened.callback(os.dup2, kept, _STDOUT)
+            os.dup2(nowhere.fileno(), _STDOUT)
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            sys.stdout = before
 
 
 def lost() -> OSError | None:

@@ -7,6 +7,7 @@ sealed by a file of digests, and a step that is not sealed or does not match its
 import copy
 import dataclasses
 import errno
+import functools
 import hashlib
 import json
 import logging
@@ -26,6 +27,7 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from gan_jax import files
+from gan_jax.training import processes
 
 __all__ = ["Checkpoints", "Restored", "cut_back", "damage", "is_checkpoint", "latest_step", "require_finite"]
 __dir__ = __all__.copy
@@ -63,8 +65,14 @@ class Checkpoints:
             preservation_policy=preservation_policy.AnyPreservationPolicy([newest, _Kept(keeps)]),
             enable_async_checkpointing=False,
             cleanup_tmp_directories=True,
+            create=False,
+            # Named, they meet by the coordinator and not by a collective, which would mix with those of training.
+            multiprocessing_options=ocp.options.MultiprocessingOptions(
+                active_processes=set(range(processes.count())) if processes.count() > 1 else None
+            ),
         )
         self.folder = Path(folder).absolute()
+        self.folder.mkdir(parents=True, exist_ok=True)
         self._manager = ocp.CheckpointManager(self.folder, options=options)
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._pending: Future[None] | None = None
@@ -109,7 +117,8 @@ class Checkpoints:
         try:
             with _quiet():
                 self._manager.save(step, args=items, force=True)
-                self._seal(step)
+                if processes.first():  # all have committed
+                    self._seal(step)
         except (ValueError, OSError) as error:
             # TensorStore's errors are ValueErrors that hold the system's words in pages of others.
             cause = next((words for words in _REFUSALS if words in str(error)), None)
@@ -129,7 +138,7 @@ class Checkpoints:
         """
         self.finish()
         for step in sorted(self._manager.all_steps(), reverse=True):
-            problem = damage(self.folder / str(step))
+            problem = processes.once(functools.partial(damage, self.folder / str(step)))
             if problem is None:
                 learned = ocp.args.StandardRestore(_learned(abstract_state))
                 items = ocp.args.Composite(state=learned, extra=ocp.args.JsonRestore())

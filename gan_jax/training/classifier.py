@@ -36,7 +36,7 @@ def fit(
     module = networks.Classifier(classes)
     tx = optax.adam(optax.cosine_decay_schedule(2e-3, steps), b1=0.9, b2=0.999, eps=1e-8)
     batches = pipeline.batches(source, batch_size=_BATCH, seed=seed, transform=transform, threads=threads)
-    mesh = parallel.data_mesh(jax.devices()[:1])  # so that the classifier does not depend on how many there are
+    mesh = parallel.data_mesh(jax.local_devices()[:1])  # so that the classifier does not depend on how many there are
     with contextlib.closing(batches):
         state = loop.fit(_method(networks.from_linen(module), tx), batches, steps=steps, seed=seed, mesh=mesh)
     spec = ModelSpec(

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from gan_jax import files, model
 from gan_jax.compile_cache import AUTO
+from gan_jax.training import processes
 
 __all__ = ["RunConfig", "Settings", "require_at_least", "require_finite"]
 __dir__ = __all__.copy
@@ -24,6 +25,7 @@ _FREE_TO_CHANGE = {
     "save_latest_freq",
     "stop_signal",
     "val_freq",
+    *processes.FLAGS,
 }
 
 
@@ -81,6 +83,14 @@ class RunConfig(Settings):
     profile: int | None = None
     """Trace so many steps by jax.profiler, a few after the start; TensorBoard and ui.perfetto.dev show what is in the
     run's folder `profile`."""
+    coordinator: str | None = None
+    """HOST:PORT of process 0, of several processes that train as one run; where a cluster says it, it is not given."""
+    num_processes: int | None = None
+    """With coordinator: how many processes there are."""
+    process_id: int | None = None
+    """With coordinator: which of them this is, from 0 on."""
+    coordinator_timeout: int = 300
+    """Seconds in which all processes must have been started."""
     dry_run: bool = False
     """Show the resolved recipe, shapes, parameter counts and memory, run one step, write nothing."""
 
@@ -114,7 +124,16 @@ class RunConfig(Settings):
     def check(self) -> None:
         """Raises ValueError for what no run can have."""
         super().check()
-        for name in ("batch_size", "print_freq", "val_freq", "save_latest_freq", "num_threads", "from_step", "profile"):
+        for name in (
+            "batch_size",
+            "print_freq",
+            "val_freq",
+            "save_latest_freq",
+            "num_threads",
+            "from_step",
+            "profile",
+            "coordinator_timeout",
+        ):
             require_at_least(self, name, 1)
         require_at_least(self, "seed", 0)
         if self.seed >= 2**32:

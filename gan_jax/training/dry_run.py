@@ -32,7 +32,7 @@ def dry_run(
     step = parallel.compile_step(experiment.method, mesh, how=config.parallel).lower(state, batch).compile()
     compiled = time.perf_counter()
     _, metric_values = step(state, batch)
-    values = {name: float(value) for name, value in metric_values.items()}
+    values = {name: float(value) for name, value in metric_values.items() if name != parallel.STOP}
     memory = step.memory_analysis()
     megabytes = (memory.argument_size_in_bytes + memory.temp_size_in_bytes) / 2**20
     print(f"one step: {', '.join(f'{name} {value:.4f}' for name, value in sorted(values.items()))}")

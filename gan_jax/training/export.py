@@ -8,6 +8,7 @@ from gan_jax import model
 from gan_jax.folders import RunFolder
 from gan_jax.method import State
 from gan_jax.model import Model
+from gan_jax.training import parallel
 from gan_jax.training.config import RunConfig
 from gan_jax.training.experiment import Experiment
 
@@ -22,7 +23,7 @@ def generators(experiment: Experiment, state: State, step: int) -> dict[str, Mod
 
 def _networks(experiment: Experiment, state: State, step: int, kind: str) -> dict[str, Model]:
     """The networks of a kind, as files hold them."""
-    nets = experiment.method.networks(state)
+    nets = experiment.method.networks(parallel.local(state))
     return {
         name: Model(dataclasses.replace(spec, step=step), nets[name].variables)
         for name, spec in experiment.specs.items()

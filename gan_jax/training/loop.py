@@ -17,7 +17,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from gan_jax.method import Batch, Method, State
-from gan_jax.training import checkpoint, parallel
+from gan_jax.training import checkpoint, parallel, processes
 from gan_jax.training.checkpoint import Checkpoints, Restored
 
 __all__ = ["Meter", "Periodic", "StopSignals", "exit_code", "fit", "start", "train"]
@@ -111,12 +111,18 @@ def fit(
     `mesh` is of all devices unless given, each with its share of every batch. `log(step, metrics)` hears of each step,
     and `every` has what is to be done at intervals. With a folder of `checkpoints` the state is saved there after
     every `save_every` steps and the last one, and the same call goes on from the newest, past the batches before it.
+    Within `processes.joined` each process gives its share of every batch.
     Raises ValueError where batches end early or do not split over the devices, and FloatingPointError as `train` does.
     """
     mesh = parallel.data_mesh() if mesh is None else mesh
+    if parallel.processes(mesh) > processes.count():
+        raise ValueError(
+            "the devices are those of several processes; join them by training.processes.joined in place of "
+            "jax.distributed.initialize."
+        )
     batches = iter(batches)
     first = _next(batches, 1, steps)
-    parallel.require_divisible(len(next(iter(first.values()))), mesh)
+    parallel.require_divisible(len(next(iter(first.values()))) * parallel.processes(mesh), mesh)
     with contextlib.nullcontext() if checkpoints is None else Checkpoints(checkpoints) as saved:
         restored = saved.restore(parallel.abstract_state(method, first, mesh), warnings.warn) if saved else None
         begin = start(method, first, restored, seed=seed, mesh=mesh)
@@ -164,6 +170,7 @@ def train(
 ) -> State:
     """Trains from `begin` until `steps` steps in all, or until `stopped()` after one, and returns the state.
 
+    Where the mesh is of several processes' devices they end after the same step, soon after `stopped()` in one of them.
     `batches` begins with the batch of step `begin.step`; each is read and sent to the devices while the step before it
     runs. The last state is always saved, and `extra()` beside it.
     Saves go on while the next steps run, and end with the block of `checkpoints`.
@@ -172,24 +179,28 @@ def train(
     """
     step_fn = parallel.compile_step(method, mesh, how=how)
     state, unread, upcoming = begin.state, None, None
+    alone, agreed = parallel.processes(mesh) == 1, False
+
+    def ends() -> bool:
+        return stopped() if alone else agreed
 
     for step in range(begin.step + 1, steps + 1):
-        batch, waited = upcoming or _send(batches, step, steps, mesh)
+        batch, waited = upcoming or _send(batches, step, steps, mesh, stopped)
         if isinstance(batch, Exception):
             raise batch
         if checkpoints is not None:
             checkpoints.check()
         state, metrics = step_fn(state, batch)
-        upcoming = _send(batches, step + 1, steps, mesh) if step < steps and not stopped() else None
+        upcoming = _send(batches, step + 1, steps, mesh, stopped) if step < steps and not ends() else None
         if unread is not None:
-            _read(meter, *unread)
+            agreed = _read(meter, *unread) or agreed
         unread = (step, metrics, waited)
 
-        last = step == steps or stopped()
+        last = step == steps or ends()
         due = [event for event in every if step % event.steps == 0 or step == steps]
         save = last or step % save_every == 0 or (keep_every is not None and step % keep_every == 0)
         if due or save:
-            _read(meter, *unread)
+            agreed = _read(meter, *unread) or agreed
             unread, before = None, time.perf_counter()
             checkpoint.require_finite(step, state)  # nothing is made of a state that is broken
             for event in due:
@@ -211,20 +222,22 @@ def _next(batches: Iterator[Mapping[str, np.ndarray]], step: int, steps: int) ->
 
 
 def _send(
-    batches: Iterator[Mapping[str, np.ndarray]], step: int, steps: int, mesh: Mesh
+    batches: Iterator[Mapping[str, np.ndarray]], step: int, steps: int, mesh: Mesh, stopped: Callable[[], bool]
 ) -> tuple[Batch | Exception, float]:
     """A step's batch on the devices, or why there is none, to be raised at that step; and the seconds in waiting."""
     before = time.perf_counter()
     try:
         batch = _next(batches, step, steps)
         waited = time.perf_counter() - before
-        return parallel.global_batch(batch, mesh), waited
+        return parallel.global_batch(batch, mesh, stop=stopped()), waited
     except Exception as error:
         return error, 0.0
 
 
-def _read(meter: Meter, step: int, metrics: Mapping[str, jax.Array], waited: float) -> None:
+def _read(meter: Meter, step: int, metrics: Mapping[str, jax.Array], waited: float) -> bool:
+    """Tells the meter of a step; returns whether a process, of several, was told to stop."""
     values = {name: float(value) for name, value in jax.device_get(dict(metrics)).items()}
+    stop = bool(values.pop(parallel.STOP, 0.0))
     for name, value in values.items():
         if not math.isfinite(value):
             raise FloatingPointError(
@@ -232,3 +245,4 @@ def _read(meter: Meter, step: int, metrics: Mapping[str, jax.Array], waited: flo
                 "Lower the learning rate, or look at the images of this step's batch."
             )
     meter.step(step, values, waited)
+    return stop

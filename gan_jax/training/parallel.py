@@ -1,16 +1,22 @@
-"""Devices: the one place that knows of meshes, shardings, replicas and processes.
+"""Devices: the one place that knows of meshes, shardings and replicas, be the devices of one process or of several.
 
 A step is compiled in one of two ways. `jit` over a mesh is the single-device program, whatever the device count.
 Under `pmap` each device is a replica that steps with its share of the batch; gradients, statistics and metrics are
 averaged over the replicas.
+
+Where the devices are those of several processes, each sends its share of a batch, and with it whether it was told to
+stop: the step's metrics say to all of them at the same step whether one was. It rides with the metrics, so it takes no
+program, no transfer and no wait of its own.
 """
 
+import collections
 import dataclasses
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
@@ -20,6 +26,7 @@ from jax.sharding import PartitionSpec as P
 from gan_jax.method import Batch, Method, Metrics, NetState, State, train_step
 
 __all__ = [
+    "STOP",
     "How",
     "abstract_state",
     "compile_frozen",
@@ -27,21 +34,41 @@ __all__ = [
     "compile_step",
     "data_mesh",
     "global_batch",
+    "local",
     "pmean_gradients",
+    "processes",
     "require_divisible",
+    "require_even",
     "require_replicable",
 ]
 __dir__ = __all__.copy
 
 _REPLICAS = "replicas"  # pmap's axis
+STOP = "stop"  # of a batch of several processes, and of its metrics: whether a process was told to stop
 How = Literal["jit", "pmap"]
 
 
 def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
     """A mesh of one axis, "data", over the given devices or all of them."""
     devices = jax.devices() if devices is None else list(devices)
+    if len({device.process_index for device in devices}) > 1:
+        # The order of the batch: each process reads rows that follow one another.
+        ordered = sorted(devices, key=lambda device: (device.process_index, device.id))
+        return Mesh(np.array(ordered), ("data",), axis_types=(AxisType.Auto,))
     # Auto: JAX's default, Explicit, refuses reshapes across the batch (pixel shuffle, statistics groups).
     return jax.make_mesh((len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices)
+
+
+def processes(mesh: Mesh) -> int:
+    """Processes whose devices are in a mesh."""
+    return len({device.process_index for device in mesh.devices.flat})
+
+
+def local(tree: Any) -> Any:
+    """A tree that every device holds whole, as this process's own: what it computes with it concerns no other."""
+    if jax.process_count() == 1:
+        return tree
+    return jax.tree.map(lambda x: x.addressable_data(0) if isinstance(x, jax.Array) else x, tree)
 
 
 def _replicated(mesh: Mesh) -> NamedSharding:
@@ -62,9 +89,22 @@ def require_divisible(batch_size: int, mesh: Mesh) -> None:
         )
 
 
-def global_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> Batch:
-    """This process's share of a batch on the host -> the global batch, split over the devices by its first axis."""
+def require_even(mesh: Mesh) -> None:
+    """Raises ValueError where the processes do not all have the same number of devices in a mesh."""
+    numbers = collections.Counter(device.process_index for device in mesh.devices.flat)
+    if len({*numbers.values()}) > 1 or len(numbers) < jax.process_count():
+        shown = ", ".join(str(numbers[process]) for process in range(jax.process_count()))
+        raise ValueError(f"the processes have {shown} devices; wanted the same number in each.")
+
+
+def global_batch(batch: Mapping[str, np.ndarray], mesh: Mesh, *, stop: bool = False) -> Batch:
+    """This process's share of a batch on the host -> the global batch, split over the devices by its first axis.
+
+    `stop` tells the other processes, where there are some, that this one was told to stop.
+    """
     put = functools.partial(jax.make_array_from_process_local_data, NamedSharding(mesh, P("data")))
+    if processes(mesh) > 1:
+        batch = {**batch, STOP: np.full(mesh.local_mesh.size, stop, np.float32)}
     return jax.tree.map(put, dict(batch))
 
 
@@ -98,16 +138,36 @@ def compile_step(method: Method, mesh: Mesh, *, how: How = "jit") -> Any:
     """
     step = functools.partial(train_step, method) if how == "jit" else _pmapped(method, mesh)
     return jax.jit(
-        step,
+        step if processes(mesh) == 1 else _stoppable(step),
         in_shardings=(_replicated(mesh), NamedSharding(mesh, P("data"))),
         out_shardings=_replicated(mesh),
         donate_argnums=0,
     )
 
 
+def _stoppable(step: Any) -> Any:
+    """A step whose metrics say whether the batch's share of a process says stop."""
+
+    def stoppable(state: State, batch: Batch) -> tuple[State, Metrics]:
+        images = {name: array for name, array in batch.items() if name != STOP}
+        state, metrics = step(state, images)
+        return state, {**metrics, STOP: jnp.max(batch[STOP])}
+
+    return stoppable
+
+
 def _pmapped(method: Method, mesh: Mesh) -> Any:
     """The step as a pmap of `_replica_step`; the state goes in and comes out without a device axis."""
     devices = list(mesh.devices.flat)
+    if processes(mesh) > 1:
+        # There `jax.pmap` takes and gives a process's own share alone; of the global batch, it is this.
+        return jax.shard_map(
+            functools.partial(_replica_step, method),
+            mesh=Mesh(mesh.devices, (_REPLICAS,), axis_types=(AxisType.Auto,)),
+            in_specs=(P(), P(_REPLICAS)),
+            out_specs=P(),
+            check_vma=False,
+        )
     replicas = jax.pmap(
         functools.partial(_replica_step, method),
         axis_name=_REPLICAS,

@@ -14,7 +14,7 @@ from gan_jax.folders import RunFolder
 from gan_jax.log import Log
 from gan_jax.method import State
 from gan_jax.terminal import console
-from gan_jax.training import checkpoint, export, loop, notes, parallel, run_folder, translation
+from gan_jax.training import checkpoint, export, loop, notes, parallel, processes, run_folder, translation
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.config import RunConfig
 from gan_jax.training.dry_run import dry_run
@@ -23,7 +23,7 @@ from gan_jax.training.meter import Meter
 from gan_jax.training.profiling import Profiled
 from gan_jax.training.validation import Validation
 
-__all__ = ["execute", "guarded", "main", "steps_per_epoch"]
+__all__ = ["execute", "guarded", "joined", "main", "steps_per_epoch"]
 __dir__ = __all__.copy
 
 
@@ -44,7 +44,13 @@ def guarded(call: Callable[[], int]) -> int:
     """
     interrupted = "interrupted; the same command goes on from the last checkpoint."
     with console.lasting_streams():
-        return errors.exit_code(lambda: _within_memory(call), interrupted=interrupted)
+        return processes.leave(errors.exit_code(lambda: _within_memory(call), interrupted=interrupted))
+
+
+def joined(config: RunConfig) -> contextlib.AbstractContextManager[None]:
+    """`processes.joined` as a configuration says; before anything that touches a device."""
+    place = processes.found(config.coordinator, config.num_processes, config.process_id)
+    return processes.joined(place, timeout=config.coordinator_timeout)
 
 
 def _within_memory(call: Callable[[], int]) -> int:
@@ -59,7 +65,9 @@ def _within_memory(call: Callable[[], int]) -> int:
 def execute(config: RunConfig, experiment: Experiment) -> int:
     """Trains, or goes on training, then scores and reports; returns the exit code."""
     # The PyTorch code's default of one image a step is for one device, however many there are.
-    mesh = parallel.data_mesh(jax.devices()[:1] if config.batch_size == 1 else None)
+    one_device = config.batch_size == 1 and processes.count() == 1
+    mesh = parallel.data_mesh(jax.devices()[:1] if one_device else None)
+    parallel.require_even(mesh)
     parallel.require_divisible(config.batch_size, mesh)
     if config.obeys_validation and not experiment.evaluator.has_validation:
         raise ValueError("--lr_policy plateau watches validation images, and there are none; add a folder val.")
@@ -73,6 +81,7 @@ def execute(config: RunConfig, experiment: Experiment) -> int:
     example = {name: np.stack([image] * config.images_per_step) for name, image in pair.items()}
     shapes = parallel.abstract_state(experiment.method, example, mesh)
     description = run_folder.describe(config, experiment, steps, example, shapes)
+    processes.require_same(run_folder.common(description))
     for note in dict.fromkeys(
         note for source in run_folder.splits(experiment).values() for note in getattr(source, "notes", ())
     ):
@@ -80,9 +89,9 @@ def execute(config: RunConfig, experiment: Experiment) -> int:
     if config.dry_run:
         return dry_run(config, experiment, description, example, mesh)
 
-    run_folder.enter(config, description, per_epoch)
-    done = checkpoint.latest_step(RunFolder(config.folder).checkpoints)
-    if done == steps and all(path.exists() for path in export.files(config, experiment).values()):
+    processes.once(lambda: run_folder.enter(config, description, per_epoch))
+    processes.require_shared(config.folder)
+    if processes.once(lambda: _is_finished(config, experiment, steps)):
         print(f"{config.name} is finished: {steps} steps are done.")
     else:
         stopped = _train(config, experiment, steps, per_epoch, example, shapes, mesh)
@@ -93,12 +102,18 @@ def execute(config: RunConfig, experiment: Experiment) -> int:
     return 0
 
 
+def _is_finished(config: RunConfig, experiment: Experiment, steps: int) -> bool:
+    done = checkpoint.latest_step(RunFolder(config.folder).checkpoints)
+    return done == steps and all(path.exists() for path in export.files(config, experiment).values())
+
+
 def _finish(config: RunConfig, experiment: Experiment) -> None:
     """Scores the test split with the last generator, writes the report, and says where everything is."""
+    processes.once(lambda: None)  # what the first has written is there
     files = export.files(config, experiment)
     generators = {name: model.load(path) for name, path in files.items()}
     scores = experiment.evaluator.test(generators, RunFolder(config.folder).results)
-    page = report.write(config.folder)
+    page = processes.once(lambda: report.write(config.folder))
     if scores is not None:
         print(translation.score_table(scores))
     for note in notes.of_scores(experiment.evaluator):
@@ -127,10 +142,12 @@ def _train(
     run, keep_every = RunFolder(config.folder), config.keep_every(per_epoch)
 
     def write(step: int, state: State) -> None:
-        export.write(run.path, config, experiment, state, step)
+        if processes.first():
+            export.write(run.path, config, experiment, state, step)
 
     def keep(step: int, state: State) -> None:
-        if keep_every is not None and step % keep_every == 0:  # not after the last step too
+        # Not after the last step too.
+        if keep_every is not None and step % keep_every == 0 and processes.first():
             export.keep(run.kept / str(step), config, experiment, state)
 
     # What was kept stays when the flag that asked for it is left out.
@@ -139,7 +156,7 @@ def _train(
         if begin.step:
             print(f"going on after step {begin.step}")
             write(begin.step, begin.state)
-        log = Log(run.log, keep_through=begin.step)
+        log = Log(run.log if processes.first() else None, keep_through=begin.step)
         meter = Meter(
             log,
             start=begin.step,
@@ -156,6 +173,7 @@ def _train(
             transform=experiment.train_transform,
             shuffle=not config.serial_batches,
             start=begin.step,
+            process=(processes.index(), processes.count()),
             threads=config.num_threads,
         )
         # The generator is written before the checkpoint: a run whose last checkpoint is there has its generator.
@@ -185,6 +203,7 @@ def _train(
                 meter=heard,
                 stopped=lambda: stop.received is not None,
             )
-        if stop.received:
+        received = next((name for name in processes.gather(stop.received) if name), None)
+        if received:
             write(int(state.step), state)
-    return stop.received
+    return received

@@ -1,6 +1,7 @@
 """A run's folder as a run finds it: begun by the same recipe, or anew; gone back, or gone on. And what it says."""
 
 import dataclasses
+import hashlib
 import json
 import platform
 import shutil
@@ -18,12 +19,16 @@ from gan_jax.data.pipeline import Source
 from gan_jax.data.sources import fingerprint
 from gan_jax.folders import RunFolder
 from gan_jax.method import State
-from gan_jax.training import checkpoint, notes, translation
+from gan_jax.training import checkpoint, notes, processes, translation
 from gan_jax.training.config import RunConfig
 from gan_jax.training.experiment import Experiment
 
-__all__ = ["describe", "enter", "splits"]
+__all__ = ["common", "describe", "enter", "splits"]
 __dir__ = __all__.copy
+
+
+# Of a recipe, what each process has for itself.
+_OWN = {"compile_cache", "num_threads", *processes.FLAGS}
 
 
 def describe(
@@ -61,6 +66,29 @@ def describe(
         },
         "device": f"{len(devices)} x {devices[0].device_kind}",
     }
+
+
+def common(description: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a description, what all processes of a run must have in common, by names that mean something to its reader."""
+    recipe = {f"--{name}": value for name, value in description["recipe"].items() if name not in _OWN}
+    return {
+        **recipe,
+        **{f"the version of {name}": value for name, value in description["versions"].items()},
+        **{f"the images of {split}": digest for split, digest in description["data"]["fingerprints"].items()},
+        "the program": _program(),
+        "the method": description["method"],
+        "the networks": description["networks"],
+        "the steps": description["steps"],
+    }
+
+
+def _program() -> str:
+    """A digest of this program's files, which differ between commits of one version."""
+    digest = hashlib.sha256()
+    package = Path(files.__file__).parent
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def splits(experiment: Experiment) -> dict[str, Source | None]:

@@ -16,7 +16,7 @@ from gan_jax.data.sources import fingerprint
 from gan_jax.data.transforms import Transform
 from gan_jax.infer import latents
 from gan_jax.model import Model
-from gan_jax.training import classifier, translation
+from gan_jax.training import classifier, processes, translation
 
 __all__ = ["SampleEvaluator"]
 __dir__ = __all__.copy
@@ -69,6 +69,9 @@ class SampleEvaluator:
 
     def validate(self, generators: Mapping[str, Model]) -> tuple[dict[str, float], np.ndarray]:
         """Scores against the validation images where they have labels, and the samples of fixed latents."""
+        return processes.once(lambda: self._validate(generators))
+
+    def _validate(self, generators: Mapping[str, Model]) -> tuple[dict[str, float], np.ndarray]:
         (model,) = generators.values()
         scores = self._scores(model, self.val) if self.val is not None and self.has_scores else {}
         return scores, latents.class_rows(model)
@@ -82,7 +85,9 @@ class SampleEvaluator:
 
         A table that is there already, for the same generator and images, is returned as it is.
         """
-        folder = Path(folder)
+        return processes.once(lambda: self._test(generators, Path(folder)))
+
+    def _test(self, generators: Mapping[str, Model], folder: Path) -> dict[str, Any] | None:
         (model,) = generators.values()
         real = self.test_split
         made_of = {"step": model.spec.step, "fingerprint": fingerprint(real)}

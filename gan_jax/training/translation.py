@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ from gan_jax.data.sources import fingerprint
 from gan_jax.data.transforms import Transform
 from gan_jax.model import Model
 from gan_jax.scores import ScoreKey
-from gan_jax.training import diagnostics
+from gan_jax.training import diagnostics, processes
 
 __all__ = ["Images", "LabelScores", "Task", "TranslationEvaluator", "read_scores", "score", "score_table", "write_json"]
 __dir__ = __all__.copy
@@ -40,7 +40,7 @@ def score(
     energy over the targets': 1 where equally sharp. For RGB the shares of the color histograms in common with the
     targets', in L, a and b, are among them.
     """
-    each = [_score_one(output, target) for output, target in zip(outputs_u8, targets_u8, strict=True)]
+    each = processes.spread(_score_one, outputs_u8, targets_u8)
     psnr, ssim, energy, target_energy = np.array(each, np.float64).mean(axis=0).tolist()
     scores = {"psnr": psnr, "ssim": ssim, "sharpness": energy / target_energy if target_energy else float("nan")}
     if targets_u8[0].shape[-1] == 3:
@@ -53,9 +53,10 @@ def score(
     return scores
 
 
-def _histograms(images_u8: Iterable[np.ndarray]) -> np.ndarray:
+def _histograms(images_u8: Images) -> np.ndarray:
     """Counts [3, bins] of L, a and b over all pixels of images of any sizes."""
-    return np.sum([np.asarray(metrics.lab_histograms(image[None]), np.int64) for image in images_u8], axis=0)
+    counted = processes.spread(lambda image: np.asarray(metrics.lab_histograms(image[None]), np.int64), images_u8)
+    return np.sum(counted, axis=0)
 
 
 def _score_one(output_u8: np.ndarray, target_u8: np.ndarray) -> tuple[float, float, float, float]:
@@ -152,7 +153,7 @@ class TranslationEvaluator:
         rows = []
         for name, task in self.tasks.items():
             sources = [item[task.source] for item in task.batch]
-            outputs = [infer.translate(generators[name], source) for source in sources]
+            outputs = processes.spread(functools.partial(infer.translate, generators[name]), sources)
             rows.append(outputs)
             targets = [item[task.target] for item in task.batch] if task.target else []
             scored = task.score(outputs, targets, sources) if targets else {}
@@ -180,10 +181,10 @@ class TranslationEvaluator:
             "step": max(generators[name].spec.step for name in tested),
             "fingerprint": ", ".join(fingerprint(task.test) for task in tested.values()),
         }
-        before = read_scores(folder)
+        before = processes.once(lambda: read_scores(folder))
         if before is not None and made_of.items() <= before.items():
             return before
-        shutil.rmtree(folder, ignore_errors=True)
+        processes.once(lambda: shutil.rmtree(folder, ignore_errors=True))
         rows = [row for name, task in tested.items() for row in self._test_rows(name, task, generators, folder)]
         result = {
             "split": "test",
@@ -194,7 +195,7 @@ class TranslationEvaluator:
             **({} if rows else {"unscored": _UNSCORED}),
             **made_of,
         }
-        write_json(folder / "scores.json", result)
+        processes.once(lambda: write_json(folder / "scores.json", result))
         return result
 
     def _alike(self, task: Task) -> Images | None:
@@ -210,8 +211,9 @@ class TranslationEvaluator:
         assert task.test is not None
         model = infer.on_device(generators[name])
         back = None if task.back is None else infer.on_device(generators[task.back])
-        files: list[dict[str, Path]] = []
-        for index in range(len(task.test)):
+
+        def made(index: int) -> tuple[dict[str, Path], dict[str, int]]:
+            assert task.test is not None
             item = task.test[index]
             pair = task.test_transform(item, np.random.default_rng(0))
             by_kind = {"input": pair[task.source], "output": infer.translate(model, pair[task.source])}
@@ -221,12 +223,15 @@ class TranslationEvaluator:
                     by_kind["identity"] = infer.translate(back, by_kind["input"])  # what is of its kind already
             if task.target:
                 by_kind["target"] = pair[task.target]
-            files.append({kind: Path(folder, kind, *self._prefix(name), f"{item['name']}.png") for kind in by_kind})
+            paths = {kind: Path(folder, kind, *self._prefix(name), f"{item['name']}.png") for kind in by_kind}
             for kind, image in by_kind.items():
-                image_files.save(files[-1][kind], image)
+                image_files.save(paths[kind], image)
+            return paths, {kind: image.shape[-1] for kind, image in by_kind.items()}
+
+        files, all_channels = zip(*processes.spread(made, range(len(task.test))), strict=True)
         if not task.target:
             return []
-        channels = {kind: image.shape[-1] for kind, image in by_kind.items()}
+        channels = all_channels[-1]
 
         # Read back one by one, not held: a test split may be larger than the memory.
         def written(kind: str) -> _Made:

@@ -10,7 +10,7 @@ from gan_jax.data import image_files
 from gan_jax.folders import RunFolder
 from gan_jax.log import Log, read_log
 from gan_jax.method import State, scale_rates
-from gan_jax.training import diagnostics, export
+from gan_jax.training import diagnostics, export, processes
 from gan_jax.training.config import RunConfig
 from gan_jax.training.experiment import Experiment
 from gan_jax.training.meter import Meter
@@ -55,8 +55,9 @@ class Validation:
             return None
         if self._lowest is None or loss < self._lowest:
             self._lowest = loss
-            for name, path in export.files(self._config, self._experiment, best=True).items():
-                model.save(path, generators[name])
+            if processes.first():
+                for name, path in export.files(self._config, self._experiment, best=True).items():
+                    model.save(path, generators[name])
         # Not after the last step too, so that a run that goes on past it is the run that had more epochs.
         if not self._config.obeys_validation or step % self._config.val_freq:
             return None
@@ -67,4 +68,5 @@ class Validation:
         return scale_rates(state, schedules.PLATEAU_FACTOR)
 
     def _save(self, name: str, image: np.ndarray) -> None:
-        image_files.save(RunFolder(self._config.folder).samples / f"{name}.png", image)
+        if processes.first():
+            image_files.save(RunFolder(self._config.folder).samples / f"{name}.png", image)

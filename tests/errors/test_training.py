@@ -18,7 +18,7 @@ from tests.errors.cases import ONE, Case, Patch, Prepare, call, contents, refusi
 
 
 def out_of_memory(patch: Patch) -> None:
-    def refuse(*arguments: object) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
 
     patch.setattr(loop.parallel, "global_batch", refuse)
@@ -39,10 +39,10 @@ def interrupt(times: int) -> Prepare:
     def prepare(patch: Patch) -> None:
         going_on = loop.parallel.global_batch
 
-        def interrupted(*arguments: object) -> object:
+        def interrupted(*arguments: object, **options: object) -> object:
             for _ in range(times):
                 os.kill(os.getpid(), signal.SIGINT)
-            return going_on(*arguments)
+            return going_on(*arguments, **options)
 
         patch.setattr(loop.parallel, "global_batch", interrupted)
 

@@ -195,6 +195,28 @@ CASES = [
         "--n_epochs and --n_epochs_decay are both 0; wanted at least one epoch.",
     ),
     Case("`--seed -1`", "pix2pix --seed -1", "--seed is -1; wanted at least 0."),
+    Case(
+        "`--process_id 1` alone",
+        "pix2pix --process_id 1",
+        "--coordinator and --num_processes missing: give --coordinator HOST:PORT --num_processes N --process_id I "
+        "together, or none of them where a cluster says it.",
+    ),
+    Case(
+        "`--process_id 2` of 2",
+        "pix2pix --coordinator host0:9876 --num_processes 2 --process_id 2",
+        "--num_processes is 2 and --process_id 2; wanted at least 1 process, numbered from 0 on.",
+    ),
+    Case(
+        "`--coordinator host0` without a port",
+        "pix2pix --coordinator host0 --num_processes 2 --process_id 1",
+        "--coordinator is host0; wanted HOST:PORT of process 0, as in host0:9876.",
+    ),
+    Case(
+        "`--coordinator` with a name that does not resolve",
+        "pix2pix --coordinator host0.invalid:9876 --num_processes 2 --process_id 1",
+        "--coordinator host0.invalid:9876: the name host0.invalid is not known here (Name or service not known); give "
+        "the name or the address of the host of process 0.",
+    ),
     Case("`--num_threads 0`", "pix2pix --num_threads 0", "--num_threads is 0; wanted at least 1."),
     Case(
         "`--name a/b`",

@@ -107,3 +107,14 @@ def test_a_count_that_nobody_watches_is_a_line_now_and_then(monkeypatch, capsys)
 )
 def test_the_clock(seconds, words):
     assert console.clock(seconds) == words
+
+
+def test_what_libraries_write_beside_python_goes_nowhere(capfd):
+    for shown in (True, False):
+        with console.own_stdout(shown=shown):
+            print(f"ours, shown: {shown}", flush=True)
+            os.write(1, b"a library's\n")
+        print("after", flush=True)
+        os.write(1, b"a library's, after\n")
+        ours = "ours, shown: True\n" if shown else ""
+        assert capfd.readouterr().out == f"{ours}after\na library's, after\n"

@@ -256,3 +256,9 @@ def test_an_event_may_replace_the_state(go):
     assert float(state.generator.lr_scale) == 0.5
     resumed, _ = go(4)
     assert float(resumed.generator.lr_scale) == 0.5
+
+
+def test_devices_of_processes_that_were_not_joined_are_refused(monkeypatch, tiny_method, tiny_batch):
+    monkeypatch.setattr(loop.parallel, "processes", lambda mesh: 2)
+    with pytest.raises(ValueError, match=r"join them by training\.processes\.joined"):
+        loop.fit(tiny_method(), iter([tiny_batch()]), steps=1)

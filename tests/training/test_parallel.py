@@ -187,3 +187,11 @@ def test_generators_from_latents_have_the_same_gradients_on_one_device_and_on_ei
         return dcgan(*nets, **common) if name == "dcgan" else wgan(*nets, **common, n_critic=2, penalty_weight=10.0)
 
     require_equal(gradients_of(make, batch, 1), gradients_of(make, batch, 8))
+
+
+def test_devices_of_one_process_are_one_processs():
+    mesh = parallel.data_mesh()
+    assert parallel.processes(mesh) == 1
+    parallel.require_even(mesh)
+    tree = {"a": np.ones(2)}
+    assert parallel.local(tree) is tree
