@@ -55,12 +55,14 @@ class _Kept(preservation_policy.PreservationPolicy):
 
 
 class Checkpoints:
-    """The checkpoints in a folder: the newest two, so that one is whole at any moment, and those that `keeps` names."""
+    """The checkpoints in a folder: the `newest`, two of them at least, and those that `keeps` names."""
 
-    def __init__(self, folder: str | Path, *, keeps: Callable[[int], bool] = lambda step: False) -> None:
-        newest = preservation_policy.LatestN(2)
+    def __init__(
+        self, folder: str | Path, *, newest: int = 2, keeps: Callable[[int], bool] = lambda step: False
+    ) -> None:
+        latest = preservation_policy.LatestN(newest)  # with two, one is whole at any moment
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=preservation_policy.AnyPreservationPolicy([newest, _Kept(keeps)]),
+            preservation_policy=preservation_policy.AnyPreservationPolicy([latest, _Kept(keeps)]),
             enable_async_checkpointing=False,
             cleanup_tmp_directories=True,
         )

@@ -1,7 +1,9 @@
 """What a run is told: where its folder is, how many images a step has, and when it says and saves something."""
 
 import dataclasses
+import datetime
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +20,7 @@ _FREE_TO_CHANGE = {
     "compile_cache",
     "dry_run",
     "from_step",
+    "keep",
     "num_threads",
     "print_freq",
     "profile",
@@ -65,8 +68,11 @@ class RunConfig(Settings):
     """Steps between lines of the log."""
     val_freq: int = 1000
     """Steps between validations, each with samples of the fixed batch."""
-    save_latest_freq: int = 5000
-    """Steps between checkpoints."""
+    save_latest_freq: int | str = 5000
+    """Steps between checkpoints, or minutes: 10m. --save_every is another name of it."""
+    keep: int | None = None
+    """Keep so many of the newest checkpoints, each with its generators, as --step and --from_step name them; two, and
+    the last generators, unless given."""
     from_step: int | None = None
     """Go back to this step first, one that the run keeps; what is newer is deleted. Given again, it goes on."""
     num_threads: int = 4
@@ -94,6 +100,18 @@ class RunConfig(Settings):
         """Training images that a step takes: a batch, or several where a step has inner ones."""
         return self.batch_size
 
+    @property
+    def save_every(self) -> int | datetime.timedelta:
+        """Steps or time between checkpoints. Raises ValueError where the setting is neither."""
+        if isinstance(self.save_latest_freq, int):
+            require_at_least(self, "save_latest_freq", 1)
+            return self.save_latest_freq
+        if not (minutes := re.fullmatch(r"([0-9]*\.?[0-9]+)m", self.save_latest_freq)) or not float(minutes[1]):
+            raise ValueError(
+                f"--save_latest_freq is {self.save_latest_freq}; wanted a number of steps, or minutes as in 10m."
+            )
+        return datetime.timedelta(minutes=float(minutes[1]))
+
     def steps(self, steps_per_epoch: int) -> int:
         """Training steps of the whole run."""
         raise NotImplementedError
@@ -114,8 +132,10 @@ class RunConfig(Settings):
     def check(self) -> None:
         """Raises ValueError for what no run can have."""
         super().check()
-        for name in ("batch_size", "print_freq", "val_freq", "save_latest_freq", "num_threads", "from_step", "profile"):
+        for name in ("batch_size", "print_freq", "val_freq", "num_threads", "from_step", "profile"):
             require_at_least(self, name, 1)
+        _ = self.save_every  # which raises
+        require_at_least(self, "keep", 2)  # one is whole while the next replaces the other
         require_at_least(self, "seed", 0)
         if self.seed >= 2**32:
             raise ValueError(f"--seed is {self.seed}; wanted less than 2**32.")

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import datetime
 import itertools
 import math
 import signal
@@ -156,8 +157,9 @@ def train(
     how: parallel.How = "jit",
     every: Sequence[Periodic] = (),
     checkpoints: Checkpoints | None,
-    save_every: int,
+    save_every: int | datetime.timedelta,
     keep_every: int | None = None,
+    before_save: Callable[[int, State], object] = lambda step, state: None,
     extra: Callable[[], dict[str, Any]] = dict,
     meter: Meter,
     stopped: Callable[[], bool] = lambda: False,
@@ -165,13 +167,15 @@ def train(
     """Trains from `begin` until `steps` steps in all, or until `stopped()` after one, and returns the state.
 
     `batches` begins with the batch of step `begin.step`; each is read and sent to the devices while the step before it
-    runs. The last state is always saved, and `extra()` beside it.
+    runs. The state is saved after every `save_every` steps or whenever so much time has passed, and always after the
+    last step; `before_save(step, state)` is called first, and `extra()` saved beside it.
     Saves go on while the next steps run, and end with the block of `checkpoints`.
     Raises FloatingPointError at the first metric that is not finite, or where a state to be used or saved is not;
     what was written before stays. Raises ValueError where the batches end early, OSError where a save has failed.
     """
     step_fn = parallel.compile_step(method, mesh, how=how)
     state, unread, upcoming = begin.state, None, None
+    saved_at = time.monotonic()
 
     for step in range(begin.step + 1, steps + 1):
         batch, waited = upcoming or _send(batches, step, steps, mesh)
@@ -187,7 +191,11 @@ def train(
 
         last = step == steps or stopped()
         due = [event for event in every if step % event.steps == 0 or step == steps]
-        save = last or step % save_every == 0 or (keep_every is not None and step % keep_every == 0)
+        if isinstance(save_every, int):
+            save = step % save_every == 0
+        else:
+            save = time.monotonic() - saved_at >= save_every.total_seconds()
+        save = save or last or (keep_every is not None and step % keep_every == 0)
         if due or save:
             _read(meter, *unread)
             unread, before = None, time.perf_counter()
@@ -196,7 +204,9 @@ def train(
                 replaced = event.call(step, state)
                 state = state if replaced is None else replaced
             if save and checkpoints is not None:
+                before_save(step, state)
                 checkpoints.save(step, state, extra())
+                saved_at = time.monotonic()
             meter.pause(time.perf_counter() - before)
         if last:
             break

@@ -80,16 +80,17 @@ def execute(config: RunConfig, experiment: Experiment) -> int:
     if config.dry_run:
         return dry_run(config, experiment, description, example, mesh)
 
-    run_folder.enter(config, description, per_epoch)
-    done = checkpoint.latest_step(RunFolder(config.folder).checkpoints)
-    if done == steps and all(path.exists() for path in export.files(config, experiment).values()):
-        print(f"{config.name} is finished: {steps} steps are done.")
-    else:
-        stopped = _train(config, experiment, steps, per_epoch, example, shapes, mesh)
-        if stopped:
-            print(f"stopped by {stopped}; the same command goes on where it stopped.")
-            return loop.exit_code(stopped)
-    _finish(config, experiment)
+    with run_folder.locked(config):
+        run_folder.enter(config, description, per_epoch)
+        done = checkpoint.latest_step(RunFolder(config.folder).checkpoints)
+        if done == steps and all(path.exists() for path in export.files(config, experiment).values()):
+            print(f"{config.name} is finished: {steps} steps are done.")
+        else:
+            stopped = _train(config, experiment, steps, per_epoch, example, shapes, mesh)
+            if stopped:
+                print(f"stopped by {stopped}; the same command goes on where it stopped.")
+                return loop.exit_code(stopped)
+        _finish(config, experiment)
     return 0
 
 
@@ -127,14 +128,19 @@ def _train(
     run, keep_every = RunFolder(config.folder), config.keep_every(per_epoch)
 
     def write(step: int, state: State) -> None:
+        """Before the checkpoint: a run whose last checkpoint is there has its generator."""
         export.write(run.path, config, experiment, state, step)
+        if config.keep is not None and not (run.kept / str(step)).is_dir():
+            export.keep(run.recent / str(step), config, experiment, state)
+        export.thin_out(run, config.keep)
 
     def keep(step: int, state: State) -> None:
         if keep_every is not None and step % keep_every == 0:  # not after the last step too
             export.keep(run.kept / str(step), config, experiment, state)
 
     # What was kept stays when the flag that asked for it is left out.
-    with Checkpoints(run.checkpoints, keeps=lambda step: (run.kept / str(step)).is_dir()) as checkpoints:
+    newest = config.keep or 2
+    with Checkpoints(run.checkpoints, newest=newest, keeps=lambda step: (run.kept / str(step)).is_dir()) as checkpoints:
         begin = loop.start(experiment.method, example, checkpoints.restore(shapes, print), seed=config.seed, mesh=mesh)
         if begin.step:
             print(f"going on after step {begin.step}")
@@ -158,10 +164,7 @@ def _train(
             start=begin.step,
             threads=config.num_threads,
         )
-        # The generator is written before the checkpoint: a run whose last checkpoint is there has its generator.
-        events = [loop.Periodic(config.save_latest_freq, write)]
-        if keep_every is not None:
-            events.append(loop.Periodic(keep_every, keep))
+        events = [loop.Periodic(keep_every, keep)] if keep_every is not None else []
         validation = None
         if experiment.evaluator.has_validation:
             validation = Validation(config, experiment, steps, log, meter, begin.extra)
@@ -170,7 +173,7 @@ def _train(
         if config.profile is not None:
             watching = Profiled(meter, run.profile, start=begin.step, steps=config.profile)
         with meter, watching as heard, loop.StopSignals(config.stop_signal) as stop:
-            state = loop.train(
+            loop.train(
                 experiment.method,
                 batches,
                 begin,
@@ -179,12 +182,11 @@ def _train(
                 how=config.parallel,
                 every=events,
                 checkpoints=checkpoints,
-                save_every=config.save_latest_freq,
+                save_every=config.save_every,
                 keep_every=keep_every,
+                before_save=write,
                 extra=lambda: {} if validation is None else validation.extra,
                 meter=heard,
                 stopped=lambda: stop.received is not None,
             )
-        if stop.received:
-            write(int(state.step), state)
     return stop.received
