@@ -14,7 +14,6 @@ import os
 import platform
 import random
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -60,6 +59,11 @@ RECIPES = {
     "wgan": (f"wgan {SAMPLERS} --max_dataset_size 400 --n_epochs 6 --n_critic 2 --clip 0.01 {SAVING}", 4),
     "wgan_gp": (f"wgan {SAMPLERS} --max_dataset_size 400 --n_epochs 6 --n_critic 2 {SAVING}", 4),
 }
+_LIMIT = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
 HEADINGS = ("case", "tried", "survived", "lost", "silently wrong", "what came of it")
 
 
@@ -86,20 +90,11 @@ class Run:
 
     def start(self, *, file_size: int | None = None) -> "subprocess.Popen[bytes]":
         """The command as a process; what it says is in `said`. `file_size` is the most that a file of it may have."""
-
-        def limit() -> None:
-            assert file_size is not None
-            resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
-
+        limit = [] if file_size is None else [sys.executable, "-c", _LIMIT, str(file_size)]
         environment = os.environ | {"JAX_NUM_CPU_DEVICES": "1", "PYTHONUNBUFFERED": "1"}
         with open(self.root / "said.txt", "wb") as said:
             return subprocess.Popen(
-                self.command,
-                cwd=ROOT,
-                env=environment,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                preexec_fn=None if file_size is None else limit,
+                [*limit, *self.command], cwd=ROOT, env=environment, stdout=said, stderr=subprocess.STDOUT
             )
 
     @property

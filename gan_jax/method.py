@@ -1,11 +1,14 @@
 """What a training method is: a few pure functions and the state that they thread."""
 
+import contextlib
+import contextvars
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import flax.struct
 import jax
+import jax.extend as jex
 import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
@@ -23,6 +26,7 @@ __all__ = [
     "NetState",
     "State",
     "Variables",
+    "accumulating",
     "clip_weights",
     "scale_rates",
     "train_step",
@@ -34,6 +38,19 @@ Batch = Mapping[str, ArrayLike]  # uint8 [N, H, W, C] images (and integer labels
 State = Any  # one frozen tree a method, with at least `step` and `key`
 Draws = Any  # everything random in one step, as data
 Metrics = dict[str, jax.Array]  # scalar by name
+_ACCUMULATING = contextvars.ContextVar("accumulating", default=False)
+
+
+@contextlib.contextmanager
+def accumulating() -> Iterator[None]:
+    """Within this context a vmapped `NetState.gradient` is one: the mean of the members', computed one after another."""
+    token = _ACCUMULATING.set(True)
+    try:
+        yield
+    finally:
+        _ACCUMULATING.reset(token)
+
+
 Variables = dict[str, Any]  # {"params": ..., "stats": ...}
 
 
@@ -66,7 +83,11 @@ class NetState:
         self, loss: Callable[..., tuple[jax.Array, Any]], *arguments: Any
     ) -> tuple[tuple[jax.Array, Any], Params]:
         """((value, auxiliary), gradient) of `loss(params, *arguments)`, which gives (value, auxiliary)."""
-        return jax.value_and_grad(loss, has_aux=True)(self.params, *arguments)
+
+        def compute(params: Params) -> Any:
+            return jax.value_and_grad(loss, has_aux=True)(params, *arguments)
+
+        return _mean_of_members(compute, self.params) if _ACCUMULATING.get() else compute(self.params)
 
     def apply_gradients(
         self, tx: optax.GradientTransformation, grads: Params, stats: Stats, *, ema_decay: float | None = None
@@ -97,6 +118,41 @@ class GANState(GeneratorState):
     """What the training of a generator and a critic carries from step to step."""
 
     critic: NetState
+
+
+def _mean_of_members(compute: Callable[[Params], Any], params: Params) -> Any:
+    """`compute(params)`, which gives (values, gradient); under vmap the mean gradient, without the mapped axis.
+
+    Members are computed one after another, so that the memory of one is used again by the next.
+    """
+    # What `compute` closes over, batches and noise, becomes arguments: those are what vmap maps.
+    closed, shapes = jax.make_jaxpr(compute, return_shape=True)(params)
+    structure = jax.tree.structure(shapes)
+
+    def member(captured: list[Any], params: Params) -> Any:
+        program = jex.core.ClosedJaxpr(closed.jaxpr, captured)
+        return jax.tree.unflatten(structure, jex.core.jaxpr_as_fun(program)(*jax.tree.leaves(params)))
+
+    computed = jax.custom_batching.custom_vmap(member)
+
+    @computed.def_vmap
+    def one_after_another(members: int, mapped: Any, captured: list[Any], params: Params) -> Any:
+        if any(jax.tree.leaves(mapped[1])):
+            raise ValueError("a method that accumulates gradients lets each of its parameters have one value.")
+        total, values = jax.tree.map(jnp.zeros_like, params), []
+        for i in range(members):
+            # Unrolled: in a loop XLA computes convolutions on a CPU several times as slowly. The barrier keeps the
+            # order, in which a member's memory is free before the next one begins.
+            given = [x[i] if is_mapped else x for x, is_mapped in zip(captured, mapped[0], strict=True)]
+            given, total = jax.lax.optimization_barrier((given, total))
+            value, gradient = member(given, params)
+            total = jax.tree.map(jnp.add, total, gradient)
+            values.append(value)
+        mean = jax.tree.map(lambda x: x / members, total)
+        stacked = jax.tree.map(lambda *x: jnp.stack(x), *values)
+        return (stacked, mean), (jax.tree.map(lambda _: True, stacked), jax.tree.map(lambda _: False, mean))
+
+    return computed(closed.consts, params)
 
 
 def clip_weights(tx: optax.GradientTransformation, limit: float) -> optax.GradientTransformation:

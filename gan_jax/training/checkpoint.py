@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -159,14 +160,22 @@ class Checkpoints:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silences Orbax's threads, each of which logs a traceback where the disk is full.
+    """Silences the threads of Orbax and TensorStore, each of which says a traceback where the disk is full.
 
     After an error they stay silent: some threads end, and some tasks are collected, later.
     """
     levels = {logger: logger.level for logger in map(logging.getLogger, ("absl", "asyncio"))}
     for logger in levels:
         logger.setLevel(logging.CRITICAL)
+    hook = sys.excepthook
+
+    def but_for_late_news(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if str(error) != "Event loop is closed":  # which TensorStore wanted to tell of a write
+            hook(kind, error, trace)
+
+    sys.excepthook = but_for_late_news
     yield
+    sys.excepthook = hook
     for logger, level in levels.items():
         logger.setLevel(level)
 

@@ -62,6 +62,9 @@ class RunConfig(Settings):
     """Images a step, over all devices together."""
     parallel: Literal["jit", "pmap"] = "jit"
     """jit: one program for the global batch. pmap: one replica a device; needs statistics_batch with batch norm."""
+    accumulate: int = 1
+    """Compute a batch's gradients in so many parts, one after another, in the memory of one; what looks at the batch as
+    a whole cannot, and batch norm wants statistics_batch."""
     seed: int = 0
     """Chooses the initial weights, the order of the data, the jitter and the dropout."""
     print_freq: int = 100
@@ -132,8 +135,10 @@ class RunConfig(Settings):
     def check(self) -> None:
         """Raises ValueError for what no run can have."""
         super().check()
-        for name in ("batch_size", "print_freq", "val_freq", "num_threads", "from_step", "profile"):
+        for name in ("batch_size", "accumulate", "print_freq", "val_freq", "num_threads", "from_step", "profile"):
             require_at_least(self, name, 1)
+        if self.accumulate > 1 and self.parallel == "pmap":
+            raise ValueError("--accumulate wants --parallel jit; leave one of them out.")
         _ = self.save_every  # which raises
         require_at_least(self, "keep", 2)  # one is whole while the next replaces the other
         require_at_least(self, "seed", 0)

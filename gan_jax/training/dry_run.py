@@ -29,7 +29,8 @@ def dry_run(
     state = parallel.compile_init(experiment.method, mesh)(jax.random.key(config.seed), dict(example))
     batch = parallel.global_batch(example, mesh)
     before = time.perf_counter()
-    step = parallel.compile_step(experiment.method, mesh, how=config.parallel).lower(state, batch).compile()
+    step_fn = parallel.compile_step(experiment.method, mesh, how=config.parallel, accumulate=config.accumulate)
+    step = step_fn.lower(state, batch).compile()
     compiled = time.perf_counter()
     _, metric_values = step(state, batch)
     values = {name: float(value) for name, value in metric_values.items()}

@@ -155,6 +155,7 @@ def train(
     steps: int,
     mesh: Mesh,
     how: parallel.How = "jit",
+    accumulate: int = 1,
     every: Sequence[Periodic] = (),
     checkpoints: Checkpoints | None,
     save_every: int | datetime.timedelta,
@@ -173,7 +174,7 @@ def train(
     Raises FloatingPointError at the first metric that is not finite, or where a state to be used or saved is not;
     what was written before stays. Raises ValueError where the batches end early, OSError where a save has failed.
     """
-    step_fn = parallel.compile_step(method, mesh, how=how)
+    step_fn = parallel.compile_step(method, mesh, how=how, accumulate=accumulate)
     state, unread, upcoming = begin.state, None, None
     saved_at = time.monotonic()
 

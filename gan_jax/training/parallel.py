@@ -17,7 +17,7 @@ from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from gan_jax.method import Batch, Method, Metrics, NetState, State, train_step
+from gan_jax.method import Batch, Method, Metrics, NetState, State, accumulating, train_step
 
 __all__ = [
     "How",
@@ -90,13 +90,20 @@ def _compiled_once(init: Any, mesh: Mesh) -> Any:
 
 
 @functools.lru_cache(maxsize=1)  # a method that is trained with several seeds is compiled once
-def compile_step(method: Method, mesh: Mesh, *, how: How = "jit") -> Any:
+def compile_step(method: Method, mesh: Mesh, *, how: How = "jit", accumulate: int = 1) -> Any:
     """The compiled step, (state, global batch) -> (state, metrics).
 
     It consumes the state it is given: the memory is used again. For "pmap" the method's optax transformations must
-    be `pmean_gradients` of them, and `require_replicable` says what is wrong under it.
+    be `pmean_gradients` of them, and `require_replicable` says what is wrong under it. With `accumulate`, for "jit", each
+    gradient is the mean of those of so many parts of the batch, computed one after another; `require_replicable` says
+    what is wrong with it too.
     """
-    step = functools.partial(train_step, method) if how == "jit" else _pmapped(method, mesh)
+    if how == "pmap":
+        step = _pmapped(method, mesh)
+    elif accumulate > 1:
+        step = _accumulated(method, mesh, accumulate)
+    else:
+        step = functools.partial(train_step, method)
     return jax.jit(
         step,
         in_shardings=(_replicated(mesh), NamedSharding(mesh, P("data"))),
@@ -119,6 +126,22 @@ def _pmapped(method: Method, mesh: Mesh) -> Any:
     def step(state: State, batch: Batch) -> tuple[State, Metrics]:
         # Under jit this moves nothing: each device already holds its share.
         return replicas(state, jax.tree.map(lambda x: x.reshape(len(devices), -1, *x.shape[1:]), dict(batch)))
+
+    return step
+
+
+def _accumulated(method: Method, mesh: Mesh, parts: int) -> Any:
+    """The step whose gradients are means over parts of the batch: `_replica_step` vmapped over them."""
+    members = jax.vmap(functools.partial(_replica_step, method), in_axes=(None, 0), out_axes=None, axis_name=_REPLICAS)
+
+    def part(x: jax.Array) -> jax.Array:
+        # Each device's share is cut, so that no image moves to another device.
+        shares = x.reshape(mesh.size, parts, -1, *x.shape[1:])
+        return shares.swapaxes(0, 1).reshape(parts, -1, *x.shape[1:])
+
+    def step(state: State, batch: Batch) -> tuple[State, Metrics]:
+        with accumulating():
+            return members(state, jax.tree.map(part, dict(batch)))
 
     return step
 
@@ -148,19 +171,31 @@ def pmean_gradients(tx: optax.GradientTransformation) -> optax.GradientTransform
 
 
 def require_replicable(
-    batch_size: int, mesh: Mesh, networks: Mapping[str, Mapping[str, Any]], *, whole_batch: Iterable[str] = ()
+    batch_size: int,
+    mesh: Mesh,
+    networks: Mapping[str, Mapping[str, Any]],
+    *,
+    whole_batch: Iterable[str] = (),
+    accumulate: int = 1,
 ) -> None:
-    """Raises ValueError where replicas with a share of the batch each would not compute what the whole batch means.
+    """Raises ValueError where parts of the batch would not compute what the whole batch means.
 
+    They are the shares of pmap's replicas, or the parts of which a device's share is made where it is to `accumulate`.
     `networks` are descriptions by name; `whole_batch` names, in words, what else looks at the batch as a whole.
     """
-    if mesh.size == 1:
+    if mesh.size * accumulate == 1:
         return
+    flag, instead = (
+        ("--parallel pmap", "use --parallel jit") if accumulate == 1 else ("--accumulate", "leave --accumulate out")
+    )
     for reason in whole_batch:
+        raise ValueError(f"{flag} cannot be right with {reason}, which looks at the whole batch; {instead}.")
+    if batch_size % (mesh.size * accumulate):
         raise ValueError(
-            f"--parallel pmap cannot be right with {reason}, which looks at the whole batch; use --parallel jit."
+            f"--accumulate {accumulate}: batch_size {batch_size} does not split evenly into {accumulate} parts on each "
+            f"of {mesh.size} devices; wanted a multiple of {mesh.size * accumulate}."
         )
-    share = batch_size // mesh.size
+    share, place = batch_size // (mesh.size * accumulate), "a device has" if accumulate == 1 else "a part of it has"
     for name, fields in networks.items():
         if "statistics_batch" not in fields or fields.get("norm", "batch") != "batch":
             continue
@@ -168,8 +203,8 @@ def require_replicable(
         if group is None or share % group:
             shared = "of the whole batch" if group is None else f"of groups of {group}"
             raise ValueError(
-                f"--parallel pmap: the {name}'s batch norm has statistics {shared}, and a device has {share} of "
-                f"{batch_size} images; give a --statistics_batch that divides {share}, or use --parallel jit."
+                f"{flag}: the {name}'s batch norm has statistics {shared}, and {place} {share} of {batch_size} images; "
+                f"give a --statistics_batch that divides {share}, or {instead}."
             )
 
 

@@ -63,9 +63,13 @@ def execute(config: RunConfig, experiment: Experiment) -> int:
     parallel.require_divisible(config.batch_size, mesh)
     if config.obeys_validation and not experiment.evaluator.has_validation:
         raise ValueError("--lr_policy plateau watches validation images, and there are none; add a folder val.")
-    if config.parallel == "pmap":
+    if config.parallel == "pmap" or config.accumulate > 1:
         parallel.require_replicable(
-            config.batch_size, mesh, experiment.networks, whole_batch=experiment.needs_whole_batch
+            config.batch_size,
+            mesh,
+            experiment.networks,
+            whole_batch=experiment.needs_whole_batch,
+            accumulate=config.accumulate,
         )
     per_epoch = steps_per_epoch(config, len(experiment.train))
     steps = config.steps(per_epoch)
@@ -180,6 +184,7 @@ def _train(
                 steps=steps,
                 mesh=mesh,
                 how=config.parallel,
+                accumulate=config.accumulate,
                 every=events,
                 checkpoints=checkpoints,
                 save_every=config.save_every,

@@ -1,5 +1,6 @@
 import json
 import shutil
+import sys
 import threading
 import time
 
@@ -67,6 +68,25 @@ def test_a_full_disk_is_said_in_a_sentence_and_keeps_what_was_there(saved, monke
         with pytest.raises(ZeroDivisionError):
             save_and_fail(folder, state)
     assert restore(folder, abstract)[0].step == 2
+
+
+def test_threads_that_end_after_a_full_disk_say_nothing(saved, monkeypatch, capsys):
+    """Some of TensorStore's, which then find the event loop of the save closed."""
+    folder, state, _ = saved
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    full = ValueError("No space left on device")
+    with Checkpoints(folder) as checkpoints:
+        checkpoints.save(3, state, {})
+        checkpoints.finish()
+        plain_hook = sys.excepthook
+        monkeypatch.setattr(checkpoint.ocp.CheckpointManager, "save", lambda *_, **__: (_ for _ in ()).throw(full))
+        checkpoints.save(4, state, {})
+        with pytest.raises(OSError, match="step 4 cannot be written"):
+            checkpoints.finish()
+    assert sys.excepthook is not plain_hook
+    for error, said in ((RuntimeError("Event loop is closed"), ""), (RuntimeError("another"), "RuntimeError: another")):
+        sys.excepthook(RuntimeError, error, None)
+        assert capsys.readouterr().err.strip() == said
 
 
 def save_and_fail(folder, state):

@@ -16,12 +16,13 @@ from gan_jax.training import parallel
 KEEP = optax.chain(optax.trace(decay=0.0), optax.scale(-1e-2))
 
 
-def gradients_of(make, batch, devices, how="jit"):
+def gradients_of(make, batch, devices, how="jit", accumulate=1):
     """The gradients of one step on so many devices, with the statistics, averages and metrics after it."""
     mesh = parallel.data_mesh(jax.devices()[:devices])
     method = make(parallel.pmean_gradients(KEEP) if how == "pmap" else KEEP)
     state = parallel.compile_init(method, mesh)(jax.random.key(0), batch)
-    state, metrics = parallel.compile_step(method, mesh, how=how)(state, parallel.global_batch(batch, mesh))
+    step = parallel.compile_step(method, mesh, how=how, accumulate=accumulate)
+    state, metrics = step(state, parallel.global_batch(batch, mesh))
     nets = (state.generator, state.critic)
     return jax.device_get(([net.opt[0].trace for net in nets], [(net.stats, net.ema) for net in nets], metrics))
 
@@ -93,6 +94,52 @@ def test_pmap_and_jit_on_eight_devices_and_one_device_give_the_same_gradients(st
     one = gradients_of(make, batch, 1)
     require_equal(one, gradients_of(make, batch, 8))
     require_equal(one, gradients_of(make, batch, 8, how="pmap"))
+
+
+def test_gradients_of_parts_of_the_batch_are_those_of_the_whole():
+    """A critic step, and a generator step against the new critic: each player's gradient is a mean over the parts."""
+    make, batch = small(1, dropout=0.0), pairs(8)
+    whole = gradients_of(make, batch, 1)
+    require_equal(whole, gradients_of(make, batch, 1, accumulate=4))
+    require_equal(whole, gradients_of(make, batch, 2, accumulate=2))
+
+
+def test_srgan_accumulates():
+    def make(tx):
+        return srgan(
+            networks.from_linen(networks.MSRResNet(2, 1, 4)),
+            networks.from_linen(networks.PixelGAN(2, statistics_batch=1)),
+            generator_tx=tx,
+            critic_tx=tx,
+            pixel_weight=1.0,
+            degrade=Degradation(scale=2),
+            content=networks.from_linen(networks.VGG(19, ("relu1_2",), width=2)),
+        )
+
+    batch = {"target": pairs(4)["target"]}
+    require_equal(gradients_of(make, batch, 1), gradients_of(make, batch, 1, accumulate=2))
+
+
+def test_wgan_accumulates_in_each_step_of_its_critic():
+    """From latents that each sample brings along: those of a run are drawn for a part of the batch."""
+
+    def make(tx):
+        generator = networks.from_linen(networks.DCGANGenerator(size=8, width=2, norm="none"))
+        critic = networks.from_linen(networks.DCGANCritic(size=8, width=2, norm="none"))
+        method = wgan(
+            generator, critic, latent_size=4, generator_tx=tx, critic_tx=tx, n_critic=2, penalty_weight=10.0
+        )
+
+        def draw(key, batch):
+            draws = method.draw(key, batch)
+            brought = batch["image"].reshape(-1, 2, 8 * 8 * 3).swapaxes(0, 1) / 255.0  # [n_critic, N, ...]
+            z = brought[..., : draws.latent.shape[-1]].astype(np.float32)
+            return type(draws)(z, brought[..., -1].astype(np.float32), z[0])
+
+        return method._replace(draw=draw)
+
+    batch = {"image": np.random.default_rng(0).integers(0, 256, (16, 8, 8, 3), dtype=np.uint8)}
+    require_equal(gradients_of(make, batch, 1), gradients_of(make, batch, 1, accumulate=4))
 
 
 def cycles_of(pool_size, devices, how="jit", steps=2):
