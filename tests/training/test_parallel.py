@@ -126,9 +126,7 @@ def test_wgan_accumulates_in_each_step_of_its_critic():
     def make(tx):
         generator = networks.from_linen(networks.DCGANGenerator(size=8, width=2, norm="none"))
         critic = networks.from_linen(networks.DCGANCritic(size=8, width=2, norm="none"))
-        method = wgan(
-            generator, critic, latent_size=4, generator_tx=tx, critic_tx=tx, n_critic=2, penalty_weight=10.0
-        )
+        method = wgan(generator, critic, latent_size=4, generator_tx=tx, critic_tx=tx, n_critic=2, penalty_weight=10.0)
 
         def draw(key, batch):
             draws = method.draw(key, batch)
