@@ -32,7 +32,7 @@ from gan_jax.data import pipeline
 from gan_jax.recipes import pix2pix
 from gan_jax.training import checkpoint, parallel
 
-__all__ = ["RECIPES", "Row", "Run", "harmed", "kill_when", "main", "outcome", "table"]
+__all__ = ["RECIPES", "Row", "Run", "harmed", "in_a_save", "kill_when", "main", "outcome", "table"]
 
 ROOT = Path(__file__).parents[1]
 SAMPLERS = "--dataroot embedded --conditional --size 8 --nz 4 --ngf 2 --ndf 2 --batch_size 8 --classifier_steps 2 "
@@ -105,9 +105,8 @@ class Run:
         return sum(len(log.read_bytes().splitlines()) for log in logs if log.exists())
 
     def in_a_save(self) -> bool:
-        """Whether a step's folder is being written, or is committed and not yet sealed."""
-        steps = [path for folder in self.folders() for path in (folder / "checkpoints").glob("[0-9]*")]
-        return any("tmp" in path.name or not (path / "digests.json").exists() for path in steps)
+        """Whether one of its stages saves."""
+        return any(map(in_a_save, self.folders()))
 
     def saved(self) -> dict[str, int]:
         """The newest sealed step of each stage, by its folder."""
@@ -123,6 +122,12 @@ class Run:
         stages = re.findall(r"its folder is (.+)\n((?:(?!its folder is ).*\n)*)", self.said)
         begun = {folder: re.search(r"going on after step (\d+)", text) for folder, text in stages}
         return any(int(step[1]) < before.get(folder, 0) for folder, step in begun.items() if step)
+
+
+def in_a_save(folder: Path) -> bool:
+    """Whether in a run's folder a step's is being written, or is committed and not yet sealed."""
+    steps = [path for path in (folder / "checkpoints").glob("[0-9]*") if path.is_dir()]
+    return any("tmp" in path.name or not (path / "digests.json").exists() for path in steps)
 
 
 def kill_when(

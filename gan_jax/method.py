@@ -43,7 +43,7 @@ _ACCUMULATING = contextvars.ContextVar("accumulating", default=False)
 
 @contextlib.contextmanager
 def accumulating() -> Iterator[None]:
-    """Within this context a vmapped `NetState.gradient` is one: the mean of the members', computed one after another."""
+    """Within this context a vmapped `NetState.gradient` is one, the mean of what it maps, computed one by one."""
     token = _ACCUMULATING.set(True)
     try:
         yield

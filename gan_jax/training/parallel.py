@@ -94,9 +94,8 @@ def compile_step(method: Method, mesh: Mesh, *, how: How = "jit", accumulate: in
     """The compiled step, (state, global batch) -> (state, metrics).
 
     It consumes the state it is given: the memory is used again. For "pmap" the method's optax transformations must
-    be `pmean_gradients` of them, and `require_replicable` says what is wrong under it. With `accumulate`, for "jit", each
-    gradient is the mean of those of so many parts of the batch, computed one after another; `require_replicable` says
-    what is wrong with it too.
+    be `pmean_gradients` of them. With `accumulate`, for "jit" alone, each gradient is the mean of those of so many
+    parts of the batch, computed one after another. `require_replicable` says what is wrong under either.
     """
     if how == "pmap":
         step = _pmapped(method, mesh)

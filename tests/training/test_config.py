@@ -42,6 +42,8 @@ def test_checkpoints_come_after_steps_or_minutes():
         ({"from_step": 0}, "--from_step is 0; wanted at least 1"),
         ({"profile": 0}, "--profile is 0; wanted at least 1"),
         ({"num_threads": 0}, "--num_threads is 0; wanted at least 1"),
+        ({"accumulate": 0}, "--accumulate is 0; wanted at least 1"),
+        ({"accumulate": 2, "parallel": "pmap"}, "--accumulate wants --parallel jit"),
         ({"keep": 1}, "--keep is 1; wanted at least 2"),
         ({"save_latest_freq": 0}, "--save_latest_freq is 0; wanted at least 1"),
         ({"save_latest_freq": "0m"}, "--save_latest_freq is 0m; wanted a number of steps, or minutes as in 10m"),

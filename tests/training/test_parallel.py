@@ -189,6 +189,18 @@ def test_what_replicas_cannot_compute_is_refused():
     with pytest.raises(ValueError, match="cannot be right with a relativistic loss"):
         parallel.require_replicable(16, mesh, {}, whole_batch=["a relativistic loss"])
     parallel.require_replicable(16, mesh, {"critic": {**batch_norm, "statistics_batch": 2}})
+    for networks_of, whole, words in (
+        (
+            {"critic": batch_norm},
+            [],
+            "--accumulate: the critic's batch norm .* whole batch, and a part of it has 1 of",
+        ),
+        ({}, ["image pools"], "--accumulate cannot be right with image pools, .*; leave --accumulate out"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            parallel.require_replicable(16, mesh, networks_of, whole_batch=whole, accumulate=2)
+    with pytest.raises(ValueError, match="batch_size 16 does not split evenly into 3 parts on each of 8 devices"):
+        parallel.require_replicable(16, mesh, {}, accumulate=3)
     parallel.require_replicable(16, mesh, {"critic": {**batch_norm, "norm": "instance"}})
     parallel.require_replicable(16, parallel.data_mesh(jax.devices()[:1]), {"critic": batch_norm})
 
