@@ -10,12 +10,14 @@ wants Linux's user namespaces and is left out, in words, without them.
 
 import argparse
 import contextlib
+import dataclasses
 import os
 import platform
 import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -31,6 +33,7 @@ from benchmarks import report
 from gan_jax.data import pipeline
 from gan_jax.recipes import pix2pix
 from gan_jax.training import checkpoint, parallel
+from gan_jax.training.config import RunConfig
 
 __all__ = ["RECIPES", "Row", "Run", "harmed", "in_a_save", "kill_when", "main", "outcome", "table"]
 
@@ -41,6 +44,7 @@ PIX2PIX = (
     "--dataroot embedded --netG unet_32 --ngf 2 --ndf 2 --n_layers_D 1 --load_size 36 --crop_size 32 "
     f"--max_dataset_size 50 --n_epochs 3 --n_epochs_decay 0 {SAVING}"
 )
+PEERS = "pix2pix in two processes"
 RECIPES = {  # small runs
     "pix2pix": f"pix2pix {PIX2PIX}",
     "srgan": "srgan --dataroot photos --stage both --scale 2 --gt_size 32 --batch_size 2 --num_block 1 --num_feat 8 "
@@ -52,11 +56,13 @@ RECIPES = {  # small runs
     "wgan": f"wgan {SAMPLERS} --max_dataset_size 400 --n_epochs 6 --n_critic 2 --clip 0.01 {SAVING}",
     "wgan_gp": f"wgan {SAMPLERS} --max_dataset_size 400 --n_epochs 6 --n_critic 2 {SAVING}",
 }
+TWO = " --batch_size 2 --statistics_batch 1"
 _LIMIT = """
 import os, resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
 os.execv(sys.argv[2], sys.argv[2:])
 """
+PATIENCE = 240  # seconds in which a process must have noticed that another is lost
 HEADINGS = ("case", "tried", "survived", "lost", "silently wrong", "what came of it")
 
 
@@ -75,20 +81,26 @@ class Run:
     """One run of a recipe below a folder: started, stopped, gone on with, and looked at."""
 
     def __init__(self, recipe: str, root: Path, cache: Path) -> None:
-        module, *flags = RECIPES[recipe].split()
+        module, *flags = (RECIPES["pix2pix"] + TWO if recipe == PEERS else RECIPES[recipe]).split()
         where = ["--name", "run", "--checkpoints_dir", str(root), "--compile_cache", str(cache)]
         self.command = [sys.executable, "-m", f"experiments.{module}", *flags, *where]
         self.root = root
         root.mkdir(parents=True, exist_ok=True)
 
-    def start(self, *, file_size: int | None = None) -> "subprocess.Popen[bytes]":
-        """The command as a process; what it says is in `said`. `file_size` is the most that a file of it may have."""
+    def start(self, *more: str, file_size: int | None = None, said: str = "said.txt") -> "subprocess.Popen[bytes]":
+        """The command as a process, with `more` flags; `file_size` is the most that a file of it may have."""
         limit = [] if file_size is None else [sys.executable, "-c", _LIMIT, str(file_size)]
         environment = os.environ | {"JAX_NUM_CPU_DEVICES": "1", "PYTHONUNBUFFERED": "1"}
-        with open(self.root / "said.txt", "wb") as said:
-            return subprocess.Popen(
-                [*limit, *self.command], cwd=ROOT, env=environment, stdout=said, stderr=subprocess.STDOUT
-            )
+        command = [*limit, *self.command, *more]
+        with open(self.root / said, "wb") as file:
+            return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)
+
+    def start_two(self) -> list["subprocess.Popen[bytes]"]:
+        """The command as two processes of one run."""
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        flags = ["--coordinator", f"127.0.0.1:{port}", "--num_processes", "2", "--process_id"]
+        return [self.start(*flags, str(number), said=f"said_{number}.txt") for number in range(2)]
 
     @property
     def said(self) -> str:
@@ -158,9 +170,10 @@ class Place(NamedTuple):
         """A new run of a recipe; the undisturbed one is made first."""
         if recipe not in self.unbroken:
             whole = self.unbroken[recipe] = Run(recipe, self.folder / recipe / "unbroken", self.cache)
-            code = whole.start().wait()
-            if code or not whole.weights():
-                raise RuntimeError(f"{recipe}, undisturbed, ended with {code} and {[*whole.weights()]}: {whole.said}")
+            started = whole.start_two() if recipe == PEERS else [whole.start()]
+            codes = [process.wait() for process in started]
+            if any(codes) or not whole.weights():
+                raise RuntimeError(f"{recipe}, undisturbed, ended with {codes}; see {whole.root}")
         shutil.rmtree(self.folder / recipe / name, ignore_errors=True)
         return Run(recipe, self.folder / recipe / name, self.cache)
 
@@ -300,6 +313,67 @@ def full_disks(place: Place, count: int, rng: random.Random) -> Iterator[Row]:
     yield Row(case, count, count - lost - wrong, lost, wrong, came)
 
 
+def lost_peers(place: Place, how: str, count: int, rng: random.Random) -> Iterator[Row]:
+    """One of two processes is killed, stopped or terminated: the other ends by itself, and both go on."""
+    number, title = {
+        "killed": (signal.SIGKILL, "kill -9 of one of two processes"),
+        "stopped": (signal.SIGSTOP, "SIGSTOP of one of two processes"),
+        "terminated": (signal.SIGTERM, "SIGTERM on one of two processes"),
+    }[how]
+    if "coordinator" not in {field.name for field in dataclasses.fields(RunConfig)}:
+        yield Row(title, 0, 0, 0, 0, "left out: runs have one process here")
+        return
+    lost = wrong = 0
+    longest = 0.0
+    for i in range(count):
+        run = place.run(PEERS, how)
+        processes, goal, victim = run.start_two(), rng.randint(3, 60), i % 2
+        while run.lines() < goal and all(process.poll() is None for process in processes):
+            time.sleep(0.001)
+        processes[victim].send_signal(number)
+        began = time.monotonic()
+        try:
+            code = processes[1 - victim].wait(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            code = None
+        longest = max(longest, time.monotonic() - began)
+        for process in processes:
+            if number == signal.SIGSTOP or code is None:
+                process.kill()
+            process.wait()
+        if number == signal.SIGTERM:
+            polite = [process.returncode for process in processes] == [128 + signal.SIGTERM] * 2
+        else:
+            polite = code in (2, 3) and "error: " in (run.root / f"said_{1 - victim}.txt").read_text()
+        polite = polite and not any("Traceback" in path.read_text() for path in run.root.glob("said_*.txt"))
+        before = run.saved()
+        codes = [process.wait() for process in run.start_two()]
+        done = not any(codes)
+        shutil.copy(run.root / "said_0.txt", run.root / "said.txt")
+        lost += not (polite and done) or run.forgot(before)
+        wrong += done and run.weights() != place.unbroken[PEERS].weights()
+        if not (polite and done):
+            shutil.copytree(run.root, place.folder / "found" / f"{how}_{i}", dirs_exist_ok=True)
+    came = f"the other ended within {longest:.0f} s, with a sentence; both, started again, went on"
+    yield Row(title, count, count - lost - wrong, lost, wrong, came)
+
+
+def wrong_coordinators(place: Place, count: int, rng: random.Random) -> Iterator[Row]:
+    """A name that there is not, no port, and an address at which nothing listens."""
+    title = "a wrong coordinator"
+    if "coordinator" not in {field.name for field in dataclasses.fields(RunConfig)}:
+        yield Row(title, 0, 0, 0, 0, "left out: runs have one process here")
+        return
+    lost = 0
+    for i in range(count):
+        run = place.run("pix2pix", "astray")
+        wrong = ["nowhere.invalid:9876", "localhost", f"127.0.0.1:{rng.randint(1, 1000)}"][i % 3]
+        flags = ["--coordinator", wrong, "--num_processes", "2", "--process_id", "1", "--coordinator_timeout", "3"]
+        code, said = run.start(*flags).wait(), run.said
+        lost += not (code == 2 and "error: " in said and "Traceback" not in said)
+    yield Row(title, count, count - lost, lost, 0, "refused in a sentence")
+
+
 def harmed(folder: Path, how: str, rng: random.Random) -> None:
     """Flips a bit in one file of a folder, or cuts one off: half of the times any byte, else any file, is as likely."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
@@ -399,6 +473,10 @@ CASES: dict[str, tuple[int, Callable[[Place, int, random.Random], Iterator[Row]]
     "file_sizes": (12, file_sizes),
     "full_disks": (12, full_disks),
     "kills": (200, kills),
+    "wrong_coordinators": (3, wrong_coordinators),
+    "killed_peers": (10, lambda place, count, rng: lost_peers(place, "killed", count, rng)),
+    "stopped_peers": (4, lambda place, count, rng: lost_peers(place, "stopped", count, rng)),
+    "terminated_peers": (4, lambda place, count, rng: lost_peers(place, "terminated", count, rng)),
 }
 
 

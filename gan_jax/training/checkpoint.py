@@ -55,6 +55,28 @@ class _Kept(preservation_policy.PreservationPolicy):
         return [self._keeps(checkpoint.step) for checkpoint in checkpoints]
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences Orbax where a file is damaged, and its threads and TensorStore's, which say tracebacks on a full disk.
+
+    After an error they stay silent: some threads end, and some tasks are collected, later.
+    """
+    levels = {logger: logger.level for logger in map(logging.getLogger, ("absl", "asyncio"))}
+    for logger in levels:
+        logger.setLevel(logging.CRITICAL)
+    hook = sys.excepthook
+
+    def but_for_late_news(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if str(error) != "Event loop is closed":  # which TensorStore wanted to tell of a write
+            hook(kind, error, trace)
+
+    sys.excepthook = but_for_late_news
+    yield
+    sys.excepthook = hook
+    for logger, level in levels.items():
+        logger.setLevel(level)
+
+
 class Checkpoints:
     """The checkpoints in a folder: the `newest`, two of them at least, and those that `keeps` names."""
 
@@ -68,7 +90,8 @@ class Checkpoints:
             cleanup_tmp_directories=True,
         )
         self.folder = Path(folder).absolute()
-        self._manager = ocp.CheckpointManager(self.folder, options=options)
+        with _quiet():
+            self._manager = ocp.CheckpointManager(self.folder, options=options)
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._pending: Future[None] | None = None
 
@@ -123,6 +146,7 @@ class Checkpoints:
                 "and the same command goes on from the last checkpoint."
             ) from None
 
+    @_quiet()
     def restore(self, abstract_state: Any, warn: Callable[[str], None]) -> Restored | None:
         """The newest whole checkpoint, on the shardings of `abstract_state`; None if there is none.
 
@@ -156,28 +180,6 @@ class Checkpoints:
     def _seal(self, step: int) -> None:
         folder = self.folder / str(step)
         files.write(folder / _SEAL, json.dumps(_digests(folder), indent=1, sort_keys=True))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silences the threads of Orbax and TensorStore, each of which says a traceback where the disk is full.
-
-    After an error they stay silent: some threads end, and some tasks are collected, later.
-    """
-    levels = {logger: logger.level for logger in map(logging.getLogger, ("absl", "asyncio"))}
-    for logger in levels:
-        logger.setLevel(logging.CRITICAL)
-    hook = sys.excepthook
-
-    def but_for_late_news(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if str(error) != "Event loop is closed":  # which TensorStore wanted to tell of a write
-            hook(kind, error, trace)
-
-    sys.excepthook = but_for_late_news
-    yield
-    sys.excepthook = hook
-    for logger, level in levels.items():
-        logger.setLevel(level)
 
 
 def _on_host(state: Any) -> Any:
