@@ -514,6 +514,13 @@ def test_pmap_trains_saves_and_goes_on(tiny_flags, tmp_path, capsys):
     assert model.module.statistics_batch is None
 
 
+def test_gradients_in_parts_train_save_and_go_on(tiny_flags, tmp_path, capsys):
+    flags = ("--accumulate", "2", "--batch_size", "16", "--statistics_batch", "1", "--n_epochs", "2")
+    assert start_pix2pix(tiny_flags(tmp_path, *flags)) == 0
+    assert start_pix2pix([*tiny_flags(tmp_path, *flags), "--accumulate", "1"]) == 2
+    assert "--accumulate was 2 and is 1" in capsys.readouterr().err
+
+
 def test_pmap_refuses_statistics_of_the_whole_batch(tiny_flags, tmp_path, capsys):
     assert start_pix2pix(tiny_flags(tmp_path, "--parallel", "pmap")) == 2
     assert "give a --statistics_batch that divides 1, or use --parallel jit" in capsys.readouterr().err
