@@ -1,10 +1,14 @@
+import dataclasses
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
 from gan_jax import networks
 from gan_jax.degrade import Degradation
+from gan_jax.method import NetState, accumulating
 from gan_jax.methods.cyclegan import cyclegan
 from gan_jax.methods.dcgan import dcgan
 from gan_jax.methods.pix2pix import pix2pix
@@ -102,6 +106,28 @@ def test_gradients_of_parts_of_the_batch_are_those_of_the_whole():
     whole = gradients_of(make, batch, 1)
     require_equal(whole, gradients_of(make, batch, 1, accumulate=4))
     require_equal(whole, gradients_of(make, batch, 2, accumulate=2))
+
+
+def test_a_vmapped_gradient_is_a_mean_where_gradients_accumulate():
+    net = NetState(params={"w": jnp.array([2.0])}, stats={}, opt=(), lr_scale=jnp.ones(()))
+
+    def loss(params, x):
+        return (params["w"] * x).sum(), x
+
+    def gradient(x):  # which the loss closes over, as methods' losses do
+        return net.gradient(lambda params: loss(params, x))
+
+    xs = jnp.array([1.0, 3.0])
+    (_, _), each = jax.vmap(gradient)(xs)
+    np.testing.assert_array_equal(each["w"], [[1.0], [3.0]])
+    with accumulating():
+        (values, others), mean = jax.vmap(gradient, out_axes=(0, None))(xs)
+        np.testing.assert_array_equal(values, [2.0, 6.0])
+        np.testing.assert_array_equal(others, xs)
+        np.testing.assert_array_equal(mean["w"], [2.0])
+        np.testing.assert_array_equal(gradient(xs[0])[1]["w"], [1.0])
+        with pytest.raises(ValueError, match="lets each of its parameters have one value"):
+            jax.vmap(lambda w: dataclasses.replace(net, params={"w": w}).gradient(loss, 1.0))(jnp.ones((2, 1)))
 
 
 def test_srgan_accumulates():
