@@ -131,7 +131,7 @@ class Run:
 
     def forgot(self, before: dict[str, int]) -> bool:
         """Whether the last start went on from less than was saved `before`, as far as it said."""
-        stages = re.findall(r"its folder is (.+)\n((?:(?!its folder is ).*\n)*)", self.said)
+        stages = re.findall(r"its folder is (.+)\n((?:(?!.*its folder is ).*\n)*)", self.said)
         begun = {folder: re.search(r"going on after step (\d+)", text) for folder, text in stages}
         return any(int(step[1]) < before.get(folder, 0) for folder, step in begun.items() if step)
 
