@@ -4,7 +4,7 @@ import contextlib
 import contextvars
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import flax.struct
 import jax
@@ -38,13 +38,16 @@ Batch = Mapping[str, ArrayLike]  # uint8 [N, H, W, C] images (and integer labels
 State = Any  # one frozen tree a method, with at least `step` and `key`
 Draws = Any  # everything random in one step, as data
 Metrics = dict[str, jax.Array]  # scalar by name
-_ACCUMULATING = contextvars.ContextVar("accumulating", default=False)
+_ACCUMULATING: contextvars.ContextVar[str | None] = contextvars.ContextVar("accumulating", default=None)
 
 
 @contextlib.contextmanager
-def accumulating() -> Iterator[None]:
-    """Within this context a vmapped `NetState.gradient` is one, the mean of what it maps, computed one by one."""
-    token = _ACCUMULATING.set(True)
+def accumulating(how: Literal["loop", "unrolled"] = "loop") -> Iterator[None]:
+    """Within this context a vmapped `NetState.gradient` is one, the mean of what it maps, computed one by one.
+
+    That is a loop; "unrolled" it takes longer to compile, and a CPU's fast convolutions, which loops lack.
+    """
+    token = _ACCUMULATING.set(how)
     try:
         yield
     finally:
@@ -87,7 +90,7 @@ class NetState:
         def compute(params: Params) -> Any:
             return jax.value_and_grad(loss, has_aux=True)(params, *arguments)
 
-        return _mean_of_members(compute, self.params) if _ACCUMULATING.get() else compute(self.params)
+        return _mean_of_members(compute, self.params) if _ACCUMULATING.get() is not None else compute(self.params)
 
     def apply_gradients(
         self, tx: optax.GradientTransformation, grads: Params, stats: Stats, *, ema_decay: float | None = None
@@ -139,17 +142,20 @@ def _mean_of_members(compute: Callable[[Params], Any], params: Params) -> Any:
     def one_after_another(members: int, mapped: Any, captured: list[Any], params: Params) -> Any:
         if any(jax.tree.leaves(mapped[1])):
             raise ValueError("a method that accumulates gradients lets each of its parameters have one value.")
-        total, values = jax.tree.map(jnp.zeros_like, params), []
-        for i in range(members):
-            # Unrolled: in a loop XLA computes convolutions on a CPU several times as slowly. The barrier keeps the
-            # order, in which a member's memory is free before the next one begins.
-            given = [x[i] if is_mapped else x for x, is_mapped in zip(captured, mapped[0], strict=True)]
-            given, total = jax.lax.optimization_barrier((given, total))
-            value, gradient = member(given, params)
-            total = jax.tree.map(jnp.add, total, gradient)
-            values.append(value)
+
+        def step(total: Params, given: list[Any]) -> tuple[Params, Any]:
+            each = iter(given)
+            # Nothing is added, but for an order that a compiler keeps: a member begins when the one before has ended.
+            nothing = 0.0 * sum(leaf.ravel()[0] for leaf in jax.tree.leaves(total))
+            after = jax.tree.map(lambda p: p + nothing.astype(p.dtype), params)
+            inputs = [next(each) if is_mapped else x for x, is_mapped in zip(captured, mapped[0], strict=True)]
+            values, gradient = member(inputs, after)
+            return jax.tree.map(jnp.add, total, gradient), values
+
+        zeros = jax.tree.map(jnp.zeros_like, params)
+        each = [x for x, is_mapped in zip(captured, mapped[0], strict=True) if is_mapped]
+        total, stacked = jax.lax.scan(step, zeros, each, length=members, unroll=_ACCUMULATING.get() == "unrolled")
         mean = jax.tree.map(lambda x: x / members, total)
-        stacked = jax.tree.map(lambda *x: jnp.stack(x), *values)
         return (stacked, mean), (jax.tree.map(lambda _: True, stacked), jax.tree.map(lambda _: False, mean))
 
     return computed(closed.consts, params)

@@ -49,6 +49,10 @@ def _replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, P())
 
 
+def _on_cpu(mesh: Mesh) -> bool:
+    return bool(mesh.devices.flat[0].platform == "cpu")
+
+
 def require_divisible(batch_size: int, mesh: Mesh) -> None:
     """Raises ValueError, naming the nearest sizes that fit, where a batch does not split evenly over the devices."""
     devices = mesh.size
@@ -84,8 +88,7 @@ def compile_frozen(method: Method, mesh: Mesh) -> Any:
 
 def _compiled_once(init: Any, mesh: Mesh) -> Any:
     # It runs once: on CPU, optimizing the random number code takes 15 s and saves half a second.
-    on_cpu = mesh.devices.flat[0].platform == "cpu"
-    options = {"xla_backend_optimization_level": 0} if on_cpu else None
+    options = {"xla_backend_optimization_level": 0} if _on_cpu(mesh) else None
     return jax.jit(init, out_shardings=_replicated(mesh), compiler_options=options)
 
 
@@ -139,7 +142,7 @@ def _accumulated(method: Method, mesh: Mesh, parts: int) -> Any:
         return shares.swapaxes(0, 1).reshape(parts, -1, *x.shape[1:])
 
     def step(state: State, batch: Batch) -> tuple[State, Metrics]:
-        with accumulating():
+        with accumulating("unrolled" if _on_cpu(mesh) else "loop"):
             return members(state, jax.tree.map(part, dict(batch)))
 
     return step
