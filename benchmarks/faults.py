@@ -489,8 +489,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="chooses the moments (%(default)s)")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write the table there too, as faults.md")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="make the runs there, and leave them")
-    given = sys.argv[1:] if arguments is None else arguments
-    options = parser.parse_args(given)
+    options = parser.parse_args(arguments)
     started, rows = time.monotonic(), list[Row]()
     with contextlib.ExitStack() as stack:
         folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -502,7 +501,7 @@ def main(arguments: list[str] | None = None) -> int:
                 rows.append(row)
                 print(*row, sep="; ", file=sys.stderr, flush=True)
                 minutes = round((time.monotonic() - started) / 60)
-                text = table(rows, _around(given, minutes))
+                text = table(rows, _around(options, minutes))
                 if options.out is not None:  # after each: a long run that is ended leaves what it has
                     options.out.mkdir(parents=True, exist_ok=True)
                     (options.out / "faults.md").write_text(text)
@@ -510,11 +509,13 @@ def main(arguments: list[str] | None = None) -> int:
     return int(any(row.lost or row.wrong for row in rows))
 
 
-def _around(given: list[str], minutes: int) -> str:
-    """The command, the machine and the versions."""
+def _around(options: argparse.Namespace, minutes: int) -> str:
+    """The command without its folders, the machine and the versions."""
+    counts = [f" --{name} {getattr(options, name)}" for name in options.only or CASES]
+    only = f" --only {' '.join(options.only)}" if options.only else ""
     around = report.surroundings("jax", "orbax-checkpoint")
     return (
-        f"`python -m benchmarks.faults{''.join(f' {word}' for word in given)}`: {minutes} minutes on {around['cpu']}, "
+        f"`python -m benchmarks.faults{only}{''.join(counts)}`: {minutes} minutes on {around['cpu']}, "
         f"{around['cores']} cores, {platform.system()}; Python {around['python']}, jax {around['jax']}, "
         f"orbax-checkpoint {around['orbax-checkpoint']}; commit {around['commit']}, {around['date']}."
     )
