@@ -64,15 +64,15 @@ def _quiet() -> Iterator[None]:
     levels = {logger: logger.level for logger in map(logging.getLogger, ("absl", "asyncio"))}
     for logger in levels:
         logger.setLevel(logging.CRITICAL)
-    hook = sys.excepthook
+    hook = sys.unraisablehook
 
-    def but_for_late_news(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if str(error) != "Event loop is closed":  # which TensorStore wanted to tell of a write
-            hook(kind, error, trace)
+    def but_for_late_news(unraisable: Any) -> None:
+        if str(unraisable.exc_value) != "Event loop is closed":  # which TensorStore wanted to tell of a write
+            hook(unraisable)
 
-    sys.excepthook = but_for_late_news
+    sys.unraisablehook = but_for_late_news
     yield
-    sys.excepthook = hook
+    sys.unraisablehook = hook
     for logger, level in levels.items():
         logger.setLevel(level)
 
