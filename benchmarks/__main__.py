@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     device = "cuda" if jax.default_backend() == "gpu" else "cpu"
-    machine, around, results = floors.measured(device), report.surroundings(), {}
+    machine, around, results = floors.measured(device), report.surroundings("jax", "torch"), {}
     for name in options.cases or CASES:
         result = results[name] = _measure(CASES[name], rounds=options.rounds, compiled=options.compile)
         gc.collect()

@@ -58,8 +58,8 @@ def best(variants: Mapping[str, Times]) -> tuple[str, Times]:
     return min(variants.items(), key=lambda item: item[1].median)
 
 
-def surroundings() -> dict[str, Any]:
-    """The machine, the versions, the commit and the date."""
+def surroundings(*packages: str) -> dict[str, Any]:
+    """The machine, the versions of Python and of packages, the commit and the date."""
     cpu = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     models = [line.partition(":")[2].strip() for line in cpu.splitlines() if line.startswith("model name")]
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=_ROOT, capture_output=True, text=True)
@@ -69,8 +69,7 @@ def surroundings() -> dict[str, Any]:
         "avx512": "avx512f" in cpu,
         "device": jax.devices()[0].device_kind,
         "python": platform.python_version(),
-        "jax": version("jax"),
-        "torch": version("torch"),
+        **{name: version(name) for name in packages},
         "commit": commit.stdout.strip(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
     }

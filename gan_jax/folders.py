@@ -22,7 +22,9 @@ class RunFolder:
         self.log = self.path / "log.jsonl"
         self.samples = self.path / "samples"
         self.checkpoints = self.path / "checkpoints"
-        self.kept = self.path / "kept"  # a folder of generators for each step that it keeps
+        self.kept = self.path / "kept"  # a folder of generators for each step that it keeps for ever
+        self.recent = self.path / "recent"  # the same of the newest, which go when newer ones come
+        self.lock = self.path / ".lock"  # there while the run is trained, and after a kill
         self.results = self.path / "results"
         self.profile = self.path / "profile"  # traces of steps
         self.report = self.path / "report.html"
@@ -99,7 +101,8 @@ def _config(run: Path) -> dict[str, Any]:
 
 def kept(run: str | Path) -> list[int]:
     """The steps whose generators a run keeps, beside its last and its best."""
-    return sorted(int(path.name) for path in RunFolder(run).kept.glob("*") if path.name.isdigit())
+    places = RunFolder(run).kept, RunFolder(run).recent
+    return sorted({int(path.name) for place in places for path in place.glob("*") if path.name.isdigit()})
 
 
 def kept_at(run: str | Path, number: int, *, unit: Literal["step", "epoch"] = "step", steps: int = 1) -> Path:
@@ -107,13 +110,14 @@ def kept_at(run: str | Path, number: int, *, unit: Literal["step", "epoch"] = "s
 
     Raises FileNotFoundError where it keeps none.
     """
-    folder = RunFolder(run).kept / str(number * steps)
-    if folder.is_dir():
-        return folder
+    for place in (RunFolder(run).kept, RunFolder(run).recent):
+        folder = place / str(number * steps)
+        if folder.is_dir():
+            return folder
     there = ", ".join(str(step // steps) for step in kept(run) if step % steps == 0)
     instead = (
         f"it keeps those of {unit} {there}: give one of them"
         if there
-        else "a run keeps what --save_epoch_freq or --save_checkpoint_freq asks for while it trains"
+        else "a run keeps what --keep, --save_epoch_freq or --save_checkpoint_freq asks for while it trains"
     )
     raise FileNotFoundError(f"{run} keeps no generator of {unit} {number}; {instead}.")

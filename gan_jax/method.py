@@ -1,11 +1,14 @@
 """What a training method is: a few pure functions and the state that they thread."""
 
+import contextlib
+import contextvars
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal, NamedTuple
 
 import flax.struct
 import jax
+import jax.extend as jex
 import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
@@ -23,6 +26,7 @@ __all__ = [
     "NetState",
     "State",
     "Variables",
+    "accumulating",
     "clip_weights",
     "scale_rates",
     "train_step",
@@ -34,6 +38,22 @@ Batch = Mapping[str, ArrayLike]  # uint8 [N, H, W, C] images (and integer labels
 State = Any  # one frozen tree a method, with at least `step` and `key`
 Draws = Any  # everything random in one step, as data
 Metrics = dict[str, jax.Array]  # scalar by name
+_ACCUMULATING: contextvars.ContextVar[str | None] = contextvars.ContextVar("accumulating", default=None)
+
+
+@contextlib.contextmanager
+def accumulating(how: Literal["loop", "unrolled"] = "loop") -> Iterator[None]:
+    """Within this context a vmapped `NetState.gradient` is one, the mean of what it maps, computed one by one.
+
+    That is a loop; "unrolled" it takes longer to compile, and a CPU's fast convolutions, which loops lack.
+    """
+    token = _ACCUMULATING.set(how)
+    try:
+        yield
+    finally:
+        _ACCUMULATING.reset(token)
+
+
 Variables = dict[str, Any]  # {"params": ..., "stats": ...}
 
 
@@ -66,7 +86,11 @@ class NetState:
         self, loss: Callable[..., tuple[jax.Array, Any]], *arguments: Any
     ) -> tuple[tuple[jax.Array, Any], Params]:
         """((value, auxiliary), gradient) of `loss(params, *arguments)`, which gives (value, auxiliary)."""
-        return jax.value_and_grad(loss, has_aux=True)(self.params, *arguments)
+
+        def compute(params: Params) -> Any:
+            return jax.value_and_grad(loss, has_aux=True)(params, *arguments)
+
+        return _mean_of_members(compute, self.params) if _ACCUMULATING.get() is not None else compute(self.params)
 
     def apply_gradients(
         self, tx: optax.GradientTransformation, grads: Params, stats: Stats, *, ema_decay: float | None = None
@@ -97,6 +121,44 @@ class GANState(GeneratorState):
     """What the training of a generator and a critic carries from step to step."""
 
     critic: NetState
+
+
+def _mean_of_members(compute: Callable[[Params], Any], params: Params) -> Any:
+    """`compute(params)`, which gives (values, gradient); under vmap the mean gradient, without the mapped axis.
+
+    Members are computed one after another, so that the memory of one is used again by the next.
+    """
+    # What `compute` closes over, batches and noise, becomes arguments: those are what vmap maps.
+    closed, shapes = jax.make_jaxpr(compute, return_shape=True)(params)
+    structure = jax.tree.structure(shapes)
+
+    def member(captured: list[Any], params: Params) -> Any:
+        program = jex.core.ClosedJaxpr(closed.jaxpr, captured)
+        return jax.tree.unflatten(structure, jex.core.jaxpr_as_fun(program)(*jax.tree.leaves(params)))
+
+    computed = jax.custom_batching.custom_vmap(member)
+
+    @computed.def_vmap
+    def one_after_another(members: int, mapped: Any, captured: list[Any], params: Params) -> Any:
+        if any(jax.tree.leaves(mapped[1])):
+            raise ValueError("a method that accumulates gradients lets each of its parameters have one value.")
+
+        def step(total: Params, given: list[Any]) -> tuple[Params, Any]:
+            each = iter(given)
+            # Nothing is added, but for an order that a compiler keeps: a member begins when the one before has ended.
+            nothing = 0.0 * sum(leaf.ravel()[0] for leaf in jax.tree.leaves(total))
+            after = jax.tree.map(lambda p: p + nothing.astype(p.dtype), params)
+            inputs = [next(each) if is_mapped else x for x, is_mapped in zip(captured, mapped[0], strict=True)]
+            values, gradient = member(inputs, after)
+            return jax.tree.map(jnp.add, total, gradient), values
+
+        zeros = jax.tree.map(jnp.zeros_like, params)
+        each = [x for x, is_mapped in zip(captured, mapped[0], strict=True) if is_mapped]
+        total, stacked = jax.lax.scan(step, zeros, each, length=members, unroll=_ACCUMULATING.get() == "unrolled")
+        mean = jax.tree.map(lambda x: x / members, total)
+        return (stacked, mean), (jax.tree.map(lambda _: True, stacked), jax.tree.map(lambda _: False, mean))
+
+    return computed(closed.consts, params)
 
 
 def clip_weights(tx: optax.GradientTransformation, limit: float) -> optax.GradientTransformation:

@@ -112,11 +112,16 @@ def test_a_folder_without_runs_is_itself(tmp_path):
 def test_what_a_run_keeps(make):
     run = make("checkpoints/run")
     assert folders.kept(run) == []
-    with pytest.raises(FileNotFoundError, match=r"run keeps no generator of step 2; a run keeps what --save_epoch"):
+    with pytest.raises(
+        FileNotFoundError, match=r"run keeps no generator of step 2; a run keeps what --keep, --save_epoch"
+    ):
         folders.kept_at(run, 2)
     for name in ("20", "4", "6.tmp"):
         (folders.RunFolder(run).kept / name).mkdir(parents=True)
-    assert folders.kept(run) == [4, 20]
+    (folders.RunFolder(run).recent / "21").mkdir(parents=True)
+    assert folders.kept(run) == [4, 20, 21]
+    assert folders.kept_at(run, 21) == run / "recent" / "21"
+    (folders.RunFolder(run).recent / "21").rmdir()
     assert folders.kept_at(run, 4) == run / "kept" / "4"
     assert folders.kept_at(run, 2, unit="epoch", steps=10) == run / "kept" / "20"
     with pytest.raises(FileNotFoundError, match="no generator of step 6; it keeps those of step 4, 20: give one"):
@@ -127,9 +132,9 @@ def test_what_a_run_keeps(make):
 
 def test_the_names_of_a_runs_files():
     run = folders.RunFolder("runs/tiny")
-    names = (run.config, run.log, run.samples, run.checkpoints, run.kept, run.results, run.report)
+    names = (run.config, run.log, run.samples, run.checkpoints, run.kept, run.recent, run.results, run.report, run.lock)
     assert [path.relative_to("runs/tiny").as_posix() for path in names] == [
-        "config.json", "log.jsonl", "samples", "checkpoints", "kept", "results", "report.html",
+        "config.json", "log.jsonl", "samples", "checkpoints", "kept", "recent", "results", "report.html", ".lock",
     ]  # fmt: skip
     models = (run.model(), run.model(best=True), run.model("AtoB", best=True), run.model("critic_A"))
     expected = ["tiny", "tiny_best", "tiny_AtoB_best", "tiny_critic_A"]

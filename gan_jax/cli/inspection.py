@@ -31,7 +31,8 @@ def describe(path: str | Path, *, every_flag: bool = False) -> str:
         return _run(path, every_flag)
     if checkpoint.is_checkpoint(path):
         return _checkpoint(path)
-    if path.parent == RunFolder(path.parent.parent).kept and path.is_dir():
+    run = RunFolder(path.parent.parent)
+    if path.parent in (run.kept, run.recent) and path.is_dir():
         return "\n".join(_model(file) for file in sorted(path.glob("*.safetensors")))
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist.")

@@ -22,6 +22,7 @@ _T = TypeVar("_T")
 _GREEDY = -1  # a flag that takes all values up to the next flag
 _IS_FLAG = re.compile(r"-[A-Za-z]|--.")  # and not a negative number
 _HELP = ("-h", "--help")
+_ALSO = {"--save_every": "--save_latest_freq"}  # other names of flags
 _HELP_ALL = "--help_all"
 (_POSITIONAL,) = get_args(tyro.conf.Positional[int])[1:]  # the mark of fields without a flag
 
@@ -87,7 +88,8 @@ def lay_over(default: _T, values: Mapping[str, Any], *, program: str) -> _T:
     fields = {field.name for field in dataclasses.fields(default)}  # type: ignore[arg-type]
     args = []
     for name, value in values.items():
-        flag = f"--{name}"
+        flag = _ours(f"--{name}")
+        name = flag.removeprefix("--")
         if name not in fields:
             raise ValueError(unknown(flag, [f"--{field}" for field in sorted(fields)], everything=_HELP_ALL))
         if isinstance(value, bool):
@@ -179,7 +181,7 @@ def arranged(kind: type, arguments: Sequence[str], *, default: Any = None, every
             ours.append(argument)
             continue
         name, equals, value = argument.partition("=")
-        flag = _with_underscores(name)
+        flag = _ours(name)
         if flag not in flags:
             raise ValueError(unknown(flag, flags, everything=everything))
         count = flags[flag]
@@ -200,11 +202,17 @@ def arranged(kind: type, arguments: Sequence[str], *, default: Any = None, every
 
 def _is_next(argument: str, flags: Mapping[str, int]) -> bool:
     """Whether an argument is the next flag rather than a value that begins with a dash."""
-    return argument.startswith("--") or argument in _HELP or _with_underscores(argument.partition("=")[0]) in flags
+    return argument.startswith("--") or argument in _HELP or _ours(argument.partition("=")[0]) in flags
 
 
 def _with_underscores(name: str) -> str:
     return f"--{name[2:].replace('-', '_')}" if name.startswith("--") else name
+
+
+def _ours(name: str) -> str:
+    """A flag's own name, however it is spelled."""
+    flag = _with_underscores(name)
+    return _ALSO.get(flag, flag)
 
 
 def unknown(flag: str, flags: Sequence[str] | Mapping[str, int], *, everything: str = _HELP[-1]) -> str:

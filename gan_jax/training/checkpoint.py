@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -56,13 +57,37 @@ class _Kept(preservation_policy.PreservationPolicy):
         return [self._keeps(checkpoint.step) for checkpoint in checkpoints]
 
 
-class Checkpoints:
-    """The checkpoints in a folder: the newest two, so that one is whole at any moment, and those that `keeps` names."""
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences Orbax where a file is damaged, and its threads and TensorStore's, which say tracebacks on a full disk.
 
-    def __init__(self, folder: str | Path, *, keeps: Callable[[int], bool] = lambda step: False) -> None:
-        newest = preservation_policy.LatestN(2)
+    After an error they stay silent: some threads end, and some tasks are collected, later.
+    """
+    levels = {logger: logger.level for logger in map(logging.getLogger, ("absl", "asyncio"))}
+    for logger in levels:
+        logger.setLevel(logging.CRITICAL)
+    hook = sys.unraisablehook
+
+    def but_for_late_news(unraisable: Any) -> None:
+        if str(unraisable.exc_value) != "Event loop is closed":  # which TensorStore wanted to tell of a write
+            hook(unraisable)
+
+    sys.unraisablehook = but_for_late_news
+    yield
+    sys.unraisablehook = hook
+    for logger, level in levels.items():
+        logger.setLevel(level)
+
+
+class Checkpoints:
+    """The checkpoints in a folder: the `newest`, two of them at least, and those that `keeps` names."""
+
+    def __init__(
+        self, folder: str | Path, *, newest: int = 2, keeps: Callable[[int], bool] = lambda step: False
+    ) -> None:
+        latest = preservation_policy.LatestN(newest)  # with two, one is whole at any moment
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=preservation_policy.AnyPreservationPolicy([newest, _Kept(keeps)]),
+            preservation_policy=preservation_policy.AnyPreservationPolicy([latest, _Kept(keeps)]),
             enable_async_checkpointing=False,
             cleanup_tmp_directories=True,
             create=False,
@@ -73,7 +98,8 @@ class Checkpoints:
         )
         self.folder = Path(folder).absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._manager = ocp.CheckpointManager(self.folder, options=options)
+        with _quiet():
+            self._manager = ocp.CheckpointManager(self.folder, options=options)
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._pending: Future[None] | None = None
 
@@ -129,6 +155,7 @@ class Checkpoints:
                 "and the same command goes on from the last checkpoint."
             ) from None
 
+    @_quiet()
     def restore(self, abstract_state: Any, warn: Callable[[str], None]) -> Restored | None:
         """The newest whole checkpoint, on the shardings of `abstract_state`; None if there is none.
 
@@ -162,20 +189,6 @@ class Checkpoints:
     def _seal(self, step: int) -> None:
         folder = self.folder / str(step)
         files.write(folder / _SEAL, json.dumps(_digests(folder), indent=1, sort_keys=True))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silences Orbax's threads, each of which logs a traceback where the disk is full.
-
-    After an error they stay silent: some threads end, and some tasks are collected, later.
-    """
-    levels = {logger: logger.level for logger in map(logging.getLogger, ("absl", "asyncio"))}
-    for logger in levels:
-        logger.setLevel(logging.CRITICAL)
-    yield
-    for logger, level in levels.items():
-        logger.setLevel(level)
 
 
 def _on_host(state: Any) -> Any:

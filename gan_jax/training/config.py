@@ -1,7 +1,9 @@
 """What a run is told: where its folder is, how many images a step has, and when it says and saves something."""
 
 import dataclasses
+import datetime
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +21,7 @@ _FREE_TO_CHANGE = {
     "compile_cache",
     "dry_run",
     "from_step",
+    "keep",
     "num_threads",
     "print_freq",
     "profile",
@@ -61,14 +64,20 @@ class RunConfig(Settings):
     """Images a step, over all devices together."""
     parallel: Literal["jit", "pmap"] = "jit"
     """jit: one program for the global batch. pmap: one replica a device; needs statistics_batch with batch norm."""
+    accumulate: int = 1
+    """Compute a batch's gradients in so many parts, one after another, in the memory of one; what looks at the batch as
+    a whole cannot, and batch norm wants statistics_batch."""
     seed: int = 0
     """Chooses the initial weights, the order of the data, the jitter and the dropout."""
     print_freq: int = 100
     """Steps between lines of the log."""
     val_freq: int = 1000
     """Steps between validations, each with samples of the fixed batch."""
-    save_latest_freq: int = 5000
-    """Steps between checkpoints."""
+    save_latest_freq: int | str = 5000
+    """Steps between checkpoints, or minutes: 10m. --save_every is another name of it."""
+    keep: int | None = None
+    """Keep so many of the newest checkpoints, each with its generators, as --step and --from_step name them; two, and
+    the last generators, unless given."""
     from_step: int | None = None
     """Go back to this step first, one that the run keeps; what is newer is deleted. Given again, it goes on."""
     num_threads: int = 4
@@ -104,6 +113,18 @@ class RunConfig(Settings):
         """Training images that a step takes: a batch, or several where a step has inner ones."""
         return self.batch_size
 
+    @property
+    def save_every(self) -> int | datetime.timedelta:
+        """Steps or time between checkpoints. Raises ValueError where the setting is neither."""
+        if isinstance(self.save_latest_freq, int):
+            require_at_least(self, "save_latest_freq", 1)
+            return self.save_latest_freq
+        if not (minutes := re.fullmatch(r"([0-9]*\.?[0-9]+)m", self.save_latest_freq)) or not float(minutes[1]):
+            raise ValueError(
+                f"--save_latest_freq is {self.save_latest_freq}; wanted a number of steps, or minutes as in 10m."
+            )
+        return datetime.timedelta(minutes=float(minutes[1]))
+
     def steps(self, steps_per_epoch: int) -> int:
         """Training steps of the whole run."""
         raise NotImplementedError
@@ -126,15 +147,19 @@ class RunConfig(Settings):
         super().check()
         for name in (
             "batch_size",
+            "accumulate",
             "print_freq",
             "val_freq",
-            "save_latest_freq",
             "num_threads",
             "from_step",
             "profile",
             "coordinator_timeout",
         ):
             require_at_least(self, name, 1)
+        if self.accumulate > 1 and self.parallel == "pmap":
+            raise ValueError("--accumulate wants --parallel jit; leave one of them out.")
+        _ = self.save_every  # which raises
+        require_at_least(self, "keep", 2)  # one is whole while the next replaces the other
         require_at_least(self, "seed", 0)
         if self.seed >= 2**32:
             raise ValueError(f"--seed is {self.seed}; wanted less than 2**32.")

@@ -29,10 +29,11 @@ def dry_run(
     state = parallel.compile_init(experiment.method, mesh)(jax.random.key(config.seed), dict(example))
     batch = parallel.global_batch(example, mesh)
     before = time.perf_counter()
-    step = parallel.compile_step(experiment.method, mesh, how=config.parallel).lower(state, batch).compile()
+    step_fn = parallel.compile_step(experiment.method, mesh, how=config.parallel, accumulate=config.accumulate)
+    step = step_fn.lower(state, batch).compile()
     compiled = time.perf_counter()
     _, metric_values = step(state, batch)
-    values = {name: float(value) for name, value in metric_values.items() if name != parallel.STOP}
+    values = {name: float(value) for name, value in metric_values.items() if name != parallel.SIGNAL}
     memory = step.memory_analysis()
     megabytes = (memory.argument_size_in_bytes + memory.temp_size_in_bytes) / 2**20
     print(f"one step: {', '.join(f'{name} {value:.4f}' for name, value in sorted(values.items()))}")

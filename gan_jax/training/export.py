@@ -4,7 +4,7 @@ import dataclasses
 import shutil
 from pathlib import Path
 
-from gan_jax import model
+from gan_jax import folders, model
 from gan_jax.folders import RunFolder
 from gan_jax.method import State
 from gan_jax.model import Model
@@ -12,7 +12,7 @@ from gan_jax.training import parallel
 from gan_jax.training.config import RunConfig
 from gan_jax.training.experiment import Experiment
 
-__all__ = ["files", "generators", "keep", "write"]
+__all__ = ["files", "generators", "keep", "thin_out", "write"]
 __dir__ = __all__.copy
 
 
@@ -60,3 +60,11 @@ def keep(folder: str | Path, config: RunConfig, experiment: Experiment, state: S
             shutil.copy(best, unfinished)
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
+
+
+def thin_out(run: RunFolder, newest: int | None) -> None:
+    """Deletes what a run holds of generators of recent steps that are not among its `newest`; all of them for None."""
+    stay = () if newest is None else folders.kept(run.path)[-newest:]
+    for path in run.recent.glob("*"):
+        if not path.name.isdigit() or int(path.name) not in stay:
+            shutil.rmtree(path)

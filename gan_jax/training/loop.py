@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import datetime
 import itertools
 import math
 import signal
@@ -160,10 +161,12 @@ def train(
     steps: int,
     mesh: Mesh,
     how: parallel.How = "jit",
+    accumulate: int = 1,
     every: Sequence[Periodic] = (),
     checkpoints: Checkpoints | None,
-    save_every: int,
+    save_every: int | datetime.timedelta,
     keep_every: int | None = None,
+    before_save: Callable[[int, State], object] = lambda step, state: None,
     extra: Callable[[], dict[str, Any]] = dict,
     meter: Meter,
     stopped: Callable[[], bool] = lambda: False,
@@ -172,42 +175,57 @@ def train(
 
     Where the mesh is of several processes' devices they end after the same step, soon after `stopped()` in one of them.
     `batches` begins with the batch of step `begin.step`; each is read and sent to the devices while the step before it
-    runs. The last state is always saved, and `extra()` beside it.
+    runs. The state is saved after every `save_every` steps or whenever so much time has passed, and always after the
+    last step; `before_save(step, state)` is called first, and `extra()` saved beside it.
     Saves go on while the next steps run, and end with the block of `checkpoints`.
     Raises FloatingPointError at the first metric that is not finite, or where a state to be used or saved is not;
     what was written before stays. Raises ValueError where the batches end early, OSError where a save has failed.
     """
-    step_fn = parallel.compile_step(method, mesh, how=how)
+    step_fn = parallel.compile_step(method, mesh, how=how, accumulate=accumulate)
     state, unread, upcoming = begin.state, None, None
-    alone, agreed = parallel.processes(mesh) == 1, False
+    alone, signal = parallel.processes(mesh) == 1, 0
+    saved_at, saved = time.monotonic(), begin.step
 
-    def ends() -> bool:
-        return stopped() if alone else agreed
+    def asked() -> int:
+        """What this process asks of all of them after a step: clocks and stop signals are its own."""
+        timed = not isinstance(save_every, int) and time.monotonic() - saved_at >= save_every.total_seconds()
+        return parallel.STOP if stopped() else parallel.SAVE if timed else 0
+
+    def agreed() -> int:
+        return asked() if alone else signal
+
+    def read(step: int, metrics: Mapping[str, jax.Array], waited: float) -> int:
+        asked_for = _read(meter, step, metrics, waited)
+        before = step <= saved + 1  # sent before the last save
+        return 0 if before and asked_for == parallel.SAVE else asked_for
 
     for step in range(begin.step + 1, steps + 1):
-        batch, waited = upcoming or _send(batches, step, steps, mesh, stopped)
+        batch, waited = upcoming or _send(batches, step, steps, mesh, asked)
         if isinstance(batch, Exception):
             raise batch
         if checkpoints is not None:
             checkpoints.check()
         state, metrics = step_fn(state, batch)
-        upcoming = _send(batches, step + 1, steps, mesh, stopped) if step < steps and not ends() else None
+        upcoming = _send(batches, step + 1, steps, mesh, asked) if step < steps and agreed() != parallel.STOP else None
         if unread is not None:
-            agreed = _read(meter, *unread) or agreed
+            signal = max(read(*unread), signal)
         unread = (step, metrics, waited)
 
-        last = step == steps or ends()
+        last = step == steps or agreed() == parallel.STOP
         due = [event for event in every if step % event.steps == 0 or step == steps]
-        save = last or step % save_every == 0 or (keep_every is not None and step % keep_every == 0)
+        save = last or agreed() == parallel.SAVE or (keep_every is not None and step % keep_every == 0)
+        save = save or (isinstance(save_every, int) and step % save_every == 0)
         if due or save:
-            agreed = _read(meter, *unread) or agreed
+            signal = max(read(*unread), signal)
             unread, before = None, time.perf_counter()
             checkpoint.require_finite(step, state)  # nothing is made of a state that is broken
             for event in due:
                 replaced = event.call(step, state)
                 state = state if replaced is None else replaced
             if save and checkpoints is not None:
+                before_save(step, state)
                 checkpoints.save(step, state, extra())
+                saved_at, saved, signal = time.monotonic(), step, 0
             meter.pause(time.perf_counter() - before)
         if last:
             break
@@ -222,22 +240,22 @@ def _next(batches: Iterator[Mapping[str, np.ndarray]], step: int, steps: int) ->
 
 
 def _send(
-    batches: Iterator[Mapping[str, np.ndarray]], step: int, steps: int, mesh: Mesh, stopped: Callable[[], bool]
+    batches: Iterator[Mapping[str, np.ndarray]], step: int, steps: int, mesh: Mesh, asked: Callable[[], int]
 ) -> tuple[Batch | Exception, float]:
     """A step's batch on the devices, or why there is none, to be raised at that step; and the seconds in waiting."""
     before = time.perf_counter()
     try:
         batch = _next(batches, step, steps)
         waited = time.perf_counter() - before
-        return parallel.global_batch(batch, mesh, stop=stopped()), waited
+        return parallel.global_batch(batch, mesh, signal=asked()), waited
     except Exception as error:
         return error, 0.0
 
 
-def _read(meter: Meter, step: int, metrics: Mapping[str, jax.Array], waited: float) -> bool:
-    """Tells the meter of a step; returns whether a process, of several, was told to stop."""
+def _read(meter: Meter, step: int, metrics: Mapping[str, jax.Array], waited: float) -> int:
+    """Tells the meter of a step; returns what the processes, where there are several, are asked to do after one."""
     values = {name: float(value) for name, value in jax.device_get(dict(metrics)).items()}
-    stop = bool(values.pop(parallel.STOP, 0.0))
+    signal = int(values.pop(parallel.SIGNAL, 0.0))
     for name, value in values.items():
         if not math.isfinite(value):
             raise FloatingPointError(
@@ -245,4 +263,4 @@ def _read(meter: Meter, step: int, metrics: Mapping[str, jax.Array], waited: flo
                 "Lower the learning rate, or look at the images of this step's batch."
             )
     meter.step(step, values, waited)
-    return stop
+    return signal

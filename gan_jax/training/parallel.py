@@ -23,9 +23,11 @@ from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from gan_jax.method import Batch, Method, Metrics, NetState, State, train_step
+from gan_jax.method import Batch, Method, Metrics, NetState, State, accumulating, train_step
 
 __all__ = [
+    "SAVE",
+    "SIGNAL",
     "STOP",
     "How",
     "abstract_state",
@@ -44,7 +46,8 @@ __all__ = [
 __dir__ = __all__.copy
 
 _REPLICAS = "replicas"  # pmap's axis
-STOP = "stop"  # of a batch of several processes, and of its metrics: whether a process was told to stop
+SIGNAL = "signal"  # of a batch of several processes, and of its metrics: what they are asked to do after a step
+SAVE, STOP = 1, 2
 How = Literal["jit", "pmap"]
 
 
@@ -76,6 +79,10 @@ def _replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, P())
 
 
+def _on_cpu(mesh: Mesh) -> bool:
+    return bool(mesh.devices.flat[0].platform == "cpu")
+
+
 def require_divisible(batch_size: int, mesh: Mesh) -> None:
     """Raises ValueError, naming the nearest sizes that fit, where a batch does not split evenly over the devices."""
     devices = mesh.size
@@ -97,14 +104,14 @@ def require_even(mesh: Mesh) -> None:
         raise ValueError(f"the processes have {shown} devices; wanted the same number in each.")
 
 
-def global_batch(batch: Mapping[str, np.ndarray], mesh: Mesh, *, stop: bool = False) -> Batch:
+def global_batch(batch: Mapping[str, np.ndarray], mesh: Mesh, *, signal: int = 0) -> Batch:
     """This process's share of a batch on the host -> the global batch, split over the devices by its first axis.
 
-    `stop` tells the other processes, where there are some, that this one was told to stop.
+    `signal` tells the other processes, where there are some, what this one asks for: SAVE or STOP.
     """
     put = functools.partial(jax.make_array_from_process_local_data, NamedSharding(mesh, P("data")))
     if processes(mesh) > 1:
-        batch = {**batch, STOP: np.full(mesh.local_mesh.size, stop, np.float32)}
+        batch = {**batch, SIGNAL: np.full(mesh.local_mesh.size, signal, np.float32)}
     return jax.tree.map(put, dict(batch))
 
 
@@ -124,36 +131,41 @@ def compile_frozen(method: Method, mesh: Mesh) -> Any:
 
 def _compiled_once(init: Any, mesh: Mesh) -> Any:
     # It runs once: on CPU, optimizing the random number code takes 15 s and saves half a second.
-    on_cpu = mesh.devices.flat[0].platform == "cpu"
-    options = {"xla_backend_optimization_level": 0} if on_cpu else None
+    options = {"xla_backend_optimization_level": 0} if _on_cpu(mesh) else None
     return jax.jit(init, out_shardings=_replicated(mesh), compiler_options=options)
 
 
 @functools.lru_cache(maxsize=1)  # a method that is trained with several seeds is compiled once
-def compile_step(method: Method, mesh: Mesh, *, how: How = "jit") -> Any:
+def compile_step(method: Method, mesh: Mesh, *, how: How = "jit", accumulate: int = 1) -> Any:
     """The compiled step, (state, global batch) -> (state, metrics).
 
     It consumes the state it is given: the memory is used again. For "pmap" the method's optax transformations must
-    be `pmean_gradients` of them, and `require_replicable` says what is wrong under it.
+    be `pmean_gradients` of them. With `accumulate`, for "jit" alone, each gradient is the mean of those of so many
+    parts of the batch, computed one after another. `require_replicable` says what is wrong under either.
     """
-    step = functools.partial(train_step, method) if how == "jit" else _pmapped(method, mesh)
+    if how == "pmap":
+        step = _pmapped(method, mesh)
+    elif accumulate > 1:
+        step = _accumulated(method, mesh, accumulate)
+    else:
+        step = functools.partial(train_step, method)
     return jax.jit(
-        step if processes(mesh) == 1 else _stoppable(step),
+        step if processes(mesh) == 1 else _signaling(step),
         in_shardings=(_replicated(mesh), NamedSharding(mesh, P("data"))),
         out_shardings=_replicated(mesh),
         donate_argnums=0,
     )
 
 
-def _stoppable(step: Any) -> Any:
-    """A step whose metrics say whether the batch's share of a process says stop."""
+def _signaling(step: Any) -> Any:
+    """A step whose metrics have the greatest of the signals that the processes sent with their shares of the batch."""
 
-    def stoppable(state: State, batch: Batch) -> tuple[State, Metrics]:
-        images = {name: array for name, array in batch.items() if name != STOP}
+    def signaling(state: State, batch: Batch) -> tuple[State, Metrics]:
+        images = {name: array for name, array in batch.items() if name != SIGNAL}
         state, metrics = step(state, images)
-        return state, {**metrics, STOP: jnp.max(batch[STOP])}
+        return state, {**metrics, SIGNAL: jnp.max(batch[SIGNAL])}
 
-    return stoppable
+    return signaling
 
 
 def _pmapped(method: Method, mesh: Mesh) -> Any:
@@ -183,6 +195,22 @@ def _pmapped(method: Method, mesh: Mesh) -> Any:
     return step
 
 
+def _accumulated(method: Method, mesh: Mesh, parts: int) -> Any:
+    """The step whose gradients are means over parts of the batch: `_replica_step` vmapped over them."""
+    members = jax.vmap(functools.partial(_replica_step, method), in_axes=(None, 0), out_axes=None, axis_name=_REPLICAS)
+
+    def part(x: jax.Array) -> jax.Array:
+        # Each device's share is cut, so that no image moves to another device.
+        shares = x.reshape(mesh.size, parts, -1, *x.shape[1:])
+        return shares.swapaxes(0, 1).reshape(parts, -1, *x.shape[1:])
+
+    def step(state: State, batch: Batch) -> tuple[State, Metrics]:
+        with accumulating("unrolled" if _on_cpu(mesh) else "loop"):
+            return members(state, jax.tree.map(part, dict(batch)))
+
+    return step
+
+
 def _replica_step(method: Method, state: State, share: Batch) -> tuple[State, Metrics]:
     """One replica's step with its share of the batch, and with noise of its own."""
     key = jax.random.fold_in(jax.random.fold_in(state.key, state.step), lax.axis_index(_REPLICAS))
@@ -208,19 +236,31 @@ def pmean_gradients(tx: optax.GradientTransformation) -> optax.GradientTransform
 
 
 def require_replicable(
-    batch_size: int, mesh: Mesh, networks: Mapping[str, Mapping[str, Any]], *, whole_batch: Iterable[str] = ()
+    batch_size: int,
+    mesh: Mesh,
+    networks: Mapping[str, Mapping[str, Any]],
+    *,
+    whole_batch: Iterable[str] = (),
+    accumulate: int = 1,
 ) -> None:
-    """Raises ValueError where replicas with a share of the batch each would not compute what the whole batch means.
+    """Raises ValueError where parts of the batch would not compute what the whole batch means.
 
+    They are the shares of pmap's replicas, or the parts of which a device's share is made where it is to `accumulate`.
     `networks` are descriptions by name; `whole_batch` names, in words, what else looks at the batch as a whole.
     """
-    if mesh.size == 1:
+    if mesh.size * accumulate == 1:
         return
+    flag, instead = (
+        ("--parallel pmap", "use --parallel jit") if accumulate == 1 else ("--accumulate", "leave --accumulate out")
+    )
     for reason in whole_batch:
+        raise ValueError(f"{flag} cannot be right with {reason}, which looks at the whole batch; {instead}.")
+    if batch_size % (mesh.size * accumulate):
         raise ValueError(
-            f"--parallel pmap cannot be right with {reason}, which looks at the whole batch; use --parallel jit."
+            f"--accumulate {accumulate}: batch_size {batch_size} does not split evenly into {accumulate} parts on each "
+            f"of {mesh.size} devices; wanted a multiple of {mesh.size * accumulate}."
         )
-    share = batch_size // mesh.size
+    share, place = batch_size // (mesh.size * accumulate), "a device has" if accumulate == 1 else "a part of it has"
     for name, fields in networks.items():
         if "statistics_batch" not in fields or fields.get("norm", "batch") != "batch":
             continue
@@ -228,8 +268,8 @@ def require_replicable(
         if group is None or share % group:
             shared = "of the whole batch" if group is None else f"of groups of {group}"
             raise ValueError(
-                f"--parallel pmap: the {name}'s batch norm has statistics {shared}, and a device has {share} of "
-                f"{batch_size} images; give a --statistics_batch that divides {share}, or use --parallel jit."
+                f"{flag}: the {name}'s batch norm has statistics {shared}, and {place} {share} of {batch_size} images; "
+                f"give a --statistics_batch that divides {share}, or {instead}."
             )
 
 

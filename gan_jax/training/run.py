@@ -71,9 +71,13 @@ def execute(config: RunConfig, experiment: Experiment) -> int:
     parallel.require_divisible(config.batch_size, mesh)
     if config.obeys_validation and not experiment.evaluator.has_validation:
         raise ValueError("--lr_policy plateau watches validation images, and there are none; add a folder val.")
-    if config.parallel == "pmap":
+    if config.parallel == "pmap" or config.accumulate > 1:
         parallel.require_replicable(
-            config.batch_size, mesh, experiment.networks, whole_batch=experiment.needs_whole_batch
+            config.batch_size,
+            mesh,
+            experiment.networks,
+            whole_batch=experiment.needs_whole_batch,
+            accumulate=config.accumulate,
         )
     per_epoch = steps_per_epoch(config, len(experiment.train))
     steps = config.steps(per_epoch)
@@ -89,16 +93,18 @@ def execute(config: RunConfig, experiment: Experiment) -> int:
     if config.dry_run:
         return dry_run(config, experiment, description, example, mesh)
 
-    processes.once(lambda: run_folder.enter(config, description, per_epoch))
-    processes.require_shared(config.folder)
-    if processes.once(lambda: _is_finished(config, experiment, steps)):
-        print(f"{config.name} is finished: {steps} steps are done.")
-    else:
-        stopped = _train(config, experiment, steps, per_epoch, example, shapes, mesh)
-        if stopped:
-            print(f"stopped by {stopped}; the same command goes on where it stopped.")
-            return loop.exit_code(stopped)
-    _finish(config, experiment)
+    with contextlib.ExitStack() as held:
+        processes.once(lambda: held.enter_context(run_folder.locked(config)))
+        processes.once(lambda: run_folder.enter(config, description, per_epoch))
+        processes.require_shared(config.folder)
+        if processes.once(lambda: _is_finished(config, experiment, steps)):
+            print(f"{config.name} is finished: {steps} steps are done.")
+        else:
+            stopped = _train(config, experiment, steps, per_epoch, example, shapes, mesh)
+            if stopped:
+                print(f"stopped by {stopped}; the same command goes on where it stopped.")
+                return loop.exit_code(stopped)
+        _finish(config, experiment)
     return 0
 
 
@@ -142,8 +148,13 @@ def _train(
     run, keep_every = RunFolder(config.folder), config.keep_every(per_epoch)
 
     def write(step: int, state: State) -> None:
-        if processes.first():
-            export.write(run.path, config, experiment, state, step)
+        """Before the checkpoint: a run whose last checkpoint is there has its generator."""
+        if not processes.first():
+            return
+        export.write(run.path, config, experiment, state, step)
+        if config.keep is not None and not (run.kept / str(step)).is_dir():
+            export.keep(run.recent / str(step), config, experiment, state)
+        export.thin_out(run, config.keep)
 
     def keep(step: int, state: State) -> None:
         # Not after the last step too.
@@ -151,7 +162,8 @@ def _train(
             export.keep(run.kept / str(step), config, experiment, state)
 
     # What was kept stays when the flag that asked for it is left out.
-    with Checkpoints(run.checkpoints, keeps=lambda step: (run.kept / str(step)).is_dir()) as checkpoints:
+    newest = config.keep or 2
+    with Checkpoints(run.checkpoints, newest=newest, keeps=lambda step: (run.kept / str(step)).is_dir()) as checkpoints:
         begin = loop.start(experiment.method, example, checkpoints.restore(shapes, print), seed=config.seed, mesh=mesh)
         if begin.step:
             print(f"going on after step {begin.step}")
@@ -176,10 +188,7 @@ def _train(
             process=(processes.index(), processes.count()),
             threads=config.num_threads,
         )
-        # The generator is written before the checkpoint: a run whose last checkpoint is there has its generator.
-        events = [loop.Periodic(config.save_latest_freq, write)]
-        if keep_every is not None:
-            events.append(loop.Periodic(keep_every, keep))
+        events = [loop.Periodic(keep_every, keep)] if keep_every is not None else []
         validation = None
         if experiment.evaluator.has_validation:
             validation = Validation(config, experiment, steps, log, meter, begin.extra)
@@ -188,22 +197,21 @@ def _train(
         if config.profile is not None:
             watching = Profiled(meter, run.profile, start=begin.step, steps=config.profile)
         with meter, watching as heard, loop.StopSignals(config.stop_signal) as stop:
-            state = loop.train(
+            loop.train(
                 experiment.method,
                 batches,
                 begin,
                 steps=steps,
                 mesh=mesh,
                 how=config.parallel,
+                accumulate=config.accumulate,
                 every=events,
                 checkpoints=checkpoints,
-                save_every=config.save_latest_freq,
+                save_every=config.save_every,
                 keep_every=keep_every,
+                before_save=write,
                 extra=lambda: {} if validation is None else validation.extra,
                 meter=heard,
                 stopped=lambda: stop.received is not None,
             )
-        received = next((name for name in processes.gather(stop.received) if name), None)
-        if received:
-            write(int(state.step), state)
-    return received
+        return next((name for name in processes.gather(stop.received) if name), None)

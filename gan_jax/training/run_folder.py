@@ -1,11 +1,16 @@
 """A run's folder as a run finds it: begun by the same recipe, or anew; gone back, or gone on. And what it says."""
 
+import contextlib
 import dataclasses
+import errno
+import fcntl
 import hashlib
 import json
+import os
 import platform
 import shutil
-from collections.abc import Mapping
+import socket
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,8 +28,10 @@ from gan_jax.training import checkpoint, notes, processes, translation
 from gan_jax.training.config import RunConfig
 from gan_jax.training.experiment import Experiment
 
-__all__ = ["common", "describe", "enter", "splits"]
+__all__ = ["common", "describe", "enter", "locked", "splits"]
 __dir__ = __all__.copy
+
+_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}  # of some shared file systems
 
 
 # Of a recipe, what each process has for itself.
@@ -100,6 +107,54 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool | list | tuple | None) else str(value)
 
 
+@contextlib.contextmanager
+def locked(config: RunConfig) -> Iterator[None]:
+    """Within this context no other program trains the run; its folder is made. A lock dies with its owner.
+
+    Raises ValueError, naming the other, while there is one. Where a file system has no locks there is none.
+    """
+    if config.checkpoints_dir.exists() and not config.checkpoints_dir.is_dir():
+        raise ValueError(f"--checkpoints_dir {config.checkpoints_dir} is a file; wanted a folder.")
+    folder, lock = config.folder, RunFolder(config.folder).lock
+    new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    file = _owned(lock, folder)
+    try:
+        os.ftruncate(file, 0)
+        os.write(file, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        os.close(file)
+        if new:  # and refused by now
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def _owned(lock: Path, folder: Path) -> int:
+    """The descriptor of the lock's file, which is ours until it is closed."""
+    while True:
+        file = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.read(file, 1000).decode(errors="replace") or "another process"
+            os.close(file)
+            raise ValueError(
+                f"{owner} is training the run {folder}; wait for it, stop it, or take another --name."
+            ) from None
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                return file
+            os.close(file)
+            raise
+        # Its last owner may have removed the file meanwhile: others then look at another one.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file), os.stat(lock)):
+                return file
+        os.close(file)
+
+
 def enter(config: RunConfig, description: dict[str, Any], per_epoch: int) -> None:
     """Makes the run's folder, or checks that what it holds was begun by the same recipe on the same data.
 
@@ -121,10 +176,8 @@ def enter(config: RunConfig, description: dict[str, Any], per_epoch: int) -> Non
                 f"the run {folder} was begun differently: {'; '.join(changes)}. "
                 "Give the old values to go on, or another --name to begin anew."
             )
-    elif folder.exists() and not all(files.is_part(file.name) for file in folder.iterdir()):
+    elif folder.exists() and not all(files.is_part(file.name) or file == run.lock for file in folder.iterdir()):
         raise ValueError(f"{folder} holds files but no config.json, so it is no run; take another --name.")
-    if config.checkpoints_dir.exists() and not config.checkpoints_dir.is_dir():
-        raise ValueError(f"--checkpoints_dir {config.checkpoints_dir} is a file; wanted a folder.")
     if back := _goes_back(description["recipe"]):
         ((flag, number),) = back.items()
         if back == went_back:
@@ -157,7 +210,7 @@ def _go_back(run: RunFolder, kept: Path) -> None:
     newer = checkpoint.cut_back(run.checkpoints, step)
     later = [other for other in folders.kept(run.path) if other > step]
     for other in later:
-        shutil.rmtree(run.kept / str(other))
+        shutil.rmtree(folders.kept_at(run.path, other))
     for sample in run.samples.glob("step_*.png"):
         if int(sample.stem.removeprefix("step_")) > step:
             sample.unlink()

@@ -1,9 +1,22 @@
 """Errors: the folder of a run."""
 
 import errno
+import fcntl
 from pathlib import Path
 
-from tests.errors.cases import DIFFERENT, ONE, Case, both, copy, edit, folder, refusing, remove, text
+from tests.errors.cases import DIFFERENT, ONE, Case, Patch, Prepare, both, copy, edit, folder, refusing, remove, text
+
+
+def training(lock: str) -> Prepare:
+    """Another program holds the lock."""
+
+    def prepare(patch: Patch) -> None:
+        text(lock, "process 7 on elsewhere")(patch)
+        # Of no use after the case: the folder is a copy.
+        patch.setattr(fcntl, "flock", lambda *_: (_ for _ in ()).throw(BlockingIOError()))
+
+    return prepare
+
 
 TITLE = "The folder of a run"
 CHECKPOINTS = True  # of the finished run, which other files do not need
@@ -30,6 +43,12 @@ CASES = [
         "pix2pix --name tiny",
         "runs/tiny holds files but no config.json, so it is no run; take another --name.",
         remove("runs/tiny/config.json"),
+    ),
+    Case(
+        "the name of a run that is being trained",
+        "pix2pix --name tiny",
+        "process 7 on elsewhere is training the run runs/tiny; wait for it, stop it, or take another --name.",
+        training("runs/tiny/.lock"),
     ),
     Case(
         "a damaged config.json",

@@ -31,8 +31,8 @@ CASES = [
     Case(
         "`--epoch 100`",
         "test.py --epoch 100",
-        "runs/tiny keeps no generator of epoch 100; a run keeps what --save_epoch_freq or --save_checkpoint_freq "
-        "asks for while it trains.",
+        "runs/tiny keeps no generator of epoch 100; a run keeps what --keep, --save_epoch_freq or "
+        "--save_checkpoint_freq asks for while it trains.",
     ),
     Case(
         "`--epoch last`",

@@ -45,6 +45,35 @@ CASES = [
         "Error parsing --batch_size: invalid literal for int() with base 10: '8.5' … --batch_size INT",
     ),
     Case("`--batch_size` without a value", "pix2pix --batch_size", "--batch_size wants a value."),
+    Case(
+        "`--save_every 10min`",
+        "pix2pix --save_every 10min",
+        "--save_latest_freq is 10min; wanted a number of steps, or minutes as in 10m.",
+    ),
+    Case("`--keep 1`", "pix2pix --keep 1", "--keep is 1; wanted at least 2."),
+    Case(
+        "`--accumulate 2` of 8 images on 8 devices",
+        "pix2pix --accumulate 2",
+        "--accumulate 2: batch_size 8 does not split evenly into 2 parts on each of 8 devices; wanted a "
+        "multiple of 16.",
+    ),
+    Case(
+        "`--accumulate 2` of 16 images, with batch norm",
+        "pix2pix --accumulate 2 --batch_size 16",
+        "--accumulate: the generator's batch norm has statistics of the whole batch, and a part of it has 1 of 16 "
+        "images; give a --statistics_batch that divides 1, or leave --accumulate out.",
+    ),
+    Case(
+        "`--accumulate 2` with `--gan_mode relativistic`",
+        "pix2pix --accumulate 2 --batch_size 16 --gan_mode relativistic",
+        "--accumulate cannot be right with --gan_mode relativistic, which looks at the whole batch; leave --accumulate "
+        "out.",
+    ),
+    Case(
+        "`--accumulate 2 --parallel pmap`",
+        "pix2pix --accumulate 2 --batch_size 16 --parallel pmap",
+        "--accumulate wants --parallel jit; leave one of them out.",
+    ),
     Case("`--save_epoch_freq 0`", "pix2pix --save_epoch_freq 0", "--save_epoch_freq is 0; wanted at least 1."),
     Case(
         "`--init_gain 0`",

@@ -76,8 +76,8 @@ CASES = [
     Case(
         "`--step 3` of a run that kept none",
         "gan-jax translate runs/tiny data/test out --step 3",
-        "runs/tiny keeps no generator of step 3; a run keeps what --save_epoch_freq or --save_checkpoint_freq asks "
-        "for while it trains.",
+        "runs/tiny keeps no generator of step 3; a run keeps what --keep, --save_epoch_freq or "
+        "--save_checkpoint_freq asks for while it trains.",
     ),
     Case(
         "the comparison that `wgan ring` makes",

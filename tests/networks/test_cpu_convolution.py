@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 
 from gan_jax.networks import cpu_convolution
@@ -59,12 +58,3 @@ def test_narrow_maps_of_few_channels_are_convolved_on_all_cores():
     assert forms(at, 64, 256, batch=16) == (False, True, True)  # one way alone has few outputs
     assert forms(at, 128, 128, batch=16) == (False, False, True)
     assert forms(Geometry(1, 1, (3, 3), (96, 96)), 64, 64, batch=16) == (False, False, True)
-
-
-def test_geometry():
-    at = Geometry(1, 1, (4, 4), (32, 20))
-    assert at.outputs == (31, 19)
-    assert at.flipped == Geometry(1, 2, (4, 4), (31, 19))
-    assert at.flipped.outputs == at.inputs
-    assert Geometry(2, 1, (3, 3), (15, 16)).outputs == (8, 8)
-    assert np.prod(Geometry(4, 2, (11, 11), (224, 224)).outputs) == 55 * 55

@@ -37,6 +37,12 @@ def test_hyphen_and_underscore_are_one():
     assert read("--no-flip").no_flip
 
 
+def test_save_every_is_save_latest_freq():
+    assert read("--save-every", "7").save_latest_freq == read("--save_latest_freq=7").save_latest_freq == 7
+    assert read("--save_every=10m").save_latest_freq == "10m"
+    assert read().save_latest_freq == 5000
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -215,7 +215,7 @@ def test_an_image_that_cannot_be_decoded_is_named_and_the_rest_is_done(test, sin
         (["--dataroot", "nowhere"], "no folder nowhere"),
         (["--dataroot", "nowhere", "--model", "test"], "nowhere does not exist"),
         (["--model", "cycle_gan"], "tiny_AtoB.safetensors does not exist"),
-        (["--epoch", "100"], "tiny keeps no generator of epoch 100; a run keeps what --save_epoch_freq"),
+        (["--epoch", "100"], "tiny keeps no generator of epoch 100; a run keeps what --keep, --save_epoch_freq"),
         (["--epoch", "first"], "--epoch is first; wanted latest, best, or an epoch that --save_epoch_freq kept"),
         (["--phase", "blind"], "holds no images of --phase blind"),
         (["--phase", "../val"], "--phase is ../val; wanted the name of one folder"),

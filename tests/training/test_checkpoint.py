@@ -1,7 +1,9 @@
 import json
 import shutil
+import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -67,6 +69,22 @@ def test_a_full_disk_is_said_in_a_sentence_and_keeps_what_was_there(saved, monke
         with pytest.raises(ZeroDivisionError):
             save_and_fail(folder, state)
     assert restore(folder, abstract)[0].step == 2
+
+
+def test_threads_that_end_after_a_full_disk_say_nothing(saved, monkeypatch):
+    """Some of TensorStore's, which then find the event loop of the save closed."""
+    folder, state, _ = saved
+    said = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: said.append(str(unraisable.exc_value)))
+    full = ValueError("No space left on device")
+    with Checkpoints(folder) as checkpoints:
+        monkeypatch.setattr(checkpoint.ocp.CheckpointManager, "save", lambda *_, **__: (_ for _ in ()).throw(full))
+        checkpoints.save(3, state, {})
+        with pytest.raises(OSError, match="step 3 cannot be written"):
+            checkpoints.finish()
+    for words in ("Event loop is closed", "another"):
+        sys.unraisablehook(SimpleNamespace(exc_value=RuntimeError(words)))
+    assert said == ["another"]
 
 
 def save_and_fail(folder, state):

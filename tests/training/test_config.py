@@ -1,4 +1,5 @@
 import dataclasses
+import datetime
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,12 @@ def test_a_run_is_plain_data():
     assert {"print_freq", "from_step"} <= config.free_to_change({}) <= {f.name for f in dataclasses.fields(config)}
 
 
+def test_checkpoints_come_after_steps_or_minutes():
+    assert Short().save_every == 5000
+    assert Short(save_latest_freq="1.5m").save_every == datetime.timedelta(seconds=90)
+    assert Short(save_latest_freq="10m").save_every == datetime.timedelta(minutes=10)
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [
@@ -35,6 +42,12 @@ def test_a_run_is_plain_data():
         ({"from_step": 0}, "--from_step is 0; wanted at least 1"),
         ({"profile": 0}, "--profile is 0; wanted at least 1"),
         ({"num_threads": 0}, "--num_threads is 0; wanted at least 1"),
+        ({"accumulate": 0}, "--accumulate is 0; wanted at least 1"),
+        ({"accumulate": 2, "parallel": "pmap"}, "--accumulate wants --parallel jit"),
+        ({"keep": 1}, "--keep is 1; wanted at least 2"),
+        ({"save_latest_freq": 0}, "--save_latest_freq is 0; wanted at least 1"),
+        ({"save_latest_freq": "0m"}, "--save_latest_freq is 0m; wanted a number of steps, or minutes as in 10m"),
+        ({"save_latest_freq": "10 min"}, "--save_latest_freq is 10 min; wanted a number of steps"),
     ],
 )
 def test_what_no_run_can_have_is_refused(values, words):

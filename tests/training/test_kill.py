@@ -2,38 +2,18 @@
 
 import os
 import random
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from benchmarks import faults
 from gan_jax.log import read_log
 from gan_jax.training import checkpoint
 
 ROOT = Path(__file__).parents[2]
 STEPS = 16 * 40
-
-
-# Small runs of the other recipes, and how many files of weights they leave.
-SAMPLERS = "--dataroot embedded --conditional --size 8 --nz 4 --ngf 2 --ndf 2 --batch_size 8 --classifier_steps 2 "
-RECIPES = {
-    "srgan": (
-        "srgan --dataroot photos --stage both --scale 2 --gt_size 32 --batch_size 2 --num_block 1 --num_feat 8 "
-        "--num_feat_d 4 --content none --total_iter 150 --gan_iter 150",
-        5,
-    ),
-    "cyclegan": (
-        "cyclegan --dataroot embedded --netG unet_32 --norm none --ngf 1 --ndf 1 --n_layers_D 1 --load_size 36 "
-        "--crop_size 32 --lambda_identity 0 --max_dataset_size 50 --n_epochs 3 --n_epochs_decay 0 --save_epoch_freq 1",
-        6 + 3 * 6,  # kept of each epoch too
-    ),
-    "dcgan": (f"dcgan {SAMPLERS} --max_dataset_size 400 --n_epochs 3", 4),
-    "wgan": (f"wgan {SAMPLERS} --max_dataset_size 400 --n_epochs 6 --n_critic 2 --clip 0.01", 4),
-    "wgan_gp": (f"wgan {SAMPLERS} --max_dataset_size 400 --n_epochs 6 --n_critic 2", 4),
-}
 KILLS = 3
 
 
@@ -56,24 +36,6 @@ def last_step(folder):
     return max((row["step"] for row in rows), default=0)
 
 
-def in_a_save(folder):
-    """Whether a step's folder is being written, or is committed and not yet sealed."""
-    steps = [path for path in (folder / "checkpoints").glob("[0-9]*") if path.is_dir()]
-    return any("tmp" in path.name or not (path / "digests.json").exists() for path in steps)
-
-
-def kill_when(process, condition, delay=0.0):
-    """SIGKILL `delay` seconds after the condition holds; False if the run ended before."""
-    while process.poll() is None:
-        if condition():
-            time.sleep(delay)
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            return True
-        time.sleep(0.001)
-    return False
-
-
 @pytest.mark.slow
 def test_ten_kills_leave_no_trace(facades_folder, tmp_path):
     assert start(facades_folder, tmp_path / "unbroken").wait() == 0
@@ -87,13 +49,13 @@ def test_ten_kills_leave_no_trace(facades_folder, tmp_path):
         begin = last_step(folder)
         goal = begin + rng.randint(5, 60)
         if moment == "before the first checkpoint":
-            done = kill_when(process, lambda: last_step(folder) >= 5)
+            done = faults.kill_when(process, lambda: last_step(folder) >= 5)
             assert checkpoint.latest_step(folder / "checkpoints") is None
         elif moment == "in a save":
-            done = kill_when(process, lambda goal=goal: last_step(folder) >= goal and in_a_save(folder))
-            inside += in_a_save(folder)
+            done = faults.kill_when(process, lambda goal=goal: last_step(folder) >= goal and faults.in_a_save(folder))
+            inside += faults.in_a_save(folder)
         else:
-            done = kill_when(process, lambda goal=goal: last_step(folder) >= goal, delay=rng.random() * 0.5)
+            done = faults.kill_when(process, lambda goal=goal: last_step(folder) >= goal, delay=rng.random() * 0.5)
         assert done, f"the run ended before kill {kill}"
         killed.append((moment, last_step(folder)))
     assert inside >= 3, killed
@@ -105,35 +67,28 @@ def test_ten_kills_leave_no_trace(facades_folder, tmp_path):
     assert last_step(folder) == STEPS
 
 
-def start_recipe(arguments, checkpoints_dir):
-    module, *flags = arguments.split()
-    shared = ["--name", "run", "--checkpoints_dir", str(checkpoints_dir), "--print_freq", "1", "--val_freq", "50"]
-    command = [sys.executable, "-m", f"experiments.{module}", *flags, *shared, "--save_latest_freq", "20"]
-    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "1"}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
-
-
-def lines_logged(root):
-    # Not rglob: checkpoints come and go meanwhile.
-    logs = (log for pattern in ("run/log.jsonl", "run/*/log.jsonl") for log in root.glob(pattern))
-    return sum(len(log.read_bytes().splitlines()) for log in logs)
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", faults.RECIPES)
+def test_every_recipe_goes_on_to_the_same_bytes(recipe, tmp_path):
+    """A few of the kills of benchmarks.faults, spread over the run."""
+    cache = tmp_path / "programs"
+    unbroken, broken = (faults.Run(recipe, tmp_path / name, cache) for name in ("unbroken", "killed"))
+    assert unbroken.start().wait() == 0
+    rng, killed = random.Random(0), []
+    for kill in range(KILLS):
+        before, process = broken.saved(), broken.start()
+        goal = round(unbroken.lines() * (kill + rng.random()) / KILLS)
+        assert faults.kill_when(process, lambda goal=goal: broken.lines() >= goal), f"no kill {kill}"
+        assert not broken.forgot(before)
+        killed.append(broken.lines())
+    assert broken.start().wait() == 0
+    assert unbroken.weights()
+    assert broken.weights() == unbroken.weights(), killed
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_every_recipe_goes_on_to_the_same_bytes(recipe, tmp_path):
-    arguments, count = RECIPES[recipe]
-    assert start_recipe(arguments, tmp_path / "unbroken").wait() == 0
-    lines = lines_logged(tmp_path / "unbroken")
-    rng, killed = random.Random(0), []
-    for kill in range(KILLS):
-        process = start_recipe(arguments, tmp_path / "killed")
-        goal = round(lines * (kill + rng.random()) / KILLS)
-        assert kill_when(process, lambda goal=goal: lines_logged(tmp_path / "killed") >= goal), f"no kill {kill}"
-        killed.append(lines_logged(tmp_path / "killed"))
-    assert start_recipe(arguments, tmp_path / "killed").wait() == 0
-    exported = sorted((tmp_path / "unbroken").rglob("*.safetensors"))
-    assert len(exported) == count
-    for expected in exported:
-        ours = tmp_path / "killed" / expected.relative_to(tmp_path / "unbroken")
-        assert ours.read_bytes() == expected.read_bytes(), (expected.name, killed)
+def test_other_faults_lose_nothing(tmp_path):
+    """One of each; `python -m benchmarks.faults` does many."""
+    few = {"flips": 20, "truncations": 10, "terminations": 1, "second_starts": 1, "file_sizes": 2, "full_disks": 2}
+    counts = [word for name, count in few.items() for word in (f"--{name}", str(count))]
+    assert faults.main(["--only", *few, *counts, "--keep", str(tmp_path)]) == 0

@@ -1,5 +1,6 @@
 """The loop: what it calls and when, stopping, and that a resumed run equals the unbroken one bit for bit."""
 
+import datetime
 import itertools
 import os
 import signal
@@ -154,6 +155,13 @@ def test_checkpoints_fall_on_their_steps_and_hold_what_is_beside_the_state(go, t
     count = itertools.count()
     go(5, save_every=2, extra=lambda: {"saves": next(count)})
     assert sorted(path.name for path in (tmp_path / "run").iterdir() if path.is_dir()) == ["4", "5"]
+
+
+@pytest.mark.parametrize(("minutes", "saved"), [(0, [1, 2, 3]), (60, [3])])
+def test_checkpoints_come_when_so_much_time_has_passed(go, minutes, saved):
+    calls = []
+    go(3, save_every=datetime.timedelta(minutes=minutes), before_save=lambda step, state: calls.append(step))
+    assert calls == saved
 
 
 @pytest.mark.parametrize(

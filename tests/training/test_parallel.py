@@ -1,10 +1,14 @@
+import dataclasses
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
 from gan_jax import networks
 from gan_jax.degrade import Degradation
+from gan_jax.method import NetState, accumulating
 from gan_jax.methods.cyclegan import cyclegan
 from gan_jax.methods.dcgan import dcgan
 from gan_jax.methods.pix2pix import pix2pix
@@ -16,12 +20,13 @@ from gan_jax.training import parallel
 KEEP = optax.chain(optax.trace(decay=0.0), optax.scale(-1e-2))
 
 
-def gradients_of(make, batch, devices, how="jit"):
+def gradients_of(make, batch, devices, how="jit", accumulate=1):
     """The gradients of one step on so many devices, with the statistics, averages and metrics after it."""
     mesh = parallel.data_mesh(jax.devices()[:devices])
     method = make(parallel.pmean_gradients(KEEP) if how == "pmap" else KEEP)
     state = parallel.compile_init(method, mesh)(jax.random.key(0), batch)
-    state, metrics = parallel.compile_step(method, mesh, how=how)(state, parallel.global_batch(batch, mesh))
+    step = parallel.compile_step(method, mesh, how=how, accumulate=accumulate)
+    state, metrics = step(state, parallel.global_batch(batch, mesh))
     nets = (state.generator, state.critic)
     return jax.device_get(([net.opt[0].trace for net in nets], [(net.stats, net.ema) for net in nets], metrics))
 
@@ -95,6 +100,72 @@ def test_pmap_and_jit_on_eight_devices_and_one_device_give_the_same_gradients(st
     require_equal(one, gradients_of(make, batch, 8, how="pmap"))
 
 
+def test_gradients_of_parts_of_the_batch_are_those_of_the_whole():
+    """A critic step, and a generator step against the new critic: each player's gradient is a mean over the parts."""
+    make, batch = small(1, dropout=0.0), pairs(8)
+    whole = gradients_of(make, batch, 1)
+    require_equal(whole, gradients_of(make, batch, 1, accumulate=4))
+    require_equal(whole, gradients_of(make, batch, 2, accumulate=2))
+
+
+def test_a_vmapped_gradient_is_a_mean_where_gradients_accumulate():
+    net = NetState(params={"w": jnp.array([2.0])}, stats={}, opt=(), lr_scale=jnp.ones(()))
+
+    def loss(params, x):
+        return (params["w"] * x).sum(), x
+
+    def gradient(x):  # which the loss closes over, as methods' losses do
+        return net.gradient(lambda params: loss(params, x))
+
+    xs = jnp.array([1.0, 3.0])
+    (_, _), each = jax.vmap(gradient)(xs)
+    np.testing.assert_array_equal(each["w"], [[1.0], [3.0]])
+    with accumulating():
+        (values, others), mean = jax.vmap(gradient, out_axes=(0, None))(xs)
+        np.testing.assert_array_equal(values, [2.0, 6.0])
+        np.testing.assert_array_equal(others, xs)
+        np.testing.assert_array_equal(mean["w"], [2.0])
+        np.testing.assert_array_equal(gradient(xs[0])[1]["w"], [1.0])
+        with pytest.raises(ValueError, match="lets each of its parameters have one value"):
+            jax.vmap(lambda w: dataclasses.replace(net, params={"w": w}).gradient(loss, 1.0))(jnp.ones((2, 1)))
+
+
+def test_srgan_accumulates():
+    def make(tx):
+        return srgan(
+            networks.from_linen(networks.MSRResNet(2, 1, 4)),
+            networks.from_linen(networks.PixelGAN(2, statistics_batch=1)),
+            generator_tx=tx,
+            critic_tx=tx,
+            pixel_weight=1.0,
+            degrade=Degradation(scale=2),
+            content=networks.from_linen(networks.VGG(19, ("relu1_2",), width=2)),
+        )
+
+    batch = {"target": pairs(4)["target"]}
+    require_equal(gradients_of(make, batch, 1), gradients_of(make, batch, 1, accumulate=2))
+
+
+def test_wgan_accumulates_in_each_step_of_its_critic():
+    """From latents that each sample brings along: those of a run are drawn for a part of the batch."""
+
+    def make(tx):
+        generator = networks.from_linen(networks.DCGANGenerator(size=8, width=2, norm="none"))
+        critic = networks.from_linen(networks.DCGANCritic(size=8, width=2, norm="none"))
+        method = wgan(generator, critic, latent_size=4, generator_tx=tx, critic_tx=tx, n_critic=2, penalty_weight=10.0)
+
+        def draw(key, batch):
+            draws = method.draw(key, batch)
+            brought = batch["image"].reshape(-1, 2, 8 * 8 * 3).swapaxes(0, 1) / 255.0  # [n_critic, N, ...]
+            z = brought[..., : draws.latent.shape[-1]].astype(np.float32)
+            return type(draws)(z, brought[..., -1].astype(np.float32), z[0])
+
+        return method._replace(draw=draw)
+
+    batch = {"image": np.random.default_rng(0).integers(0, 256, (16, 8, 8, 3), dtype=np.uint8)}
+    require_equal(gradients_of(make, batch, 1), gradients_of(make, batch, 1, accumulate=4))
+
+
 def cycles_of(pool_size, devices, how="jit", steps=2):
     """The state and the metrics after so many steps of a CycleGAN, two images a device, on so many devices."""
     mesh = parallel.data_mesh(jax.devices()[:devices])
@@ -144,6 +215,18 @@ def test_what_replicas_cannot_compute_is_refused():
     with pytest.raises(ValueError, match="cannot be right with a relativistic loss"):
         parallel.require_replicable(16, mesh, {}, whole_batch=["a relativistic loss"])
     parallel.require_replicable(16, mesh, {"critic": {**batch_norm, "statistics_batch": 2}})
+    for networks_of, whole, words in (
+        (
+            {"critic": batch_norm},
+            [],
+            "--accumulate: the critic's batch norm .* whole batch, and a part of it has 1 of",
+        ),
+        ({}, ["image pools"], "--accumulate cannot be right with image pools, .*; leave --accumulate out"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            parallel.require_replicable(16, mesh, networks_of, whole_batch=whole, accumulate=2)
+    with pytest.raises(ValueError, match="batch_size 16 does not split evenly into 3 parts on each of 8 devices"):
+        parallel.require_replicable(16, mesh, {}, accumulate=3)
     parallel.require_replicable(16, mesh, {"critic": {**batch_norm, "norm": "instance"}})
     parallel.require_replicable(16, parallel.data_mesh(jax.devices()[:1]), {"critic": batch_norm})
 

@@ -15,7 +15,7 @@ from gan_jax import model as models
 from gan_jax.data import image_files
 from gan_jax.log import read_log
 from gan_jax.recipes import pix2pix as experiment
-from gan_jax.training import checkpoint, meter, run, run_folder, translation, validation
+from gan_jax.training import checkpoint, export, meter, run, run_folder, translation, validation
 from tests import toy
 from tests.toy import start
 
@@ -282,6 +282,32 @@ def test_what_was_kept_stays_when_the_flag_is_left_out_and_keeping_may_begin_lat
     assert folders.kept(tmp_path / "tiny") == [2, 8]
 
 
+def test_the_newest_are_kept_with_their_generators_and_can_be_gone_back_to(tiny_flags, tmp_path, capsys):
+    line = tiny_flags(tmp_path, "--save_every", "1", "--keep", "3")
+    folder = tmp_path / "tiny"
+    assert start(line) == 0
+    assert committed(folder) == folders.kept(folder) == [2, 3, 4]
+    assert models.load(folder, step=3).spec.step == 3
+    expected = bytes_of(folder)
+    assert start([*line, "--from_step", "2"]) == 0
+    assert "going on after step 2" in capsys.readouterr().out
+    assert bytes_of(folder) == expected
+    (folder / "tiny.safetensors").unlink()
+    # Two checkpoints and no generators of theirs where the flag is left out.
+    assert start(tiny_flags(tmp_path, "--from_step", "3")) == 0
+    assert (committed(folder), folders.kept(folder)) == ([3, 4], [])
+
+
+def test_what_is_not_among_the_newest_goes(tmp_path):
+    run_of = folders.RunFolder(tmp_path)
+    for path in (run_of.kept / "2", *(run_of.recent / name for name in ("1", "3", "4", "5.tmp"))):
+        path.mkdir(parents=True)
+    export.thin_out(run_of, 2)
+    assert folders.kept(tmp_path) == [2, 3, 4]
+    export.thin_out(run_of, None)
+    assert [path.name for path in run_of.recent.iterdir()] == []
+
+
 def test_a_run_that_went_back_ends_in_the_same_bytes(keeping, tmp_path, capsys):
     folder, line = elsewhere(keeping, tmp_path)
     expected, log = bytes_of(folder), (folder / "log.jsonl").read_text()
@@ -486,6 +512,13 @@ def test_pmap_trains_saves_and_goes_on(tiny_flags, tmp_path, capsys):
     model = models.load(tmp_path / "tiny")
     assert model.spec.step == 4
     assert model.module.statistics_batch is None
+
+
+def test_gradients_in_parts_train_save_and_go_on(tiny_flags, tmp_path, capsys):
+    flags = ("--accumulate", "2", "--batch_size", "16", "--statistics_batch", "1", "--n_epochs", "2")
+    assert start_pix2pix(tiny_flags(tmp_path, *flags)) == 0
+    assert start_pix2pix([*tiny_flags(tmp_path, *flags), "--accumulate", "1"]) == 2
+    assert "--accumulate was 2 and is 1" in capsys.readouterr().err
 
 
 def test_pmap_refuses_statistics_of_the_whole_batch(tiny_flags, tmp_path, capsys):
