@@ -24,7 +24,7 @@ def begun(tmp_path, tiny_method, tiny_batch):
         "generator": ModelSpec(networks.describe(unet), 3, **fields),
         "critic": ModelSpec(networks.describe(critic), 6, **fields, kind="critic"),
     }
-    config = SimpleNamespace(folder=tmp_path / "tiny", seed=0, parallel="jit")
+    config = SimpleNamespace(folder=tmp_path / "tiny", seed=0, parallel="jit", accumulate=1)
     return config, SimpleNamespace(method=method, specs=specs), jax.jit(method.init)(jax.random.key(0), tiny_batch())
 
 
