@@ -21,8 +21,10 @@ _FREE_TO_CHANGE = {
     "num_threads",
     "print_freq",
     "profile",
+    "remat",
     "save_latest_freq",
     "stop_signal",
+    "topology",
     "val_freq",
 }
 
@@ -59,6 +61,8 @@ class RunConfig(Settings):
     """Images a step, over all devices together."""
     parallel: Literal["jit", "pmap"] = "jit"
     """jit: one program for the global batch. pmap: one replica a device; needs statistics_batch with batch norm."""
+    remat: bool = False
+    """Compute each network's pass again where its gradient is due, which takes less memory and more time."""
     seed: int = 0
     """Chooses the initial weights, the order of the data, the jitter and the dropout."""
     print_freq: int = 100
@@ -83,6 +87,9 @@ class RunConfig(Settings):
     run's folder `profile`."""
     dry_run: bool = False
     """Show the resolved recipe, shapes, parameter counts and memory, run one step, write nothing."""
+    topology: str | None = None
+    """With --dry_run: a slice of TPU chips that is not here, v5e:16x16 for instance. The step is compiled for it, not
+    run, and what it asks of a chip is shown; needs the extra tpu-compile."""
 
     @property
     def folder(self) -> Path:
@@ -117,6 +124,8 @@ class RunConfig(Settings):
         for name in ("batch_size", "print_freq", "val_freq", "save_latest_freq", "num_threads", "from_step", "profile"):
             require_at_least(self, name, 1)
         require_at_least(self, "seed", 0)
+        if self.topology is not None and not self.dry_run:
+            raise ValueError(f"--topology {self.topology} is of chips that are not here; give --dry_run with it.")
         if self.seed >= 2**32:
             raise ValueError(f"--seed is {self.seed}; wanted less than 2**32.")
         longest = f"{self.name}_AtoB_best.safetensors"
