@@ -11,13 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from gan_jax.method import Batch, Method, Metrics, NetState, State, train_step
+from gan_jax.method import Batch, Draws, Key, Method, Metrics, NetState, State, train_step
 
 __all__ = [
     "How",
@@ -96,13 +97,37 @@ def compile_step(method: Method, mesh: Mesh, *, how: How = "jit") -> Any:
     It consumes the state it is given: the memory is used again. For "pmap" the method's optax transformations must
     be `pmean_gradients` of them, and `require_replicable` says what is wrong under it.
     """
-    step = functools.partial(train_step, method) if how == "jit" else _pmapped(method, mesh)
+    step = functools.partial(train_step, _with_split_draws(method, mesh)) if how == "jit" else _pmapped(method, mesh)
     return jax.jit(
         step,
         in_shardings=(_replicated(mesh), NamedSharding(mesh, P("data"))),
         out_shardings=_replicated(mesh),
         donate_argnums=0,
     )
+
+
+def _with_split_draws(method: Method, mesh: Mesh) -> Method:
+    """The method whose draws are split over the devices where they grow with the batch, as the batch is.
+
+    Nothing ties a latent to an image: left to XLA, what is made of latents may be computed whole on every device.
+    """
+
+    def draw(key: Key, batch: Batch) -> Draws:
+        twice = {
+            name: jax.ShapeDtypeStruct((2 * x.shape[0], *x.shape[1:]), x.dtype)
+            for name, x in jax.tree.map(jnp.asarray, dict(batch)).items()
+        }
+
+        def split(drawn: jax.Array, of_twice: jax.ShapeDtypeStruct) -> jax.Array:
+            grows = [a != b and a % mesh.size == 0 for a, b in zip(drawn.shape, of_twice.shape, strict=True)]
+            if not any(grows):
+                return drawn
+            axes = P(*("data" if axis else None for axis in grows))
+            return lax.with_sharding_constraint(drawn, NamedSharding(mesh, axes))
+
+        return jax.tree.map(split, method.draw(key, batch), jax.eval_shape(method.draw, key, twice))
+
+    return method._replace(draw=draw)
 
 
 def _pmapped(method: Method, mesh: Mesh) -> Any:
