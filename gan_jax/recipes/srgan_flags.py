@@ -43,7 +43,8 @@ class ContentFlags(Settings):
     def content_network(self, dtype: layers.DTypeName) -> tuple[networks.Network | None, dict[str, dict[str, Any]]]:
         """The trained network, None where content is not compared, and its description by its name.
 
-        Its maps are rounded to `dtype`, and compared in float32. Raises what `perceptual.content_features` does where the weights are missing.
+        It computes in `dtype`; what is compared is float32. Raises what `perceptual.content_features` does where the
+        weights are missing.
         """
         if self.content == "none":
             return None, {}

@@ -93,10 +93,10 @@ def open_slice(name: str) -> Slice:
     """
     from jax.experimental import topologies
 
-    versions()
     kind, _, sides = name.partition(":")
     if kind not in CHIPS or not re.fullmatch(r"\d+" + r"x\d+" * (CHIPS[kind].axes - 1), sides):
         raise ValueError(f"--topology is {name}; {_WANTED}.")
+    versions()
     # Or the compiler waits for a service of Google's machines, and for other processes that compile.
     os.environ |= {"TPU_SKIP_MDS_QUERY": "1", "ALLOW_MULTIPLE_LIBTPU_LOAD": "1"}
     try:

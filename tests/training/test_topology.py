@@ -1,7 +1,5 @@
 """What a step asks of chips that are not there: the arithmetic and the words, with the compiler's part played."""
 
-import importlib.metadata
-
 import jax
 import jax.numpy as jnp
 import pytest
@@ -97,12 +95,3 @@ def test_slices_that_there_are_not(monkeypatch):
     for name in ("v5e", "v5e:16", "v5e:4x4x4", "v5p:4x4", "v9:2x2", "16x16"):
         with pytest.raises(ValueError, match=f"--topology is {name}; wanted a kind of chip and a slice's sides"):
             topology.open_slice(name)
-
-
-def test_without_the_compiler_it_says_what_to_install(tiny_flags, tmp_path, capsys, monkeypatch):
-    def missing(name):
-        raise importlib.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(topology, "version", missing)
-    assert toy.start(tiny_flags(tmp_path, "--dry_run", "--topology", "v5e:16x16")) == 2
-    assert "in an environment of its own: pip install 'gan_jax[tpu-compile]'" in capsys.readouterr().err
