@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from gan_jax.training import parallel, topology
+from gan_jax.training.dry_run import on_slice
 from tests import toy
 
 CHIP = topology.Chip(flops=2e14, bandwidth=8e11, links=2e11, memory=1e9, axes=2)
@@ -79,19 +80,24 @@ def test_a_dry_run_for_a_slice_compiles_and_runs_nothing(slice_of_eight, tiny_fl
     assert "a batch of 1 on one of its 8 chips" in capsys.readouterr().out
 
 
-def test_a_step_that_is_too_large(slice_of_eight, tiny_flags, tmp_path, capsys, monkeypatch):
+def test_a_step_that_is_too_large(slice_of_eight, tiny_flags, tmp_path, tiny_batch, capsys, monkeypatch):
     def refuse(*given):
         raise jax.errors.JaxRuntimeError(
             "RESOURCE_EXHAUSTED: Ran out of memory in memory space hbm. Used 20.50G of 15.75G hbm. Exceeded by 4.75G."
         )
 
     monkeypatch.setattr(jax.stages.Lowered, "compile", refuse)
-    assert toy.start(tiny_flags(tmp_path, "--batch_size", "16", "--dry_run", "--topology", "v5e:16x16")) == 1
-    assert "it does not fit: the step takes 22.0 GB of a chip, which has 16.9." in capsys.readouterr().out
+    (config, experiment), mesh = toy.build(tiny_flags(tmp_path)), parallel.data_mesh()
+    with pytest.raises(topology.TooLargeError) as raised:
+        topology.compiled(experiment.method, tiny_batch(), mesh)
+    assert (raised.value.used, raised.value.there) == (20.5 * 2**30, 15.75 * 2**30)
+    assert on_slice(config, experiment, {"name": "tiny"}, tiny_batch(), slice_of_eight, mesh) == 1
+    assert "it does not fit: the step takes 22.0 GB of a chip, which has 16.9. Take" in capsys.readouterr().out
 
 
 def test_slices_that_there_are_not(monkeypatch):
     monkeypatch.setattr(topology, "version", lambda name: "1")
+    assert topology.versions() == "jax 1, libtpu 1"
     for name in ("v5e", "v5e:16", "v5e:4x4x4", "v5p:4x4", "v9:2x2", "16x16"):
         with pytest.raises(ValueError, match=f"--topology is {name}; wanted a kind of chip and a slice's sides"):
             topology.open_slice(name)
