@@ -9,7 +9,7 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 INSTALLED := $(VENV)/installed-$(VERSION)
 WEIGHTS := $(VENV)/weights-$(VERSION)
 
-.PHONY: demo check test test-all test-slow lint format clean
+.PHONY: demo check test test-all test-slow test-device lint format clean
 
 demo: $(INSTALLED)
 	$(BIN)/python -m experiments.pix2pix demo
@@ -29,6 +29,12 @@ test-all:
 
 test-slow: $(WEIGHTS)
 	$(BIN)/python -m pytest -m slow
+
+# What is compared with other programs' numbers, on whatever JAX finds: with the extra cuda or tpu, a GPU or a TPU.
+GOLDEN := image jpeg losses metrics networks/parity methods/pix2pix methods/cyclegan methods/wgan methods/srgan
+test-device: $(INSTALLED)
+	$(BIN)/python -c 'import jax; print(*jax.devices())'
+	TEST_DEVICE=any $(BIN)/python -m pytest -m "not slow" $(foreach name,$(GOLDEN),tests/$(dir $(name))test_$(notdir $(name)).py)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -15,7 +15,7 @@ from gan_jax.method import Method, State
 from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import parallel
 
-__all__ = ["inference", "started", "training"]
+__all__ = ["inference", "random_content", "started", "training"]
 
 
 def _mesh() -> Mesh:
@@ -28,7 +28,7 @@ def started(
     """The method of a recipe's preset, with `flags` laid over it, and its state before the first step."""
     config = dataclasses.replace(recipe.preset(preset), **flags)
     # Trained weights take as long as others, and are in no package.
-    with mock.patch.object(perceptual, "content_features", _random_content):
+    with mock.patch.object(perceptual, "content_features", random_content):
         method = recipe.experiment(config).method
     return method, parallel.compile_init(method, _mesh())(jax.random.key(0), dict(batch))
 
@@ -67,7 +67,8 @@ def inference(module: networks.Architecture, inputs: np.ndarray, *, train: bool 
     return Program(run, {"generator": _count(params)}, traffic)
 
 
-def _random_content(net: str, layers: tuple[str, ...], *, path: object) -> perceptual.ContentFeatures:
+def random_content(net: str, layers: tuple[str, ...], *, path: object) -> perceptual.ContentFeatures:
+    """What `perceptual.content_features` gives, with weights drawn at random."""
     del path
     module = networks.VGG(int(net.removeprefix("vgg")), tuple(layers))
     params, stats = networks.from_linen(module).init(jax.random.key(0), np.zeros((1, 32, 32, 3), np.float32))

@@ -9,43 +9,28 @@ docs/tpu.md says how to read the table.
 """
 
 import argparse
-import contextlib
+import dataclasses
 import json
-import os
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import jax
 import numpy as np
 
 from benchmarks import ours
-from gan_jax import hlo
+from gan_jax import perceptual
 from gan_jax.recipes import cyclegan, dcgan, pix2pix, srgan, wgan
 from gan_jax.recipes.recipe import Recipe
-from gan_jax.training import parallel
+from gan_jax.training import parallel, topology
 
-__all__ = ["CASES", "CHIPS", "Case", "Chip", "analyzed", "floors", "main", "table"]
+__all__ = ["CASES", "Case", "main", "table"]
 
-
-class Chip(NamedTuple):
-    """A kind of chip: the slice of 256 that is compiled for, and what Google's documentation says of one."""
-
-    topology: str
-    flops: float  # of bfloat16 products, a second
-    bandwidth: float  # of main memory, bytes a second
-    links: float  # to other chips, bytes a second
-
-
-CHIPS = {
-    "v5e": Chip("v5e:16x16", 197e12, 819e9, 1600e9 / 8),
-    "v5p": Chip("v5p:8x8x4", 459e12, 2765e9, 4800e9 / 8),
-    "v6e": Chip("v6e:16x16", 918e12, 1640e9, 3584e9 / 8),
-}
+_WHOLE = {"v5e": "v5e:16x16", "v5p": "v5p:8x8x4", "v6e": "v6e:16x16"}  # 256 chips each
+_SMALLER = ("v5e:4x4", "v5p:4x4x4", "v6e:8x8")
 
 
 class Case(NamedTuple):
@@ -55,7 +40,7 @@ class Case(NamedTuple):
     preset: str
     sides: Mapping[str, int]  # of the images of a batch, by name
     flags: Mapping[str, Any]
-    chip: str
+    slice: str
     images: int
     batches: int = 1  # in one step
 
@@ -82,81 +67,29 @@ def _cases() -> dict[str, Case]:
     wanted = [(step, "v5e", 4) for step in _STEPS]
     for step in ("pix2pix-256", "srgan"):
         wanted += [*((step, "v5e", images) for images in (1, 16, 64)), (step, "v5p", 4), (step, "v6e", 4)]
+        wanted += [(step, name, 4) for name in _SMALLER]
     return {
-        f"{step}-b{images}-{chip}": Case(*_STEPS[step], chip, images, _BATCHES.get(step, 1))
-        for step, chip, images in wanted
+        f"{step}-b{images}-{name.replace(':', '-')}": Case(
+            *_STEPS[step], _WHOLE.get(name, name), images, _BATCHES.get(step, 1)
+        )
+        for step, name, images in wanted
     }
 
 
 CASES = _cases()
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what the compiler says on stderr about the TPU that is not there."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
 def _compiled(case: Case) -> Any:
     """The step, compiled for all chips of the slice."""
-    from jax.experimental import topologies
-
-    with _quiet():
-        devices = topologies.get_topology_desc(platform="tpu", topology_name=CHIPS[case.chip].topology).devices
-    mesh, count = parallel.data_mesh(devices), case.images * len(devices)
-    one = {name: np.zeros((case.batches, side, side, 3), np.uint8) for name, side in case.sides.items()}
-    method, _ = ours.started(case.recipe, case.preset, {**case.flags, "batch_size": count}, one)
-    batch: Any = {
-        name: jax.ShapeDtypeStruct((case.batches * count, *images.shape[1:]), np.uint8) for name, images in one.items()
+    devices = topology.open_slice(case.slice).devices
+    count = case.images * len(devices)
+    config = dataclasses.replace(case.recipe.preset(case.preset), **case.flags, batch_size=count)
+    with mock.patch.object(perceptual, "content_features", ours.random_content):
+        method = case.recipe.experiment(config).method
+    batch = {
+        name: jax.ShapeDtypeStruct((case.batches * count, side, side, 3), np.uint8) for name, side in case.sides.items()
     }
-    step = parallel.compile_step(method, mesh).lower(parallel.abstract_state(method, batch, mesh), batch)
-    with _quiet():
-        return step.compile()
-
-
-def floors(chip: Chip, flops: float, traffic: float, reduced: float) -> dict[str, float]:
-    """Milliseconds that a step takes at the least, by what it is bound: its products, its memory, its links.
-
-    `reduced` bytes are summed over all chips: each gives and takes them twice, less one part of many.
-    """
-    return {
-        "products": 1e3 * flops / chip.flops,
-        "memory": 1e3 * traffic / chip.bandwidth,
-        "links": 1e3 * 2 * reduced / chip.links,
-    }
-
-
-def analyzed(compiled: Any, chip: Chip) -> dict[str, Any]:
-    """What a compiled step asks of one chip: bytes in memory and moved, operations, collectives, floors."""
-    memory, cost = compiled.memory_analysis(), compiled.cost_analysis()
-    operations = hlo.operations(compiled.as_text())
-    traffic, copies, collectives = Counter[str](), 0, Counter[tuple[str, str]]()
-    for one in operations:
-        traffic[one.kind] += one.traffic
-        copies += one.kind == "copy" and one.traffic > 2**16
-        for array in one.outputs if one.kind == "collective" else ():
-            collectives[one.opcode, array.dtype] += one.times * array.nbytes
-    return {
-        "memory": {
-            "arguments": memory.argument_size_in_bytes,
-            "temporaries": memory.temp_size_in_bytes,
-            "program": memory.generated_code_size_in_bytes,
-        },
-        "flops": cost["flops"],
-        "traffic": {"all": traffic.total(), **dict(sorted(traffic.items()))},
-        "copies": copies,  # of more than 64 KiB
-        "collectives": [[*names, size] for names, size in sorted(collectives.items())],
-        "floors": floors(chip, cost["flops"], traffic.total(), collectives.total()),
-        "bytes accessed": cost["bytes accessed"],  # XLA's own count, for comparison
-    }
+    return topology.compiled(method, batch, parallel.data_mesh(devices))
 
 
 _HEADINGS = (
@@ -178,17 +111,17 @@ def table(results: Mapping[str, Mapping[str, Any]], versions: str) -> str:
     """The results in Markdown."""
     peaks = "; ".join(
         f"{name} {chip.flops / 1e12:.0f} TFLOP/s, {chip.bandwidth / 1e9:.0f} GB/s, links {chip.links / 1e9:.0f} GB/s"
-        for name, chip in CHIPS.items()
+        for name, chip in topology.CHIPS.items()
     )
     lines = [
-        f"A chip's share of a training step on 256 chips, compiled, not run: {versions}. Peaks: {peaks}.",
+        f"A chip's share of a training step on 256 chips, or on the slice named, compiled, not run: {versions}.",
+        f"Peaks: {peaks}.",
         "",
         f"| {' | '.join(_HEADINGS)} |",
         f"|{'---|' * len(_HEADINGS)}",
     ]
     for name, result in results.items():
         case, traffic, memory = CASES[name], result["traffic"], result["memory"]
-        collectives = ", ".join(f"{opcode} {kind} {size / 1e6:.1f} MB" for opcode, kind, size in result["collectives"])
         slowest = max(result["floors"].values())
         cells = [
             name,
@@ -197,7 +130,7 @@ def table(results: Mapping[str, Mapping[str, Any]], versions: str) -> str:
             f"{result['flops'] / 1e9:.1f}",
             f"{traffic['all'] / 1e6:.0f}",
             f"{traffic.get('copy', 0) / 1e6:.0f}",
-            collectives,
+            topology.sums(result),
             *(f"{floor:.2f}" for floor in result["floors"].values()),
             f"{1e3 * case.images * case.batches / slowest:.0f}",
         ]
@@ -222,19 +155,17 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if unknown := [name for name in options.cases if name not in CASES]:
         parser.error(f"no case is called {', '.join(unknown)}; --list prints them.")
-    os.environ["TPU_SKIP_MDS_QUERY"] = "1"  # or the compiler waits for a service of Google's machines
-    jax.config.update("jax_platforms", "cpu")
     try:
-        versions = f"jax {version('jax')}, libtpu {version('libtpu')}"
-    except PackageNotFoundError:
-        parser.error("libtpu, the TPU's compiler, is not installed; pip install --editable '.[photos,tpu-compile]'.")
+        versions = topology.versions()
+    except ValueError as error:
+        parser.error(str(error))
     path = options.out / "tpu.json" if options.out else None
     results = json.loads(path.read_text())["cases"] if path and path.exists() else {}
     for name in options.cases or CASES:
         before = time.perf_counter()
         compiled = _compiled(CASES[name])
         print(f"{name}: compiled in {time.perf_counter() - before:.0f} s", file=sys.stderr, flush=True)
-        results[name] = analyzed(compiled, CHIPS[CASES[name].chip])
+        results[name] = topology.analyzed(compiled, topology.CHIPS[CASES[name].slice.partition(":")[0]])
         results = {known: results[known] for known in CASES if known in results}
         if path:  # after each: a long run that is ended leaves what it has
             path.parent.mkdir(parents=True, exist_ok=True)

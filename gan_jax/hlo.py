@@ -10,10 +10,11 @@ which is a floor: one whose windows overlap may read more.
 import itertools
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-__all__ = ["Array", "Operation", "operations"]
+__all__ = ["Array", "Operation", "collectives", "operations"]
 __dir__ = __all__.copy
 
 _FREE = {
@@ -89,6 +90,15 @@ def operations(text: str) -> list[Operation]:
     """
     entry, computations = _parsed(text)
     return list(_Program(computations).run(entry))
+
+
+def collectives(given: Iterable[Operation]) -> Counter[tuple[str, str]]:
+    """Bytes that collectives give to each device, by opcode and dtype: ("all-reduce", "bf16")."""
+    total = Counter[tuple[str, str]]()
+    for one in given:
+        for array in one.outputs if one.kind == "collective" else ():
+            total[one.opcode, array.dtype] += one.times * array.nbytes
+    return total
 
 
 class _Instruction(NamedTuple):

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
+from gan_jax.networks import network as networks
 from gan_jax.networks.network import Network, Params, Stats
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Variables",
     "accumulating",
     "clip_weights",
+    "rematerialized",
     "scale_rates",
     "train_step",
 ]
@@ -198,6 +200,16 @@ def train_step(method: Method, state: State, batch: Batch) -> tuple[State, Metri
     """One step. Its randomness follows from the state's constant key and step, so a resumed run draws the same."""
     key = jax.random.fold_in(state.key, state.step)
     return method.update(state, batch, method.draw(key, batch))
+
+
+def rematerialized(method: Method) -> Method:
+    """The method with less memory and more work: see `networks.rematerialized`. Its gradients are the same."""
+
+    def update(state: State, batch: Batch, draws: Draws) -> tuple[State, Metrics]:
+        with networks.rematerialized():
+            return method.update(state, batch, draws)
+
+    return method._replace(update=update)
 
 
 def scale_rates(state: State, factor: float) -> State:

@@ -1,4 +1,4 @@
-"""Every test runs on the CPU as eight devices, and compiles fast rather than well."""
+"""Every test runs on the CPU as eight devices, and compiles fast rather than well; `make test-device` as JAX would."""
 
 import html
 import os
@@ -6,19 +6,23 @@ import re
 import shutil
 from importlib import metadata
 
-# Of the tests' process and of those that they start.
-os.environ |= {
-    "JAX_PLATFORMS": "cpu",
-    "JAX_NUM_CPU_DEVICES": "8",
-    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
-    "JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES": "none",  # whose folder would be a part of a program's key
-}
-if metadata.version("jaxlib").startswith("0.10."):
-    # XLA's older way to kernels compiles in less than half the time. Later series have dropped it, and XLA refuses to
-    # start under a flag that it does not know.
-    os.environ["XLA_FLAGS"] = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+if os.environ.get("TEST_DEVICE") == "any":
+    # Accelerators would multiply in TF32 or bfloat16 by default; the references' numbers are of float32.
+    os.environ["JAX_DEFAULT_MATMUL_PRECISION"] = "highest"
+else:
+    # Of the tests' process and of those that they start.
+    os.environ |= {
+        "JAX_PLATFORMS": "cpu",
+        "JAX_NUM_CPU_DEVICES": "8",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        "JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES": "none",  # whose folder would be a part of a program's key
+    }
+    if metadata.version("jaxlib").startswith("0.10."):
+        # XLA's older way to kernels compiles in less than half the time. Later series have dropped it, and XLA refuses
+        # to start under a flag that it does not know.
+        os.environ["XLA_FLAGS"] = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 
 # The environment must be set before JAX starts, so these come late.
 import jax

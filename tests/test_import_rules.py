@@ -59,8 +59,8 @@ ALLOWED = {
     "gan_jax/training/": {
         "jax", "numpy", "flax.struct", "optax", "orbax", "rich",
         "gan_jax.compile_cache", "gan_jax.data", "gan_jax.errors", "gan_jax.evaluate", "gan_jax.files",
-        "gan_jax.folders", "gan_jax.model", "gan_jax.image", "gan_jax.infer", "gan_jax.log", "gan_jax.losses",
-        "gan_jax.method", "gan_jax.metrics", "gan_jax.networks", "gan_jax.report",
+        "gan_jax.folders", "gan_jax.hlo", "gan_jax.model", "gan_jax.image", "gan_jax.infer", "gan_jax.log",
+        "gan_jax.losses", "gan_jax.method", "gan_jax.metrics", "gan_jax.networks", "gan_jax.report",
         "gan_jax.schedules", "gan_jax.scores", "gan_jax.terminal",
     },
     "gan_jax/recipes/": {"PIL", "jax", "numpy", "optax", "tyro", ANY_OF_OURS},

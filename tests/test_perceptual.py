@@ -17,6 +17,7 @@ from PIL import Image
 
 from gan_jax import losses, networks, perceptual
 from tests.interop import torch_writer
+from tests.products import precisions
 
 GOLDEN = Path(__file__).parent / "golden" / "lpips"
 REFERENCE = json.loads((GOLDEN / "expected.json").read_text())["nets"]
@@ -242,6 +243,9 @@ def test_lpips_says_what_is_wrong(tmp_path):
     distance = perceptual.lpips("alex", path=saved(tmp_path / "x.ckpt", zeros_tree()))
     x = np.zeros((2, 31, 31, 3), np.uint8)
     assert distance(x, x).shape == (2,)
+    asked = precisions(distance, x, x)
+    assert len(asked) >= 10
+    assert set(asked) == {(jax.lax.Precision.HIGHEST, jax.lax.Precision.HIGHEST)}
     with pytest.raises(ValueError, match="they must be equal"):
         distance(x, x[:1])
     with pytest.raises(ValueError, match=r"sides of 31 or more"):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.experimental.shard_alike import shard_alike
 
 __all__ = ["Draws", "Pool", "draw", "empty", "exchange"]
 __dir__ = __all__.copy
@@ -60,4 +61,6 @@ def exchange(pool: Pool, images: jax.Array, draws: Draws) -> tuple[Pool, jax.Arr
         kept, shown = jnp.where(full & ~swap, old, image), jnp.where(swap, old, image)
         return Pool(pool.images.at[slot].set(kept), jnp.minimum(pool.filled + 1, size)), shown
 
-    return jax.lax.scan(step, pool, (images, *draws))
+    pool, shown = jax.lax.scan(step, pool, (images, *draws))
+    # Or every device would judge the whole batch: all of them see all images, one by one.
+    return pool, shard_alike(shown, images)[0]

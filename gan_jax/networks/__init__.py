@@ -18,7 +18,15 @@ from gan_jax.networks.classifier import Classifier
 from gan_jax.networks.dcgan import DCGANCritic, DCGANGenerator
 from gan_jax.networks.initialization import InitName, initialized
 from gan_jax.networks.mlp import MLP
-from gan_jax.networks.network import Network, difference, from_linen, from_nnx, require_known_values, with_weights
+from gan_jax.networks.network import (
+    Network,
+    difference,
+    from_linen,
+    from_nnx,
+    rematerialized,
+    require_known_values,
+    with_weights,
+)
 from gan_jax.networks.patchgan import PatchGAN
 from gan_jax.networks.pixelgan import PixelGAN
 from gan_jax.networks.resnet import ResNet
@@ -58,6 +66,7 @@ __all__ = [
     "from_nnx",
     "initialized",
     "receptive_field",
+    "rematerialized",
     "require_known_values",
     "shapes",
     "with_weights",

@@ -1,7 +1,9 @@
 """The seam between Flax and the rest: a network is two pure functions over plain trees."""
 
+import contextlib
+import contextvars
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
 
 import flax.linen as nn
@@ -18,6 +20,7 @@ __all__ = [
     "difference",
     "from_linen",
     "from_nnx",
+    "rematerialized",
     "require_known_values",
     "with_weights",
 ]
@@ -25,6 +28,8 @@ __dir__ = __all__.copy
 
 Params = Any  # tree of the arrays that gradients flow to
 Stats = Any  # tree of the arrays that they do not: running statistics of batch norm, vectors of spectral norm
+
+_again = contextvars.ContextVar("_again", default=False)
 
 
 class Network(NamedTuple):
@@ -37,6 +42,33 @@ class Network(NamedTuple):
 
     init: Callable[..., tuple[Params, Stats]]
     apply: Callable[..., tuple[Any, Stats]]
+
+
+@contextlib.contextmanager
+def rematerialized() -> Iterator[None]:
+    """Passes of networks traced inside keep their inputs alone, and are computed again where their gradient is due.
+
+    A step then holds what one pass leaves for its gradient, not what all of its passes do.
+    """
+    token = _again.set(True)
+    try:
+        yield
+    finally:
+        _again.reset(token)
+
+
+def _computed_again(apply: Callable[..., tuple[Any, Stats]]) -> Callable[..., tuple[Any, Stats]]:
+    """The `apply` of a network, as it is outside of `rematerialized`."""
+
+    def either(
+        params: Params, stats: Stats, *inputs: jax.Array, train: bool, key: jax.Array | None = None
+    ) -> tuple[Any, Stats]:
+        def once(params: Params, stats: Stats, key: jax.Array | None, *inputs: jax.Array) -> tuple[Any, Stats]:
+            return apply(params, stats, *inputs, train=train, key=key)
+
+        return (jax.checkpoint(once) if _again.get() else once)(params, stats, key, *inputs)
+
+    return either
 
 
 def from_linen(module: nn.Module) -> Network:
@@ -62,7 +94,7 @@ def from_linen(module: nn.Module) -> Network:
         )
         return output, dict(new_stats) if train else stats
 
-    return Network(init, apply)
+    return Network(init, _computed_again(apply))
 
 
 def from_nnx(factory: "Callable[[nnx.Rngs], nnx.Module]") -> Network:
@@ -97,7 +129,7 @@ def from_nnx(factory: "Callable[[nnx.Rngs], nnx.Module]") -> Network:
         output = module(*inputs)
         return output, nnx.to_pure_dict(nnx.state(module, stats_of))
 
-    return Network(init, apply)
+    return Network(init, _computed_again(apply))
 
 
 def require_known_values(module: nn.Module) -> None:

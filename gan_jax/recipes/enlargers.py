@@ -34,7 +34,7 @@ class EnlargerFlags(Settings):
     spectral_norm: bool = False
     """Divide the critic's kernels by their largest singular value."""
     dtype: layers.DTypeName = "float32"
-    """Arithmetic of both networks; parameters, statistics and outputs are float32 in any case."""
+    """Arithmetic of all networks; parameters, statistics and outputs are float32 in any case."""
     norm_d: Literal["batch", "instance", "layer", "none"] = "batch"
     """Norm of the critics srgan and srgan_pool."""
 

@@ -98,7 +98,7 @@ def experiment(config: Config) -> Experiment:
         described["critic"] = networks.describe(judge)
         if config.gan_mode != "none":
             specs["critic"] = translators.critic_spec(judge, config.channels, method=config.stage)
-        content, described_content = config.content_network()
+        content, described_content = config.content_network(config.dtype)
         described |= described_content
         method = srgan(
             generator,

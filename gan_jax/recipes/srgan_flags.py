@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gan_jax import networks, perceptual
+from gan_jax.networks import layers
 from gan_jax.training.config import Settings, require_at_least
 
 __all__ = ["ContentFlags", "StageFlags"]
@@ -39,16 +40,18 @@ class ContentFlags(Settings):
         for name in ("content_scale", "content_weight"):
             require_at_least(self, name, 0)
 
-    def content_network(self) -> tuple[networks.Network | None, dict[str, dict[str, Any]]]:
+    def content_network(self, dtype: layers.DTypeName) -> tuple[networks.Network | None, dict[str, dict[str, Any]]]:
         """The trained network, None where content is not compared, and its description by its name.
 
-        Raises what `perceptual.content_features` does where the weights are missing.
+        It computes in `dtype`; what is compared is float32. Raises what `perceptual.content_features` does where the
+        weights are missing.
         """
         if self.content == "none":
             return None, {}
         trained = perceptual.content_features(self.content, self.content_layers, path=self.vgg_file)
-        network = networks.with_weights(networks.from_linen(trained.module), **trained.variables)
-        return network, {"content": {**networks.describe(trained.module), "digest": trained.digest}}
+        module = trained.module.clone(dtype=dtype)
+        network = networks.with_weights(networks.from_linen(module), **trained.variables)
+        return network, {"content": {**networks.describe(module), "digest": trained.digest}}
 
 
 @dataclasses.dataclass(frozen=True)

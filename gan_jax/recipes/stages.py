@@ -29,7 +29,7 @@ def train(config: _C, experiment: Callable[[_C], Experiment]) -> int:
     """Trains all stages; returns the exit code."""
     config.check()
     if config.stage == "both":
-        config.content_network()  # what it lacks is said now, not after the first stage
+        config.content_network(config.dtype)  # what it lacks is said now, not after the first stage
     for stage in runs(config):
         if config.stage == "both":
             print(f"\nstage {stage.stage}")

@@ -20,7 +20,7 @@ from gan_jax.model import Model, ModelSpec
 from gan_jax.networks.network import Network, Params, Stats
 from gan_jax.training import loop, parallel
 
-__all__ = ["fit", "judge", "kept", "share_of"]
+__all__ = ["compiled", "fit", "judge", "kept", "share_of"]
 __dir__ = __all__.copy
 
 _BATCH = 64
@@ -90,7 +90,7 @@ def kept(folder: str | Path, source: pipeline.Source, classes: int, transform: A
 
 def judge(classifier: Model, images_u8: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Classes [N] and features [N, D] of images uint8 [N, H, W, C]."""
-    apply, variables = _compiled(classifier.module), classifier.variables
+    apply, variables = compiled(classifier.module), classifier.variables
     classes, features = [], []
     for start in range(0, len(images_u8), _BATCH):
         batch = images_u8[start : start + _BATCH]
@@ -103,11 +103,14 @@ def judge(classifier: Model, images_u8: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 @functools.cache
-def _compiled(module: Any) -> Any:
+def compiled(module: Any) -> Any:
+    """(variables, images uint8 [N, H, W, C]) -> a classifier's "logits" and "features", in all of float32's digits."""
     network = networks.from_linen(module)
 
     def apply(variables: Any, images_u8: jax.Array) -> dict[str, jax.Array]:
-        return network.apply(variables["params"], variables["stats"], image.to_float(images_u8), train=False)[0]
+        # Accelerators would multiply in TF32 or bfloat16 by default, and scores would be theirs.
+        with jax.default_matmul_precision("highest"):
+            return network.apply(variables["params"], variables["stats"], image.to_float(images_u8), train=False)[0]
 
     return jax.jit(apply)
 

@@ -25,8 +25,10 @@ _FREE_TO_CHANGE = {
     "num_threads",
     "print_freq",
     "profile",
+    "remat",
     "save_latest_freq",
     "stop_signal",
+    "topology",
     "val_freq",
     *processes.FLAGS,
 }
@@ -67,6 +69,8 @@ class RunConfig(Settings):
     accumulate: int = 1
     """Compute a batch's gradients in so many parts, one after another, in the memory of one; what looks at the batch as
     a whole cannot, and batch norm wants statistics_batch."""
+    remat: bool = False
+    """Compute each network's pass again where its gradient is due, which takes less memory and more time."""
     seed: int = 0
     """Chooses the initial weights, the order of the data, the jitter and the dropout."""
     print_freq: int = 100
@@ -102,6 +106,9 @@ class RunConfig(Settings):
     """Seconds in which all processes must have been started."""
     dry_run: bool = False
     """Show the resolved recipe, shapes, parameter counts and memory, run one step, write nothing."""
+    topology: str | None = None
+    """With --dry_run: a slice of TPU chips that is not here, v5e:16x16 for instance. The step is compiled for it, not
+    run, and what it asks of a chip is shown; needs the extra tpu-compile."""
 
     @property
     def folder(self) -> Path:
@@ -161,6 +168,8 @@ class RunConfig(Settings):
         _ = self.save_every  # which raises
         require_at_least(self, "keep", 2)  # one is whole while the next replaces the other
         require_at_least(self, "seed", 0)
+        if self.topology is not None and not self.dry_run:
+            raise ValueError(f"--topology {self.topology} is of chips that are not here; give --dry_run with it.")
         if self.seed >= 2**32:
             raise ValueError(f"--seed is {self.seed}; wanted less than 2**32.")
         longest = f"{self.name}_AtoB_best.safetensors"

@@ -1,4 +1,4 @@
-"""A run that shows what it would be and writes nothing."""
+"""A run that shows what it would be and writes nothing: one step of it here, or compiled for chips elsewhere."""
 
 import json
 import time
@@ -9,11 +9,11 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from gan_jax.training import parallel
+from gan_jax.training import parallel, topology
 from gan_jax.training.config import RunConfig
 from gan_jax.training.experiment import Experiment
 
-__all__ = ["dry_run"]
+__all__ = ["dry_run", "on_slice"]
 __dir__ = __all__.copy
 
 
@@ -38,5 +38,33 @@ def dry_run(
     megabytes = (memory.argument_size_in_bytes + memory.temp_size_in_bytes) / 2**20
     print(f"one step: {', '.join(f'{name} {value:.4f}' for name, value in sorted(values.items()))}")
     print(f"memory of a step on each device: {megabytes:.0f} MiB; compiled in {compiled - before:.1f} s")
+    print("dry run: nothing was written.")
+    return 0
+
+
+def on_slice(
+    config: RunConfig,
+    experiment: Experiment,
+    description: dict[str, Any],
+    example: Mapping[str, np.ndarray],
+    there: topology.Slice,
+    mesh: Mesh,
+) -> int:
+    """Prints a run's description, and what a step asks of each chip of a slice; returns 1 where it does not fit."""
+    print(json.dumps(description | {"device": f"{len(there.devices)} x {there.devices[0].device_kind}"}, indent=2))
+    images = config.images_per_step / mesh.size
+    share = {"images": images, "nbytes": sum(array.nbytes for array in example.values()) / mesh.size}
+    where = f"each of {mesh.size} chips" if mesh.size > 1 else f"one of its {len(there.devices)} chips"
+    print(f"compiling a step for {there.name}, a batch of {images:g} on {where}: it takes minutes", flush=True)
+    before = time.perf_counter()
+    try:
+        step = topology.compiled(experiment.method, example, mesh, how=config.parallel)
+    except topology.TooLargeError as error:
+        print(f"it does not fit: {error} Take a smaller --batch_size or --remat.")
+        return 1
+    print(
+        f"compiled in {time.perf_counter() - before:.0f} s, not run: {topology.versions()}. A step asks of each chip:"
+    )
+    print(*topology.lines(topology.analyzed(step, there.chip), there.chip, chips=mesh.size, **share), sep="\n")
     print("dry run: nothing was written.")
     return 0

@@ -23,7 +23,7 @@ from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from gan_jax.method import Batch, Method, Metrics, NetState, State, accumulating, train_step
+from gan_jax.method import Batch, Draws, Key, Method, Metrics, NetState, State, accumulating, train_step
 
 __all__ = [
     "SAVE",
@@ -63,8 +63,8 @@ def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
 
 
 def processes(mesh: Mesh) -> int:
-    """Processes whose devices are in a mesh."""
-    return len({device.process_index for device in mesh.devices.flat})
+    """Processes whose devices are in a mesh; of chips that are not here, this one."""
+    return min(jax.process_count(), len({device.process_index for device in mesh.devices.flat}))
 
 
 def local(tree: Any) -> Any:
@@ -148,7 +148,7 @@ def compile_step(method: Method, mesh: Mesh, *, how: How = "jit", accumulate: in
     elif accumulate > 1:
         step = _accumulated(method, mesh, accumulate)
     else:
-        step = functools.partial(train_step, method)
+        step = functools.partial(train_step, _with_split_draws(method, mesh))
     return jax.jit(
         step if processes(mesh) == 1 else _signaling(step),
         in_shardings=(_replicated(mesh), NamedSharding(mesh, P("data"))),
@@ -166,6 +166,30 @@ def _signaling(step: Any) -> Any:
         return state, {**metrics, SIGNAL: jnp.max(batch[SIGNAL])}
 
     return signaling
+
+
+def _with_split_draws(method: Method, mesh: Mesh) -> Method:
+    """The method whose draws are split over the devices where they grow with the batch, as the batch is.
+
+    Nothing ties a latent to an image: left to XLA, what is made of latents may be computed whole on every device.
+    """
+
+    def draw(key: Key, batch: Batch) -> Draws:
+        twice = {
+            name: jax.ShapeDtypeStruct((2 * x.shape[0], *x.shape[1:]), x.dtype)
+            for name, x in jax.tree.map(jnp.asarray, dict(batch)).items()
+        }
+
+        def split(drawn: jax.Array, of_twice: jax.ShapeDtypeStruct) -> jax.Array:
+            grows = [a != b and a % mesh.size == 0 for a, b in zip(drawn.shape, of_twice.shape, strict=True)]
+            if not any(grows):
+                return drawn
+            axes = P(*("data" if axis else None for axis in grows))
+            return lax.with_sharding_constraint(drawn, NamedSharding(mesh, axes))
+
+        return jax.tree.map(split, method.draw(key, batch), jax.eval_shape(method.draw, key, twice))
+
+    return method._replace(draw=draw)
 
 
 def _pmapped(method: Method, mesh: Mesh) -> Any:

@@ -12,12 +12,12 @@ from gan_jax import errors, model, report
 from gan_jax.data import pipeline
 from gan_jax.folders import RunFolder
 from gan_jax.log import Log
-from gan_jax.method import State
+from gan_jax.method import State, rematerialized
 from gan_jax.terminal import console
-from gan_jax.training import checkpoint, export, loop, notes, parallel, processes, run_folder, translation
+from gan_jax.training import checkpoint, export, loop, notes, parallel, processes, run_folder, topology, translation
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.config import RunConfig
-from gan_jax.training.dry_run import dry_run
+from gan_jax.training.dry_run import dry_run, on_slice
 from gan_jax.training.experiment import Experiment
 from gan_jax.training.meter import Meter
 from gan_jax.training.profiling import Profiled
@@ -64,9 +64,11 @@ def _within_memory(call: Callable[[], int]) -> int:
 
 def execute(config: RunConfig, experiment: Experiment) -> int:
     """Trains, or goes on training, then scores and reports; returns the exit code."""
+    there = None if config.topology is None else topology.open_slice(config.topology)
+    devices = jax.devices() if there is None else there.devices
     # The PyTorch code's default of one image a step is for one device, however many there are.
     one_device = config.batch_size == 1 and processes.count() == 1
-    mesh = parallel.data_mesh(jax.devices()[:1] if one_device else None)
+    mesh = parallel.data_mesh(devices[:1] if one_device else devices)
     parallel.require_even(mesh)
     parallel.require_divisible(config.batch_size, mesh)
     if config.obeys_validation and not experiment.evaluator.has_validation:
@@ -79,10 +81,12 @@ def execute(config: RunConfig, experiment: Experiment) -> int:
             whole_batch=experiment.needs_whole_batch,
             accumulate=config.accumulate,
         )
+    if config.remat:
+        experiment = experiment._replace(method=rematerialized(experiment.method))
     per_epoch = steps_per_epoch(config, len(experiment.train))
     steps = config.steps(per_epoch)
     (pair,) = pipeline.chosen(experiment.train, 1, experiment.train_transform)
-    example = {name: np.stack([image] * config.images_per_step) for name, image in pair.items()}
+    example = {name: np.broadcast_to(image, (config.images_per_step, *np.shape(image))) for name, image in pair.items()}
     shapes = parallel.abstract_state(experiment.method, example, mesh)
     description = run_folder.describe(config, experiment, steps, example, shapes)
     processes.require_same(run_folder.common(description))
@@ -90,6 +94,8 @@ def execute(config: RunConfig, experiment: Experiment) -> int:
         note for source in run_folder.splits(experiment).values() for note in getattr(source, "notes", ())
     ):
         print(f"note: {note}")
+    if there is not None:
+        return on_slice(config, experiment, description, example, there, mesh)
     if config.dry_run:
         return dry_run(config, experiment, description, example, mesh)
 

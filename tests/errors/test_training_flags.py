@@ -1,8 +1,20 @@
 """Errors: flags of training."""
 
-from tests.errors.cases import PRESETS, Case, text
+from importlib.metadata import PackageNotFoundError
+
+from gan_jax.training import topology
+from tests.errors.cases import PRESETS, Case, Patch, text
 
 TITLE = "Flags of training"
+
+
+def without_libtpu(patch: Patch) -> None:
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    patch.setattr(topology, "version", missing)
+
+
 CASES = [
     Case(
         "a line of `--config FILE` that names no flag",
@@ -43,6 +55,23 @@ CASES = [
         "`--batch_size 8.5`",
         "pix2pix --batch_size 8.5",
         "Error parsing --batch_size: invalid literal for int() with base 10: '8.5' … --batch_size INT",
+    ),
+    Case(
+        "`--topology v5e:16x16` without `--dry_run`",
+        "pix2pix --topology v5e:16x16",
+        "--topology v5e:16x16 is of chips that are not here; give --dry_run with it.",
+    ),
+    Case(
+        "`--dry_run --topology` of a slice that there is not",
+        "pix2pix --dry_run --topology v5e:16",
+        "--topology is v5e:16; wanted a kind of chip and a slice's sides, as v5e:16x16, v5p:4x4x4 or v6e:8x8.",
+    ),
+    Case(
+        "`--dry_run --topology` without the TPU's compiler",
+        "pix2pix --dry_run --topology v5e:16x16",
+        "libtpu, the TPU's compiler, is not installed; in an environment of its own: pip install "
+        "'gan_jax[tpu-compile]'.",
+        without_libtpu,
     ),
     Case("`--batch_size` without a value", "pix2pix --batch_size", "--batch_size wants a value."),
     Case(

@@ -1,4 +1,4 @@
-"""The seam between Flax and the rest: NNX modules behind it."""
+"""The seam between Flax and the rest: NNX modules behind it, and passes that are computed again."""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ from flax import nnx
 
 from gan_jax.method import train_step
 from gan_jax.methods.pix2pix import pix2pix
-from gan_jax.networks import PatchGAN, from_linen, from_nnx
+from gan_jax.networks import PatchGAN, from_linen, from_nnx, rematerialized
 
 
 class Painter(nnx.Module):
@@ -90,3 +90,18 @@ def test_pix2pix_trains_it_as_it_is():
     ):
         assert (old != new).any()
     assert jax.tree.structure(after) == jax.tree.structure(before)
+
+
+def test_a_pass_is_computed_again_where_that_is_asked_for():
+    params, stats = NETWORK.init(jax.random.key(0), IMAGES)
+
+    def convolutions():
+        def loss(params):
+            return NETWORK.apply(params, stats, IMAGES, train=True)[0].sum()
+
+        return str(jax.make_jaxpr(jax.grad(loss))(params)).count(" conv_general_dilated[")
+
+    kept = convolutions()
+    with rematerialized():
+        assert convolutions() == kept + 2
+    assert convolutions() == kept

@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -298,3 +299,19 @@ def test_pix2pix_is_compared_with_the_others(both, tmp_path, tiny_generator):
     pair = parts.train_transform(parts.train[0], np.random.default_rng(0))
     assert pair["source"].shape == pair["target"].shape == (64, 64, 3)
     assert 0 < np.abs(pair["source"].astype(int) - pair["target"]).mean() < 30
+
+
+def test_the_content_network_computes_as_the_others_do(content_flags):
+    """Under --dtype bfloat16 its maps are rounded; what is compared is float32 still."""
+    config = dataclasses.replace(srgan.Config(), content_layers=("relu1_2",), vgg_file=Path(content_flags[-1]))
+    images = np.linspace(-1, 1, 16 * 16 * 3, dtype=np.float32).reshape(1, 16, 16, 3)
+
+    def seen(dtype):
+        network, described = config.content_network(dtype)
+        assert described["content"]["dtype"] == dtype
+        maps, _ = network.apply(*network.init(jax.random.key(0), images), images, train=False)
+        return maps["relu1_2"]
+
+    rounded, exact = seen("bfloat16"), seen("float32")
+    assert rounded.dtype == exact.dtype == np.float32
+    assert 1e-4 < np.linalg.norm(rounded - exact) / np.linalg.norm(exact) < 2e-2
