@@ -247,10 +247,8 @@ def main() -> None:
         return _work(options)
     table = measure(options.methods, TOPOLOGIES, HOWS)
     print(f"CPU, Python {platform.python_version()}, jax {metadata.version('jax')}; one step, batch {BATCH}")
-    print(
-        "Per array: norm of the difference from one device over norm of the gradient (at least a thousandth of that of"
-    )
-    print("all arrays, for null gradients); the worst of a method.")
+    print("Per array: norm of the difference from one device over norm of the gradient, or over a thousandth of")
+    print("that of all arrays where it is less (null gradients); the worst of a method.")
     print("Replicas that draw noise of their own (*) are compared with as many in one process.\n")
     print(f"{'processes x devices':24}" + "".join(f"{f'{p}x{d}':>10}" for p, d in TOPOLOGIES))
     for name in options.methods:
