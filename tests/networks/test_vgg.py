@@ -1,4 +1,4 @@
-"""The content networks: VGG and AlexNet. Their features are compared with the references in tests/test_perceptual.py."""
+"""The content networks: VGG and AlexNet. Their features are compared with references in tests/test_perceptual.py."""
 
 import flax.linen as nn
 import jax
