@@ -19,7 +19,7 @@ from gan_jax.networks import convolution
         # Head, two in each of two blocks, merge, two in front of pixel shuffles, tail.
         (networks.SRResNet(blocks=2, width=8), {"Conv": 9}),
     ],
-    ids=lambda value: type(value).__name__,
+    ids=["UNet", "SRResNet"],
 )
 def test_a_file_holds_the_networks_convolutions_and_computes_its_outputs(module, expected):
     import jax2onnx
