@@ -25,7 +25,8 @@ def test_a_file_holds_the_networks_convolutions_and_computes_its_outputs(module,
     import jax2onnx
     import onnxruntime
 
-    x = np.random.default_rng(0).uniform(-1, 1, (2, 8, 16, 3)).astype(np.float32)  # small: both networks have forms of their own
+    # Small maps: without plain() both networks would be computed by forms that jax2onnx refuses.
+    x = np.random.default_rng(0).uniform(-1, 1, (2, 8, 16, 3)).astype(np.float32)
     variables = jax.jit(lambda: module.init(jax.random.key(0), x, train=False))()
     apply = lambda x: module.apply(variables, x, train=False)  # noqa: E731
     with convolution.plain():
