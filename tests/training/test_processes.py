@@ -18,7 +18,8 @@ from tests import toy
 from tests.training.hosts import Hosts, together
 
 TOY = "--lr 0.05"
-ENDLESS = "--n_epochs 100000 --n_epochs_decay 100000 --val_freq 100000000 --save_latest_freq 20"
+LONG = "--n_epochs 100000 --n_epochs_decay 100000 --val_freq 100000000"
+ENDLESS = f"{LONG} --save_latest_freq 20"
 
 
 @pytest.fixture
@@ -216,6 +217,46 @@ def test_two_processes_that_were_stopped_go_on_to_the_bytes_of_those_that_were_n
     for ours, theirs in (("tiny", "unbroken"), ("tiny_best", "unbroken_best")):
         expected = (tmp_path / "runs" / "unbroken" / f"{theirs}.safetensors").read_bytes()
         assert (folder / f"{ours}.safetensors").read_bytes() == expected
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_on_other_devices_and_processes(hosts, line, tmp_path):
+    """8 devices, 1, 4, two processes of 2, 1 again: every step has the images and the loss of an undisturbed run."""
+    flags = line("--n_epochs 400 --n_epochs_decay 400 --val_freq 100 --save_latest_freq 50 --print_freq 1")
+    assert hosts([[*flags, "--name", "unbroken"]]).wait() == [0]
+    folder, reached = tmp_path / "runs" / "tiny", 0
+    for lines, devices in (([flags], 8), ([flags], 1), ([flags], 4), (together(2, *flags), 2)):
+        group = hosts(lines, devices=devices)
+        wait_until(lambda reached=reached: steps_done(folder) > reached + 100)
+        group.processes[-1].send_signal(signal.SIGTERM)
+        assert set(group.wait()) == {143}, group.err(0)
+        assert not reached or f"going on after step {reached}" in group.out(0)
+        reached = checkpoint.latest_step(folder / "checkpoints")
+        assert reached == steps_done(folder)
+    assert hosts([flags]).wait() == [0]
+    ours, expected = (
+        {row["step"]: row["loss/l2"] for row in read_log(tmp_path / "runs" / name / "log.jsonl") if "loss/l2" in row}
+        for name in ("tiny", "unbroken")
+    )
+    assert ours == pytest.approx(expected, rel=1e-3)
+    assert len(ours) == 1600
+
+
+@pytest.mark.slow
+def test_processes_save_the_same_step_when_so_much_time_has_passed(hosts, line, tmp_path):
+    """Each has its own clock; who does not save with the others would leave them waiting."""
+    folder, seen = tmp_path / "runs" / "tiny" / "checkpoints", set()
+    group = hosts(together(2, *line(LONG, "--save_every 0.01m")))
+
+    def saved():
+        seen.add(checkpoint.latest_step(folder))
+        return len(seen) > 5
+
+    wait_until(saved)
+    group.processes[0].send_signal(signal.SIGTERM)
+    assert group.wait(60) == [143, 143], group.err(0) + group.err(1)
+    assert checkpoint.damage(folder / str(checkpoint.latest_step(folder))) is None
+    assert len(np.unique(np.diff(sorted(seen - {None})))) > 1  # by the clock, not by steps
 
 
 @pytest.mark.slow
