@@ -322,6 +322,13 @@ def test_who_comes_first_waits_and_ends_when_time_is_out(hosts, line):
 
 
 @pytest.mark.slow
+def test_a_process_that_compiles_for_long_is_waited_for(hosts, line):
+    """Longer than the half minute that Gloo waits in the first collective."""
+    group = hosts(together(2, *line()), environment={"GAN_JAX_LATE": "40"})
+    assert group.wait() == [0, 0], group.err(0) + group.err(1)
+
+
+@pytest.mark.slow
 def test_others_who_do_not_come_are_said_and_end_it(hosts, line):
     group = hosts(together(2, *line("--coordinator_timeout 12"))[:1])
     assert group.wait(60) == [2]
