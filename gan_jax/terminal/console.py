@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
-__all__ = ["Count", "Lasting", "clock", "lasting_streams", "lost", "own_stdout"]
+__all__ = ["Count", "Held", "Lasting", "clock", "lasting_streams", "lost", "own_stderr", "own_stdout"]
 __dir__ = __all__.copy
 
 _NAMES = "gan_jax.names"  # the error handler below, as codecs know it
-_STDOUT = 1  # its descriptor, whatever Python's stream is
+_STDOUT, _STDERR = 1, 2  # their descriptors, whatever Python's streams are
 _INTERVAL = 60.0  # seconds between lines of a count that is not on a terminal
 
 
@@ -97,22 +97,76 @@ def own_stdout(*, shown: bool) -> Iterator[None]:
     before.flush()
     with ExitStack() as opened:
         nowhere = opened.enter_context(open(os.devnull, "w"))
-        if not shown:
-            sys.stdout = nowhere
-        else:
-            with suppress(AttributeError, OSError, ValueError):  # where it is no file, libraries do not write to it
-                own = open(os.dup(before.fileno()), "w", encoding=before.encoding, errors=_NAMES)  # noqa: SIM115 - entered
-                sys.stdout = Lasting(opened.enter_context(own))  # type: ignore[assignment]
-        with suppress(OSError):  # closed
-            kept = os.dup(_STDOUT)
-            opened.callback(os.close, kept)
-            opened.callback(os.dup2, kept, _STDOUT)
-            os.dup2(nowhere.fileno(), _STDOUT)
+        sys.stdout = _own(before, opened) if shown else nowhere
+        _lead(_STDOUT, nowhere.fileno(), opened)
         try:
             yield
         finally:
             sys.stdout.flush()
             sys.stdout = before
+
+
+class Held:
+    """What libraries have written to stderr beside Python, in a file that Python's stderr does not lead to."""
+
+    def __init__(self, file: Any) -> None:
+        self._file, self._shown, self._seen = file, 0, 0
+
+    def text(self) -> str:
+        """What has not been shown."""
+        with suppress(ValueError):  # closed
+            return self._between(self._shown, self._size())
+        return ""
+
+    def pass_on(self) -> None:
+        """Shows on Python's stderr what was there at the last call: a first line waits for those that follow it."""
+        with suppress(ValueError):  # closed
+            shown, self._shown, self._seen = self._shown, self._seen, self._size()
+            sys.stderr.write(self._between(shown, self._shown))
+            sys.stderr.flush()
+
+    def _size(self) -> int:
+        return os.fstat(self._file.fileno()).st_size
+
+    def _between(self, begin: int, end: int) -> str:
+        return os.pread(self._file.fileno(), end - begin, begin).decode(errors="replace")
+
+
+@contextmanager
+def own_stderr() -> Iterator[Held]:
+    """Within this context what libraries write to stderr beside Python is held; at its end what was not shown is."""
+    before, linux = sys.stderr, hasattr(os, "memfd_create")  # which alone has files without a folder
+    before.flush()
+    with ExitStack() as opened:
+        file = opened.enter_context(open(os.memfd_create("stderr") if linux else os.devnull, "rb"))
+        held = Held(file)
+        sys.stderr = _own(before, opened)
+        if linux:
+            _lead(_STDERR, file.fileno(), opened)
+        try:
+            yield held
+        finally:
+            held.pass_on()
+            held.pass_on()
+            sys.stderr = before
+
+
+def _own(stream: Any, opened: ExitStack) -> Any:
+    """A stream of Python's alone that leads where `stream` does; the very stream where that is no file of libraries."""
+    with suppress(AttributeError, OSError, ValueError):
+        copy = os.dup(stream.fileno())
+        own = open(copy, "w", buffering=1, encoding=stream.encoding, errors=_NAMES)  # noqa: SIM115 - entered
+        return Lasting(opened.enter_context(own))
+    return stream
+
+
+def _lead(descriptor: int, to: int, opened: ExitStack) -> None:
+    """Has a descriptor lead elsewhere until `opened` ends."""
+    with suppress(OSError):  # closed
+        kept = os.dup(descriptor)
+        opened.callback(os.close, kept)
+        opened.callback(os.dup2, kept, descriptor)
+        os.dup2(to, descriptor)
 
 
 def lost() -> OSError | None:

@@ -205,6 +205,9 @@ def train(
             raise batch
         if checkpoints is not None:
             checkpoints.check()
+        if not alone and step == begin.step + 1:
+            step_fn.lower(state, batch).compile()
+            processes.gather(None)  # in the first collective Gloo waits for the others for half a minute only
         state, metrics = step_fn(state, batch)
         upcoming = _send(batches, step + 1, steps, mesh, asked) if step < steps and agreed() != parallel.STOP else None
         if unread is not None:

@@ -69,8 +69,9 @@ class Place(NamedTuple):
 class _Group:
     """What this process knows of the run's processes."""
 
-    def __init__(self, place: Place, client: Any) -> None:
+    def __init__(self, place: Place, client: Any, held: console.Held) -> None:
         self.place, self.client = place, client
+        self.held = held
         self.rounds = itertools.count()
         self.alone = False  # in `once`: what is called there is called by one process
         self.broken = False  # by an error, of which the others hear
@@ -143,16 +144,17 @@ def _detected() -> Place | None:
 def joined(place: Place | None, *, timeout: int = 300) -> Iterator[None]:
     """Within this context the process is one of several, where it has a place; it begins before any device is touched.
 
-    Only the first process's stdout is shown, and nothing of what libraries write beside Python. An error here is told
-    to the others, and `leave` ends the process. Raises ValueError where the processes do not come together within
+    Only the first process's stdout is shown, and nothing of what libraries write there beside Python; what they write
+    to stderr is shown seconds later, but for the last words of a process that ends because of another. An error here is
+    told to the others, and `leave` ends the process. Raises ValueError where the processes do not come together within
     `timeout` seconds.
     """
     if place is None:
         yield
         return
     global _group
-    with console.own_stdout(shown=place.process == 0):
-        _group = _start(place, timeout)
+    with console.own_stdout(shown=place.process == 0), console.own_stderr() as held:
+        _group = _start(place, timeout, held)
         try:
             yield
         except BaseException as error:
@@ -182,7 +184,7 @@ def leave(code: int) -> int:
     return code
 
 
-def _start(place: Place, timeout: int) -> _Group:
+def _start(place: Place, timeout: int, held: console.Held) -> _Group:
     deadline = time.monotonic() + timeout
     _wait_for_coordinator(place, timeout, deadline)
     # SIGTERM is ours: the loop saves and ends at a step that all agree on.
@@ -211,7 +213,7 @@ def _start(place: Place, timeout: int) -> _Group:
         waiting.join()
     from jax._src import distributed  # the key-value store has no public name
 
-    group = _Group(place, distributed.global_state.client)
+    group = _Group(place, distributed.global_state.client, held)
     _on_abort(group)
     threading.Thread(target=_listen, args=(group,), daemon=True).start()
     return group
@@ -285,10 +287,14 @@ def _on_abort(group: _Group) -> None:
 
     def aborted(number: int) -> None:
         del number
-        _end(
-            group,
-            f"JAX gives up, as it does where another process has ended or was silent for {_SILENT} seconds; {_GO_ON}",
-        )
+        said = group.held.text()
+        if not said or _GIVEN_UP in said:
+            _end(
+                group,
+                "JAX gives up, as it does where another process has ended or was silent for "
+                f"{_SILENT} seconds; {_GO_ON}",
+            )
+        _say(said)  # an abort of another kind, which takes its course
 
     group.on_abort = ctypes.CFUNCTYPE(None, ctypes.c_int)(aborted)
     system = ctypes.CDLL(None)
@@ -309,11 +315,14 @@ def _say(words: str) -> None:
 
 
 def _listen(group: _Group) -> None:
-    """Ends this process when another tells that it ends by an error."""
-    while not group.ending.is_set():
+    """Ends this process when another tells that it ends by an error; shows what libraries write to stderr."""
+    while not group.broken and not group.ending.is_set():
+        group.held.pass_on()
         try:
             words = group.client.blocking_key_value_get(_ENDED, 1000)
-        except jax.errors.JaxRuntimeError:  # nothing yet
+        except jax.errors.JaxRuntimeError as error:
+            if "DEADLINE_EXCEEDED" not in str(error):  # the connection is lost, of which JAX says more
+                time.sleep(_SAME)
             continue
         time.sleep(_SAME)
         if not group.broken and not group.ending.is_set():
@@ -321,6 +330,7 @@ def _listen(group: _Group) -> None:
 
 
 _ENDED = "gan_jax/ended"
+_GIVEN_UP = "JAX distributed service detected fatal errors"  # what JAX says to stderr, before pages of others' words
 
 
 def _tell(group: _Group, error: BaseException) -> None:

@@ -118,3 +118,20 @@ def test_what_libraries_write_beside_python_goes_nowhere(capfd):
         os.write(1, b"a library's, after\n")
         ours = "ours, shown: True\n" if shown else ""
         assert capfd.readouterr().out == f"{ours}after\na library's, after\n"
+
+
+def test_what_libraries_write_to_stderr_is_shown_a_call_late_and_at_the_end(capfd):
+    with console.own_stderr() as held:
+        assert isinstance(held, console.Held)
+        os.write(2, b"a library's\n")
+        held.pass_on()
+        os.write(2, b"its second\n")
+        print("ours", file=sys.stderr)
+        assert held.text() == "a library's\nits second\n"
+        assert capfd.readouterr().err == "ours\n"
+        held.pass_on()
+        assert capfd.readouterr().err == "a library's\n"
+        assert held.text() == "its second\n"
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "its second\nafter\n"
+    held.pass_on()  # by a thread that is late

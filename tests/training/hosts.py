@@ -2,7 +2,8 @@
 
     python -m tests.training.hosts toy|RECIPE FLAGS --coordinator ... --process_id I
 
-"toy" is `tests.toy`. GAN_JAX_SILENT is in how many seconds without a sign of life a process counts as lost.
+"toy" is `tests.toy`. GAN_JAX_SILENT is in how many seconds without a sign of life a process counts as lost,
+GAN_JAX_LATE by how many the last process compiles longer.
 """
 
 import importlib
@@ -10,6 +11,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -73,9 +75,17 @@ def together(count, *line, port=None):
 
 
 def main(arguments):
-    from gan_jax.training import processes, run
+    from gan_jax.training import parallel, processes, run
 
     processes._SILENT = int(os.environ.get("GAN_JAX_SILENT", processes._SILENT))
+    compile_step = parallel.compile_step
+
+    def late(*arguments, **options):
+        last = processes.index() == processes.count() - 1
+        time.sleep(float(os.environ.get("GAN_JAX_LATE", "0")) * last)
+        return compile_step(*arguments, **options)
+
+    parallel.compile_step = late
     name, *flags = arguments
     if name != "toy":
         return importlib.import_module(f"gan_jax.recipes.{name}").main(flags)

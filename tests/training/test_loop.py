@@ -164,6 +164,21 @@ def test_checkpoints_come_when_so_much_time_has_passed(go, minutes, saved):
     assert calls == saved
 
 
+@pytest.mark.parametrize(("processes", "saved"), [(1, [6, 12, 18, 20]), (2, [9, 18, 20])])
+def test_a_timed_save_is_not_repeated_right_after(go, monkeypatch, processes, saved):
+    """Where there are several processes too: batches that were sent before a save still ask for it."""
+    now, calls = [0.0], []
+
+    def read(step, *_):
+        now[0] = 60.0 * step  # a step a minute
+
+    clock = SimpleNamespace(monotonic=lambda: now[0], perf_counter=time.perf_counter)
+    monkeypatch.setattr(loop, "time", clock)
+    monkeypatch.setattr(loop.parallel, "processes", lambda mesh: processes)
+    go(20, save_every=datetime.timedelta(minutes=5), before_save=lambda step, state: calls.append(step), log=read)
+    assert calls == saved
+
+
 @pytest.mark.parametrize(
     ("number", "name"),
     [
