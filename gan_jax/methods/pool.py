@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.experimental.shard_alike import shard_alike
 
 __all__ = ["Draws", "Pool", "draw", "empty", "exchange"]
 __dir__ = __all__.copy
@@ -53,14 +52,14 @@ def exchange(pool: Pool, images: jax.Array, draws: Draws) -> tuple[Pool, jax.Arr
         )
     size = len(pool.images)
 
-    def step(pool: Pool, one: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[Pool, jax.Array]:
+    def step(pool: Pool, one: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[Pool, tuple[jax.Array, jax.Array]]:
         image, chance, slot = one
         full = pool.filled == size
         slot = jnp.where(full, slot, pool.filled)
         old, swap = pool.images[slot], full & (chance > 0.5)
-        kept, shown = jnp.where(full & ~swap, old, image), jnp.where(swap, old, image)
-        return Pool(pool.images.at[slot].set(kept), jnp.minimum(pool.filled + 1, size)), shown
+        kept = jnp.where(full & ~swap, old, image)
+        return Pool(pool.images.at[slot].set(kept), jnp.minimum(pool.filled + 1, size)), (old, swap)
 
-    pool, shown = jax.lax.scan(step, pool, (images, *draws))
-    # Or every device would judge the whole batch: all of them see all images, one by one.
-    return pool, shard_alike(shown, images)[0]
+    pool, (olds, swaps) = jax.lax.scan(step, pool, (images, *draws))
+    # Chosen here and not image by image, which all devices do for all: what is shown is split over them as `images` is.
+    return pool, jnp.where(swaps[:, None, None, None], olds, images)
