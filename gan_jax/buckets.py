@@ -6,6 +6,7 @@ Addresses are those that fsspec knows, each with the package that it wants.
 
 import contextlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -85,6 +86,8 @@ class _Bucket:
         self.folder, self.address = Path(folder), found
         with self.in_words("reached"):
             self._system, self._path = fsspec.core.url_to_fs(self.address)
+        package = type(self._system).__module__.partition(".")[0]
+        logging.getLogger(package).setLevel(logging.CRITICAL)  # tracebacks of what is raised too
 
     @contextlib.contextmanager
     def in_words(self, done: str) -> Iterator[None]:
