@@ -18,6 +18,7 @@ from gan_jax.terminal import console
 from gan_jax.training import (
     checkpoint,
     export,
+    joining,
     loop,
     mirrors,
     notes,
@@ -56,14 +57,14 @@ def guarded(call: Callable[[], int]) -> int:
     """
     interrupted = "interrupted; the same command goes on from the last checkpoint."
     with console.lasting_streams():
-        return processes.leave(errors.exit_code(lambda: _within_memory(call), interrupted=interrupted))
+        return joining.leave(errors.exit_code(lambda: _within_memory(call), interrupted=interrupted))
 
 
 @contextlib.contextmanager
 def joined(config: RunConfig) -> Iterator[None]:
-    """`processes.joined` as a configuration says, before anything touches a device; what is in buckets is brought."""
-    place = processes.found(config.coordinator, config.num_processes, config.process_id)
-    with processes.joined(place, timeout=config.coordinator_timeout), mirrors.brought(config):
+    """`joining.joined` as a configuration says, before anything touches a device; what is in buckets is brought."""
+    place = joining.found(config.coordinator, config.num_processes, config.process_id)
+    with joining.joined(place, timeout=config.coordinator_timeout), mirrors.brought(config):
         yield
 
 

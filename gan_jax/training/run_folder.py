@@ -24,7 +24,7 @@ from gan_jax.data.pipeline import Source
 from gan_jax.data.sources import fingerprint
 from gan_jax.folders import RunFolder
 from gan_jax.method import State
-from gan_jax.training import checkpoint, notes, processes, translation
+from gan_jax.training import checkpoint, joining, notes, translation
 from gan_jax.training.config import RunConfig
 from gan_jax.training.experiment import Experiment
 
@@ -35,7 +35,7 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.
 
 
 # Of a recipe, what each process has for itself.
-_OWN = {"compile_cache", "num_threads", *processes.FLAGS}
+_OWN = {"compile_cache", "num_threads", *joining.FLAGS}
 
 
 def describe(

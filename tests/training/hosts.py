@@ -80,11 +80,11 @@ def together(count, *line, port=None):
 
 
 def main(arguments):
-    from gan_jax.training import parallel, processes, run
+    from gan_jax.training import joining, parallel, processes, run
     from tests import fake_bucket
 
     fake_bucket.register()
-    processes._SILENT = int(os.environ.get("GAN_JAX_SILENT", processes._SILENT))
+    joining._SILENT = int(os.environ.get("GAN_JAX_SILENT", joining._SILENT))
     compile_step = parallel.compile_step
 
     def late(*arguments, **options):
