@@ -329,3 +329,26 @@ def test_a_word_makes_sources_of_the_channels_that_are_asked_for():
 
 def test_there_is_one_spelling_of_gray():
     assert [transforms.spelled(word) for word in ("gray", "gray", "edges", None)] == ["gray", "gray", "edges", None]
+
+
+def test_a_size_is_read_as_it_is_shown():
+    for size in (256, (256, 512)):
+        assert transforms.read_size(transforms.shown(size)) == size
+    for text in ("big", "1x2x3", ""):
+        with pytest.raises(ValueError, match="wanted one whole number, or HEIGHTxWIDTH"):
+            transforms.read_size(text)
+
+
+@pytest.mark.parametrize("preprocess", sorted(transforms.PREPROCESS))
+def test_crops_of_resized_images_are_those_of_the_images(preprocess):
+    image = np.random.default_rng(0).integers(0, 256, (40, 52, 3), dtype=np.uint8)
+    sizes = {"load_size": 36, "crop_size": 20}
+    once = transforms.resized(preprocess, **sizes, derive=transforms.gray)({"name": "x", "target": image}, None)
+    assert once["source"].shape[2] == 1
+    jitter = transforms.jitter(preprocess, **sizes, multiple=4, derive=transforms.gray)
+    for seed in range(3):
+        expected = jitter({"name": "x", "target": image}, np.random.default_rng(seed))
+        given = jitter({"name": "x", **once}, np.random.default_rng(seed))
+        if preprocess != "none":  # whose source is derived after the sides are rounded, by training
+            np.testing.assert_array_equal(given["source"], expected["source"])
+        np.testing.assert_array_equal(given["target"], expected["target"])
