@@ -43,6 +43,12 @@ class Prepare:
     """Folder of the same photographs in low resolution."""
     scale: int = 4
     """Side of high over side of low resolution."""
+    tile: int | None = None
+    """Cut training photographs into squares of this side, as BasicSR's extract_subimages: 480 for instance."""
+    step: int | None = None
+    """Pixels from one tile to the next; half a tile unless given."""
+    thin: int = 0
+    """Of what is left at an edge so many pixels and fewer get no tile of their own (BasicSR's thresh_size)."""
     input_nc: Literal[1, 3] | None = None
     """Channels of A; 1 with --derive gray or edges, 3 otherwise."""
     output_nc: Literal[1, 3] = 3
@@ -61,8 +67,11 @@ class Prepare:
             return self._photographs()
         speaker, workers = Speaker("written"), self.workers if self.workers is not None else os.cpu_count() or 1
         derive = transforms.spelled(self.derive)
-        kind = self.kind or ("pairs" if derive else "photographs" if self.dataroot_lq else prepare.kind_of(self.source))
-        if self.kind is None and derive is None:
+        kind: prepare.Kind | None = self.kind or ("pairs" if derive else None)
+        if kind is None and (self.dataroot_lq or self.tile):
+            kind = "photographs"
+        if kind is None:
+            kind = prepare.kind_of(self.source)
             speaker.note(f"the images of {self.source} are taken for {kind}; --kind says otherwise.")
         settings = prepare.Settings(
             kind,
@@ -76,6 +85,9 @@ class Prepare:
             source_channels=self.input_nc or (1 if derive in ("gray", "edges") else 3),
             target_channels=self.output_nc,
             stored=self.store,
+            tile=self.tile,
+            step=self.step,
+            thin=self.thin,
         )
         made = prepare.prepare(self.source, self.target, settings, workers=workers, said=speaker.count)
         speaker.notes(made.notes)

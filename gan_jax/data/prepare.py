@@ -54,6 +54,9 @@ class Settings:
     source_channels: int = 3
     target_channels: int = 3
     stored: records.Stored | None = None
+    tile: int | None = None  # side of the squares that training photographs are cut into
+    step: int | None = None  # from one to the next: half a tile unless given
+    thin: int = 0  # pixels that are left at an edge and get no tile
 
     @property
     def resizes(self) -> bool:
@@ -100,7 +103,8 @@ class _Part:
     def item(self, i: int) -> dict[str, Any]:
         """What is written of element i."""
         settings, form = self.settings, self.settings.form
-        if form.stored == "encoded" and not settings.resizes and settings.kind not in ("pairs", "classes"):
+        whole = not (settings.tile and self.train) and settings.kind not in ("pairs", "classes")
+        if form.stored == "encoded" and not settings.resizes and whole:
             paths = self.source.paths(i)
             kept = [_kept(path, channels) for path, (_, channels) in zip(paths, form.images, strict=True)]
             names = [name for name, _ in form.images]
@@ -168,8 +172,19 @@ def _opened(root: str | Path, settings: Settings) -> dict[str, _Part]:
                 for folder in map(Path, source.folders[:1])
             )
             notes = (*source.notes, *scan.check_headers(source))
-            parts[f"{_SPLITS['val' if stands_in else split]}{side}"] = _Part(source, settings, split == "train", notes)
+            cut = settings.tile is not None and split == "train"
+            elements = _cut(source, settings) if cut else source
+            part = f"{_SPLITS['val' if stands_in else split]}{side}"
+            parts[part] = _Part(elements, settings, split == "train", notes)
     return parts
+
+
+def _cut(source: Any, settings: Settings) -> super_resolution.SubImages:
+    tile = settings.tile or 0
+    headers = scan.read_headers(source.folders[0], [names[0] for names in source.files])
+    sizes = [(header.width, header.height) for header in headers if isinstance(header, scan.Header)]
+    step = max(1, tile // 2) if settings.step is None else settings.step
+    return super_resolution.SubImages(source, sizes, tile=tile, step=step, thin=settings.thin)
 
 
 def _sources(root: Path, split: str, settings: Settings) -> list[tuple[str, SplitFiles | None]]:
@@ -286,6 +301,8 @@ def prepare(
     a target with other things in it.
     """
     target = Path(target)
+    if settings.tile is not None and (settings.kind != "photographs" or settings.resizes):
+        raise ValueError("tile cuts photographs that keep their sizes; leave it out, or leave out the load size.")
     if workers < 1:
         raise ValueError(f"workers is {workers}; wanted at least 1.")
     parts = _opened(root, settings)

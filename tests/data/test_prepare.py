@@ -1,5 +1,6 @@
 """Prepared data sets: what training makes of them is what it makes of the folder."""
 
+import dataclasses
 import hashlib
 import itertools
 import json
@@ -147,6 +148,40 @@ def test_photographs_keep_their_files_and_their_low_resolution(tmp_path):
     equal(made(there, crop), made(folder, crop))
     with pytest.raises(ValueError, match="an image 48 wide or 40 high; wanted at least 64: prepare larger ones"):
         tfds_source.open_resolutions(tmp_path / "out", "train", smallest=64)
+
+
+def test_edges_of_tiles_are_those_of_basicsr():
+    """By its own loop, and numbers worked out by hand."""
+    assert super_resolution.edges_of_tiles(1000, 480, 240) == [0, 240, 480, 520]
+    assert super_resolution.edges_of_tiles(1000, 480, 240, thin=39) == [0, 240, 480, 520]
+    assert super_resolution.edges_of_tiles(1000, 480, 240, thin=40) == [0, 240, 480]
+    assert super_resolution.edges_of_tiles(480, 480, 240) == [0]
+    with pytest.raises(ValueError, match="a side of 40 pixels is shorter than the tile's 480"):
+        super_resolution.edges_of_tiles(40, 480, 240)
+
+
+def test_tiles_are_named_after_their_places(tmp_path):
+    high, low = picture(0, 42, 52), picture(1, 10, 13)
+    for split in ("train", "test"):
+        image_files.save(tmp_path / "high" / split / "0.png", high)
+        image_files.save(tmp_path / "low" / split / "0.png", low)
+    settings = prepare.Settings("photographs", low=tmp_path / "low", tile=24, step=16)
+    summary = prepare.prepare(tmp_path / "high", tmp_path / "out", settings)
+    assert summary.counts == {"train": 6, "test": 1}
+    tiles = tfds_source.open_resolutions(tmp_path / "out", "train")
+    places = {(top, left): tiles[3 * i + j] for i, top in enumerate((0, 16)) for j, left in enumerate((0, 16, 28))}
+    for (top, left), item in places.items():
+        assert item["name"] == f"0_y{top:04d}_x{left:04d}"
+        np.testing.assert_array_equal(item["target"], high[top : top + 24, left : left + 24])
+        y, x = top // 4, left // 4
+        np.testing.assert_array_equal(item["source"], low[y : y + 6, x : x + 6])
+    assert tfds_source.open_resolutions(tmp_path / "out", "test")[0]["target"].shape == (42, 52, 3)
+    with pytest.raises(ValueError, match=r"0.png is 52x42; wanted at least the tile's 48 on each side"):
+        prepare.prepare(tmp_path / "high", tmp_path / "none", prepare.Settings("photographs", tile=48))
+    with pytest.raises(ValueError, match=r"tile 22, step 16, thin 0; wanted .* and multiples of 4"):
+        prepare.prepare(tmp_path / "high", tmp_path / "none", dataclasses.replace(settings, tile=22))
+    with pytest.raises(ValueError, match="tile cuts photographs that keep their sizes"):
+        prepare.prepare(tmp_path / "high", tmp_path / "none", prepare.Settings("pairs", tile=24))
 
 
 def test_files_that_decoders_read_differently_are_written_anew(tmp_path):
