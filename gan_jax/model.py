@@ -16,6 +16,7 @@ import safetensors
 import safetensors.numpy
 
 from gan_jax import errors, files, folders, networks
+from gan_jax.networks.layers import SPECTRAL_NORM_EPS
 
 __all__ = ["BESIDE", "FORMAT_VERSION", "Direction", "Model", "ModelSpec", "find", "is_foreign", "load", "save"]
 __dir__ = __all__.copy
@@ -132,6 +133,7 @@ def load(path: str | Path, *, step: int | None = None, direction: Direction | No
         for parent in parents:
             node = node.setdefault(parent, {})
         node[leaf] = array
+    _add_right_vectors(variables["stats"].get("spectral_norm", {}), variables["params"])
     model = Model(spec, variables)
     if reason := _contradiction(model, told):
         raise ValueError(f"{path} contradicts itself: {reason}; write it anew, or name another.")
@@ -189,6 +191,17 @@ def _is_archive(path: Path) -> bool:
     with path.open("rb") as file:
         start = file.read(9)
     return start.startswith((b"PK", b"\x80")) and start[8:] != b"{"  # which is behind the 8 bytes of a length
+
+
+def _add_right_vectors(stats: dict[str, Any], params: Mapping[str, Any]) -> None:
+    """Spectral norm's vectors v, which files from before they were kept leave out: found from u, as they were then."""
+    vectors, kernel = stats.get("spectral", {}), params.get("kernel")
+    if "u" in vectors and "v" not in vectors and kernel is not None and kernel.shape[-1:] == vectors["u"].shape:
+        v = kernel.reshape(-1, kernel.shape[-1]) @ vectors["u"]
+        vectors["v"] = v / max(np.linalg.norm(v), SPECTRAL_NORM_EPS)
+    for layer in stats.keys() & params.keys():
+        if isinstance(params[layer], dict):
+            _add_right_vectors(stats[layer], params[layer])
 
 
 def _for_use(architecture: Mapping[str, Any]) -> dict[str, Any]:
