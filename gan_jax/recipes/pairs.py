@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gan_jax import metrics
+from gan_jax import image, metrics
 from gan_jax.data import layouts, scan, seams, sources, tfds_source, transforms
 from gan_jax.data.demo import facade_scores
 from gan_jax.data.demo import facades as demo_facades
@@ -233,11 +233,27 @@ def baselines(config: ImageFlags, train: Source) -> dict[str, Callable[[np.ndarr
     """What the generator must beat, where there is something."""
     if config.derive:
         name = "gray" if config.colors else config.derive
-        return {f"{name} input": lambda source: _with_channels(source, config.output_nc)}
+        unchanged = {f"{name} input": lambda source: _with_channels(source, config.output_nc)}
+        return unchanged | ({"mean color": _with_mean_color(train)} if config.colors else {})
     if not _is_drawn(train) or config.direction == "BtoA":
         return {}
     lookup = functools.cache(lambda: facade_scores.mean_color_lookup(train[i] for i in range(len(train))))
     return {"mean color of each class": lambda source: facade_scores.paint(source, lookup())}
+
+
+def _with_mean_color(train: Source) -> Callable[[np.ndarray], np.ndarray]:
+    """What gives a gray image the mean a and b of training photographs, of the first hundred."""
+
+    @functools.cache
+    def mean() -> np.ndarray:
+        photographs = (image.to_float(train[i]["target"]) for i in range(min(len(train), 100)))
+        return np.mean([np.mean(image.opponents(photograph), axis=(0, 1)) for photograph in photographs], axis=0)
+
+    def painted(source_u8: np.ndarray) -> np.ndarray:
+        light = image.lightness(image.to_float(source_u8))
+        return np.asarray(image.to_uint8(image.colored(light, np.broadcast_to(mean(), (*light.shape[:-1], 2)))))
+
+    return painted
 
 
 def _is_drawn(train: Source) -> bool:
