@@ -38,8 +38,10 @@ __all__ = [
     "jitter",
     "mosaic",
     "none",
+    "read_size",
     "resize",
     "resize_and_crop",
+    "resized",
     "scale_width",
     "scale_width_and_crop",
     "shown",
@@ -88,6 +90,17 @@ def height_width(size: Size) -> tuple[int, int]:
 def shown(size: Size) -> str:
     """A size as flags take it: 256 or 256x512, height first."""
     return str(size) if isinstance(size, int) else f"{size[0]}x{size[1]}"
+
+
+def read_size(text: str) -> Size:
+    """The size that a flag's text means: 256, or 256x512 with the height first; ValueError for another text."""
+    try:
+        sides = [int(side) for side in text.lower().split("x")]
+    except ValueError:
+        sides = []
+    if len(sides) not in (1, 2):
+        raise ValueError(f"got {text}; wanted one whole number, or HEIGHTxWIDTH.")
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
 
 
 def _fits(inner: tuple[int, int], outer: tuple[int, int]) -> bool:
@@ -225,6 +238,19 @@ def whole(preprocess: str, *, load_size: Size, crop_size: Size, derive: Deriver 
     """The transform of scored images: as `center`, but nothing is cropped and no side is rounded."""
     preprocess = _UNCROPPED.get(preprocess, preprocess)
     return center(preprocess, load_size=load_size, crop_size=crop_size, derive=derive)
+
+
+def resized(preprocess: str, *, load_size: Size, crop_size: Size, derive: Deriver | None = None) -> Transform:
+    """What `jitter` does before it crops and mirrors: it gives the same crops of these images as of those before."""
+    # What keeps its size is left to it, which knows what multiple the network wants.
+    kept = preprocess in ("crop", "none")
+    plan = PREPROCESS[preprocess](load_size=load_size, crop_size=crop_size, multiple=_ROUNDING)
+
+    def scaled(size: tuple[int, int], at: Draw) -> Geometry:
+        size = size if kept else plan(size, at).size
+        return _cut(size, size, at)
+
+    return _transform(scaled, lambda rng: CENTER, derive)
 
 
 def _transform(plan: Preprocess, place: Callable[[np.random.Generator], Draw], derive: Deriver | None) -> Transform:

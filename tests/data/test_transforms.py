@@ -343,3 +343,25 @@ def test_the_equally_light_gray_has_the_lightness_of_the_color():
     grays = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
     np.testing.assert_array_equal(transforms.equally_light(grays), grays)
     np.testing.assert_array_equal(transforms.equally_light(np.repeat(grays, 3, axis=2)), grays)
+
+
+def test_a_size_is_read_as_it_is_shown():
+    for size in (256, (256, 512)):
+        assert transforms.read_size(transforms.shown(size)) == size
+    for text in ("big", "1x2x3", ""):
+        with pytest.raises(ValueError, match="wanted one whole number, or HEIGHTxWIDTH"):
+            transforms.read_size(text)
+
+
+@pytest.mark.parametrize("preprocess", sorted(transforms.PREPROCESS))
+def test_crops_of_resized_images_are_those_of_the_images(preprocess):
+    photo = np.random.default_rng(0).integers(0, 256, (40, 52, 3), dtype=np.uint8)
+    sizes = {"load_size": 36, "crop_size": 20}
+    once = transforms.resized(preprocess, **sizes, derive=transforms.gray)({"name": "x", "target": photo}, None)
+    assert once["source"].shape[2] == 1
+    jitter = transforms.jitter(preprocess, **sizes, multiple=4, derive=transforms.gray)
+    for seed in range(3):
+        expected = jitter({"name": "x", "target": photo}, np.random.default_rng(seed))
+        given = jitter({"name": "x", **once}, np.random.default_rng(seed))
+        np.testing.assert_array_equal(given["source"], expected["source"])
+        np.testing.assert_array_equal(given["target"], expected["target"])

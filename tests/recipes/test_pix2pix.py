@@ -115,7 +115,8 @@ def test_photographs_are_colored(tmp_path, derive):
     assert spec.colors == (derive if derive == "lab" else None)
     assert (spec.in_channels, spec.out_channels, spec.step) == (1, 3, 3)
     scores = json.loads((tmp_path / "two" / "results" / "scores.json").read_text())
-    assert [row["name"] for row in scores["rows"]] == ["generator", "gray input"]
+    baselines = ["gray input", "mean color"] if derive == "lab" else ["gray input"]
+    assert [row["name"] for row in scores["rows"]] == ["generator", *baselines]
     assert scores["count"] == 2  # a tenth is held out
     held_out = sorted((tmp_path / "two" / "results" / "output").iterdir())
     assert {image_files.read(path, 3).shape[0] for path in held_out} == {36}
