@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from gan_jax.cli.images import Data, Shrink
-from gan_jax.cli.model_files import Convert, Inspect
+from gan_jax.cli.model_files import Blend, Convert, Inspect
 from gan_jax.cli.models import Sample, Translate
 from gan_jax.cli.scores import Evaluate, Report
 
-__all__ = ["Convert", "Data", "Evaluate", "Inspect", "Report", "Sample", "Shrink", "Translate", "main"]
+__all__ = ["Blend", "Convert", "Data", "Evaluate", "Inspect", "Report", "Sample", "Shrink", "Translate", "main"]
 __dir__ = __all__.copy
 
 
@@ -19,6 +19,7 @@ _VERBS = {
     "sample": Sample,
     "evaluate": Evaluate,
     "convert": Convert,
+    "blend": Blend,
     "inspect": Inspect,
     "shrink": Shrink,
     "data": Data,
