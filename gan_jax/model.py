@@ -64,6 +64,7 @@ class ModelSpec:
     degradation: Mapping[str, Any] | None = None  # what made its training inputs, as degrade.describe writes it
     latent: Literal["normal", "uniform"] | None = None  # what the latents of a generator of images are drawn from
     classes: tuple[str, ...] | None = None  # the names of its labels 0, 1, ..., where they have names
+    colors: Literal["lab"] | None = None  # the network makes a and b of Lab, which go with the lightness of its input
 
     @functools.cached_property
     def module(self) -> networks.Architecture:
@@ -83,6 +84,8 @@ class ModelSpec:
     @property
     def out_channels(self) -> int:
         """Of the image that comes out, of the logits or, where there are several maps, of the last."""
+        if self.colors == "lab":
+            return 3
         _, output = networks.shapes(self.module, self.in_channels)
         return int(jax.tree.leaves(output)[-1].shape[-1])
 
@@ -294,6 +297,8 @@ def _with_types(fields: Mapping[str, Any]) -> dict[str, Any]:
         typed[name] = tuple(fields[name])
     if fields.get("degradation") is not None:
         fields["degradation"]["name"]  # raises where it is none
+    if fields.get("colors") not in (None, "lab"):
+        raise ValueError(f"colors are {fields['colors']}")
     if fields.get("classes") is not None:
         typed["classes"] = tuple(name + "" for name in fields["classes"])  # raises where they are no names
     return typed

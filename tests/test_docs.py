@@ -108,6 +108,16 @@ def test_the_sources_on_the_page_on_data_open_and_make_batches(tmp_path, monkeyp
     assert (names["batch"]["source"].max(), names["batch"]["target"].min()) == (0, 1)
 
 
+def test_the_program_on_the_page_on_preparing_data_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for level, name in enumerate(("trainA/1", "trainB/1")):
+        image_files.save(f"facades/{name}.png", np.full((256, 256, 3), level, np.uint8))
+    names = {"__name__": "page"}
+    for code in programs(DOCS / "data.md"):
+        exec(code, names)
+    assert (names["batch"]["source"].shape, names["batch"]["target"].max()) == ((4, 256, 256, 3), 1)
+
+
 def test_the_page_on_the_wasserstein_distance_says_what_its_code_computes():
     page, names = DOCS / "wasserstein.md", {"__name__": "page"}
     text = page.read_text()

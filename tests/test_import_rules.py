@@ -15,17 +15,20 @@ ALLOWED = {
     "gan_jax/image.py": {"jax", "numpy"},
     "gan_jax/losses.py": {"jax"},
     "gan_jax/metrics.py": {"jax", "numpy", "gan_jax.image"},
-    "gan_jax/degrade.py": {"jax", "numpy", "gan_jax.image", "gan_jax.jpeg"},
+    "gan_jax/blur.py": {"jax", "numpy"},
+    "gan_jax/degrade.py": {"jax", "numpy", "gan_jax.image", "gan_jax.jpeg", "gan_jax.second_order"},
     "gan_jax/jpeg.py": {"jax", "numpy", "gan_jax.image"},
     "gan_jax/latents.py": {"jax", "numpy"},
+    "gan_jax/second_order.py": {"jax", "numpy", "gan_jax.blur", "gan_jax.image", "gan_jax.jpeg"},
     "gan_jax/schedules.py": {"jax", "numpy"},
     "gan_jax/networks/": {"jax", "numpy", "flax", "gan_jax.image"},
     "gan_jax/method.py": {"jax", "optax", "flax.struct", "gan_jax.networks.network"},
     "gan_jax/methods/": {
         "jax", "optax", "flax.struct",
-        "gan_jax.image", "gan_jax.latents", "gan_jax.losses", "gan_jax.method", "gan_jax.metrics",
+        "gan_jax.blur", "gan_jax.image", "gan_jax.latents", "gan_jax.losses", "gan_jax.method", "gan_jax.metrics",
         "gan_jax.networks.network",
     },
+    "gan_jax/buckets.py": {"fsspec", "gan_jax.files"},
     "gan_jax/compile_cache.py": {"jax", "jaxlib", "gan_jax.files"},
     "gan_jax/folders.py": {"gan_jax.errors"},
     "gan_jax/log.py": {"gan_jax.files"},
@@ -40,7 +43,7 @@ ALLOWED = {
         "jax", "numpy", "gan_jax.image", "gan_jax.interop", "gan_jax.metrics", "gan_jax.networks",
     },
     "gan_jax/data/": {
-        "numpy", "PIL", "scipy.ndimage", "grain", "tensorflow_datasets", "tifffile", "imagecodecs",
+        "numpy", "PIL", "scipy.ndimage", "array_record", "grain", "tensorflow_datasets", "tifffile", "imagecodecs",
         "gan_jax.errors", "gan_jax.files",
     },
     "gan_jax/infer/": {
@@ -58,9 +61,9 @@ ALLOWED = {
     },
     "gan_jax/training/": {
         "jax", "numpy", "flax.struct", "optax", "orbax", "rich",
-        "gan_jax.compile_cache", "gan_jax.data", "gan_jax.errors", "gan_jax.evaluate", "gan_jax.files",
-        "gan_jax.folders", "gan_jax.hlo", "gan_jax.model", "gan_jax.image", "gan_jax.infer", "gan_jax.log",
-        "gan_jax.losses", "gan_jax.method", "gan_jax.metrics", "gan_jax.networks", "gan_jax.report",
+        "gan_jax.buckets", "gan_jax.compile_cache", "gan_jax.data", "gan_jax.errors", "gan_jax.evaluate",
+        "gan_jax.files", "gan_jax.folders", "gan_jax.hlo", "gan_jax.model", "gan_jax.image", "gan_jax.infer",
+        "gan_jax.log", "gan_jax.losses", "gan_jax.method", "gan_jax.metrics", "gan_jax.networks", "gan_jax.report",
         "gan_jax.schedules", "gan_jax.scores", "gan_jax.terminal",
     },
     "gan_jax/recipes/": {"PIL", "jax", "numpy", "optax", "tyro", ANY_OF_OURS},
@@ -72,7 +75,8 @@ ALLOWED = {
 ONLY_IN = {
     "orbax": {"gan_jax/training/checkpoint.py"},
     "grain": {"gan_jax/data/pipeline.py"},
-    "tensorflow_datasets": {"gan_jax/data/tfds_source.py"},
+    "tensorflow_datasets": {"gan_jax/data/records.py", "gan_jax/data/tfds_source.py"},
+    "array_record": {"gan_jax/data/records.py"},
     "rich": {"gan_jax/training/meter.py"},
 }
 FILES = sorted(

@@ -5,16 +5,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from gan_jax.cli.images import Data, Shrink
+from gan_jax.cli import data
+from gan_jax.cli.images import Shrink
 from gan_jax.cli.model_files import Blend, Convert, Inspect
 from gan_jax.cli.models import Sample, Translate
 from gan_jax.cli.scores import Evaluate, Report
 
-__all__ = ["Blend", "Convert", "Data", "Evaluate", "Inspect", "Report", "Sample", "Shrink", "Translate", "main"]
+__all__ = ["Blend", "Convert", "Evaluate", "Inspect", "Report", "Sample", "Shrink", "Translate", "main"]
 __dir__ = __all__.copy
 
 
-_VERBS = {
+_VERBS: dict[str, Any] = {  # or verbs of a verb
     "translate": Translate,
     "sample": Sample,
     "evaluate": Evaluate,
@@ -22,7 +23,7 @@ _VERBS = {
     "blend": Blend,
     "inspect": Inspect,
     "shrink": Shrink,
-    "data": Data,
+    "data": data.VERBS,
     "report": Report,
 }
 _HELP = """usage: gan-jax VERB ..., and `gan-jax VERB --help`
@@ -57,9 +58,8 @@ def _run(arguments: list[str]) -> int:
     from gan_jax.terminal import commandline
 
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        first = {name: (verb.__doc__ or "").splitlines()[0] for name, verb in _VERBS.items()}
-        lines = [f"  {name:<10} {words}" for name, words in {_TRAIN: f"{_recipes()}.", **first}.items()]
-        print(_HELP.format(verbs="\n".join(lines)))
+        first = {_TRAIN: f"{_recipes()}.", **_in_a_line(_VERBS)}
+        print(_HELP.format(verbs=_listed(first)))
         return 0 if arguments else 2
     if arguments[0] in ("--version", "-V", "version"):
         from importlib.metadata import version
@@ -68,8 +68,15 @@ def _run(arguments: list[str]) -> int:
         return 0
     if arguments[0] == _TRAIN:
         return _without_a_recipe(arguments[1:])
-    name = _verb(arguments[0])
-    verb: Any = commandline.read(_VERBS[name], arguments[1:], program=f"gan-jax {name}")
+    name, rest = _verb(arguments[0]), arguments[1:]
+    kind = _VERBS[name]
+    if isinstance(kind, dict):
+        if not rest or rest[0] in ("-h", "--help", "help"):
+            print(f"usage: gan-jax {name} VERB ..., and `gan-jax {name} VERB --help`\n\n{_listed(_in_a_line(kind))}")
+            return 0 if rest else 2
+        kind = kind[commandline.choose(rest[0], f"verb of gan-jax {name}", list(kind))]
+        name, rest = f"{name} {rest[0]}", rest[1:]
+    verb: Any = commandline.read(kind, rest, program=f"gan-jax {name}")
     if isinstance(verb, speaking.Compiling):
         from gan_jax import compile_cache  # and JAX with it
 
@@ -84,6 +91,17 @@ def _verb(word: str) -> str:
     if ours := other_programs.verb(word):
         raise ValueError(f"there is no verb {word}; use {ours}.")
     return commandline.choose(word, "verb", [_TRAIN, *_VERBS])
+
+
+def _in_a_line(verbs: dict[str, Any]) -> dict[str, str]:
+    return {
+        name: f"Training data: {', '.join(verb)}." if isinstance(verb, dict) else (verb.__doc__ or "").splitlines()[0]
+        for name, verb in verbs.items()
+    }
+
+
+def _listed(verbs: dict[str, str]) -> str:
+    return "\n".join(f"  {name:<10} {words}" for name, words in verbs.items())
 
 
 def _recipes() -> str:

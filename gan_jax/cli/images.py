@@ -1,4 +1,4 @@
-"""Verbs that prepare images: `data` and `shrink`."""
+"""The verb `shrink`."""
 
 import dataclasses
 from pathlib import Path
@@ -8,28 +8,8 @@ from tyro.conf import Positional, arg
 
 from gan_jax.cli.speaking import Compiling, Speaker
 
-__all__ = ["Data", "Shrink"]
+__all__ = ["Shrink"]
 __dir__ = __all__.copy
-
-
-@dataclasses.dataclass(frozen=True)
-class Data:
-    """Training data: `gan-jax data prepare photos FOLDER` writes the photographs of the `photos` extra."""
-
-    action: Positional[Literal["prepare"]]
-    """prepare: write a data set as folders train, val and test."""
-    dataset: Positional[Literal["photos"]]
-    """photos: the photographs that pip install 'gan_jax[photos]' brings."""
-    folder: Positional[Path]
-    """Folder to write to."""
-
-    def run(self) -> int:
-        """Returns the exit code."""
-        from gan_jax.data.demo import skimage_photos
-
-        counts = skimage_photos.prepare(self.folder)
-        print(f"{self.folder}: " + ", ".join(f"{count} in {split}" for split, count in counts.items()))
-        return 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -33,22 +33,22 @@ Layout = Callable[[str], tuple[Path, ...]]  # a split's name to its folders, "" 
 _BUILTIN = "builtin:"
 
 
-def builtin(dataroot: str, *words: str) -> str | None:
+def builtin(dataroot: str, *words: str, said: str = "--dataroot ") -> str | None:
     """Which of `words` a dataroot means, builtin:WORD or the bare WORD; None where it is a folder's path.
 
     A word that ends in a colon is how a name begins: "tfds:" of tfds:mnist. Raises ValueError for builtin: and another
-    word, and for a bare word where a file or folder of that name makes it ambiguous.
+    word, and for a bare word where a file or folder of that name makes it ambiguous; `said` is what is typed before it.
     """
     name = dataroot.removeprefix(_BUILTIN)
     if not any(name.startswith(word) if word.endswith(":") else name == word for word in words):
         if name == dataroot:
             return None
         known = " and ".join(f"{_BUILTIN}{word}{'NAME' if word.endswith(':') else ''}" for word in words)
-        raise ValueError(f"--dataroot {dataroot}: there is {known}; a folder of that name is ./{dataroot}.")
+        raise ValueError(f"{said}{dataroot}: there is {known}; a folder of that name is ./{dataroot}.")
     if name == dataroot and os.path.lexists(name):
         raise ValueError(
-            f"--dataroot {name} may mean what is called so in this folder, or the images that the program knows by "
-            f"that word; give --dataroot ./{name} or --dataroot {_BUILTIN}{name}."
+            f"{said}{name} may mean what is called so in this folder, or the images that the program knows by "
+            f"that word; give {said}./{name} or {said}{_BUILTIN}{name}."
         )
     return name
 

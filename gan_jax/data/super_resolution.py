@@ -3,7 +3,9 @@
 Elements are {"name": str, "target": uint8 [H, W, C]} and, where low resolution is given, "source" [H / scale, ...].
 """
 
+import bisect
 import functools
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +24,9 @@ __all__ = [
     "HighResImages",
     "Shrink",
     "SkimagePhotos",
+    "SubImages",
     "crop",
+    "edges_of_tiles",
     "mod_cropped",
     "open_split",
     "shrink_files",
@@ -66,6 +70,79 @@ class HighResImages(SplitFiles):
                 f"wanted {expected[0]}x{expected[1]} at --scale {self.scale}."
             )
         return None
+
+
+def edges_of_tiles(side: int, tile: int, step: int, *, thin: int = 0) -> list[int]:
+    """Where tiles begin along a side, as BasicSR's extract_subimages cuts: each `step`, and one at the far edge.
+
+    What is left at the edge is dropped where it is `thin` pixels or less. Raises ValueError for a side below the tile.
+    """
+    if side < tile:
+        raise ValueError(f"a side of {side} pixels is shorter than the tile's {tile}.")
+    starts = list(range(0, side - tile + 1, step))
+    if side - (starts[-1] + tile) > thin:
+        starts.append(side - tile)
+    return starts
+
+
+class SubImages:
+    """Photographs cut into squares that overlap, each an element named after its photograph and its upper left corner.
+
+    Where low resolution is given it is cut in the same places.
+    """
+
+    def __init__(
+        self, images: HighResImages, sizes: Sequence[tuple[int, int]], *, tile: int, step: int, thin: int = 0
+    ) -> None:
+        """`sizes` are the photographs' (width, height). Raises ValueError for one that is smaller than a tile, and for
+        a tile or step that low resolution does not divide."""
+        scale = images.scale if len(images.folders) > 1 else 1
+        if tile < 1 or step < 1 or thin < 0 or tile % scale or step % scale:
+            raise ValueError(
+                f"tile {tile}, step {step}, thin {thin}; wanted at least 1 pixel of the first two, at least 0 of the "
+                f"last, and multiples of {scale}."
+            )
+        self.images, self._options, self._scale = images, (tile, step, thin), scale
+        counts = []
+        for i, (width, height) in enumerate(sizes):
+            if min(width, height) < tile:
+                raise ValueError(
+                    f"{images.paths(i)[0]} is {width}x{height}; wanted at least the tile's {tile} on each side: remove "
+                    "it, or take a smaller tile."
+                )
+            counts.append(len(self._places(height)) * len(self._places(width)))
+        self._sizes, self._ends = list(sizes), list(itertools.accumulate(counts))
+        self.folders, self.files, self.notes = images.folders, images.files, images.notes
+        self._last: tuple[int, dict[str, Any]] | None = None
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the photographs, and how they are cut."""
+        return f"{self.images.fingerprint} {self._options}"
+
+    def _places(self, side: int) -> list[int]:
+        tile, step, thin = self._options
+        # Of a side that low resolution does not divide the rest has no counterpart.
+        return edges_of_tiles(side // self._scale * self._scale, tile, step, thin=thin)
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        image = bisect.bisect_right(self._ends, i)
+        width, height = self._sizes[image]
+        columns = self._places(width)
+        row, column = divmod(i - (self._ends[image - 1] if image else 0), len(columns))
+        top, left, tile = self._places(height)[row], columns[column], self._options[0]
+        last = self._last
+        if last is None or last[0] != image:  # tiles are asked for in turn
+            last = self._last = image, self.images[image]
+        cut: dict[str, Any] = {"name": f"{last[1]['name']}_y{top:04d}_x{left:04d}"}
+        for key, scale in (("target", 1), ("source", self._scale)):
+            if key in last[1]:
+                y, x, side = top // scale, left // scale, tile // scale
+                cut[key] = np.ascontiguousarray(last[1][key][y : y + side, x : x + side])
+        return cut
 
 
 class SkimagePhotos:

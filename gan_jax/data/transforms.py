@@ -32,13 +32,16 @@ __all__ = [
     "deriver",
     "draw",
     "edges",
+    "equally_light",
     "gray",
     "height_width",
     "jitter",
     "mosaic",
     "none",
+    "read_size",
     "resize",
     "resize_and_crop",
+    "resized",
     "scale_width",
     "scale_width_and_crop",
     "shown",
@@ -87,6 +90,17 @@ def height_width(size: Size) -> tuple[int, int]:
 def shown(size: Size) -> str:
     """A size as flags take it: 256 or 256x512, height first."""
     return str(size) if isinstance(size, int) else f"{size[0]}x{size[1]}"
+
+
+def read_size(text: str) -> Size:
+    """The size that a flag's text means: 256, or 256x512 with the height first; ValueError for another text."""
+    try:
+        sides = [int(side) for side in text.lower().split("x")]
+    except ValueError:
+        sides = []
+    if len(sides) not in (1, 2):
+        raise ValueError(f"got {text}; wanted one whole number, or HEIGHTxWIDTH.")
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
 
 
 def _fits(inner: tuple[int, int], outer: tuple[int, int]) -> bool:
@@ -226,6 +240,19 @@ def whole(preprocess: str, *, load_size: Size, crop_size: Size, derive: Deriver 
     return center(preprocess, load_size=load_size, crop_size=crop_size, derive=derive)
 
 
+def resized(preprocess: str, *, load_size: Size, crop_size: Size, derive: Deriver | None = None) -> Transform:
+    """What `jitter` does before it crops and mirrors: it gives the same crops of these images as of those before."""
+    # What keeps its size is left to it, which knows what multiple the network wants.
+    kept = preprocess in ("crop", "none")
+    plan = PREPROCESS[preprocess](load_size=load_size, crop_size=crop_size, multiple=_ROUNDING)
+
+    def scaled(size: tuple[int, int], at: Draw) -> Geometry:
+        size = size if kept else plan(size, at).size
+        return _cut(size, size, at)
+
+    return _transform(scaled, lambda rng: CENTER, derive)
+
+
 def _transform(plan: Preprocess, place: Callable[[np.random.Generator], Draw], derive: Deriver | None) -> Transform:
     def transform(item: Item, rng: np.random.Generator) -> dict[str, np.ndarray]:
         images_u8 = {key: image for key, image in item.items() if key != "name"}
@@ -311,13 +338,25 @@ def mosaic(photo_u8: np.ndarray) -> np.ndarray:
     return means.repeat(heights, axis=0).repeat(widths, axis=1)
 
 
-Derive = Literal["gray", "grey", "edges", "blur", "mosaic"]
+def equally_light(photo_u8: np.ndarray) -> np.ndarray:
+    """The gray [H, W, 1] with a photograph's [H, W, 1 or 3] luminance, and so its L of CIE L*a*b*; uint8 both."""
+    if photo_u8.shape[2] == 1:
+        return photo_u8
+    encoded = np.arange(256, dtype=np.float32) / 255
+    linear = np.where(encoded > 0.04045, ((encoded + 0.055) / 1.055) ** 2.4, encoded / 12.92).astype(np.float32)
+    y = linear[photo_u8] @ np.array([0.2126390059, 0.7151686788, 0.0721923154], np.float32)  # IEC 61966-2-1
+    curved = 1.055 * np.maximum(y, 0.0031308) ** (1 / 2.4) - 0.055
+    return np.rint(np.where(y > 0.0031308, curved, 12.92 * y) * 255).astype(np.uint8)[..., None]
+
+
+Derive = Literal["gray", "grey", "edges", "blur", "mosaic", "lab"]
 # Each makes a source [H, W, C or 1] from a photograph [H, W, C].
 DERIVE: Mapping[Derive, Callable[[np.ndarray], np.ndarray]] = {
     "gray": gray,
     "edges": edges,
     "blur": blur,
     "mosaic": mosaic,
+    "lab": equally_light,
 }
 
 

@@ -68,22 +68,12 @@ USUAL = {
 Preset = Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[PRESET]")]
 
 
-def _read_size(words: list[str]) -> transforms.Size:
-    try:
-        sides = [int(side) for side in words[0].lower().split("x")]
-    except ValueError:
-        sides = []
-    if len(sides) not in (1, 2):
-        raise ValueError(f"got {words[0]}; wanted one whole number, or HEIGHTxWIDTH.")
-    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
-
-
 SizeFlag = Annotated[
     transforms.Size,
     tyro.constructors.PrimitiveConstructorSpec(
         nargs=1,
         metavar="N|HEIGHTxWIDTH",
-        instance_from_str=_read_size,
+        instance_from_str=lambda words: transforms.read_size(words[0]),
         is_instance=lambda value: isinstance(value, int | tuple),
         str_from_instance=lambda size: [transforms.shown(size)],
     ),

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gan_jax import metrics
-from gan_jax.data import layouts, scan, seams, sources, transforms
+from gan_jax import image, metrics
+from gan_jax.data import layouts, scan, seams, sources, tfds_source, transforms
 from gan_jax.data.demo import facade_scores
 from gan_jax.data.demo import facades as demo_facades
 from gan_jax.data.pipeline import Source
@@ -26,6 +26,7 @@ __all__ = [
     "jitter",
     "label_scores",
     "open_split",
+    "prepared",
     "require_dataroot",
     "task",
     "transform_options",
@@ -42,14 +43,18 @@ class ImageFlags(Settings):
     """The flags of image-to-image experiments: which images, and what is done to them before the networks."""
 
     dataroot: commandline.Place | None = None
-    """Folder of training images, or builtin:embedded for the set that the program draws itself."""
+    """Folder of training images, or of what gan-jax data prepare made of them; tfds:NAME for a data set that TensorFlow
+    Datasets prepared, or builtin:embedded for the set that the program draws itself."""
     max_dataset_size: int | None = None
     """Use only so many images of each split."""
+    tfds_dir: Path | None = None
+    """Where TensorFlow Datasets are, ~/tensorflow_datasets unless given."""
 
     direction: Literal["AtoB", "BtoA"] = "AtoB"
     """Which side of a pair is the input."""
     derive: transforms.Derive | None = None
-    """Make the input from the photograph: dataroot then holds photographs alone."""
+    """Make the input from the photograph: dataroot then holds photographs alone. lab: the input is the lightness, to
+    which the generator adds the colors a and b of Lab, so that the light stays as it is."""
     preprocess: Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"] = "resize_and_crop"
     """Resize to load_size (or scale to that width) and crop, only one of both, or neither."""
     load_size: flags.SizeFlag = 286
@@ -59,7 +64,7 @@ class ImageFlags(Settings):
     no_flip: bool = False
     """Do not mirror training images at random."""
     input_nc: Literal[1, 3] | None = None
-    """Channels of the input; 1 with --derive gray or edges, 3 otherwise."""
+    """Channels of the input; 1 with --derive gray, lab or edges, 3 otherwise."""
     output_nc: Literal[1, 3] = 3
     """Channels of the output."""
 
@@ -69,7 +74,12 @@ class ImageFlags(Settings):
     @property
     def input_channels(self) -> int:
         """Channels of the generator's input."""
-        return self.input_nc or (1 if self.derive in ("gray", "edges") else 3)
+        return self.input_nc or (1 if self.derive in ("gray", "lab", "edges") else 3)
+
+    @property
+    def colors(self) -> Literal["lab"] | None:
+        """What the generator makes where it is no image of its own, as `ModelSpec.colors` has it."""
+        return "lab" if self.derive == "lab" else None
 
     @property
     def cut_size(self) -> transforms.Size | None:
@@ -78,7 +88,7 @@ class ImageFlags(Settings):
 
     def free_to_change(self, begun: Mapping[str, Any]) -> set[str]:
         """Flags in which a run that was `begun` with those may go on otherwise: a fingerprint tells other images."""
-        return super().free_to_change(begun) | {"dataroot", "max_dataset_size"}
+        return super().free_to_change(begun) | {"dataroot", "max_dataset_size", "tfds_dir"}
 
     def check(self) -> None:
         """Raises ValueError where a flag holds what no run can have."""
@@ -87,6 +97,8 @@ class ImageFlags(Settings):
         for name in ("load_size", "crop_size"):
             if min(transforms.height_width(getattr(self, name))) < 1:
                 raise ValueError(f"--{name} is {transforms.shown(getattr(self, name))}; wanted at least 1.")
+        if self.colors and (self.input_channels, self.output_nc) != (1, 3):
+            raise ValueError("--derive lab makes color of one channel of light; leave out --input_nc and --output_nc.")
 
     def check_mode(self, dataset_mode: str | None) -> None:
         """Raises ValueError for a --dataset_mode of pairs and of single photographs that --derive contradicts."""
@@ -111,7 +123,15 @@ def require_dataroot(config: ImageFlags, presets: Iterable[str]) -> None:
 def is_embedded(config: ImageFlags) -> bool:
     """Whether the images are those that the program draws. Raises ValueError for an ambiguous --dataroot."""
     assert config.dataroot is not None
-    return layouts.builtin(config.dataroot, "embedded") is not None
+    return layouts.builtin(config.dataroot, "embedded", "tfds:") == "embedded"
+
+
+def prepared(config: ImageFlags) -> str | None:
+    """The data set of TFDS, by name or folder, that the images are; None where they are none.
+
+    Raises FileNotFoundError and ValueError for one that is not there, or not finished.
+    """
+    return tfds_source.find(str(config.dataroot), config.tfds_dir)
 
 
 def open_split(config: ImageFlags, split: str, *, guessed: bool = False) -> Source | None:
@@ -132,6 +152,20 @@ def open_split(config: ImageFlags, split: str, *, guessed: bool = False) -> Sour
         count = min(EMBEDDED_COUNTS[split], config.max_dataset_size or EMBEDDED_COUNTS[split])
         facades = demo_facades.Facades(split, count, size)
         return facades if config.direction == "AtoB" else sources.SwappedPairs(facades)
+    # Below the crop an image cannot be cut, below 11 pixels SSIM is not defined.
+    smallest = config.crop_size if config.preprocess == "crop" and split != "test" else 11
+    if name := prepared(config):
+        return tfds_source.open_pairs(
+            name,
+            split,
+            direction=config.direction,
+            derive=config.derive,
+            source_channels=config.input_channels,
+            target_channels=config.output_nc,
+            smallest=smallest,
+            folder=config.tfds_dir,
+            limit=config.max_dataset_size,
+        )
     root = Path(str(config.dataroot))
     if root.name in _ARCHIVED and not root.is_dir():
         raise FileNotFoundError(f"no folder {root}; unpack {_ARCHIVES}/{root.name}.tar.gz there, or give --dataroot.")
@@ -147,9 +181,7 @@ def open_split(config: ImageFlags, split: str, *, guessed: bool = False) -> Sour
     if guessed and split == "train" and pairs is not None and len(pairs.folders) == 1:
         _require_likeness(pairs, config.derive)
     if pairs is not None:
-        # Below the crop an image cannot be cut, below 11 pixels SSIM is not defined.
-        crop = config.crop_size if config.preprocess == "crop" and split != "test" else 11
-        pairs = dataclasses.replace(pairs, notes=(*pairs.notes, *scan.check_headers(pairs, smallest=crop)))
+        pairs = dataclasses.replace(pairs, notes=(*pairs.notes, *scan.check_headers(pairs, smallest=smallest)))
     return pairs
 
 
@@ -200,11 +232,28 @@ def task(config: ImageFlags, train: Source, val: Source | None, test: Source | N
 def baselines(config: ImageFlags, train: Source) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     """What the generator must beat, where there is something."""
     if config.derive:
-        return {f"{config.derive} input": lambda source: _with_channels(source, config.output_nc)}
+        name = "gray" if config.colors else config.derive
+        unchanged = {f"{name} input": lambda source: _with_channels(source, config.output_nc)}
+        return unchanged | ({"mean color": _with_mean_color(train)} if config.colors else {})
     if not _is_drawn(train) or config.direction == "BtoA":
         return {}
     lookup = functools.cache(lambda: facade_scores.mean_color_lookup(train[i] for i in range(len(train))))
     return {"mean color of each class": lambda source: facade_scores.paint(source, lookup())}
+
+
+def _with_mean_color(train: Source) -> Callable[[np.ndarray], np.ndarray]:
+    """What gives a gray image the mean a and b of training photographs, of the first hundred."""
+
+    @functools.cache
+    def mean() -> np.ndarray:
+        photographs = (image.to_float(train[i]["target"]) for i in range(min(len(train), 100)))
+        return np.mean([np.mean(image.opponents(photograph), axis=(0, 1)) for photograph in photographs], axis=0)
+
+    def painted(source_u8: np.ndarray) -> np.ndarray:
+        light = image.lightness(image.to_float(source_u8))
+        return np.asarray(image.to_uint8(image.colored(light, np.broadcast_to(mean(), (*light.shape[:-1], 2)))))
+
+    return painted
 
 
 def _is_drawn(train: Source) -> bool:

@@ -37,8 +37,9 @@ class SamplerFlags(Settings):
     """The flags of a generator from latents to images and of its critic: which images, and which networks."""
 
     dataroot: commandline.Place | None = None
-    """Folder of training images, one folder a class if they have classes; "tfds:mnist" for a data set that
-    TensorFlow Datasets prepared; or builtin:embedded for the shapes that the program draws itself."""
+    """Folder of training images, one folder a class if they have classes, or of what gan-jax data prepare made of
+    them; "tfds:mnist" for a data set that TensorFlow Datasets prepared; or builtin:embedded for the shapes that the
+    program draws itself."""
     max_dataset_size: int | None = None
     """Use only so many images of each split."""
     size: int = 64
@@ -103,9 +104,9 @@ def open_split(config: SamplerFlags, split: str) -> Labeled | None:
     if named == "embedded":
         count = min(EMBEDDED_COUNTS[split], config.max_dataset_size or EMBEDDED_COUNTS[split])
         return Shapes(split, count, config.size)
-    if named is not None:
-        name = named.removeprefix("tfds:")
-        return tfds_source.Prepared(name, split, folder=config.tfds_dir, limit=config.max_dataset_size)
+    if name := tfds_source.find(root, config.tfds_dir):
+        channels, limit = config.output_nc, config.max_dataset_size
+        return tfds_source.open_labeled(name, split, channels=channels, folder=config.tfds_dir, limit=limit)
     dataset = labeled.open_folder(Path(root), split, channels=config.output_nc, limit=config.max_dataset_size)
     if dataset is not None:
         paths = [dataset.paths(i)[0] for i in range(len(dataset))] if split == "train" else []

@@ -39,8 +39,8 @@ class PhotographFlags(Settings):
     """The flags of super-resolution's images."""
 
     dataroot: commandline.Place | None = None
-    """Folder of photographs, builtin:photos for scikit-image's, or tfds:div2k/bicubic_x4 for a data set that TensorFlow
-    Datasets prepared."""
+    """Folder of photographs, or of what gan-jax data prepare made of them; builtin:photos for scikit-image's, or
+    tfds:div2k/bicubic_x4 for a data set that TensorFlow Datasets prepared."""
     max_dataset_size: int | None = None
     """Use only so many images of each split."""
     tfds_dir: Path | None = None
@@ -93,7 +93,9 @@ class PhotographFlags(Settings):
     @property
     def makes_low(self) -> bool:
         """Whether low resolution is made of the photographs, and not given beside them."""
-        return self.dataroot_lq is None and not (self.builtin or "").startswith(PREPARED)
+        if self.dataroot_lq is not None or self.dataroot is None:
+            return self.dataroot_lq is None
+        return not tfds_source.has(self.dataroot, "lr", folder=self.tfds_dir)
 
     def free_to_change(self, begun: Mapping[str, Any]) -> set[str]:
         """Flags in which a run that was `begun` with those may go on otherwise: a fingerprint tells other images."""
@@ -130,18 +132,26 @@ def open_split(config: PhotographFlags, split: str) -> Source | None:
         if config.dataroot_lq is not None or config.color == "gray":
             raise ValueError(f"--dataroot {PHOTOS} is in RGB and has no low resolution; leave out the other flag.")
         return super_resolution.SkimagePhotos(split, config.max_dataset_size)
-    if named is not None:
-        if config.dataroot_lq is not None or config.color == "gray":
-            raise ValueError("--dataroot tfds: has low resolution of its own, in RGB; leave out the other flag.")
-        name = named.removeprefix(PREPARED)
-        pairs = tfds_source.PreparedPairs(name, split, folder=config.tfds_dir, limit=config.max_dataset_size)
-        high, low = (pairs[0][kind].shape[:2] for kind in ("target", "source"))
-        if low != (high[0] // config.scale, high[1] // config.scale):
-            raise ValueError(
-                f"{name} has images of {high[1]}x{high[0]} beside ones of {low[1]}x{low[0]}; wanted the ratio of "
-                f"--scale {config.scale}."
-            )
-        return pairs
+    if name := tfds_source.find(config.dataroot, config.tfds_dir):
+        if config.dataroot_lq is not None:
+            raise ValueError("low resolution is prepared with the photographs; leave out --dataroot_lq.")
+        records = tfds_source.open_resolutions(
+            name,
+            split,
+            channels=config.channels,
+            smallest=_smallest(config, split),
+            folder=config.tfds_dir,
+            limit=config.max_dataset_size,
+        )
+        first = {} if records is None else records[0]
+        if "source" in first:
+            high, low = (first[kind].shape[:2] for kind in ("target", "source"))
+            if low != (high[0] // config.scale, high[1] // config.scale):
+                raise ValueError(
+                    f"{name} has images of {high[1]}x{high[0]} beside ones of {low[1]}x{low[0]}; wanted the ratio of "
+                    f"--scale {config.scale}."
+                )
+        return records
     photographs = super_resolution.open_split(
         Path(config.dataroot),
         split,
@@ -151,14 +161,18 @@ def open_split(config: PhotographFlags, split: str) -> Source | None:
         limit=config.max_dataset_size,
     )
     if photographs is not None:
-        # SSIM's window or what LPIPS needs, beside the border that the protocol leaves out.
-        scored = evaluate.SMALLEST["lpips" if _lpips() is not None and config.channels == 3 else "ssim"]
-        smallest = config.gt_size if split == "train" else scored + 2 * config.scale
-        said = scan.check_headers(photographs, smallest=smallest)
+        said = scan.check_headers(photographs, smallest=_smallest(config, split))
         paths = [photographs.paths(i)[0] for i in range(len(photographs))] if split == "train" else []
         notes = (*photographs.notes, *said, *seams.notes(photographs.folders[0], paths))
         photographs = dataclasses.replace(photographs, notes=notes)
     return photographs
+
+
+def _smallest(config: PhotographFlags, split: str) -> int:
+    """The least side of a photograph."""
+    # SSIM's window or what LPIPS needs, beside the border that the protocol leaves out.
+    scored = evaluate.SMALLEST["lpips" if _lpips() is not None and config.channels == 3 else "ssim"]
+    return config.gt_size if split == "train" else scored + 2 * config.scale
 
 
 def task(config: PhotographFlags, val: Source | None, test: Source | None) -> translation.Task:

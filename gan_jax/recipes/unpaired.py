@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gan_jax.data import layouts, scan, seams, sources, transforms
+from gan_jax.data import layouts, scan, seams, sources, tfds_source, transforms
 from gan_jax.data.demo import day_night
 from gan_jax.data.pipeline import Source
 from gan_jax.recipes import pairs
@@ -105,16 +105,14 @@ def _open_kind(config: pairs.ImageFlags, mode: str, split: str, kind: str) -> So
         indices = (range(half) if kind == "A" else range(half, 2 * half)) if embedded else None
         return sources.OneSide(both, KINDS[kind], kind, indices)
     folder: Literal["A", "B"] = "A" if (kind == "A") == (config.direction == "AtoB") else "B"
-    opened = layouts.open_side(
-        Path(str(config.dataroot)),
-        split,
-        folder,
-        key=kind,
-        channels=config.input_channels if kind == "A" else config.output_nc,
-        limit=config.max_dataset_size,
-    )
+    smallest = config.crop_size if config.preprocess == "crop" else 1
+    channels = config.input_channels if kind == "A" else config.output_nc
+    options: dict[str, Any] = {"key": kind, "channels": channels, "limit": config.max_dataset_size}
+    if name := pairs.prepared(config):
+        return tfds_source.open_side(name, split, folder, smallest=smallest, folder=config.tfds_dir, **options)
+    opened = layouts.open_side(Path(str(config.dataroot)), split, folder, **options)
     if opened is not None:
-        said = scan.check_headers(opened, smallest=config.crop_size if config.preprocess == "crop" else 1)
+        said = scan.check_headers(opened, smallest=smallest)
         paths = [opened.paths(i)[0] for i in range(len(opened))] if split == "train" else []
         notes = (*opened.notes, *said, *seams.notes(opened.folders[0], paths))
         opened = dataclasses.replace(opened, notes=notes)

@@ -206,20 +206,20 @@ def tfds_folder(tmp_path_factory):
 
 def test_a_prepared_data_set_is_read_without_tensorflow(tfds_folder):
     splits = {
-        split: tfds_source.Prepared("tiny_digits", split, folder=tfds_folder) for split in ("train", "val", "test")
+        split: tfds_source.open_labeled("tiny_digits", split, folder=tfds_folder) for split in ("train", "val", "test")
     }
     assert {split: len(source) for split, source in splits.items()} == {"train": 38, "val": 2, "test": 4}
     item = splits["train"][5]
     assert (item["label"], item["image"].shape, item["image"].dtype) == (1, (6, 6, 1), np.uint8)
     assert item["image"][0, 0, 0] == 5
     assert splits["val"].classes == ("zero", "one")
-    assert repr(splits["val"]) == "Prepared(tiny_digits, train[95%:], 2)"
-    assert len(tfds_source.Prepared("tiny_digits", "train", folder=tfds_folder, limit=3)) == 3
+    assert repr(splits["val"]) == "Records(tiny_digits, train[95%:], 2, image image)"
+    assert len(tfds_source.open_labeled("tiny_digits", "train", folder=tfds_folder, limit=3)) == 3
 
 
 def test_a_data_set_that_is_not_there_comes_with_the_command_that_prepares_it(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"mnist is not prepared in .*tfds build mnist --file_format=array"):
-        tfds_source.Prepared("mnist", "train", folder=tmp_path)
+        tfds_source.open_labeled("mnist", "train", folder=tmp_path)
 
 
 def test_prepared_pairs_of_resolutions(tmp_path):
@@ -246,11 +246,11 @@ def test_prepared_pairs_of_resolutions(tmp_path):
                 yield i, {key: str(tmp_path / f"{key}{i}.png") for key in ("hr", "lr")}
 
     TinyScenes(data_dir=tmp_path, file_format="array_record").download_and_prepare()
-    splits = {s: tfds_source.PreparedPairs("tiny_scenes", s, folder=tmp_path) for s in ("train", "val", "test")}
+    splits = {s: tfds_source.open_resolutions("tiny_scenes", s, folder=tmp_path) for s in ("train", "val", "test")}
     assert {split: len(source) for split, source in splits.items()} == {"train": 3, "val": 1, "test": 1}
     item = splits["train"][2]
     assert (item["name"], item["target"].shape, item["source"].shape) == ("train_00002", (8, 12, 3), (2, 3, 3))
     assert (item["target"][0, 0, 0], item["source"][0, 0, 0]) == (2, 102)
-    assert repr(splits["val"]) == "PreparedPairs(tiny_scenes, validation, 1)"
-    with pytest.raises(ValueError, match="tiny_scenes has no image and no label; take one of labeled images"):
-        tfds_source.Prepared("tiny_scenes", "train", folder=tmp_path)
+    assert repr(splits["val"]) == "Records(tiny_scenes, validation, 1, target hr, source lr)"
+    with pytest.raises(ValueError, match="tiny_scenes has no image, but hr, lr; wanted images: mnist"):
+        tfds_source.open_labeled("tiny_scenes", "train", folder=tmp_path)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.errors.cases import Case, both, copy, refusing, text
+from tests.errors.cases import Case, both, copy, photographs, refusing, text
 
 TITLE = "gan-jax inspect, report and data"
 CASES = [
@@ -47,6 +47,35 @@ CASES = [
         "gan-jax data prepare photos out",
         "out/train: Not a directory; move the file away that stands where a folder should be, or choose another place.",
         text("out"),
+    ),
+    Case(
+        "prepare a folder that is not there",
+        "gan-jax data prepare nowhere out",
+        "no folder nowhere; wanted one with images in it or in split folders.",
+    ),
+    Case(
+        "prepare photographs into a folder that has other things in it",
+        "gan-jax data prepare data2 data --kind photographs --workers 1",
+        "data is a folder with other things in it; name another folder, or remove data.",
+        photographs("data2", 4),
+    ),
+    Case(
+        "prepare on a full disk",
+        "gan-jax data prepare data2 out --kind photographs --workers 1",
+        "out/.unfinished/plan.json: No space left on device; make room, then give the same command again.",
+        both(photographs("data2", 4), refusing(Path, "write_bytes")),
+        writes="out",
+    ),
+    Case(
+        "train on a data set whose preparation was stopped",
+        "pix2pix --bare --dataroot half",
+        "half is a data set that is not finished; give the command again that prepares it, which goes on.",
+        text("half/.unfinished/plan.json", "{}"),
+    ),
+    Case(
+        "a verb of gan-jax data that there is not",
+        "gan-jax data prepar data out",
+        "there is no verb of gan-jax data prepar; perhaps prepare is meant; wanted one of prepare.",
     ),
 ]
 

@@ -699,3 +699,16 @@ def test_a_dict_named_many_times_is_looked_at_once():
     for _ in range(4):
         inner = {str(index): inner for index in range(300)}
     assert "no state_dict" in error(inner)
+
+
+def test_a_network_of_one_channel_into_two_colors_in_lab(tmp_path):
+    """What the PyTorch code's --model colorization trains."""
+    module = UNet(out_channels=2, depth=5, width=2, dropout=0.0)
+    state = convert.to_torch(module, filled(module, channels=1))
+    safetensors.numpy.save_file(state, tmp_path / "latest_net_G.safetensors")
+    converted = convert.read(tmp_path / "latest_net_G.safetensors")
+    assert (converted.generator.spec.colors, converted.generator.spec.out_channels) == ("lab", 3)
+    assert any("a and b of Lab" in note for note in converted.notes)
+    assert infer.translate(converted.generator, np.zeros((32, 32, 1), np.uint8)).shape == (32, 32, 3)
+    models.save(tmp_path / "ours.safetensors", converted.generator)
+    assert models.load(tmp_path / "ours.safetensors").spec == converted.generator.spec

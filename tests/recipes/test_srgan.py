@@ -247,7 +247,7 @@ def test_a_run_goes_on_in_its_second_stage(both, photographs, content_flags, tmp
         ("--stage srgan --gan_mode none --content none", "leave no loss"),
         ("--dataroot_lq lr --downscale area", "leave out --downscale"),
         ("--dataroot tfds:div2k/bicubic_x2", "div2k/bicubic_x2 is not prepared in"),
-        ("--dataroot tfds:div2k/bicubic_x2 --noise 3", "low resolution is given as it is"),
+        ("--dataroot_lq low --noise 3", "low resolution is given as it is"),
         ("--stage srgan", "download https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"),
         ("--gt_size 64", "48x41; wanted at least 64"),
         ("--total_iter 0", "--total_iter is 0"),
