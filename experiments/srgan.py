@@ -5,7 +5,8 @@
 
 Five photographs, x2, and two others to test: SRResNet 34.58 dB and LPIPS .066, SRGAN 34.41 dB and .054, bicubic
 32.93 dB and .132 (PSNR of Y). `real`, the two degraded by second order: bicubic 25.54 dB and .639, SRGAN of bicubic
-25.23 dB and .619, SRGAN of second order 25.77 dB and .574. `--help_all` says all the rest; `gan-jax train srgan` is the same.
+25.23 dB and .619, SRGAN of second order 25.77 dB and .574. `--help_all` says all the rest; `gan-jax train srgan` is the
+same.
 """
 
 import sys
