@@ -222,10 +222,10 @@ def _run(cells: Sequence[Cell], topology: tuple[int, int]) -> dict[Cell, list[np
 
 
 def _work(options: argparse.Namespace) -> None:
-    from gan_jax.training import processes
+    from gan_jax.training import joining, processes
 
-    place = processes.found(options.coordinator, options.num_processes, options.process_id)
-    with processes.joined(place):
+    place = joining.found(options.coordinator, options.num_processes, options.process_id)
+    with joining.joined(place):
         arrays = {
             f"{row}/{k}": array
             for row, (name, how, *_) in enumerate(json.loads(Path(options.cells).read_text()))
@@ -233,7 +233,7 @@ def _work(options: argparse.Namespace) -> None:
         }
         if processes.first():
             np.savez(options.result, **arrays)
-    processes.leave(0)
+    joining.leave(0)
 
 
 def main() -> None:

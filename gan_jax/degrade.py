@@ -6,6 +6,8 @@ plain parameters, which go into the generator's file. All of it is JAX: it runs 
 """
 
 import dataclasses
+import functools
+import zlib
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -16,12 +18,15 @@ from jax.typing import ArrayLike
 
 from gan_jax import image
 from gan_jax.jpeg import Subsampling, jpeg
+from gan_jax.second_order import SecondOrder, Stage
 
-__all__ = ["Degradation", "Kind", "build", "describe", "on_host"]
+__all__ = ["AnyDegradation", "Degradation", "Kind", "build", "describe", "on_host"]
 __dir__ = __all__.copy
 
 Kind = Literal["bicubic", "bilinear", "lanczos", "area", "nearest", "blur"]
 
+_SECOND_ORDER = "second_order"
+_BLOCK = 256  # to whose multiples images are padded
 _RESAMPLED = ("bicubic", "bilinear", "lanczos", "area", "nearest")
 
 
@@ -92,32 +97,69 @@ class Degradation:
         return jpeg(levels_u8, quality, subsampling=self.subsampling)
 
 
-def on_host(degradation: Degradation, image_u8: np.ndarray) -> np.ndarray:
-    """One image uint8 [H, W, C], whose sides the scale divides, on the host; its randomness is always the same."""
-    return np.asarray(degradation(image_u8, jax.random.key(0)))
+AnyDegradation = Degradation | SecondOrder
 
 
-def describe(degradation: Degradation) -> dict[str, Any]:
+def on_host(degradation: AnyDegradation, image_u8: np.ndarray) -> np.ndarray:
+    """One image uint8 [H, W, C], whose sides the scale divides, on the host; its randomness follows from the image."""
+    key = jax.random.key(zlib.crc32(image_u8.tobytes()))
+    if not isinstance(degradation, SecondOrder):
+        return np.asarray(degradation(image_u8, key))
+    jax.eval_shape(degradation, image_u8, key)  # what it refuses
+    # Images of any size take few programs, which compile for longer than they run.
+    height, width, _ = image_u8.shape
+    padded = np.pad(image_u8, [(0, -height % _BLOCK), (0, -width % _BLOCK), (0, 0)])
+    low = _in_part(degradation, padded, (height, width), key)
+    return np.asarray(low)[: height // degradation.scale, : width // degradation.scale]
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _in_part(
+    degradation: SecondOrder, image_u8: jax.Array, sides: tuple[jax.Array, jax.Array], key: jax.Array
+) -> jax.Array:
+    low = degradation.apply(image_u8.astype(jnp.float32) / 255.0, degradation.draw(key), sides=sides)
+    return image.round_to(255.0 * low, jnp.uint8)
+
+
+def describe(degradation: AnyDegradation) -> dict[str, Any]:
     """A degradation as plain data, fit for JSON: its name and the fields that have a part in it.
 
     `build` is the way back.
     """
     fields = dataclasses.asdict(degradation)
+    if isinstance(degradation, SecondOrder):
+        return _plain({"name": _SECOND_ORDER, **fields})
     idle = {"kernel_size": degradation.name != "blur", "sigma": degradation.name != "blur"}
     idle["subsampling"] = degradation.jpeg is None
-    kept = {key: value for key, value in fields.items() if not idle.get(key)}
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in kept.items()}
+    return _plain({key: value for key, value in fields.items() if not idle.get(key)})
 
 
-def build(description: Mapping[str, Any]) -> Degradation:
+def build(description: Mapping[str, Any]) -> AnyDegradation:
     """The degradation that `describe` wrote down. Raises ValueError for a field that is not known."""
-    fields: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in description.items()
-    }
+    fields: dict[str, Any] = _from_plain(description)
     try:
-        return Degradation(**fields)
+        if fields.get("name") != _SECOND_ORDER:
+            return Degradation(**fields)
+        del fields["name"]
+        for stage in fields.keys() & {"first", "second"}:
+            fields[stage] = Stage(**fields[stage])
+        return SecondOrder(**fields)
     except TypeError as error:
-        raise ValueError(f"no degradation can be built from {fields}: {error}.") from None
+        raise ValueError(f"no degradation can be built from {dict(description)}: {error}.") from None
+
+
+def _plain(value: Any) -> Any:
+    """Data with lists for tuples, at any depth, as JSON has them."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _from_plain(value: Any) -> Any:
+    """The way back."""
+    if isinstance(value, Mapping):
+        return {key: _from_plain(each) for key, each in value.items()}
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _blurred(x: jax.Array, kernel_size: int, sigma: float, stride: int) -> jax.Array:

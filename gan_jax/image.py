@@ -18,13 +18,17 @@ from jax.typing import ArrayLike, DTypeLike
 
 __all__ = [
     "LUMA_WEIGHTS",
+    "colored",
     "crop_border",
     "full_range_luma",
     "grid",
     "imresize",
+    "lab_to_rgb",
+    "lightness",
     "luma",
     "mix_channels",
     "mod_crop",
+    "opponents",
     "peak",
     "pixel_shuffle",
     "pixel_unshuffle",
@@ -50,6 +54,9 @@ _YCBCR_OFFSETS = (16.0, 128.0, 128.0)
 
 # Accelerators would multiply matrices in TF32 or bfloat16 by default.
 _HIGHEST = jax.lax.Precision.HIGHEST
+
+# What float32 leaves of 0 and of white after the way to Lab and back.
+_ROUNDING = 1e-5
 
 # Linear sRGB to CIE XYZ, from the primaries and the white point D65 (0.3127, 0.3290) of IEC 61966-2-1.
 _RGB_TO_XYZ = (
@@ -214,6 +221,82 @@ def rgb_to_lab(rgb: ArrayLike, *, max_value: float | None = None) -> jax.Array:
     f = jnp.where(xyz > bend, jnp.cbrt(jnp.maximum(xyz, bend)), xyz * (29 / 6) ** 2 / 3 + 4 / 29)
     x, y, z = f[..., 0], f[..., 1], f[..., 2]
     return jnp.stack([116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)], axis=-1)
+
+
+def lab_to_rgb(lab: ArrayLike, *, max_value: float | None = None) -> jax.Array:
+    """sRGB [..., 3] of CIE L*a*b* [..., 3]: the inverse of `rgb_to_lab`, neither clipped nor rounded.
+
+    Colors that sRGB lacks have a channel below 0 or above white, which is `max_value` by the rule of `peak`. Raises as
+    `rgb_to_lab` does.
+
+    >>> image.lab_to_rgb(jnp.array([[[53.24, 80.09, 67.20]]]), max_value=255.0).round().astype(int).tolist()
+    [[[255, 0, 0]]]
+    """
+    array, white = _as_float(lab), peak(lab, max_value=max_value)
+    _require_colors(array)
+    y = (array[..., 0] + 16.0) / 116.0
+    f = jnp.stack([y + array[..., 1] / 500.0, y, y - array[..., 2] / 200.0], axis=-1)
+    xyz = jnp.where(f > 6 / 29, jnp.maximum(f, 6 / 29) ** 3, 3 * (6 / 29) ** 2 * (f - 4 / 29))
+    linear = mix_channels(xyz, np.linalg.inv([[weight / sum(row) for weight in row] for row in _RGB_TO_XYZ]))
+    curved = 1.055 * jnp.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
+    return jnp.where(linear > 0.0031308, curved, 12.92 * linear) * white
+
+
+def lightness(images: ArrayLike) -> jax.Array:
+    """L / 50 - 1 of CIE L*a*b*, [..., 1], of float images [..., 1 or 3] in [-1, 1]: what a colorizer is given.
+
+    Raises ValueError for other channel counts. pytorch-CycleGAN-and-pix2pix, colorization_dataset.py.
+
+    >>> [round(image.lightness(jnp.full((1, 1, 1), gray)).item(), 4) for gray in (-1.0, 0.0, 1.0)]
+    [-1.0, 0.0678, 1.0]
+    """
+    array = _as_float(images)
+    rgb = jnp.repeat(array, 3, axis=-1) if _is_gray(array) else array
+    return rgb_to_lab((rgb + 1.0) / 2.0, max_value=1.0)[..., :1] / 50.0 - 1.0
+
+
+def opponents(rgb: ArrayLike) -> jax.Array:
+    """a / 110 and b / 110 of CIE L*a*b*, [..., 2], of float RGB [..., 3] in [-1, 1]: what a colorizer is to make.
+
+    Raises ValueError for other channel counts. pytorch-CycleGAN-and-pix2pix, colorization_dataset.py.
+
+    >>> (110 * image.opponents(jnp.array([[[1.0, -1.0, -1.0]]]))).round().astype(int).tolist()
+    [[[80, 67]]]
+    """
+    return rgb_to_lab((_as_float(rgb) + 1.0) / 2.0, max_value=1.0)[..., 1:] / 110.0
+
+
+def colored(light: ArrayLike, colors: ArrayLike) -> jax.Array:
+    """RGB [..., 3] in [-1, 1] of what `lightness` [..., 1] and `opponents` [..., 2] give, with that very lightness.
+
+    A color that sRGB lacks becomes the most saturated one of its lightness and hue that it has: a and b are scaled by
+    the largest factor for which no channel leaves its range, to 1/4096 of them. Raises ValueError for other shapes.
+
+    >>> (100 * image.colored(jnp.zeros((1, 1, 1)), jnp.array([[[0.9, 0.0]]]))).round().astype(int).tolist()
+    [[[81, -100, -4]]]
+    """
+    tone = (_as_float(light) + 1.0) * 50.0
+    ab = _as_float(colors) * 110.0
+    if tone.shape[-1:] != (1,) or ab.shape[-1:] != (2,) or tone.shape[:-1] != ab.shape[:-1]:
+        raise ValueError(f"lightness has shape {tone.shape} and colors {ab.shape}; wanted [..., 1] and [..., 2].")
+
+    def painted(factor: jax.Array) -> jax.Array:
+        return lab_to_rgb(jnp.concatenate([tone, factor * ab], axis=-1), max_value=1.0)
+
+    def fits(factor: jax.Array) -> jax.Array:
+        rgb = painted(factor)
+        return jnp.all((rgb >= -_ROUNDING) & (rgb <= 1.0 + _ROUNDING), axis=-1, keepdims=True)
+
+    def halved(_: int, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        low, high = ends
+        middle = (low + high) / 2.0
+        inside = fits(middle)
+        return jnp.where(inside, middle, low), jnp.where(inside, high, middle)
+
+    # At constant lightness the colors of sRGB are a region around gray with every line from gray cut once.
+    low, _ = jax.lax.fori_loop(0, 12, halved, (jnp.zeros_like(tone), jnp.ones_like(tone)))
+    factor = jnp.where(fits(jnp.ones_like(tone)), 1.0, low)
+    return jnp.clip(painted(factor), 0.0, 1.0) * 2.0 - 1.0
 
 
 def mix_channels(images: ArrayLike, weights: Sequence[Sequence[float]] | np.ndarray) -> jax.Array:

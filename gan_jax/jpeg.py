@@ -1,5 +1,6 @@
 """What JPEG's lossy half does to images, in jax.numpy: under jit and vmap, on the device. It makes no files."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import jax
@@ -9,7 +10,7 @@ from jax.typing import ArrayLike
 
 from gan_jax import image
 
-__all__ = ["Subsampling", "jpeg"]
+__all__ = ["Subsampling", "diff_jpeg", "jpeg"]
 __dir__ = __all__.copy
 
 Subsampling = Literal["4:2:0", "4:4:4"]
@@ -45,6 +46,43 @@ def jpeg(images_u8: ArrayLike, quality: ArrayLike, *, subsampling: Subsampling =
             decoded.append(_doubled(_coded(_halved(color), table))[..., :height, :width])
     rgb = image.mix_channels(jnp.stack(decoded, axis=-1) - _CENTERS, np.linalg.inv(_TO_YCBCR))
     return image.round_to(rgb, jnp.uint8)
+
+
+def diff_jpeg(images: ArrayLike, quality: ArrayLike, *, sides: tuple[ArrayLike, ArrayLike] | None = None) -> jax.Array:
+    """Images [..., H, W, C] in [0, 1] after the JPEG that Real-ESRGAN is trained on; C is 1 or 3.
+
+    Nothing but coefficients is rounded; colors' sides are halved by means and doubled by repetition; `quality`, 1 to
+    below 100, one number or one an image [...], is no whole number, nor are the tables, of which rows and columns are
+    exchanged, as in that program. `sides`, which may be traced, are those of the upper left part that is the image;
+    the rest of the result means nothing. Raises ValueError for other channel counts. github.com/mlomnitz/DiffJPEG, of
+    Shin and Song 2017, "JPEG-resistant Adversarial Images", as BasicSR has it.
+    """
+    x = jnp.asarray(images)
+    *leading, height, width, channels = x.shape
+    if channels not in (1, 3):
+        raise ValueError(f"images have {channels} channels; JPEG wants 1 or 3.")
+    if sides is not None:
+        inside = (jnp.arange(height) < sides[0])[:, None] & (jnp.arange(width) < sides[1])
+        x = jnp.where(inside[..., None], x, 0.0)
+    block = 16  # zeros fill these up
+    x = jnp.pad(255.0 * x, [(0, 0)] * len(leading) + [(0, -height % block), (0, -width % block), (0, 0)])
+    quality = jnp.broadcast_to(jnp.asarray(quality, x.dtype), leading)
+    factor = jnp.where(quality < 50.0, 50.0 / quality, 2.0 - quality / 50.0)[..., None, None]
+    luminance, chrominance = (jnp.array(table, x.dtype).T * factor for table in (_LUMINANCE, _CHROMINANCE))
+
+    def coded(plane: jax.Array, table: jax.Array) -> jax.Array:
+        return _by_blocks(plane, table, lambda coefficients, steps: jnp.round(coefficients / steps))
+
+    if channels == 1:
+        levels = coded(x[..., 0], luminance)[..., None]
+    else:
+        ycbcr = image.mix_channels(x, _TO_YCBCR) + _CENTERS
+        decoded = [coded(ycbcr[..., 0], luminance)]
+        for color in (ycbcr[..., 1], ycbcr[..., 2]):
+            halves = color.reshape(*leading, color.shape[-2] // 2, 2, color.shape[-1] // 2, 2).mean((-3, -1))
+            decoded.append(coded(halves, chrominance).repeat(2, -2).repeat(2, -1))
+        levels = image.mix_channels(jnp.stack(decoded, axis=-1) - _CENTERS, np.linalg.inv(_TO_YCBCR))
+    return jnp.clip(levels[..., :height, :width, :], 0.0, 255.0) / 255.0
 
 
 # ITU-T T.81, tables K.1 and K.2.
@@ -84,15 +122,24 @@ def _table(base: tuple[tuple[int, ...], ...], quality: jax.Array) -> jax.Array:
 def _coded(plane: jax.Array, table: jax.Array) -> jax.Array:
     """Levels [..., H, W] after the quantization of each 8x8 block's DCT; the last row and column fill up the blocks."""
     height, width = plane.shape[-2:]
-    padded = _extended(plane, -height % 8, -width % 8)
-    blocks = padded.reshape(*plane.shape[:-2], padded.shape[-2] // 8, 8, padded.shape[-1] // 8, 8)
-    dct, steps = jnp.asarray(_DCT, jnp.float32), table[..., None, :, None, :]
+
+    def quantized(coefficients: jax.Array, steps: jax.Array) -> jax.Array:
+        # In eighths, as libjpeg has them: ties are common, and the last digits must not decide them.
+        eighths = jnp.round(8.0 * jnp.abs(coefficients))
+        return jnp.sign(coefficients) * jnp.floor(eighths / (8.0 * steps) + 0.5)
+
+    return _rounded(_by_blocks(_extended(plane, -height % 8, -width % 8), table, quantized)[..., :height, :width])
+
+
+def _by_blocks(plane: jax.Array, table: jax.Array, quantized: Callable[[jax.Array, jax.Array], jax.Array]) -> jax.Array:
+    """Levels [..., H, W], multiples of 8, whose blocks' coefficients are `quantized` by tables [..., 8, 8]."""
+    *leading, height, width = plane.shape
+    blocks = plane.reshape(*leading, height // 8, 8, width // 8, 8)
+    dct, steps = jnp.asarray(_DCT, plane.dtype), table[..., None, :, None, :]
     coefficients = jnp.einsum("ui,...aibj,vj->...aubv", dct, blocks - 128.0, dct, precision=_HIGHEST)
-    # In eighths, as libjpeg has them: ties are common, and the last digits must not decide them.
-    eighths = jnp.round(8.0 * jnp.abs(coefficients))
-    quantized = jnp.sign(coefficients) * jnp.floor(eighths / (8.0 * steps) + 0.5)
-    back = jnp.einsum("ui,...aubv,vj->...aibj", dct, quantized * steps, dct, precision=_HIGHEST)
-    return _rounded(back.reshape(padded.shape)[..., :height, :width] + 128.0)
+    whole = quantized(coefficients, steps)
+    back = jnp.einsum("ui,...aubv,vj->...aibj", dct, whole * steps, dct, precision=_HIGHEST)
+    return back.reshape(plane.shape) + 128.0
 
 
 def _halved(plane: jax.Array) -> jax.Array:

@@ -16,6 +16,7 @@ import safetensors
 import safetensors.numpy
 
 from gan_jax import errors, files, folders, networks
+from gan_jax.networks.layers import SPECTRAL_NORM_EPS
 
 __all__ = ["BESIDE", "FORMAT_VERSION", "Direction", "Model", "ModelSpec", "find", "is_foreign", "load", "save"]
 __dir__ = __all__.copy
@@ -52,6 +53,7 @@ class ModelSpec:
     degradation: Mapping[str, Any] | None = None  # what made its training inputs, as degrade.describe writes it
     latent: Literal["normal", "uniform"] | None = None  # what the latents of a generator of images are drawn from
     classes: tuple[str, ...] | None = None  # the names of its labels 0, 1, ..., where they have names
+    colors: Literal["lab"] | None = None  # the network makes a and b of Lab, which go with the lightness of its input
 
     @functools.cached_property
     def module(self) -> networks.Architecture:
@@ -71,6 +73,8 @@ class ModelSpec:
     @property
     def out_channels(self) -> int:
         """Of the image that comes out, of the logits or, where there are several maps, of the last."""
+        if self.colors == "lab":
+            return 3
         _, output = networks.shapes(self.module, self.in_channels)
         return int(jax.tree.leaves(output)[-1].shape[-1])
 
@@ -129,6 +133,7 @@ def load(path: str | Path, *, step: int | None = None, direction: Direction | No
         for parent in parents:
             node = node.setdefault(parent, {})
         node[leaf] = array
+    _add_right_vectors(variables["stats"].get("spectral_norm", {}), variables["params"])
     model = Model(spec, variables)
     if reason := _contradiction(model, told):
         raise ValueError(f"{path} contradicts itself: {reason}; write it anew, or name another.")
@@ -188,6 +193,17 @@ def _is_archive(path: Path) -> bool:
     return start.startswith((b"PK", b"\x80")) and start[8:] != b"{"  # which is behind the 8 bytes of a length
 
 
+def _add_right_vectors(stats: dict[str, Any], params: Mapping[str, Any]) -> None:
+    """Spectral norm's vectors v, which files from before they were kept leave out: found from u, as they were then."""
+    vectors, kernel = stats.get("spectral", {}), params.get("kernel")
+    if "u" in vectors and "v" not in vectors and kernel is not None and kernel.shape[-1:] == vectors["u"].shape:
+        v = kernel.reshape(-1, kernel.shape[-1]) @ vectors["u"]
+        vectors["v"] = v / max(np.linalg.norm(v), SPECTRAL_NORM_EPS)
+    for layer in stats.keys() & params.keys():
+        if isinstance(params[layer], dict):
+            _add_right_vectors(stats[layer], params[layer])
+
+
 def _for_use(architecture: Mapping[str, Any]) -> dict[str, Any]:
     """An architecture without its groups of images that share statistics: they bind the size of a batch."""
     return {**architecture, "statistics_batch": None} if "statistics_batch" in architecture else dict(architecture)
@@ -237,6 +253,8 @@ def _with_types(fields: Mapping[str, Any]) -> dict[str, Any]:
         typed[name] = tuple(fields[name])
     if fields.get("degradation") is not None:
         fields["degradation"]["name"]  # raises where it is none
+    if fields.get("colors") not in (None, "lab"):
+        raise ValueError(f"colors are {fields['colors']}")
     if fields.get("classes") is not None:
         typed["classes"] = tuple(name + "" for name in fields["classes"])  # raises where they are no names
     return typed

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from gan_jax import image
+from gan_jax.data import transforms
 
 GOLDEN = Path(__file__).parent / "golden" / "imresize"
 CASES = sorted(json.loads((GOLDEN / "index.json").read_text())["cases"])
@@ -115,6 +116,51 @@ def test_lab_has_a_gradient_everywhere():
 def test_lab_wants_three_channels():
     with pytest.raises(ValueError, match=r"shape \(2, 2, 1\); wanted three colors"):
         image.rgb_to_lab(np.zeros((2, 2, 1), np.uint8))
+
+
+def test_lab_goes_back_to_rgb():
+    rgb = np.random.default_rng(0).integers(0, 256, (50, 50, 3), np.uint8)
+    np.testing.assert_allclose(image.lab_to_rgb(image.rgb_to_lab(rgb), max_value=255.0), rgb, atol=2e-3)
+    with pytest.raises(TypeError, match="max_value"):
+        image.lab_to_rgb(np.zeros((2, 2, 3), np.float32))
+
+
+def test_what_a_colorizer_is_given_and_makes_is_the_color():
+    rgb = np.random.default_rng(0).integers(0, 256, (50, 50, 3), np.uint8)
+    light, colors = image.lightness(image.to_float(rgb)), image.opponents(image.to_float(rgb))
+    lab = np.asarray(image.rgb_to_lab(rgb))
+    np.testing.assert_allclose(light[..., 0], lab[..., 0] / 50 - 1, atol=1e-5)
+    np.testing.assert_allclose(colors, lab[..., 1:] / 110, atol=1e-4)
+    np.testing.assert_array_equal(image.to_uint8(image.colored(light, colors)), rgb)
+
+
+def test_colors_that_srgb_lacks_keep_their_lightness_and_hue():
+    """Of every gray and any colors, to rounding: the light that came in is the light that goes out."""
+    grays = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
+    light = image.lightness(image.to_float(grays))
+    colors = np.random.default_rng(1).uniform(-1, 1, (16, 16, 2)).astype(np.float32)
+    rgb = image.colored(light, colors)
+    assert np.abs(rgb).max() <= 1.0
+    np.testing.assert_allclose(image.lightness(rgb), light, atol=2e-5)
+    np.testing.assert_array_equal(transforms.equally_light(np.asarray(image.to_uint8(rgb))), grays)
+    inner = np.abs(grays[..., 0] - 127.5) < 120  # near black and white hardly any color is one
+    made = np.asarray(image.opponents(rgb))[inner]
+    given = colors[inner]
+    cross = made[:, 0] * given[:, 1] - made[:, 1] * given[:, 0]
+    np.testing.assert_allclose(cross / np.linalg.norm(given, axis=1), 0.0, atol=1e-3)
+    assert ((made * given).sum(axis=1) > 0).all()
+    # As saturated as there is: a hundredth more is none of sRGB's, or the color is the one that was asked for.
+    more = np.concatenate([(np.asarray(light)[inner] + 1) * 50, made * 111], axis=1)
+    beyond = np.abs(2 * np.asarray(image.lab_to_rgb(more, max_value=1.0)) - 1).max(axis=1) > 1
+    same = np.abs(made - given).max(axis=1) < 1e-4
+    assert (beyond | same).all()
+    assert (~same).any()
+    assert same.any()
+
+
+def test_colored_wants_lightness_and_two_colors():
+    with pytest.raises(ValueError, match=r"lightness has shape \(4, 4, 3\) and colors \(4, 4, 2\); wanted"):
+        image.colored(np.zeros((4, 4, 3), np.float32), np.zeros((4, 4, 2), np.float32))
 
 
 def test_borders_and_multiples():

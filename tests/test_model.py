@@ -286,9 +286,12 @@ def test_a_file_that_contradicts_itself_is_refused(tmp_path, tiny_generator):
         networks.PatchGAN(5, 2, spectral_norm=True),
         networks.PixelGAN(2),
         networks.ResNet(blocks=1, width=2),
+        networks.RRDBNet(scale=1, blocks=1, width=2, growth=1),
         networks.SRGANCritic(32, 2, 4, "conv"),
         networks.SRResNet(scale=2, blocks=1, width=2),
+        networks.SRVGGNetCompact(2, 1, 2),
         networks.UNet(depth=7, width=1),
+        networks.UNetCritic(width=1),
         networks.VGG(16, ("relu2_1",), width=2),
         networks.VGGStyleCritic(16, 2),
     ],
@@ -307,3 +310,19 @@ def test_every_architecture_has_files(tmp_path, module):
     )
     save(tmp_path / "g", Model(spec, variables))
     assert load(tmp_path / "g").module == module
+
+
+def test_a_file_from_before_spectral_norm_kept_both_vectors_is_read(tmp_path):
+    """With the vector v that evaluation found from u then."""
+    module = networks.PatchGAN(1, 2, "none", spectral_norm=True)
+    shapes, _ = networks.shapes(module, 3)
+    rng = np.random.default_rng(0)
+    variables = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32), shapes)
+    removed = variables["stats"]["spectral_norm"]["conv1"]["spectral"].pop("v")
+    spec = ModelSpec(networks.describe(module), 3, "none", "running", False, kind="critic")
+    save(tmp_path / "d", Model(spec, variables))
+    loaded = load(tmp_path / "d").variables
+    got = loaded["stats"]["spectral_norm"]["conv1"]["spectral"]
+    expected = loaded["params"]["conv1"]["kernel"].reshape(-1, 4) @ got["u"]
+    assert got["v"].shape == removed.shape
+    np.testing.assert_allclose(got["v"], expected / np.linalg.norm(expected), rtol=1e-5)

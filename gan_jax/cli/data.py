@@ -29,7 +29,7 @@ class Prepare:
     kind: Literal["pairs", "unpaired", "photographs", "classes"] | None = None
     """What the images are; looked at unless given."""
     derive: Literal["gray", "grey", "edges", "blur", "mosaic"] | None = None
-    """Make pairs of photographs, as training with that flag does."""
+    """Make pairs of photographs, as training with that flag does; for --derive lab photographs stay as they are."""
     preprocess: Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"] = "resize_and_crop"
     """What training does; crop and none keep sizes."""
     load_size: Annotated[str | None, arg(metavar="N|HEIGHTxWIDTH")] = None

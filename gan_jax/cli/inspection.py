@@ -71,6 +71,7 @@ def _model(path: Path) -> str:
             *lines,
             f"  {spec.in_channels} channels in {list(spec.input_range)} -> "
             f"{spec.out_channels} channels in {list(spec.output_range)}, scale {spec.scale}",
+            *(["  the light of the input stays; the network makes a and b of Lab"] if spec.colors else []),
             f"  any size; padded to multiples of {spec.size_multiple}",
             f"  at test time: {statistics}, dropout {'on' if spec.dropout else 'off'}",
             *learned_from,

@@ -39,6 +39,10 @@ class Translate(Compiling):
     """Translate only the first LIMIT images."""
     skip_existing: bool = False
     """Leave out images whose output is there already."""
+    num_processes: int = 1
+    """How many processes, on one host or several, were given the same command; each takes its share of the images."""
+    process_id: int = 0
+    """Which of them this is, from 0 on."""
     batch_size: int = 1
     """Images of one padded size to compute together; the results do not depend on it."""
     seed: int = 0
@@ -67,10 +71,12 @@ class Translate(Compiling):
 
         if len(self.paths) < 2:
             raise ValueError("give at least one input and, last, an output: gan-jax translate RUN in/ out/.")
-        for name in ("limit", "batch_size", "samples"):
+        for name in ("limit", "batch_size", "samples", "num_processes"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"--{name} is {value}; wanted at least 1.")
+        if not 0 <= self.process_id < self.num_processes:
+            raise ValueError(f"--process_id is {self.process_id}; wanted at least 0 and less than --num_processes.")
         if self.tile is not None and self.tile < 0:
             raise ValueError(f"--tile is {self.tile}; wanted at least 1, or 0 for whole images.")
         if self.outscale is not None and not 0 < self.outscale <= 64:
@@ -96,7 +102,7 @@ class Translate(Compiling):
         planned = infer.plan(
             inputs, output, samples=self.samples, suffix=self.suffix, extension=extension, frame=self.frame
         )
-        jobs = planned[: self.limit]
+        jobs = planned[: self.limit][self.process_id :: self.num_processes]
         if self.quality is not None and not any(str(job.output).lower().endswith(WITH_QUALITY) for job in jobs):
             raise ValueError("--quality is for .jpg, .webp and .avif; leave it out, or give --format.")
         if self.skip_existing:

@@ -32,6 +32,7 @@ __all__ = [
     "deriver",
     "draw",
     "edges",
+    "equally_light",
     "gray",
     "height_width",
     "jitter",
@@ -337,13 +338,25 @@ def mosaic(photo_u8: np.ndarray) -> np.ndarray:
     return means.repeat(heights, axis=0).repeat(widths, axis=1)
 
 
-Derive = Literal["gray", "grey", "edges", "blur", "mosaic"]
+def equally_light(photo_u8: np.ndarray) -> np.ndarray:
+    """The gray [H, W, 1] with a photograph's [H, W, 1 or 3] luminance, and so its L of CIE L*a*b*; uint8 both."""
+    if photo_u8.shape[2] == 1:
+        return photo_u8
+    encoded = np.arange(256, dtype=np.float32) / 255
+    linear = np.where(encoded > 0.04045, ((encoded + 0.055) / 1.055) ** 2.4, encoded / 12.92).astype(np.float32)
+    y = linear[photo_u8] @ np.array([0.2126390059, 0.7151686788, 0.0721923154], np.float32)  # IEC 61966-2-1
+    curved = 1.055 * np.maximum(y, 0.0031308) ** (1 / 2.4) - 0.055
+    return np.rint(np.where(y > 0.0031308, curved, 12.92 * y) * 255).astype(np.uint8)[..., None]
+
+
+Derive = Literal["gray", "grey", "edges", "blur", "mosaic", "lab"]
 # Each makes a source [H, W, C or 1] from a photograph [H, W, C].
 DERIVE: Mapping[Derive, Callable[[np.ndarray], np.ndarray]] = {
     "gray": gray,
     "edges": edges,
     "blur": blur,
     "mosaic": mosaic,
+    "lab": equally_light,
 }
 
 

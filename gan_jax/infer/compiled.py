@@ -1,7 +1,7 @@
 """The compiled programs of inference: a whole image, a window of one, and the statistics that windows share."""
 
 import functools
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,7 @@ class Signature(NamedTuple):
     output_range: tuple[float, float]
     dtype: str  # of the outputs: uint8, uint16, or float32 in [-1, 1], neither clipped nor rounded
     sides: tuple[int, int] | None  # of the image whose dropout windows share, if there is any
+    colors: Literal["lab"] | None = None  # what the network makes, as `ModelSpec.colors` has it
 
 
 class Window(NamedTuple):
@@ -35,7 +36,8 @@ class Window(NamedTuple):
 
 def signature(spec: ModelSpec, dtype: str, *, sides: tuple[int, int] | None = None) -> Signature:
     """Those of a generator; `sides` are the padded image's, for the programs of windows."""
-    return Signature(spec.norm == "image", spec.input_range, spec.output_range, dtype, sides if spec.dropout else None)
+    shared = sides if spec.dropout else None
+    return Signature(spec.norm == "image", spec.input_range, spec.output_range, dtype, shared, spec.colors)
 
 
 # The module is a frozen dataclass, so that the program compiled for one shape serves every later call.
@@ -51,7 +53,7 @@ def apply_whole(
         output, _ = network.apply(
             variables["params"], variables["stats"], batch, train=signature.own_statistics, key=key
         )
-        return _from_network(output[0], signature), jnp.isfinite(output).all()
+        return _from_network(output[0], array, signature), jnp.isfinite(output).all()
 
     outputs, finite = jax.vmap(one)(images)
     return outputs, finite.all()
@@ -69,7 +71,8 @@ def apply_tile(
     """The same for a window, and whether its core is finite."""
     output, _ = _on_tile(module, signature, variables, window, statistics, key)
     inside = _inside(window, output)
-    return _from_network(output[0], signature), jnp.where(inside, jnp.isfinite(output[0]), True).all()
+    made = _from_network(output[0], jnp.asarray(window.images)[0], signature)
+    return made, jnp.where(inside, jnp.isfinite(output[0]), True).all()
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -122,13 +125,20 @@ def _inside(window: Window, maps: jax.Array) -> jax.Array:
     return (rows[:, None] & columns)[..., None]
 
 
+def _to_float(images: jax.Array) -> jax.Array:
+    return images.astype(jnp.float32) / 32767.5 - 1.0 if images.dtype == jnp.uint16 else image.to_float(images)
+
+
 def _to_network(images: jax.Array, signature: Signature) -> jax.Array:
-    x = images.astype(jnp.float32) / 32767.5 - 1.0 if images.dtype == jnp.uint16 else image.to_float(images)
+    x = _to_float(images) if signature.colors is None else image.lightness(_to_float(images))
     return image.rescale(x, (-1.0, 1.0), signature.input_range)
 
 
-def _from_network(output: jax.Array, signature: Signature) -> jax.Array:
+def _from_network(output: jax.Array, images: jax.Array, signature: Signature) -> jax.Array:
+    """An output [H, W, C] in the dtype of `signature`; its input has the lightness of colors."""
     x = image.rescale(output.astype(jnp.float32), signature.output_range, (-1.0, 1.0))
+    if signature.colors is not None:
+        x = image.colored(image.lightness(_to_float(images)), x)
     if signature.dtype == "uint16":
         return image.round_to((jnp.clip(x, -1.0, 1.0) + 1.0) * 32767.5, jnp.uint16)
     return image.to_uint8(x) if signature.dtype == "uint8" else x

@@ -190,7 +190,8 @@ def translate_files(
     generator = arrays.on_device(generator)
     spec, options = generator.spec, engine.Options(tile, outscale, self_ensemble)
     tally = _Tally(len(jobs), progress)
-    read = functools.partial(_read, channels=spec.in_channels, half=half)
+    # A colorizer sees the lightness of a color, which is not its luma.
+    read = functools.partial(_read, channels=3 if spec.colors else spec.in_channels, half=half)
     with ThreadPoolExecutor(2) as pool:
         writer = WriteBehind(pool, functools.partial(high_bit_depth.save, quality=quality), tally.unwritten)
         photographs = read_ahead(pool, jobs, read, tally.unread)

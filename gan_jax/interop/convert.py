@@ -108,8 +108,12 @@ def read(
         output_range=output_range or use.output_range,
         kind=use.kind,
         latent=use.latent,
+        # What pytorch-CycleGAN-and-pix2pix's --model colorization trains, the only one of these channels.
+        colors="lab" if (network.in_channels, getattr(module, "out_channels", None)) == (1, 2) else None,
     )
     notes = [*network.notes, *network.lost]
+    if spec.colors:
+        notes.append("one channel becomes two: a and b of Lab, for the lightness of the input")
     if use.kind == "generator":
         if None in (input_range, output_range):
             ranges = f"{list(spec.input_range)} -> {list(spec.output_range)}"

@@ -18,9 +18,7 @@ __all__ = ["Match", "apart", "candidates", "in_words", "is_same", "match", "show
 __dir__ = __all__.copy
 
 _LEAVES = {"kernel": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
-_LEAVES |= {"scale": "weight", "slope": "weight", "u": "weight_u"}
-
-_SETTLED = 1e-3  # what PyTorch's first 15 power iterations leave
+_LEAVES |= {"scale": "weight", "slope": "weight", "u": "weight_u", "v": "weight_v"}
 
 _USUAL = {("dtype", "float32"), ("spectral_norm", False), ("icnr", False)}  # not worth a word
 
@@ -189,7 +187,7 @@ class _Leaf(NamedTuple):
     problem: str | None = None  # why it is not the network's
     constant: str | None = None  # its own name, where the layout says its value
     zeros: str | None = None  # the name of a bias that the file lacks
-    divisors: tuple[float, float] | None = None  # of a kernel under spectral norm, theirs and ours
+    divisor: float | None = None  # of a kernel that was under spectral norm, which ours has not
 
 
 class _Named(NamedTuple):
@@ -200,6 +198,7 @@ class _Named(NamedTuple):
     state: State
     names: Mapping[str, str]  # our layer -> theirs
     folded: Mapping[str, str]  # our norm -> their layer in front of it, whose bias is in the mean
+    normed: Collection[str]  # our layers under spectral norm
 
     def leaf(self, place: tuple[str, str, bool], shape: tuple[int, ...]) -> _Leaf:
         """The array of a place in our tree, which is of this shape."""
@@ -207,6 +206,8 @@ class _Named(NamedTuple):
         key = f"{self.names[layer]}.{_LEAVES[leaf]}"
         if key not in self.state:
             return self._absent(layer, leaf, key, shape)
+        if leaf == "v":
+            return self._right_vector(layer, key)
         read = _Leaf(transpose.from_theirs(self.module, layer, self.state[key]), (key,))
         if leaf == "kernel" and f"{key}_u" in self.state:
             read = read._replace(used=(key, f"{key}_u", f"{key}_v"))
@@ -237,12 +238,23 @@ class _Named(NamedTuple):
 
     def _normed(self, layer: str, key: str, read: _Leaf) -> _Leaf:
         """A kernel under spectral norm: as it is, or, where ours has none, divided by what the file's divides by."""
-        kernel, u, v = self.state[key], self.state[f"{key}_u"], self.state.get(f"{key}_v")
-        divisors = transpose.singular(self.module, layer, kernel, u, v)
-        if divisors is None or not divisors[0]:
+        divisor = self._divisor(layer, key)
+        if not divisor:
             return read._replace(problem=f"{key}_u and {key}_v are no vectors of spectral norm")
-        array = read.array if self.is_normed else read.array / np.float32(divisors[0])
-        return read._replace(array=array, divisors=divisors)
+        if layer in self.normed:
+            return read
+        return read._replace(array=read.array / np.float32(divisor), divisor=divisor)
+
+    def _divisor(self, layer: str, key: str) -> float | None:
+        u, v = (self.state.get(f"{key}_{vector}") for vector in "uv")
+        return None if u is None or v is None else transpose.singular(self.module, layer, self.state[key], u, v)
+
+    def _right_vector(self, layer: str, key: str) -> _Leaf:
+        """Where it does not fit, or has no kernel, its kernel's problem says so."""
+        kernel, v = self.state.get(f"{self.names[layer]}.weight"), self.state[key]
+        if kernel is None or v.size != np.prod(kernel.shape[1:]):
+            return _Leaf(v, (key,))
+        return _Leaf(transpose.right_from_theirs(self.module, layer, kernel, v), (key,))
 
     def _without_bias(self, bias: str, read: _Leaf) -> _Leaf:
         """A running mean, from which the bias in front of its norm is taken."""
@@ -251,16 +263,12 @@ class _Named(NamedTuple):
             return read._replace(problem=self._misfit(bias))
         return read._replace(array=read.array.astype(np.float32) - self.state[bias].astype(np.float32))
 
-    @property
-    def is_normed(self) -> bool:
-        """Whether our module has spectral norm."""
-        return getattr(self.module, "spectral_norm", False)
-
 
 def _fit(layout: Layout, module: Any, state: State, shown: Fields, asked: Mapping[str, Any]) -> Match:
     """The arrays in our tree; `problems` tells what is missing, left over or of another shape."""
     try:
-        names, state = layout.names(module), layout.prepare(state)
+        names = layout.names(module)
+        state = _with_right_vectors(module, names, layout.prepare(state))
         first = state[f"{next(iter(names.values()))}.weight"]
         shapes = {key: array.shape for key, array in state.items()}
         in_channels = layout.in_channels(shapes) if layout.in_channels else first.shape[1]
@@ -271,7 +279,8 @@ def _fit(layout: Layout, module: Any, state: State, shown: Fields, asked: Mappin
 
     wanted_leaves = dict(transpose.leaves(tree))
     folded = _folded(names, {layer for layer, leaf, _ in wanted_leaves if leaf == "bias"})
-    named = _Named(layout, module, state, names, folded)
+    normed = {layer for layer, leaf, _ in wanted_leaves if leaf == "u"}
+    named = _Named(layout, module, state, names, folded, normed)
     leaves = {place: named.leaf(place, leaf.shape) for place, leaf in wanted_leaves.items()}
     variables = jax.tree_util.tree_map_with_path(lambda path, leaf: leaves[transpose.place(path)].array, tree)
     lost, homeless = _left_over(named, {key for leaf in leaves.values() for key in leaf.used})
@@ -287,16 +296,31 @@ def _fit(layout: Layout, module: Any, state: State, shown: Fields, asked: Mappin
     )
 
 
+def _with_right_vectors(module: Any, names: Mapping[str, str], state: State) -> State:
+    """The same with the vectors v of spectral norm, which PyTorch before 1.1 found anew from u in each pass."""
+    found = {}
+    for layer, theirs in names.items():
+        kernel, u = state.get(f"{theirs}.weight"), state.get(f"{theirs}.weight_u")
+        if kernel is not None and u is not None and f"{theirs}.weight_v" not in state and kernel.ndim > 1:
+            found[f"{theirs}.weight_v"] = transpose.right_vector(module, layer, kernel, u)
+    return {**state, **found}
+
+
 def _assumptions(layout: Layout, module: Any, shown: Fields, asked: Mapping[str, Any]) -> list[str]:
     """What is taken from the project, because neither the file shows it nor the user says it."""
     notes = [
-        f"{field} {value}, as in {layout.project}: no file shows it (--set {field}=VALUE)"
+        f"{field} {value}, as in {layout.project}: no file shows it (--set {field}={_other(value)})"
         for field, value in layout.assumed.items()
         if field not in asked and field not in shown
     ]
     if getattr(module, "norm", "") == "instance" and "norm" not in asked:
         notes.append("norm instance: biases and no arrays of a norm (--set norm=none if there is none)")
     return notes
+
+
+def _other(value: Any) -> str:
+    """What is written in place of a field's value: of a boolean there is one."""
+    return str(not value).lower() if isinstance(value, bool) else "VALUE"
 
 
 def _notes(named: _Named, leaves: Sequence[_Leaf]) -> list[str]:
@@ -312,15 +336,8 @@ def _notes(named: _Named, leaves: Sequence[_Leaf]) -> list[str]:
         )
     if layout.note:
         notes.append(layout.note)
-    divisors = {leaf.used[0]: leaf.divisors for leaf in leaves if leaf.divisors}
-    if divisors and not named.is_normed:
-        notes.append(f"spectral norm is in the kernels, by its vectors in the file: {listed(divisors, 3)}")
-    unsettled = max((1 - theirs / ours for theirs, ours in divisors.values()), default=0.0)
-    if named.is_normed and unsettled > _SETTLED:
-        notes.append(
-            f"spectral norm's vectors have not settled: in evaluation kernels are up to {unsettled:.1%} smaller here, "
-            "where v is found anew; in training nothing differs"
-        )
+    if divided := [leaf.used[0] for leaf in leaves if leaf.divisor]:
+        notes.append(f"spectral norm is in the kernels, by its vectors in the file: {listed(divided, 3)}")
     if zeros := [leaf.zeros for leaf in leaves if leaf.zeros]:
         notes.append(f"no biases in the file, zeros here: {listed(zeros, 3)}")
     if lower := {str(array.dtype) for key, array in state.items() if key in used} - {"float32"}:
@@ -357,15 +374,14 @@ def written(layout: Layout, module: Any, variables: Mapping[str, Any]) -> dict[s
     for (layer, leaf, _), array in leaves.items():
         if leaf in layout.constants and (np.asarray(array) == np.float32(layout.constants[leaf])).all():
             continue
-        state[f"{names[layer]}.{_LEAVES[leaf]}"] = transpose.to_theirs(layout, module, layer, np.asarray(array))
+        key, array = f"{names[layer]}.{_LEAVES[leaf]}", np.asarray(array)
+        if leaf == "v":
+            state[key] = transpose.right_to_theirs(layout, module, layer, leaves[layer, "kernel", False], array)
+        else:
+            state[key] = transpose.to_theirs(layout, module, layer, array)
         if leaf == "var":
-            state[f"{names[layer]}.running_var"] = np.asarray(array) - np.float32(layout.eps - NORM_EPS)
+            state[f"{names[layer]}.running_var"] = array - np.float32(layout.eps - NORM_EPS)
             state[f"{names[layer]}.{COUNTS}"] = np.zeros((), np.int64)
-    for key in [key for key in state if key.endswith(".weight_u")]:
-        layer = next(layer for layer, theirs in names.items() if f"{theirs}.weight_u" == key)
-        state[f"{names[layer]}.weight_v"] = transpose.right_vector(
-            module, layer, state[f"{names[layer]}.weight"], state[key]
-        )
     if layout.biased:
         for norm, layer in _folded(names, {layer for layer, leaf, _ in leaves if leaf == "bias"}).items():
             if f"{names[norm]}.running_mean" in state:

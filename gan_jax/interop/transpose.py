@@ -7,7 +7,16 @@ import numpy as np
 
 from gan_jax.interop.naming.layout import Layout
 
-__all__ = ["from_theirs", "leaves", "place", "right_vector", "singular", "to_theirs"]
+__all__ = [
+    "from_theirs",
+    "leaves",
+    "place",
+    "right_from_theirs",
+    "right_to_theirs",
+    "right_vector",
+    "singular",
+    "to_theirs",
+]
 __dir__ = __all__.copy
 
 
@@ -36,25 +45,28 @@ def to_theirs(layout: Layout, module: Any, layer: str, array: np.ndarray) -> np.
     return np.ascontiguousarray(array)
 
 
+def right_from_theirs(module: Any, layer: str, kernel: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """The vector v of spectral norm, in the order of our kernel's numbers for one output; `kernel` is PyTorch's."""
+    return from_theirs(module, layer, v.reshape(1, *kernel.shape[1:])).reshape(-1)
+
+
+def right_to_theirs(layout: Layout, module: Any, layer: str, kernel: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """The way back of `right_from_theirs`; `kernel` is ours."""
+    return to_theirs(layout, module, layer, v.reshape(*kernel.shape[:-1], 1)).reshape(-1)
+
+
 def right_vector(module: Any, layer: str, kernel: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """The vector v of spectral norm that one step of the power iteration finds for u, of PyTorch's kernel."""
+    """The vector v of spectral norm that PyTorch before 1.1, which stored none, found for u; of PyTorch's kernel."""
     v = u @ _matrix(module, layer, kernel)
     return v / np.linalg.norm(v)
 
 
-def singular(
-    module: Any, layer: str, kernel: np.ndarray, u: np.ndarray, v: np.ndarray | None
-) -> tuple[float, float] | None:
-    """What spectral norm divides by in evaluation: u W v in PyTorch, and |u W| here and in PyTorch before 1.1.
-
-    None where the vectors do not fit the kernel.
-    """
+def singular(module: Any, layer: str, kernel: np.ndarray, u: np.ndarray, v: np.ndarray) -> float | None:
+    """What spectral norm divides by in evaluation, u W v; None where the vectors do not fit the kernel."""
     matrix = _matrix(module, layer, kernel).astype(np.float32)
-    if u.shape != matrix.shape[:1] or (v is not None and v.shape != matrix.shape[1:]):
+    if u.shape != matrix.shape[:1] or v.shape != matrix.shape[1:]:
         return None
-    left = u.astype(np.float32) @ matrix
-    ours = float(np.linalg.norm(left))
-    return ours if v is None else float(left @ v.astype(np.float32)), ours
+    return float(u.astype(np.float32) @ matrix @ v.astype(np.float32))
 
 
 def _matrix(module: Any, layer: str, kernel: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -41,6 +41,7 @@ def pix2pix(
     penalty_weight: float = 0.0,
     r1_weight: float = 0.0,
     ema_decay: float | None = None,
+    colors: Literal["lab"] | None = None,
 ) -> Method:
     """The conditional GAN with L1 (eq. 4): a critic step, then a generator step, on the same fake.
 
@@ -49,14 +50,19 @@ def pix2pix(
     source (eq. 2). `halve_critic` halves the critic's loss, which slows it relative to the generator (section 3.3).
     `penalty_weight` is that of WGAN-GP's gradient penalty on the image, given its source, and `r1_weight` gamma of R1's
     on targets; with either `init` raises ValueError for a critic with batch norm. `ema_decay` is the decay of an
-    exponential moving average of the generator.
+    exponential moving average of the generator. With `colors` "lab" sources are their lightness, of which the generator
+    makes the targets' a and b of CIE L*a*b* (`image.lightness`, `image.opponents`): the paper's colorization.
     """
+
+    def as_floats(batch: Batch) -> tuple[jax.Array, jax.Array]:
+        source, target = image.to_float(batch["source"]), image.to_float(batch["target"])
+        return (source, target) if colors is None else (image.lightness(source), image.opponents(target))
 
     def seen(source: jax.Array, images: jax.Array) -> jax.Array:
         return jnp.concatenate([source, images], axis=-1) if conditional else images
 
     def init(key: Key, batch: Batch) -> State:
-        source, target = image.to_float(batch["source"]), image.to_float(batch["target"])
+        source, target = as_floats(batch)
         key, generator_key, critic_key = jax.random.split(key, 3)
         critic_state = NetState.create(critic, critic_tx, critic_key, seen(source, target))
         if penalty_weight or r1_weight:
@@ -68,7 +74,7 @@ def pix2pix(
         return Draws(*penalties.draw(key, jnp.shape(batch["target"])[0], weight=penalty_weight))
 
     def update(state: State, batch: Batch, draws: Draws) -> tuple[State, Metrics]:
-        source, target = image.to_float(batch["source"]), image.to_float(batch["target"])
+        source, target = as_floats(batch)
 
         def generate(params: Params) -> tuple[jax.Array, Stats]:
             return generator.apply(params, state.generator.stats, source, train=True, key=draws.dropout)

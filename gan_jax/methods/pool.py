@@ -1,22 +1,26 @@
-"""CycleGAN's image pool: critics see the history of a generator's images, not the latest alone.
+"""Pools of images on the device: CycleGAN's, and Real-ESRGAN's queue of pairs.
 
-Shrivastava et al. 2017, "Learning from Simulated and Unsupervised Images through Adversarial Training", section 2.3,
-as Zhu et al. 2017 take it: 50 images, of which half of the time one is shown in a new one's place.
+CycleGAN's critics see the history of a generator's images, not the latest alone: Shrivastava et al. 2017, "Learning
+from Simulated and Unsupervised Images through Adversarial Training", section 2.3, as Zhu et al. 2017 take it: 50
+images, of which half of the time one is shown in a new one's place.
+
+Real-ESRGAN degrades a batch of images in one way, and mixes batches: Wang et al. 2021, section 4.1, "training pair
+pool". Once the pool is full, each batch is exchanged for as many of its pairs.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-__all__ = ["Draws", "Pool", "draw", "empty", "exchange"]
+__all__ = ["Draws", "Pool", "draw", "draw_slots", "empty", "exchange", "take"]
 __dir__ = __all__.copy
 
 
 class Pool(NamedTuple):
-    """So many images of one shape, on the device."""
+    """So many images of one shape, on the device, or so many pairs of them."""
 
-    images: jax.Array  # [size, H, W, C]; from `filled` on they are not yet images
+    images: Any  # [size, H, W, C], or such arrays by name; from `filled` on they are not yet images
     filled: jax.Array  # int32: images so far, at most size
 
 
@@ -27,9 +31,10 @@ class Draws(NamedTuple):
     slot: jax.Array  # [N], int32: which one
 
 
-def empty(size: int, image: jax.ShapeDtypeStruct) -> Pool:
-    """A pool for `size` images of the shape and dtype of `image`, [H, W, C]."""
-    return Pool(jnp.zeros((size, *image.shape), image.dtype), jnp.zeros((), jnp.int32))
+def empty(size: int, image: Any) -> Pool:
+    """A pool for `size` images of the shape and dtype of `image`, [H, W, C], or of such arrays by name."""
+    images = jax.tree.map(lambda one: jnp.zeros((size, *one.shape), one.dtype), image)
+    return Pool(images, jnp.zeros((), jnp.int32))
 
 
 def draw(key: jax.Array, count: int, size: int) -> Draws:
@@ -63,3 +68,22 @@ def exchange(pool: Pool, images: jax.Array, draws: Draws) -> tuple[Pool, jax.Arr
     pool, (olds, swaps) = jax.lax.scan(step, pool, (images, *draws))
     # Chosen here and not image by image, which all devices do for all: what is shown is split over them as `images` is.
     return pool, jnp.where(swaps[:, None, None, None], olds, images)
+
+
+def draw_slots(key: jax.Array, count: int, size: int) -> jax.Array:
+    """The draws for `take` of `count` pairs and a pool of `size`: int32 [count], no two alike."""
+    return jax.random.permutation(key, size)[:count].astype(jnp.int32)
+
+
+def take(pool: Pool, pairs: Any, slots: jax.Array) -> tuple[Pool, Any]:
+    """The pool after N `pairs`, arrays [N, H, W, C] by name, and the N to show in their place.
+
+    Until the pool is full they are kept and shown; then they take the places `slots` of those that are shown. Whole
+    batches fill the pool: `size` is a multiple of N.
+    """
+    size = len(jax.tree.leaves(pool.images)[0])
+    full = pool.filled == size
+    places = jnp.where(full, slots, pool.filled + jnp.arange(len(slots)))
+    shown = jax.tree.map(lambda held, new: jnp.where(full, held[places], new), pool.images, pairs)
+    images = jax.tree.map(lambda held, new: held.at[places].set(new), pool.images, pairs)
+    return Pool(images, jnp.minimum(pool.filled + len(slots), size)), shown

@@ -1,7 +1,8 @@
 """SRGAN: Ledig et al. 2017, "Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network".
 
 With a relativistic game it is the training of Wang et al. 2018, "ESRGAN: Enhanced Super-Resolution Generative
-Adversarial Networks".
+Adversarial Networks"; with `second_order`'s degradations, sharpened targets and a queue of pairs that of Wang et al.
+2021, "Real-ESRGAN: Training Real-World Blind Super-Resolution with Pure Synthetic Data".
 """
 
 import dataclasses
@@ -17,8 +18,10 @@ from jax.typing import ArrayLike
 
 from gan_jax import image, losses
 from gan_jax.method import Batch, GANState, Key, Method, Metrics, NetState, Variables
-from gan_jax.methods import penalties
-from gan_jax.methods.srresnet import Degrade, Range, pairs, psnr
+from gan_jax.methods import pairs, penalties
+from gan_jax.methods.pairs import Degrade, Range
+from gan_jax.methods.pool import Pool
+from gan_jax.methods.srresnet import psnr
 from gan_jax.networks.network import Network, Params, Stats
 
 __all__ = ["Draws", "State", "srgan"]
@@ -30,12 +33,13 @@ class State(GANState):
     """What SRGAN carries from step to step."""
 
     frozen: Variables | None  # of the content network: only read, and left out of checkpoints
+    queue: Pool | None = None  # of pairs, if wanted
 
 
 class Draws(NamedTuple):
     """Everything random in one step."""
 
-    degradation: Key  # its noise, and what each image draws for itself
+    pairs: pairs.Draws
     epsilon: jax.Array | None = None  # [N], where between target and fake the critic's gradient is penalized
 
 
@@ -59,11 +63,15 @@ def srgan(
     penalty_weight: float = 0.0,
     input_range: Range = (0.0, 1.0),
     output_range: Range = (-1.0, 1.0),
+    sharpen: bool = False,
+    crop_size: int | None = None,
+    queue_size: int = 0,
     ema_decay: float | None = None,
 ) -> Method:
     """The perceptual loss (eq. 3): content (eq. 5), an adversarial term (eq. 6), pixels and total variation.
 
-    Batches and ranges are those of `srresnet`. `content` maps images in [-1, 1] to feature maps by layer and its
+    Batches, ranges and what is made of them are those of `srresnet`; a sharpened target is what pixels and features
+    are compared to, and the critic sees it as it was. `content` maps images in [-1, 1] to feature maps by layer and its
     `init` returns trained weights, which `state.frozen` then holds: VGG19 to "relu5_4" in the paper, compared after
     its features are multiplied by `content_scale`; BasicSR compares "conv5_4" by "l1" with a scale of 1. The critic
     sees images in `output_range`; `penalty_weight` is that of WGAN-GP's gradient penalty, and `init` then raises
@@ -75,14 +83,16 @@ def srgan(
     relativistic game by target and fake for the generator, then by fake, target and fake.
     """
 
+    pairing = pairs.Pairing(degrade, input_range, output_range, sharpen, crop_size, queue_size)
+
     def features(network: Network, variables: Variables, images: jax.Array) -> Mapping[str, jax.Array]:
         x = image.rescale(images, output_range, (-1.0, 1.0))
         maps, _ = network.apply(variables["params"], variables["stats"], x, train=False)
         return jax.tree.map(lambda feature: content_scale * feature, maps)
 
     def init(key: Key, batch: Batch) -> State:
-        key, generator_key, critic_key, degradation_key, content_key = jax.random.split(key, 5)
-        source, target = pairs(batch, degradation_key, degrade, input_range, output_range)
+        key, generator_key, critic_key, pairs_key, content_key = jax.random.split(key, 5)
+        (source, target, _), queue = pairing.init(pairs_key, batch)
         critic_state = NetState.create(critic, critic_tx, critic_key, target)
         if penalty_weight:
             penalties.require_no_batch_norm(critic_state)
@@ -91,13 +101,14 @@ def srgan(
             params, stats = content.init(content_key, target)
             frozen = {"params": params, "stats": stats}
         generator_state = NetState.create(generator, generator_tx, generator_key, source, ema=ema_decay is not None)
-        return State(key=key, generator=generator_state, critic=critic_state, frozen=frozen)
+        return State(key=key, generator=generator_state, critic=critic_state, frozen=frozen, queue=queue)
 
     def draw(key: Key, batch: Batch) -> Draws:
-        return Draws(*penalties.draw(key, jnp.shape(batch["target"])[0], weight=penalty_weight))
+        key, epsilon = penalties.draw(key, jnp.shape(batch["target"])[0], weight=penalty_weight)
+        return Draws(pairing.draw(key, batch), epsilon)
 
     def update(state: State, batch: Batch, draws: Draws) -> tuple[State, Metrics]:
-        source, target = pairs(batch, draws.degradation, degrade, input_range, output_range)
+        queue, (source, target, aim) = pairing.update(state.queue, batch, draws.pairs)
 
         def generate(params: Params) -> tuple[jax.Array, Stats]:
             return generator.apply(params, state.generator.stats, source, train=True)
@@ -109,10 +120,10 @@ def srgan(
             fake, stats = generate(params)
             terms, critic_stats = {}, state.critic.stats
             if pixel_weight:
-                terms["loss/pixel"] = (pixel_weight, pixel_loss(fake, target))
+                terms["loss/pixel"] = (pixel_weight, pixel_loss(fake, aim))
             if content is not None and state.frozen is not None:
-                seen, aim = (features(content, state.frozen, images) for images in (fake, target))
-                distance = losses.content(seen, aim, distance=content_distance, weights=layer_weights)
+                seen, wanted = (features(content, state.frozen, images) for images in (fake, aim))
+                distance = losses.content(seen, wanted, distance=content_distance, weights=layer_weights)
                 terms["loss/content"] = (content_weight, distance)
             if tv_weight:
                 terms["loss/tv"] = (tv_weight, losses.total_variation(fake))
@@ -122,7 +133,7 @@ def srgan(
                 fake_logits, critic_stats = judge(state.critic.params, critic_stats, fake)
                 terms["loss/gan"] = (adversarial_weight, adversarial.generator(real_logits, fake_logits))
             total, metrics = losses.weighted_sum(terms)
-            return total, (stats, critic_stats, {**metrics, "psnr": psnr(fake, target, output_range)})
+            return total, (stats, critic_stats, {**metrics, "psnr": psnr(fake, aim, output_range)})
 
         def critic_loss(
             params: Params, stats: Stats, game: losses.AdversarialLoss
@@ -148,6 +159,9 @@ def srgan(
             new_critic = state.critic.apply_gradients(critic_tx, grads, critic_stats)
             metrics = {"loss/critic": loss, **metrics, **means}
 
-        return dataclasses.replace(state, step=state.step + 1, generator=new_generator, critic=new_critic), metrics
+        new_state = dataclasses.replace(
+            state, step=state.step + 1, generator=new_generator, critic=new_critic, queue=queue
+        )
+        return new_state, metrics
 
     return Method(init, draw, update)

@@ -5,29 +5,34 @@ trained for its mean squared error; the first stage of SRGAN.
 from collections.abc import Callable
 from typing import NamedTuple
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
-from gan_jax import image, losses, metrics
+from gan_jax import losses, metrics
 from gan_jax.method import Batch, GeneratorState, Key, Method, Metrics, NetState
+from gan_jax.methods import pairs
+from gan_jax.methods.pairs import Degrade, Range
+from gan_jax.methods.pool import Pool
 from gan_jax.networks.network import Network, Params, Stats
 
-__all__ = ["Degrade", "Draws", "Range", "State", "pairs", "psnr", "ranged", "srresnet"]
+__all__ = ["Draws", "State", "psnr", "srresnet"]
 __dir__ = __all__.copy
 
-Range = tuple[float, float]
-Degrade = Callable[[ArrayLike, Key], jax.Array]  # images [N, H, W, C] in [0, 255] -> uint8, as degrade.Degradation
 
+@flax.struct.dataclass(kw_only=True)
+class State(GeneratorState):
+    """What SRResNet carries from step to step."""
 
-State = GeneratorState
+    queue: Pool | None = None  # of pairs, if wanted
 
 
 class Draws(NamedTuple):
     """Everything random in one step."""
 
-    degradation: Key  # its noise, and what each image draws for itself
+    pairs: pairs.Draws
 
 
 def srresnet(
@@ -39,71 +44,46 @@ def srresnet(
     tv_weight: float = 0.0,
     input_range: Range = (0.0, 1.0),
     output_range: Range = (-1.0, 1.0),
+    sharpen: bool = False,
+    crop_size: int | None = None,
+    queue_size: int = 0,
     ema_decay: float | None = None,
 ) -> Method:
     """A generator trained for a distance to high-resolution images (eq. 4), plus `tv_weight` times total variation.
 
-    Batches hold "target", and "source" where `degrade` is not to make it of the target inside the step. Both are
-    uint8 [N, H, W, C]; floats are in `output_range` and in `input_range` already. The paper's ranges are the defaults,
-    BasicSR's are (0, 1) twice. `ema_decay` is the decay of an exponential moving average of the generator.
+    Batches and what is made of them are those of `pairs.Pairing`, which knows `degrade`, ranges and what follows
+    them. The paper's ranges are the defaults, BasicSR's are (0, 1) twice. `ema_decay` is the decay of an exponential
+    moving average of the generator.
     """
+    pairing = pairs.Pairing(degrade, input_range, output_range, sharpen, crop_size, queue_size)
 
     def init(key: Key, batch: Batch) -> State:
-        key, generator_key, degradation_key = jax.random.split(key, 3)
-        source, _ = pairs(batch, degradation_key, degrade, input_range, output_range)
-        generator_state = NetState.create(generator, generator_tx, generator_key, source, ema=ema_decay is not None)
-        return State(key=key, generator=generator_state)
+        key, generator_key, pairs_key = jax.random.split(key, 3)
+        first, queue = pairing.init(pairs_key, batch)
+        averages = ema_decay is not None
+        generator_state = NetState.create(generator, generator_tx, generator_key, first.source, ema=averages)
+        return State(key=key, generator=generator_state, queue=queue)
 
     def draw(key: Key, batch: Batch) -> Draws:
-        del batch
-        return Draws(degradation=key)
+        return Draws(pairing.draw(key, batch))
 
     def update(state: State, batch: Batch, draws: Draws) -> tuple[State, Metrics]:
-        source, target = pairs(batch, draws.degradation, degrade, input_range, output_range)
+        queue, (source, _, aim) = pairing.update(state.queue, batch, draws.pairs)
 
         def generator_loss(params: Params) -> tuple[jax.Array, tuple[Stats, Metrics]]:
             fake, stats = generator.apply(params, state.generator.stats, source, train=True)
-            terms = {"loss/pixel": (1.0, loss(fake, target))}
+            terms = {"loss/pixel": (1.0, loss(fake, aim))}
             if tv_weight:
                 terms["loss/tv"] = (tv_weight, losses.total_variation(fake))
             total, metrics = losses.weighted_sum(terms)
-            return total, (stats, {**metrics, "psnr": psnr(fake, target, output_range)})
+            return total, (stats, {**metrics, "psnr": psnr(fake, aim, output_range)})
 
         (value, (stats, metrics)), grads = state.generator.gradient(generator_loss)
         new_generator = state.generator.apply_gradients(generator_tx, grads, stats, ema_decay=ema_decay)
-        new_state = State(step=state.step + 1, key=state.key, generator=new_generator)
+        new_state = State(step=state.step + 1, key=state.key, generator=new_generator, queue=queue)
         return new_state, {"loss/generator": value, **metrics}
 
     return Method(init, draw, update)
-
-
-def pairs(
-    batch: Batch, key: Key, degrade: Degrade | None, input_range: Range, output_range: Range
-) -> tuple[jax.Array, jax.Array]:
-    """(source, target) of a batch as floats in their ranges; a source that is not there is made of the target.
-
-    What is made is rounded to 8 bits, as an image will be that the generator is used on. Raises ValueError where
-    there is neither a source nor a degradation.
-    """
-    target = ranged(batch["target"], output_range)
-    if "source" in batch:
-        return ranged(batch["source"], input_range), target
-    if degrade is None:
-        raise ValueError('the batch has no "source" and the method no `degrade` that makes one; give either.')
-    levels_255 = batch["target"]
-    if jnp.issubdtype(jnp.result_type(levels_255), jnp.floating):
-        levels_255 = image.rescale(target, output_range, (0.0, 255.0))
-    return ranged(degrade(levels_255, key), input_range), target
-
-
-def ranged(images: ArrayLike, value_range: Range) -> jax.Array:
-    """Images as floats in a range (low, high): uint8 is rescaled, a floating array passes unchanged.
-
-    Raises TypeError for any other dtype.
-    """
-    x = image.to_float(images)
-    floating = jnp.issubdtype(jnp.result_type(images), jnp.floating)
-    return x if floating else image.rescale(x, (-1.0, 1.0), value_range)
 
 
 def psnr(images: ArrayLike, references: ArrayLike, value_range: Range) -> jax.Array:

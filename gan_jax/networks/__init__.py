@@ -30,9 +30,12 @@ from gan_jax.networks.network import (
 from gan_jax.networks.patchgan import PatchGAN
 from gan_jax.networks.pixelgan import PixelGAN
 from gan_jax.networks.resnet import ResNet
+from gan_jax.networks.rrdbnet import RRDBNet
 from gan_jax.networks.srgan_critic import SRGANCritic
 from gan_jax.networks.srresnet import MSRResNet, SRResNet
+from gan_jax.networks.srvgg import SRVGGNetCompact
 from gan_jax.networks.unet import UNet
+from gan_jax.networks.unet_critic import UNetCritic
 from gan_jax.networks.vgg import VGG, AlexNet
 from gan_jax.networks.vggstyle import VGGStyleCritic
 
@@ -53,10 +56,13 @@ __all__ = [
     "Network",
     "PatchGAN",
     "PixelGAN",
+    "RRDBNet",
     "ResNet",
     "SRGANCritic",
     "SRResNet",
+    "SRVGGNetCompact",
     "UNet",
+    "UNetCritic",
     "VGGStyleCritic",
     "build",
     "catalogue",

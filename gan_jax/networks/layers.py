@@ -43,6 +43,7 @@ __all__ = [
     "icnr",
     "leaky_relu",
     "pad",
+    "small_he",
     "torch_default",
 ]
 __dir__ = __all__.copy
@@ -60,6 +61,8 @@ UpsampleName = Literal["transposed", "pixel_shuffle", "nearest", "bilinear"]
 
 # torch's own: U(-1, 1) / sqrt(inputs of one output), for references that initialize nothing themselves.
 torch_default = variance_scaling(1 / 3, "fan_in", "uniform")
+# He's, a tenth as large: Wang et al. 2018, "ESRGAN", 3.1; the factor 0.1 is BasicSR's.
+small_he = variance_scaling(2.0 * 0.1**2, "fan_in", "normal")
 
 
 def _normal_around_one(key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> jax.Array:
@@ -98,7 +101,8 @@ def leaky_relu(x: jax.Array, slope: float) -> jax.Array:
 
 class SpectralNorm(nn.Module):
     """A kernel over its largest singular value: Miyato et al. 2018, "Spectral Normalization for Generative Adversarial
-    Networks", algorithm 1, one power iteration a training pass. The stored vector u [outputs] is a statistic.
+    Networks", algorithm 1, one power iteration a training pass. The vectors u [outputs] and v [inputs of one output]
+    are statistics, both kept as in torch: in evaluation the kernel is over u W v, with the vectors as they are.
     """
 
     @nn.compact
@@ -107,19 +111,20 @@ class SpectralNorm(nn.Module):
         matrix = kernel.reshape(-1, kernel.shape[-1]).T
         fixed = lax.stop_gradient(matrix)  # eq. 11: the singular vectors are no function of the kernel
 
-        def iterated(u: jax.Array) -> jax.Array:
-            return _unit(_dot(fixed, _unit(_dot(u, fixed))))
+        def iterated(u: jax.Array) -> tuple[jax.Array, jax.Array]:
+            v = _unit(_dot(u, fixed))
+            return _unit(_dot(fixed, v)), v
 
         def start() -> jax.Array:
             u = _unit(jax.random.normal(self.make_rng("params"), matrix.shape[:1], jnp.float32))
-            return lax.fori_loop(0, SPECTRAL_NORM_START, lambda _, u: iterated(u), u)
+            return lax.fori_loop(0, SPECTRAL_NORM_START, lambda _, u: iterated(u)[0], u)
 
         u = self.variable("spectral_norm", "u", start)
-        v = _unit(_dot(u.value, fixed))
-        left = _unit(_dot(fixed, v)) if train else u.value
+        v = self.variable("spectral_norm", "v", lambda: _unit(_dot(u.value, fixed)))
+        left, right = iterated(u.value) if train else (u.value, v.value)
         if train and not self.is_initializing():
-            u.value = left
-        return kernel / _dot(left, _dot(matrix, v))
+            u.value, v.value = left, right
+        return kernel / _dot(left, _dot(matrix, right))
 
 
 def _dot(a: jax.Array, b: jax.Array) -> jax.Array:

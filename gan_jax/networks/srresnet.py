@@ -7,7 +7,7 @@ from typing import Literal
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax.nn.initializers import ones, variance_scaling
+from jax.nn.initializers import ones
 
 from gan_jax.networks.architecture import Architecture
 from gan_jax.networks.layers import (
@@ -20,6 +20,7 @@ from gan_jax.networks.layers import (
     as_float32,
     computed_in,
     leaky_relu,
+    small_he,
     torch_default,
 )
 
@@ -96,17 +97,13 @@ class SRResNet(Architecture):
         return jnp.tanh(x) if self.output == "tanh" else (jnp.tanh(x) + 1.0) / 2.0
 
 
-# He's, smaller: Wang et al. 2018, "ESRGAN", 3.1; the factor 0.1 is BasicSR's.
-_small = variance_scaling(2.0 * 0.1**2, "fan_in", "normal")
-
-
 class _PlainBlock(nn.Module):
     """x + conv(relu(conv(x)))."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        y = nn.relu(Conv(x.shape[-1], 3, 1, 1, True, kernel_init=_small, name="conv1")(x))
-        return x + Conv(x.shape[-1], 3, 1, 1, True, kernel_init=_small, name="conv2")(y)
+        y = nn.relu(Conv(x.shape[-1], 3, 1, 1, True, kernel_init=small_he, name="conv1")(x))
+        return x + Conv(x.shape[-1], 3, 1, 1, True, kernel_init=small_he, name="conv2")(y)
 
 
 class MSRResNet(Architecture):
@@ -131,11 +128,13 @@ class MSRResNet(Architecture):
         n, height, width, channels = x.shape
         base = jax.image.resize(x, (n, self.scale * height, self.scale * width, channels), "bilinear")
         x = computed_in(x, self.dtype)
-        x = leaky_relu(Conv(self.width, 3, 1, 1, True, kernel_init=_small, name="head")(x), 0.1)
+        x = leaky_relu(Conv(self.width, 3, 1, 1, True, kernel_init=small_he, name="head")(x), 0.1)
         for index in range(self.blocks):
             x = _PlainBlock(name=f"block{index + 1}")(x)
         for step, factor in enumerate(factors(self.scale), 1):
-            up = Upsample(self.width, self.upsample, True, factor, icnr=self.icnr, kernel_init=_small, name=f"up{step}")
+            up = Upsample(
+                self.width, self.upsample, True, factor, icnr=self.icnr, kernel_init=small_he, name=f"up{step}"
+            )
             x = leaky_relu(up(x), 0.1)
-        x = leaky_relu(Conv(self.width, 3, 1, 1, True, kernel_init=_small, name="full")(x), 0.1)
-        return base + as_float32(Conv(channels, 3, 1, 1, True, kernel_init=_small, name="tail")(x))
+        x = leaky_relu(Conv(self.width, 3, 1, 1, True, kernel_init=small_he, name="full")(x), 0.1)
+        return base + as_float32(Conv(channels, 3, 1, 1, True, kernel_init=small_he, name="tail")(x))

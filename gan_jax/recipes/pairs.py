@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gan_jax import metrics
+from gan_jax import image, metrics
 from gan_jax.data import layouts, scan, seams, sources, tfds_source, transforms
 from gan_jax.data.demo import facade_scores
 from gan_jax.data.demo import facades as demo_facades
@@ -53,7 +53,8 @@ class ImageFlags(Settings):
     direction: Literal["AtoB", "BtoA"] = "AtoB"
     """Which side of a pair is the input."""
     derive: transforms.Derive | None = None
-    """Make the input from the photograph: dataroot then holds photographs alone."""
+    """Make the input from the photograph: dataroot then holds photographs alone. lab: the input is the lightness, to
+    which the generator adds the colors a and b of Lab, so that the light stays as it is."""
     preprocess: Literal["resize_and_crop", "crop", "scale_width", "scale_width_and_crop", "none"] = "resize_and_crop"
     """Resize to load_size (or scale to that width) and crop, only one of both, or neither."""
     load_size: flags.SizeFlag = 286
@@ -63,7 +64,7 @@ class ImageFlags(Settings):
     no_flip: bool = False
     """Do not mirror training images at random."""
     input_nc: Literal[1, 3] | None = None
-    """Channels of the input; 1 with --derive gray or edges, 3 otherwise."""
+    """Channels of the input; 1 with --derive gray, lab or edges, 3 otherwise."""
     output_nc: Literal[1, 3] = 3
     """Channels of the output."""
 
@@ -73,7 +74,12 @@ class ImageFlags(Settings):
     @property
     def input_channels(self) -> int:
         """Channels of the generator's input."""
-        return self.input_nc or (1 if self.derive in ("gray", "edges") else 3)
+        return self.input_nc or (1 if self.derive in ("gray", "lab", "edges") else 3)
+
+    @property
+    def colors(self) -> Literal["lab"] | None:
+        """What the generator makes where it is no image of its own, as `ModelSpec.colors` has it."""
+        return "lab" if self.derive == "lab" else None
 
     @property
     def cut_size(self) -> transforms.Size | None:
@@ -91,6 +97,8 @@ class ImageFlags(Settings):
         for name in ("load_size", "crop_size"):
             if min(transforms.height_width(getattr(self, name))) < 1:
                 raise ValueError(f"--{name} is {transforms.shown(getattr(self, name))}; wanted at least 1.")
+        if self.colors and (self.input_channels, self.output_nc) != (1, 3):
+            raise ValueError("--derive lab makes color of one channel of light; leave out --input_nc and --output_nc.")
 
     def check_mode(self, dataset_mode: str | None) -> None:
         """Raises ValueError for a --dataset_mode of pairs and of single photographs that --derive contradicts."""
@@ -224,11 +232,28 @@ def task(config: ImageFlags, train: Source, val: Source | None, test: Source | N
 def baselines(config: ImageFlags, train: Source) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     """What the generator must beat, where there is something."""
     if config.derive:
-        return {f"{config.derive} input": lambda source: _with_channels(source, config.output_nc)}
+        name = "gray" if config.colors else config.derive
+        unchanged = {f"{name} input": lambda source: _with_channels(source, config.output_nc)}
+        return unchanged | ({"mean color": _with_mean_color(train)} if config.colors else {})
     if not _is_drawn(train) or config.direction == "BtoA":
         return {}
     lookup = functools.cache(lambda: facade_scores.mean_color_lookup(train[i] for i in range(len(train))))
     return {"mean color of each class": lambda source: facade_scores.paint(source, lookup())}
+
+
+def _with_mean_color(train: Source) -> Callable[[np.ndarray], np.ndarray]:
+    """What gives a gray image the mean a and b of training photographs, of the first hundred."""
+
+    @functools.cache
+    def mean() -> np.ndarray:
+        photographs = (image.to_float(train[i]["target"]) for i in range(min(len(train), 100)))
+        return np.mean([np.mean(image.opponents(photograph), axis=(0, 1)) for photograph in photographs], axis=0)
+
+    def painted(source_u8: np.ndarray) -> np.ndarray:
+        light = image.lightness(image.to_float(source_u8))
+        return np.asarray(image.to_uint8(image.colored(light, np.broadcast_to(mean(), (*light.shape[:-1], 2)))))
+
+    return painted
 
 
 def _is_drawn(train: Source) -> bool:

@@ -75,7 +75,8 @@ def experiment(config: Config, open_split: Callable[[Config, str], Source | None
     pairs.require_dataroot(config, PRESETS)
     train, val, test = (open_split(config, split) for split in ("train", "val", "test"))
     assert train is not None  # only val and test may be missing
-    generator, critic = translators.generator_module(config, config.output_nc), translators.critic_module(config)
+    made = 2 if config.colors else config.output_nc
+    generator, critic = translators.generator_module(config, made), translators.critic_module(config)
     per_epoch = run.steps_per_epoch(config, len(train))
     method = pix2pix(
         translators.started(config, generator, "generator"),
@@ -89,13 +90,14 @@ def experiment(config: Config, open_split: Callable[[Config, str], Source | None
         penalty_weight=config.penalty_weight,
         r1_weight=config.lambda_r1,
         ema_decay=config.ema_decay,
+        colors=config.colors,
     )
     return translators.experiment(
         config,
         "pix2pix",
         method,
         generators={"generator": (generator, config.input_channels)},
-        critics={"critic": (critic, config.output_nc + (0 if config.unconditional else config.input_channels))},
+        critics={"critic": (critic, made + (0 if config.unconditional else config.input_channels))},
         train=train,
         tasks={"generator": pairs.task(config, train, val, test)},
         needs_whole_batch=config.needs_whole_batch,

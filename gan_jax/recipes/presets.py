@@ -63,7 +63,7 @@ PIX2PIX: Mapping[str, _Flags] = {
     **_pix2pix("edges2handbags", n_epochs=15, batch_size=4),
     **_pix2pix("day2night", dataroot="datasets/night2day", direction="BtoA", n_epochs=17, batch_size=4),
     # Mirrored but not jittered.
-    **_pix2pix("colorize", dataroot="datasets/photos", derive="gray", load_size=256, n_epochs=6, batch_size=4),
+    **_pix2pix("colorize", dataroot="datasets/photos", derive="lab", load_size=256, n_epochs=6, batch_size=4),
 }
 
 # The identity loss was for photographs and paintings alone (section 5.2 of CycleGAN's paper).

@@ -39,11 +39,12 @@ _ONE_BY_ONE = "test images are read in order, one by one, and never mirrored."
 _PAGE = "the results are in index.html."
 _CHOSEN = "`train.py` chooses the experiment by it."
 _UNALIGNED = "pix2pix wants pairs; --model cycle_gan trains without."
-_COLOR = "use --model pix2pix with --derive gray, which makes the input of each photograph."
+_COLOR = "photographs are read, and their lightness is the input."
 _KEEPS = "a run keeps generators by epoch; use --epoch N with one that --save_epoch_freq kept."
 _NAME = "write the whole name into --name."
 
 BOTH = (
+    Row("--output_nc", "2", "mapped", "a and b of --model colorization."),
     Row("--dataroot --name --checkpoints_dir --direction --input_nc --output_nc", ANY, "same"),
     Row("--netG --netD --ngf --ndf --n_layers_D", ANY, "same"),
     Row("--max_dataset_size", "inf", "mapped", "all images are used."),
@@ -72,7 +73,7 @@ BOTH = (
     Row("--which_direction", ANY, "mapped", to="--direction {}"),
     Row("--which_model_netG", ANY, "mapped", to="--netG {}"),
     Row("--which_model_netD", ANY, "mapped", to="--netD {}"),
-    Row("--model", "colorization", "refused", _COLOR),
+    Row("--model", "colorization", "mapped", _COLOR, to="--derive lab"),
     Row("--model", "test", "refused", "it trains nothing; use gan-jax translate RUN INPUT OUTPUT, or test.py."),
     Row("--model", ANY, "refused", "there is --model pix2pix and --model cycle_gan."),
     Row("--phase", "train", "mapped", "training reads the split train."),
@@ -106,7 +107,7 @@ BOTH = (
 )
 
 _OTHER_DATA = (
-    Row("--dataset_mode", "colorization", "refused", _COLOR),
+    Row("--dataset_mode", "colorization", "mapped", _COLOR, to="--derive lab"),
     Row(
         "--dataset_mode",
         ANY,
@@ -147,7 +148,7 @@ TEST = (
     Row("--preprocess --load_size --crop_size", ANY, "same"),
     Row("--eval --no_dropout", None, "same"),
     Row("--model", "pix2pix cycle_gan test", "same"),
-    Row("--model", "colorization", "refused", "use --model pix2pix: a run with --derive gray makes its inputs itself."),
+    Row("--model", "colorization", "mapped", "a run with --derive lab makes its inputs itself.", to="--model pix2pix"),
     Row(
         "--model",
         ANY,
@@ -156,7 +157,7 @@ TEST = (
     ),
     Row("--epoch", ANY, "same"),
     Row("--which_epoch", ANY, "mapped", to="--epoch {}"),
-    Row("--dataset_mode", "aligned", "mapped", "what --model pix2pix reads."),
+    Row("--dataset_mode", "aligned colorization", "mapped", "what --model pix2pix reads."),
     Row("--dataset_mode", "unaligned", "mapped", "what --model cycle_gan reads."),
     Row("--dataset_mode", "single", "mapped", to="--model test"),
     Row("--dataset_mode", ANY, "refused", "there is aligned, unaligned, and single for single images."),

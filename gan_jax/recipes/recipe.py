@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from gan_jax import compile_cache
 from gan_jax.recipes import config_file, flags, pytorch_compat
 from gan_jax.terminal import commandline
-from gan_jax.training import run
+from gan_jax.training import mirrors, run
 from gan_jax.training.config import RunConfig
 from gan_jax.training.experiment import Experiment
 
@@ -65,7 +65,7 @@ class Recipe(Generic[_C]):
         if target is not None:
             config_file.write(target, config, preset)
         print(*lines, sep="\n", end="\n" if lines else "")
-        return config
+        return mirrors.placed(config)
 
     def build(self, arguments: list[str] | None = None) -> tuple[_C, Experiment]:
         """The configuration and the experiment that a command line means."""

@@ -25,7 +25,7 @@ from gan_jax.methods.dcgan import dcgan
 from gan_jax.methods.sinkhorn import sinkhorn
 from gan_jax.methods.wgan import wgan
 from gan_jax.networks import MLP, from_linen
-from gan_jax.training import parallel, processes, translation
+from gan_jax.training import joining, parallel, translation
 from gan_jax.training.config import RunConfig
 
 __all__ = [
@@ -161,7 +161,7 @@ def require_nothing_else(config: RunConfig, preset: RunConfig) -> None:
     """Raises ValueError for flags that the comparison does not take."""
     own = dataclasses.asdict(preset)
     others = [name for name, value in dataclasses.asdict(config).items() if value != own[name]]
-    taken = {"name", "checkpoints_dir", "compile_cache", "dry_run", *processes.FLAGS}
+    taken = {"name", "checkpoints_dir", "compile_cache", "dry_run", *joining.FLAGS}
     if extra := [name for name in others if name not in taken]:
         raise ValueError(
             f"ring has settings of its own, which --dry_run shows; leave out {', '.join(f'--{n}' for n in extra)}."

@@ -172,7 +172,7 @@ def started(config: Config, module: Any, kind: Literal["generator", "critic"]) -
     return starting_points.network(config, config.folder, module, kind, fresh(config, module))
 
 
-def _generator_spec(module: Any, channels: int, *, method: str) -> ModelSpec:
+def _generator_spec(module: Any, channels: int, *, method: str, colors: Literal["lab"] | None) -> ModelSpec:
     """What a generator's file says: used as pix2pix's paper tests, with dropout and each image's own statistics."""
     return ModelSpec(
         architecture=networks.describe(module),
@@ -180,6 +180,7 @@ def _generator_spec(module: Any, channels: int, *, method: str) -> ModelSpec:
         method=method,
         norm="image",
         dropout=module.dropout > 0,
+        colors=colors,
     )
 
 
@@ -208,7 +209,10 @@ def experiment(
 ) -> Experiment:
     """The experiment of a method, called `name`; of its modules, by name, each comes with the channels that it sees."""
     described = {key: networks.describe(module) for key, (module, _) in generators.items()}
-    specs = {key: _generator_spec(module, channels, method=name) for key, (module, channels) in generators.items()}
+    specs = {
+        key: _generator_spec(module, channels, method=name, colors=config.colors)
+        for key, (module, channels) in generators.items()
+    }
     for key, (module, channels) in critics.items():
         described[key] = networks.describe(module) | {"receptive_field": networks.receptive_field(module)}
         if config.gan_mode != "none":

@@ -80,26 +80,41 @@ def _quiet() -> Iterator[None]:
 
 
 class Checkpoints:
-    """The checkpoints in a folder: the `newest`, two of them at least, and those that `keeps` names."""
+    """The checkpoints in a folder: the `newest`, two of them at least, and those that `keeps` names.
+
+    Of several processes all write into one folder; or, `apart`, each has a folder, and the first alone writes.
+    """
 
     def __init__(
-        self, folder: str | Path, *, newest: int = 2, keeps: Callable[[int], bool] = lambda step: False
+        self,
+        folder: str | Path,
+        *,
+        newest: int = 2,
+        keeps: Callable[[int], bool] = lambda step: False,
+        apart: bool = False,
     ) -> None:
+        self._writes = processes.first() or not apart
         latest = preservation_policy.LatestN(newest)  # with two, one is whole at any moment
+        # Named, they meet by the coordinator and not by a collective, which would mix with those of training.
+        together = {processes.index()} if apart else set(range(processes.count()))
+        meeting = ocp.options.MultiprocessingOptions(
+            primary_host=None if apart else 0, active_processes=together if processes.count() > 1 else None
+        )
         options = ocp.CheckpointManagerOptions(
             preservation_policy=preservation_policy.AnyPreservationPolicy([latest, _Kept(keeps)]),
             enable_async_checkpointing=False,
             cleanup_tmp_directories=True,
             create=False,
-            # Named, they meet by the coordinator and not by a collective, which would mix with those of training.
-            multiprocessing_options=ocp.options.MultiprocessingOptions(
-                active_processes=set(range(processes.count())) if processes.count() > 1 else None
-            ),
+            multiprocessing_options=meeting,
         )
+        handlers = {
+            "state": ocp.StandardCheckpointHandler(multiprocessing_options=meeting),
+            "extra": ocp.JsonCheckpointHandler(multiprocessing_options=meeting),
+        }
         self.folder = Path(folder).absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
         with _quiet():
-            self._manager = ocp.CheckpointManager(self.folder, options=options)
+            self._manager = ocp.CheckpointManager(self.folder, options=options, item_handlers=handlers)
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._pending: Future[None] | None = None
 
@@ -125,7 +140,8 @@ class Checkpoints:
         of room for instance, the checkpoints before stay, and `check`, `finish` or the next `save` raises OSError.
         """
         self.finish()
-        self._pending = self._writer.submit(self._write, step, _on_host(_learned(state)), copy.deepcopy(extra))
+        if self._writes:
+            self._pending = self._writer.submit(self._write, step, _on_host(_learned(state)), copy.deepcopy(extra))
 
     def check(self) -> None:
         """Raises what became of the last save if it has failed by now."""
@@ -164,7 +180,8 @@ class Checkpoints:
         checkpoint holds another tree than `abstract_state`.
         """
         self.finish()
-        for step in sorted(self._manager.all_steps(), reverse=True):
+        # Another's folder of its own may hold what the first has gone back from.
+        for step in processes.once(lambda: sorted(self._manager.all_steps(), reverse=True)):
             problem = processes.once(functools.partial(damage, self.folder / str(step)))
             if problem is None:
                 learned = ocp.args.StandardRestore(_learned(abstract_state))
@@ -181,7 +198,8 @@ class Checkpoints:
                 state = _with_frozen(restored.state, getattr(abstract_state, "frozen", None))
                 return Restored(step, state, restored.extra)
             warn(f"checkpoint {self.folder / str(step)} {problem}; it is deleted.")
-            self._manager.delete(step)
+            if self._writes:
+                self._manager.delete(step)
             if not self._manager.all_steps():
                 warn("no whole checkpoint is left; training begins anew.")
         return None

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from gan_jax import files, model
 from gan_jax.compile_cache import AUTO
-from gan_jax.training import processes
+from gan_jax.training import joining
 
 __all__ = ["RunConfig", "Settings", "require_at_least", "require_finite"]
 __dir__ = __all__.copy
@@ -32,7 +32,7 @@ _FREE_TO_CHANGE = {
     "stop_signal",
     "topology",
     "val_freq",
-    *processes.FLAGS,
+    *joining.FLAGS,
 }
 
 

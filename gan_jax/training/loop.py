@@ -112,13 +112,13 @@ def fit(
     `mesh` is of all devices unless given, each with its share of every batch. `log(step, metrics)` hears of each step,
     and `every` has what is to be done at intervals. With a folder of `checkpoints` the state is saved there after
     every `save_every` steps and the last one, and the same call goes on from the newest, past the batches before it.
-    Within `processes.joined` each process gives its share of every batch.
+    Within `joining.joined` each process gives its share of every batch.
     Raises ValueError where batches end early or do not split over the devices, and FloatingPointError as `train` does.
     """
     mesh = parallel.data_mesh() if mesh is None else mesh
     if parallel.processes(mesh) > processes.count():
         raise ValueError(
-            "the devices are those of several processes; join them by training.processes.joined in place of "
+            "the devices are those of several processes; join them by training.joining.joined in place of "
             "jax.distributed.initialize."
         )
     batches = iter(batches)
@@ -183,24 +183,11 @@ def train(
     """
     step_fn = parallel.compile_step(method, mesh, how=how, accumulate=accumulate)
     state, unread, upcoming = begin.state, None, None
-    alone, signal = parallel.processes(mesh) == 1, 0
-    saved_at, saved = time.monotonic(), begin.step
-
-    def asked() -> int:
-        """What this process asks of all of them after a step: clocks and stop signals are its own."""
-        timed = not isinstance(save_every, int) and time.monotonic() - saved_at >= save_every.total_seconds()
-        return parallel.STOP if stopped() else parallel.SAVE if timed else 0
-
-    def agreed() -> int:
-        return asked() if alone else signal
-
-    def read(step: int, metrics: Mapping[str, jax.Array], waited: float) -> int:
-        asked_for = _read(meter, step, metrics, waited)
-        before = step <= saved + 1  # sent before the last save
-        return 0 if before and asked_for == parallel.SAVE else asked_for
+    alone = parallel.processes(mesh) == 1
+    wishes = _Wishes(alone, save_every, stopped, begin.step)
 
     for step in range(begin.step + 1, steps + 1):
-        batch, waited = upcoming or _send(batches, step, steps, mesh, asked)
+        batch, waited = upcoming or _send(batches, step, steps, mesh, wishes)
         if isinstance(batch, Exception):
             raise batch
         if checkpoints is not None:
@@ -209,17 +196,17 @@ def train(
             step_fn.lower(state, batch).compile()
             processes.gather(None)  # in the first collective Gloo waits for the others for half a minute only
         state, metrics = step_fn(state, batch)
-        upcoming = _send(batches, step + 1, steps, mesh, asked) if step < steps and agreed() != parallel.STOP else None
+        upcoming = _send(batches, step + 1, steps, mesh, wishes) if step < steps and not wishes.stop else None
         if unread is not None:
-            signal = max(read(*unread), signal)
+            wishes.heard(unread[0], _read(meter, *unread))
         unread = (step, metrics, waited)
 
-        last = step == steps or agreed() == parallel.STOP
+        last = step == steps or wishes.stop
         due = [event for event in every if step % event.steps == 0 or step == steps]
-        save = last or agreed() == parallel.SAVE or (keep_every is not None and step % keep_every == 0)
+        save = last or wishes.save or (keep_every is not None and step % keep_every == 0)
         save = save or (isinstance(save_every, int) and step % save_every == 0)
         if due or save:
-            signal = max(read(*unread), signal)
+            wishes.heard(unread[0], _read(meter, *unread))
             unread, before = None, time.perf_counter()
             checkpoint.require_finite(step, state)  # nothing is made of a state that is broken
             for event in due:
@@ -228,11 +215,53 @@ def train(
             if save and checkpoints is not None:
                 before_save(step, state)
                 checkpoints.save(step, state, extra())
-                saved_at, saved, signal = time.monotonic(), step, 0
+                wishes.saved(step)
             meter.pause(time.perf_counter() - before)
         if last:
             break
     return state
+
+
+class _Wishes:
+    """What this process, or with several one of them, wishes all to do after a step: clocks and stop signals differ.
+
+    Several tell each other by the batches, and hear by the metrics, which are read late.
+    """
+
+    def __init__(
+        self, alone: bool, save_every: int | datetime.timedelta, stopped: Callable[[], bool], step: int
+    ) -> None:
+        self._alone, self._save_every, self._stopped = alone, save_every, stopped
+        self.saved(step)
+
+    def saved(self, step: int) -> None:
+        """A save of that step has begun."""
+        self._at, self._step, self._all = time.monotonic(), step, 0
+
+    def mine(self) -> int:
+        """What this process wishes now."""
+        timed = (
+            not isinstance(self._save_every, int) and time.monotonic() - self._at >= self._save_every.total_seconds()
+        )
+        return parallel.STOP if self._stopped() else parallel.SAVE if timed else 0
+
+    def heard(self, step: int, wish: int) -> None:
+        """What one of several wished when it sent the batch of that step."""
+        if wish != parallel.SAVE or step > self._step + 1:  # else it was sent before the last save
+            self._all = max(wish, self._all)
+
+    @property
+    def stop(self) -> bool:
+        """Whether all stop after this step."""
+        return self._now() == parallel.STOP
+
+    @property
+    def save(self) -> bool:
+        """Whether all save after this step."""
+        return self._now() == parallel.SAVE
+
+    def _now(self) -> int:
+        return self.mine() if self._alone else self._all
 
 
 def _next(batches: Iterator[Mapping[str, np.ndarray]], step: int, steps: int) -> Mapping[str, np.ndarray]:
@@ -243,14 +272,14 @@ def _next(batches: Iterator[Mapping[str, np.ndarray]], step: int, steps: int) ->
 
 
 def _send(
-    batches: Iterator[Mapping[str, np.ndarray]], step: int, steps: int, mesh: Mesh, asked: Callable[[], int]
+    batches: Iterator[Mapping[str, np.ndarray]], step: int, steps: int, mesh: Mesh, wishes: "_Wishes"
 ) -> tuple[Batch | Exception, float]:
     """A step's batch on the devices, or why there is none, to be raised at that step; and the seconds in waiting."""
     before = time.perf_counter()
     try:
         batch = _next(batches, step, steps)
         waited = time.perf_counter() - before
-        return parallel.global_batch(batch, mesh, signal=asked()), waited
+        return parallel.global_batch(batch, mesh, signal=wishes.mine()), waited
     except Exception as error:
         return error, 0.0
 

@@ -2,19 +2,32 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from gan_jax import errors, model, report
+from gan_jax import buckets, errors, model, report
 from gan_jax.data import caching, pipeline
 from gan_jax.folders import RunFolder
 from gan_jax.log import Log
 from gan_jax.method import State, rematerialized
 from gan_jax.terminal import console
-from gan_jax.training import checkpoint, export, loop, notes, parallel, processes, run_folder, topology, translation
+from gan_jax.training import (
+    checkpoint,
+    export,
+    joining,
+    loop,
+    mirrors,
+    notes,
+    parallel,
+    processes,
+    run_folder,
+    topology,
+    translation,
+)
 from gan_jax.training.checkpoint import Checkpoints
 from gan_jax.training.config import RunConfig
 from gan_jax.training.dry_run import dry_run, on_slice
@@ -44,13 +57,15 @@ def guarded(call: Callable[[], int]) -> int:
     """
     interrupted = "interrupted; the same command goes on from the last checkpoint."
     with console.lasting_streams():
-        return processes.leave(errors.exit_code(lambda: _within_memory(call), interrupted=interrupted))
+        return joining.leave(errors.exit_code(lambda: _within_memory(call), interrupted=interrupted))
 
 
-def joined(config: RunConfig) -> contextlib.AbstractContextManager[None]:
-    """`processes.joined` as a configuration says; before anything that touches a device."""
-    place = processes.found(config.coordinator, config.num_processes, config.process_id)
-    return processes.joined(place, timeout=config.coordinator_timeout)
+@contextlib.contextmanager
+def joined(config: RunConfig) -> Iterator[None]:
+    """`joining.joined` as a configuration says, before anything touches a device; what is in buckets is brought."""
+    place = joining.found(config.coordinator, config.num_processes, config.process_id)
+    with joining.joined(place, timeout=config.coordinator_timeout), mirrors.brought(config):
+        yield
 
 
 def _within_memory(call: Callable[[], int]) -> int:
@@ -102,7 +117,8 @@ def execute(config: RunConfig, experiment: Experiment) -> int:
     with contextlib.ExitStack() as held:
         processes.once(lambda: held.enter_context(run_folder.locked(config)))
         processes.once(lambda: run_folder.enter(config, description, per_epoch))
-        processes.require_shared(config.folder)
+        if not mirrors.apart(config):
+            processes.require_shared(config.folder)
         if processes.once(lambda: _is_finished(config, experiment, steps)):
             print(f"{config.name} is finished: {steps} steps are done.")
         else:
@@ -121,7 +137,7 @@ def _is_finished(config: RunConfig, experiment: Experiment, steps: int) -> bool:
 
 def _finish(config: RunConfig, experiment: Experiment) -> None:
     """Scores the test split with the last generator, writes the report, and says where everything is."""
-    processes.once(lambda: None)  # what the first has written is there
+    mirrors.settle()
     files = export.files(config, experiment)
     generators = {name: model.load(path) for name, path in files.items()}
     scores = experiment.evaluator.test(generators, RunFolder(config.folder).results)
@@ -130,9 +146,14 @@ def _finish(config: RunConfig, experiment: Experiment) -> None:
         print(translation.score_table(scores))
     for note in notes.of_scores(experiment.evaluator):
         print(f"note: {note}")
-    print(f"report: {page}")
+    print(f"report: {_shown(page)}")
     for path in files.values():
-        print(f"generator: {path}")
+        print(f"generator: {_shown(path)}")
+
+
+def _shown(path: Path) -> str:
+    """A path as its user knows it."""
+    return buckets.address(path) or str(path)
 
 
 def _train(
@@ -145,7 +166,7 @@ def _train(
     mesh: Mesh,
 ) -> str | None:
     """Trains to the end or to a signal, which is returned."""
-    print(f"training {config.name} for {steps} steps; its folder is {config.folder}")
+    print(f"training {config.name} for {steps} steps; its folder is {_shown(config.folder)}")
     for split, source in run_folder.splits(experiment).items():
         print(f"  {split}: {source if source is not None else 'no images'}")
     for note in notes.of_scores(experiment.evaluator):
@@ -168,10 +189,12 @@ def _train(
             export.keep(run.kept / str(step), config, experiment, state)
 
     # What was kept stays when the flag that asked for it is left out.
-    newest = config.keep or 2
+    newest, apart = config.keep or 2, mirrors.apart(config)
     with (
         contextlib.ExitStack() as held,
-        Checkpoints(run.checkpoints, newest=newest, keeps=lambda step: (run.kept / str(step)).is_dir()) as checkpoints,
+        Checkpoints(
+            run.checkpoints, newest=newest, keeps=lambda step: (run.kept / str(step)).is_dir(), apart=apart
+        ) as checkpoints,
     ):
         begin = loop.start(experiment.method, example, checkpoints.restore(shapes, print), seed=config.seed, mesh=mesh)
         if begin.step:

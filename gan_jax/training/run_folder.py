@@ -18,13 +18,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from gan_jax import files, folders
+from gan_jax import buckets, files, folders
 from gan_jax.data import transforms
 from gan_jax.data.pipeline import Source
 from gan_jax.data.sources import fingerprint
 from gan_jax.folders import RunFolder
 from gan_jax.method import State
-from gan_jax.training import checkpoint, notes, processes, translation
+from gan_jax.training import checkpoint, joining, notes, translation
 from gan_jax.training.config import RunConfig
 from gan_jax.training.experiment import Experiment
 
@@ -35,7 +35,7 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.
 
 
 # Of a recipe, what each process has for itself.
-_OWN = {"compile_cache", "num_threads", *processes.FLAGS}
+_OWN = {"compile_cache", "num_threads", *joining.FLAGS}
 
 
 def describe(
@@ -104,6 +104,8 @@ def splits(experiment: Experiment) -> dict[str, Source | None]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, str | Path):
+        return buckets.address(value) or str(value)  # hosts have their caches in different places
     return value if isinstance(value, str | int | float | bool | list | tuple | None) else str(value)
 
 
@@ -176,7 +178,7 @@ def enter(config: RunConfig, description: dict[str, Any], per_epoch: int) -> Non
                 f"the run {folder} was begun differently: {'; '.join(changes)}. "
                 "Give the old values to go on, or another --name to begin anew."
             )
-    elif folder.exists() and not all(files.is_part(file.name) or file == run.lock for file in folder.iterdir()):
+    elif any(not files.is_part(file.name) and not file.name.startswith(".") for file in folder.glob("*")):
         raise ValueError(f"{folder} holds files but no config.json, so it is no run; take another --name.")
     if back := _goes_back(description["recipe"]):
         ((flag, number),) = back.items()

@@ -83,6 +83,19 @@ def test_translate_takes_several_inputs_a_limit_and_skips_what_is_there(folder, 
     assert (folder / "out" / "a.png").stat().st_mtime_ns == before
 
 
+def test_processes_share_the_images(folder, capsys):
+    """What two of them write is what one writes."""
+    assert gan_jax("translate", folder / "g.safetensors", folder / "in", folder / "alone") == 0
+    for process in (0, 1):
+        share = ("--num_processes", 2, "--process_id", process)
+        assert gan_jax("translate", folder / "g.safetensors", folder / "in", folder / "out", *share) == 0
+    assert capsys.readouterr().out == "wrote 3 of 3\nwrote 2 of 2\nwrote 1 of 1\n"
+    alone = {path.relative_to(folder / "alone"): path.read_bytes() for path in (folder / "alone").rglob("*.png")}
+    assert {path.relative_to(folder / "out"): path.read_bytes() for path in (folder / "out").rglob("*.png")} == alone
+    assert gan_jax("translate", folder / "g.safetensors", folder / "in", folder / "out", *share[:3], 2) == 2
+    assert "--process_id is 2; wanted at least 0 and less than --num_processes" in capsys.readouterr().err
+
+
 def test_an_unreadable_input_is_named_and_exits_with_1(folder, capsys):
     (folder / "in" / "a.png").write_bytes(b"")
     assert gan_jax("translate", folder / "g.safetensors", folder / "in", folder / "out") == 1

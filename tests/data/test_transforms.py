@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gan_jax import image
 from gan_jax.data import transforms
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "transforms"
@@ -258,7 +259,7 @@ def test_derived_sources_have_names():
     assert set(transforms.DERIVE) == set(map(transforms.spelled, get_args(transforms.Derive)))
     photo = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
     channels = {name: derive(photo).shape[2] for name, derive in transforms.DERIVE.items()}
-    assert channels == {"gray": 1, "edges": 1, "blur": 3, "mosaic": 3}
+    assert channels == {"gray": 1, "edges": 1, "blur": 3, "mosaic": 3, "lab": 1}
     assert all(derive(photo[..., :1]).shape == (20, 30, 1) for derive in transforms.DERIVE.values())
 
 
@@ -331,6 +332,19 @@ def test_there_is_one_spelling_of_gray():
     assert [transforms.spelled(word) for word in ("gray", "gray", "edges", None)] == ["gray", "gray", "edges", None]
 
 
+def test_the_equally_light_gray_has_the_lightness_of_the_color():
+    """To half a level, which the rounding of a gray leaves; grays are their own."""
+    colors = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+    gray = transforms.equally_light(colors)
+    assert (gray.shape, gray.dtype) == ((40, 40, 1), np.uint8)
+    ours, theirs = (np.asarray(image.rgb_to_lab(rgb))[..., 0] for rgb in (np.repeat(gray, 3, axis=2), colors))
+    levels = np.asarray(image.rgb_to_lab(np.repeat(np.arange(256, dtype=np.uint8)[:, None, None], 3, axis=2)))[:, 0, 0]
+    np.testing.assert_array_less(np.abs(ours - theirs), 0.5 * np.diff(levels).max() + 1e-3)
+    grays = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
+    np.testing.assert_array_equal(transforms.equally_light(grays), grays)
+    np.testing.assert_array_equal(transforms.equally_light(np.repeat(grays, 3, axis=2)), grays)
+
+
 def test_a_size_is_read_as_it_is_shown():
     for size in (256, (256, 512)):
         assert transforms.read_size(transforms.shown(size)) == size
@@ -341,13 +355,13 @@ def test_a_size_is_read_as_it_is_shown():
 
 @pytest.mark.parametrize("preprocess", sorted(transforms.PREPROCESS))
 def test_crops_of_resized_images_are_those_of_the_images(preprocess):
-    image = np.random.default_rng(0).integers(0, 256, (40, 52, 3), dtype=np.uint8)
+    photo = np.random.default_rng(0).integers(0, 256, (40, 52, 3), dtype=np.uint8)
     sizes = {"load_size": 36, "crop_size": 20}
-    once = transforms.resized(preprocess, **sizes, derive=transforms.gray)({"name": "x", "target": image}, None)
+    once = transforms.resized(preprocess, **sizes, derive=transforms.gray)({"name": "x", "target": photo}, None)
     assert once["source"].shape[2] == 1
     jitter = transforms.jitter(preprocess, **sizes, multiple=4, derive=transforms.gray)
     for seed in range(3):
-        expected = jitter({"name": "x", "target": image}, np.random.default_rng(seed))
+        expected = jitter({"name": "x", "target": photo}, np.random.default_rng(seed))
         given = jitter({"name": "x", **once}, np.random.default_rng(seed))
         np.testing.assert_array_equal(given["source"], expected["source"])
         np.testing.assert_array_equal(given["target"], expected["target"])

@@ -44,8 +44,8 @@ CASES = [
         "photographs without `--derive`",
         "pix2pix --dataroot data",
         "the images of data look like single photographs, not like A and B side by side; give --derive gray or "
-        "edges or blur or mosaic to make their inputs of them, or --dataset_mode aligned if they are pairs all the "
-        "same.",
+        "edges or blur or mosaic or lab to make their inputs of them, or --dataset_mode aligned if they are pairs all "
+        "the same.",
         photographs("data", 9),
     ),
     Case(
@@ -64,7 +64,7 @@ CASES = [
     Case(
         "`--dataset_mode single` without `--derive`",
         "pix2pix --dataset_mode single",
-        "--dataset_mode single wants --derive gray or edges or blur or mosaic, which makes the inputs; single "
+        "--dataset_mode single wants --derive gray or edges or blur or mosaic or lab, which makes the inputs; single "
         "images are translated by gan-jax translate RUN INPUT OUTPUT.",
     ),
     Case(

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
+from gan_jax import image as image_math
 from gan_jax import infer, networks
-from gan_jax.data import high_bit_depth
+from gan_jax.data import high_bit_depth, transforms
 from gan_jax.data import image_files as images_io
 from gan_jax.infer import arrays, compiled, engine, streams
 from gan_jax.model import Model, ModelSpec
@@ -503,6 +504,42 @@ def test_16_bit_images_stay_16_bit(tmp_path, enhancer, name):
     np.testing.assert_array_equal(written, infer.translate(gray, np.rot90(stored)[..., None].copy()))
     (failure,) = infer.translate_files(gray, [infer.Job(tmp_path / name, tmp_path / "out.jpg")])
     assert failure.endswith("out.jpg cannot be written (16 bits a channel are written to .png or .tif alone).")
+
+
+@pytest.fixture
+def colorizer(tiny_generator):
+    """A generator of the colors of Lab, which are as strong as they come."""
+    model = tiny_generator(in_channels=1, out_channels=2)
+    return model._replace(spec=dataclasses.replace(model.spec, colors="lab"))
+
+
+def test_a_colorizer_keeps_the_light(colorizer):
+    """Of every level, whole and in tiles; the colors are the network's."""
+    grays = random_images(2, 64, 72, channels=1)
+    outputs = infer.translate(colorizer, grays)
+    assert (outputs.shape, outputs.dtype) == ((2, 64, 72, 3), np.uint8)
+    np.testing.assert_array_equal([transforms.equally_light(output) for output in outputs], grays)
+    assert (outputs.std(axis=-1) > 10).mean() > 0.5
+    assert_same_levels(infer.translate(colorizer, grays, tile=16), outputs)
+    deep = grays.astype(np.uint16) * 257
+    light = image_math.lightness(infer.translate(colorizer, deep) / np.float32(32767.5) - 1)
+    np.testing.assert_allclose(light, image_math.lightness(image_math.to_float(grays)), atol=2e-4)
+
+
+def test_files_of_a_colorizer_keep_the_light_of_colors_and_their_depth(tmp_path, colorizer):
+    photograph(tmp_path / "x.png", "RGB", (24, 16))
+    stored = np.random.default_rng(0).integers(0, 2**16, (16, 24), dtype=np.uint16)
+    Image.fromarray(stored).save(tmp_path / "deep.tif")
+    jobs = infer.plan([tmp_path / "x.png", tmp_path / "deep.tif"], tmp_path / "out", extension=None)
+    assert infer.translate_files(colorizer, jobs) == []
+    before, after = pixels(tmp_path / "x.png"), pixels(tmp_path / "out" / "x.png")
+    np.testing.assert_allclose(
+        transforms.equally_light(after).astype(int), transforms.equally_light(before).astype(int), atol=1
+    )
+    deep = high_bit_depth.read(tmp_path / "out" / "deep.tif")
+    assert (deep.shape, deep.dtype) == ((16, 24, 3), np.uint16)
+    light = image_math.lightness(deep / np.float32(32767.5) - 1)
+    np.testing.assert_allclose(light, image_math.lightness(stored[..., None] / np.float32(32767.5) - 1), atol=2e-4)
 
 
 def test_a_generator_of_noise_takes_no_images(tiny_generator):

@@ -1,5 +1,6 @@
 """Recognition, the way back, and what is said of what a file does not show. Outputs: tests/networks/test_parity.py."""
 
+import re
 from pathlib import Path
 
 import jax
@@ -20,13 +21,17 @@ from gan_jax.networks import (
     PatchGAN,
     PixelGAN,
     ResNet,
+    RRDBNet,
     SRGANCritic,
     SRResNet,
+    SRVGGNetCompact,
     UNet,
+    UNetCritic,
     VGGStyleCritic,
 )
 from tests.interop import torch_writer as w
 from tests.levels import assert_same_levels
+from tests.networks import golden as golden_cases
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "networks"
 EXACT = [path.parent.name for path in sorted(GOLDEN.glob("*/weights.npz")) if "srresnet_paper" not in path.parent.name]
@@ -98,6 +103,15 @@ MODULES = [
     (ResNet(1, 3, 2), 3, None),
     (ResNet(3, 2, 2, "batch", 0.5, padding="zero"), 3, None),
     (MSRResNet(4, 2, 3), 3, "BasicSR of 2019"),
+    (RRDBNet(1, 4, 2, 3, 2), 1, None),
+    (RRDBNet(3, 2, 1, 3, 2), 3, None),
+    (RRDBNet(3, 1, 1, 3, 2, 0), 3, None),
+    (RRDBNet(3, 8, 1, 3, 2, 3), 3, None),
+    (RRDBNet(3, 2, 1, 3, 2, 1), 3, "ESRGAN and BSRGAN"),
+    (RRDBNet(3, 2, 1, 3, 2), 3, "ESRGAN of 2018"),
+    (SRVGGNetCompact(3, 0, 4), 1, None),
+    (SRVGGNetCompact(1, 2, 4, "relu"), 3, None),
+    (UNetCritic(2), 6, None),
     (PatchGAN(2, 3, "instance", spectral_norm=True), 6, None),
     (VGGStyleCritic(32, 2, spectral_norm=True), 3, None),
     (SRGANCritic(96, 2, 5, spectral_norm=True), 3, "Lornatang/SRGAN-PyTorch"),
@@ -465,6 +479,81 @@ def test_basicsrs_names_of_2019():
         assert_equal_trees(renamed, new)
 
 
+def esrgans_names(state):
+    """Of xinntao/ESRGAN's RRDBNet_arch.py, which BasicSR changed in 2020."""
+    old = [("conv_body", "trunk_conv"), ("body.", "RRDB_trunk."), (".rdb", ".RDB"), ("conv_up", "upconv")]
+    return renamed(state, [*old, ("conv_hr", "HRconv")])
+
+
+def esrgans_names_of_2018(state):
+    """Of its first code, a torch.nn.Sequential: RRDB_ESRGAN_x4_old_arch.pth has 23 blocks in the place of these two."""
+    old = [("conv_first", "model.0"), ("conv_body", "model.1.sub.2"), ("body.", "model.1.sub."), (".rdb", ".RDB")]
+    old += [("conv_up1", "model.3"), ("conv_up2", "model.6"), ("conv_hr", "model.8"), ("conv_last", "model.10")]
+    return {re.sub(r"(RDB\d\.conv\d)", r"\1.0", name): array for name, array in renamed(state, old).items()}
+
+
+def renamed(state, names):
+    for old, new in names:
+        state = {name.replace(old, new): array for name, array in state.items()}
+    return state
+
+
+@pytest.mark.parametrize("names", [esrgans_names, esrgans_names_of_2018])
+@pytest.mark.parametrize("case", ["rrdbnet_x1", "rrdbnet_x2", "rrdbnet_x4"])
+def test_an_rrdbnet_in_all_names_that_it_had(case, names):
+    """And in each wrapping: plain, {"params": ...}, and beside its moving average."""
+    state = golden(case)
+    expected = convert.from_torch(state)
+    theirs = names(state)
+    assert not theirs.keys() & {name for name in state if "body" in name}
+    others = {name: array + 1 for name, array in theirs.items()}
+    for content in (theirs, {"params": theirs}, {"params_ema": theirs, "params": others}, {"module": theirs}):
+        assert_same_network(convert.from_torch(content), expected)
+    assert_equal_trees(convert.to_torch(*convert.from_torch(theirs)), state)
+
+
+def test_an_array_that_an_rrdbnet_lacks_is_named():
+    for names in (dict, esrgans_names, esrgans_names_of_2018):
+        state = names(golden("rrdbnet_x4"))
+        bias = max(name for name in state if "conv3" in name and name.endswith("bias"))
+        said = error({name: array for name, array in state.items() if name != bias})
+        assert "RRDBNet(out_channels=3, scale=4, blocks=2, width=8, growth=4, doublings=2), but" in said
+        assert f"{bias} is missing" in said
+
+
+def test_fewer_enlargements_are_a_smaller_scale():
+    """BSRGAN's x2 has one, as have ESRGAN's x2 files; those of x1 have none, and no pixel-unshuffle."""
+    state = esrgans_names_of_2018(golden("rrdbnet_x4"))
+    without = {name: array for name, array in state.items() if not name.startswith("model.6.")}
+    one = renamed(without, [("model.8.", "model.5."), ("model.10.", "model.7.")])
+    assert convert.from_torch(one)[0] == RRDBNet(scale=2, blocks=2, width=8, growth=4, doublings=1)
+    bsrgan = {name: array for name, array in esrgans_names(golden("rrdbnet_x4")).items() if "upconv2" not in name}
+    assert_same_network(convert.from_torch(bsrgan), convert.from_torch(one))
+    with pytest.raises(ValueError, match="no PyTorch network of BasicSR"):
+        convert.to_torch(*convert.from_torch(bsrgan), "BasicSR")
+
+
+@pytest.mark.parametrize(
+    ("case", "note", "flag"),
+    [
+        ("srvgg_leakyrelu_x4", "activation relu, as in Real-ESRGAN: no file shows it", "activation=leaky_relu"),
+        ("unet_discriminator_sn_noskip", "skips True, as in Real-ESRGAN: no file shows it", "skips=false"),
+    ],
+)
+def test_what_no_file_of_real_esrgan_shows_is_said_with_its_flag(tmp_path, case, note, flag):
+    path = save(tmp_path / "weights.pth", golden(case))
+    (said,) = [said for said in convert.read(path).notes if note in said]
+    assert f"--set {flag.partition('=')[0]}=" in said
+    converted = convert.read(path, architecture=convert.fields([flag]))
+    assert converted.generator.module == golden_cases.CASES[case].module
+    assert not any(note.partition(" ")[0] in said for said in converted.notes)
+
+
+def test_slopes_are_shown():
+    module, _ = convert.from_torch(golden("srvgg_prelu_x4"))
+    assert module.activation == "prelu"
+
+
 def test_pytorch_gans_critic_says_why_and_a_resnet_with_a_gap_is_not_taken_for_it():
     theirs = {f"model.{place}.weight": np.zeros((2, 2, 3, 3)) for place in (0, 2, 23)}
     assert "PyTorch-GAN's SRGANCritic" in error(theirs)
@@ -608,3 +697,16 @@ def test_a_dict_named_many_times_is_looked_at_once():
     for _ in range(4):
         inner = {str(index): inner for index in range(300)}
     assert "no state_dict" in error(inner)
+
+
+def test_a_network_of_one_channel_into_two_colors_in_lab(tmp_path):
+    """What the PyTorch code's --model colorization trains."""
+    module = UNet(out_channels=2, depth=5, width=2, dropout=0.0)
+    state = convert.to_torch(module, filled(module, channels=1))
+    safetensors.numpy.save_file(state, tmp_path / "latest_net_G.safetensors")
+    converted = convert.read(tmp_path / "latest_net_G.safetensors")
+    assert (converted.generator.spec.colors, converted.generator.spec.out_channels) == ("lab", 3)
+    assert any("a and b of Lab" in note for note in converted.notes)
+    assert infer.translate(converted.generator, np.zeros((32, 32, 1), np.uint8)).shape == (32, 32, 3)
+    models.save(tmp_path / "ours.safetensors", converted.generator)
+    assert models.load(tmp_path / "ours.safetensors").spec == converted.generator.spec

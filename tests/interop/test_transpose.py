@@ -61,10 +61,22 @@ def test_singular_values_and_vectors_of_spectral_norm():
     module, kernel = PatchGAN(1, 4), matrix.reshape(4, 2, 3, 3)
     v = transpose.right_vector(module, "conv1", kernel, np.float32(u))
     np.testing.assert_allclose(matrix @ v, value * u, atol=1e-5)
-    for given in (v, None):
-        np.testing.assert_allclose(transpose.singular(module, "conv1", kernel, u, given), value, rtol=1e-5)
-    theirs, ours = transpose.singular(module, "conv1", kernel, u, np.roll(v, 1))
-    assert theirs < ours
+    np.testing.assert_allclose(transpose.singular(module, "conv1", kernel, u, v), value, rtol=1e-5)
+    other = np.roll(v, 1)
+    np.testing.assert_allclose(transpose.singular(module, "conv1", kernel, u, other), u @ matrix @ other, rtol=1e-4)
     assert transpose.singular(module, "conv1", kernel, u[:3], v) is None
+    assert transpose.singular(module, "conv1", kernel, u, v[:3]) is None
     transposed = transpose.singular(UNet(), "up1", kernel.swapaxes(0, 1), u, v)  # its outputs are the second axis
     np.testing.assert_allclose(transposed, value, rtol=1e-5)
+
+
+def test_the_right_vector_has_the_order_of_the_kernel():
+    """Of a convolution, and of a dense layer that reads a map."""
+    layout = next(layout for layout in LAYOUTS if layout.architecture is VGGStyleCritic)
+    module = VGGStyleCritic(16, 2)
+    for layer, shape in (("conv0_1", (5, 2, 4, 4)), ("dense0", (5, 3 * 4 * 4))):
+        kernel = np.random.default_rng(0).normal(size=shape)
+        ours, v = transpose.from_theirs(module, layer, kernel), kernel[2].reshape(-1)
+        got = transpose.right_from_theirs(module, layer, kernel, v)
+        np.testing.assert_array_equal(got, ours.reshape(-1, 5)[:, 2])
+        np.testing.assert_array_equal(transpose.right_to_theirs(layout, module, layer, ours, got), v)

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from gan_jax import losses
+from gan_jax import image, losses
 from gan_jax.interop import convert
 from gan_jax.method import clip_weights, scale_rates, train_step
 from gan_jax.methods.pix2pix import Draws, pix2pix
@@ -201,6 +201,26 @@ def test_computing_the_fake_in_both_losses_costs_no_convolution(monkeypatch):
     for name, value in {"_FEW_PIXELS": 0, "_FEW_CHANNELS": 0, "_PATCH_BYTES": 300}.items():
         monkeypatch.setattr(cpu_convolution, name, value)
     assert sum(products()) == expected + layers_g + 2 * layers_d
+
+
+def test_colors_of_lab_are_what_is_made_and_judged():
+    """The generator is given the lightness; L1 is that of a and b; the critic sees lightness and both."""
+    source, target = small_batch()["source"][..., :1], small_batch()["target"]
+    batch = {"source": source, "target": target}
+    tx = optax.sgd(1e-2)
+    generator = from_linen(UNet(out_channels=2, depth=3, width=4, dropout=0.0))
+    critic = from_linen(PatchGAN(layers=1, width=4))
+    method = pix2pix(generator, critic, generator_tx=tx, critic_tx=tx, colors="lab")
+    before = jax.jit(method.init)(jax.random.key(0), batch)
+    after, metrics = jax.jit(lambda state: train_step(method, state, batch))(before)
+    light = image.lightness(image.to_float(source))
+    fake, _ = generator.apply(before.generator.params, before.generator.stats, light, train=True)
+    expected = losses.l1(fake, image.opponents(image.to_float(target)))
+    np.testing.assert_allclose(metrics["loss/l1"], expected, rtol=1e-5)
+    assert before.critic.params["conv0"]["kernel"].shape[2] == 3
+    for name in ("generator", "critic"):
+        moved = moves(getattr(before, name), getattr(after, name))
+        assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(moved))
 
 
 def test_an_unconditional_critic_sees_the_image_alone(plain):

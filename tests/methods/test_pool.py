@@ -1,4 +1,4 @@
-"""The image pool against the PyTorch implementation's recorded exchanges."""
+"""The image pool against the PyTorch implementation's recorded exchanges, and the queue of pairs."""
 
 import json
 from pathlib import Path
@@ -46,3 +46,22 @@ def test_an_image_of_another_size_is_refused():
     draws = pool.draw(jax.random.key(0), 1, 2)
     with pytest.raises(ValueError, match="an image is 4x8x3 and the image pool holds images of 4x6x3; take a"):
         pool.exchange(state, jnp.zeros((1, 4, 8, 3)), draws)
+
+
+def test_a_queue_is_filled_by_batches_and_then_gives_each_pair_once_for_another():
+    state = pool.empty(4, {name: jax.ShapeDtypeStruct((1,), jnp.int32) for name in ("source", "target")})
+    taken, seen = jax.jit(pool.take), []
+    for step in range(12):
+        numbers = jnp.array([[2 * step], [2 * step + 1]])
+        slots = pool.draw_slots(jax.random.key(step), 2, 4)
+        assert len(set(slots.tolist())) == 2
+        state, shown = taken(state, {"source": numbers, "target": -numbers}, slots)
+        np.testing.assert_array_equal(shown["target"], -shown["source"])
+        if step < 2:
+            np.testing.assert_array_equal(shown["source"], numbers)
+        else:
+            seen += shown["source"].ravel().tolist()
+    assert int(state.filled) == 4
+    # What went in after it was full came out or is still there; nothing is there twice.
+    assert sorted(seen + state.images["source"].ravel().tolist()) == list(range(24))
+    assert seen != sorted(seen)

@@ -15,6 +15,7 @@ from gan_jax import losses
 from gan_jax.degrade import Degradation
 from gan_jax.interop import convert
 from gan_jax.method import clip_weights, train_step
+from gan_jax.methods import pairs
 from gan_jax.methods.srgan import Draws, srgan
 from gan_jax.networks import (
     VGG,
@@ -87,7 +88,7 @@ def replayed(name, dtype):
         state = jax.jit(method.init)(jax.random.key(0), {"target": targets[0], "source": sources[0]})
         update, steps = jax.jit(method.update), []
         for target, source in zip(targets, sources, strict=True):
-            state, metrics = update(state, {"target": target, "source": source}, Draws(jax.random.key(0)))
+            state, metrics = update(state, {"target": target, "source": source}, Draws(pairs.Draws(jax.random.key(0))))
             steps.append(metrics)
     nets = jax.device_get((state.generator, state.critic))
 
@@ -308,5 +309,5 @@ def test_a_gradient_penalty_and_clipping_change_the_critic():
 def test_the_penalty_draws_numbers_of_its_own():
     batch = small_batch()
     draws = small_method(adversarial=losses.wasserstein, penalty_weight=1.0).draw(jax.random.key(0), batch)
-    level_key = jax.random.split(draws.degradation, 3)[0]  # of the noise, as degrade has it
+    level_key = jax.random.split(draws.pairs.degradation, 3)[0]  # of the noise, as degrade has it
     assert (draws.epsilon != jax.random.uniform(level_key, draws.epsilon.shape)).all()

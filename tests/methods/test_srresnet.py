@@ -7,7 +7,9 @@ import pytest
 from gan_jax import image, losses, metrics
 from gan_jax.degrade import Degradation
 from gan_jax.method import train_step
-from gan_jax.methods.srresnet import Draws, pairs, psnr, ranged, srresnet
+from gan_jax.methods import pairs
+from gan_jax.methods.pairs import ranged
+from gan_jax.methods.srresnet import Draws, psnr, srresnet
 from gan_jax.networks import Network, SRResNet, from_linen
 
 DEGRADE = Degradation(scale=2)
@@ -60,57 +62,46 @@ def test_every_parameter_moves_and_training_gains():
     assert last["loss/pixel"] < first["loss/pixel"]
 
 
-def assert_equal_but_for_levels(a, b):
-    """In [0, 1], of two programs: float32 sums in another order may fall on the other side of half a level."""
-    np.testing.assert_allclose(a, b, rtol=0, atol=1 / 255 + 1e-6)
-    assert (np.abs(a - b) > 1e-6).mean() < 0.01
-
-
-def test_sources_made_inside_equal_sources_given_and_floats_pass():
-    key = jax.random.key(3)
-    degrade = Degradation(scale=2, noise=5.0)  # without JPEG, which makes a block of other levels of one
-    low = jax.jit(degrade)(target(), key)
-    result, expected = jax.jit(lambda key: pairs({"target": target()}, key, degrade, (0.0, 1.0), (-1.0, 1.0)))(key)
-    given, _ = pairs({"target": target(), "source": low}, key, None, (0.0, 1.0), (-1.0, 1.0))
-    assert_equal_but_for_levels(result, given)
-    np.testing.assert_allclose(given, np.float32(low) / 255, rtol=1e-6, atol=1e-6)
-    np.testing.assert_allclose(expected, target() / 127.5 - 1, rtol=1e-6, atol=1e-6)
-    # A target of floats, in the output's range, gives the same source.
-    floats = {"target": jnp.asarray(target()) / 255.0}
-    again, passed = jax.jit(lambda key: pairs(floats, key, degrade, (0.0, 1.0), (0.0, 1.0)))(key)
-    assert_equal_but_for_levels(again, result)
-    np.testing.assert_array_equal(passed, floats["target"])
-
-
 def test_a_step_with_a_source_made_inside_equals_one_with_it_given():
     degrade = Degradation(scale=2, noise=(0.0, 9.0))
     method = srresnet(ENLARGE, generator_tx=optax.sgd(0.1), degrade=degrade)
     batch = {"target": target()}
     state = jax.jit(method.init)(jax.random.key(0), batch)
-    draws = [Draws(jax.random.key(seed)) for seed in (1, 2)]
+    draws = [Draws(pairs.Draws(jax.random.key(seed))) for seed in (1, 2)]
     update = jax.jit(method.update)
     result, other = (update(state, batch, draw)[0].generator.params["w"] for draw in draws)
-    given = {**batch, "source": jax.jit(degrade)(target(), draws[0].degradation)}
+    given = {**batch, "source": jax.jit(degrade)(target(), draws[0].pairs.degradation)}
     # Float32 sums of 1536 terms, and perhaps a source's value that another program rounds to the next level.
     np.testing.assert_allclose(update(state, given, draws[1])[0].generator.params["w"], result, rtol=1e-5)
     assert abs(other - result) > 1e-4
 
 
-def test_what_makes_no_pair_is_refused():
-    with pytest.raises(ValueError, match='no "source" and the method no `degrade`'):
-        pairs({"target": target()}, jax.random.key(0), None, (0.0, 1.0), (0.0, 1.0))
-    method = srresnet(ENLARGE, generator_tx=optax.sgd(0.1), degrade=DEGRADE)
-    with pytest.raises(ValueError, match=r"images are 15x16; a degradation of scale 2 .* image\.mod_crop"):
-        jax.eval_shape(method.init, jax.random.key(0), {"target": target()[:, 1:]})
-    with pytest.raises(TypeError, match="images are int32"):
-        ranged(np.int32(target()), (0.0, 1.0))
-
-
 def test_draws_come_from_the_key():
     method = srresnet(ENLARGE, generator_tx=optax.sgd(0.1), degrade=DEGRADE)
     draws = method.draw(jax.random.key(4), {"target": target()})
-    assert draws == Draws(degradation=draws.degradation)
-    assert (jax.random.key_data(draws.degradation) == jax.random.key_data(jax.random.key(4))).all()
+    assert draws == Draws(pairs.Draws(draws.pairs.degradation))
+    assert (jax.random.key_data(draws.pairs.degradation) == jax.random.key_data(jax.random.key(4))).all()
+
+
+def test_a_queue_gives_a_step_pairs_of_earlier_batches():
+    """Two batches fill it; the third is trained with pairs of those two."""
+    method = srresnet(ENLARGE, generator_tx=optax.sgd(0.1), degrade=DEGRADE, queue_size=4, output_range=(0.0, 1.0))
+    plain = srresnet(ENLARGE, generator_tx=optax.sgd(0.1), output_range=(0.0, 1.0))
+    batches = [{"target": target(seed=seed)} for seed in range(3)]
+    step = jax.jit(lambda state, batch: train_step(method, state, batch))
+    state = jax.jit(method.init)(jax.random.key(0), batches[0])
+    for batch in batches[:2]:
+        state, _ = step(state, batch)
+    held = state.queue.images
+    np.testing.assert_array_equal(held["target"], np.concatenate([batch["target"] for batch in batches[:2]]))
+    after, values = step(state, batches[2])
+    slots = method.draw(jax.random.fold_in(state.key, state.step), batches[2]).pairs.slot
+    expected, wanted = plain.update(
+        state.replace(queue=None), {name: images[slots] for name, images in held.items()}, Draws(pairs.Draws(state.key))
+    )
+    np.testing.assert_allclose(values["loss/pixel"], wanted["loss/pixel"], rtol=1e-6)
+    np.testing.assert_allclose(after.generator.params["w"], expected.generator.params["w"], rtol=1e-6)
+    np.testing.assert_array_equal(after.queue.images["target"][slots], batches[2]["target"])
 
 
 @pytest.mark.parametrize("value_range", [(0.0, 1.0), (-1.0, 1.0)])

@@ -2,9 +2,10 @@
 
 <case>: weights.npz is the reference's state_dict; io.npz its input x, its output y_eval in evaluation and y_train with
 batch statistics (dropout at 0), "grad:<key>" of mean(y_train**2), and "stats:<key>" after that one pass. Made with
-torch 2.13 on the classes of pytorch-CycleGAN-and-pix2pix, BasicSR and PyTorch's DCGAN example; SRResNet and SRGAN's
-critic were written in torch from the paper's figure 4. The *_full cases have the papers' widths: meta.json has the
-recipe of their weights, and of the gradients and of the whole outputs norms and sums in float64.
+torch 2.13 on the classes of pytorch-CycleGAN-and-pix2pix, BasicSR, Real-ESRGAN and PyTorch's DCGAN example; SRResNet
+and SRGAN's critic were written in torch from the paper's figure 4. The *_full cases have the papers' widths: meta.json
+has the recipe of their weights, but for vectors of spectral norm, which are "buffer:<key>" in io.npz, and of the
+gradients and of the whole outputs norms and sums in float64.
 """
 
 import json
@@ -27,9 +28,12 @@ from gan_jax.networks import (
     PatchGAN,
     PixelGAN,
     ResNet,
+    RRDBNet,
     SRGANCritic,
     SRResNet,
+    SRVGGNetCompact,
     UNet,
+    UNetCritic,
     VGGStyleCritic,
     from_linen,
 )
@@ -75,6 +79,14 @@ SMALL = {
     "msrresnet_x2": Case(MSRResNet(2, 2, 8)),
     "msrresnet_x3": Case(MSRResNet(3, 2, 8)),
     "msrresnet_x4": Case(MSRResNet(4, 2, 8)),
+    "rrdbnet_x1": Case(RRDBNet(scale=1, blocks=2, width=8, growth=5)),
+    "rrdbnet_x2": Case(RRDBNet(scale=2, blocks=2, width=10, growth=6)),
+    "rrdbnet_x4": Case(RRDBNet(blocks=2, width=8, growth=4)),
+    "srvgg_prelu_x4": Case(SRVGGNetCompact(4, 4, 8)),
+    "srvgg_relu_x2": Case(SRVGGNetCompact(2, 3, 10, "relu")),
+    "srvgg_leakyrelu_x4": Case(SRVGGNetCompact(4, 2, 8, "leaky_relu"), {"activation": "leaky_relu"}),
+    "unet_discriminator_sn": Case(UNetCritic(4)),
+    "unet_discriminator_sn_noskip": Case(UNetCritic(3, skips=False), {"skips": False}),
     "srgan_discriminator": Case(SRGANCritic(48, 6, 32)),
     "vggstyle_discriminator_128": Case(VGGStyleCritic(128, 2)),
     "dcgan_generator": Case(DCGANGenerator(3, 64, 4), stride=3, input=lambda x: x[:, 0, 0]),
@@ -87,6 +99,9 @@ FULL = {
     "resnet_9blocks_full": Case(ResNet(blocks=9, width=64), stride=5),
     "patchgan_70_full": Case(PatchGAN(3, 64)),
     "msrresnet_x4_full": Case(MSRResNet(4, 16, 64), stride=3),
+    "rrdbnet_x4_full": Case(RRDBNet(), stride=3),
+    "srvgg_x4_full": Case(SRVGGNetCompact(layers=32), stride=3),
+    "unet_discriminator_sn_full": Case(UNetCritic()),
     "srgan_discriminator_full": Case(SRGANCritic(96, 64, 1024)),
     "dcgan_generator_full": Case(DCGANGenerator(3, 64, 64), stride=3, input=lambda x: x[:, 0, 0]),
     "vgg19_features_full": Case(VGG(19, VGG_LAYERS, range_norm=False), VGG_FIELDS, stride=3, project="BasicSR"),
@@ -109,7 +124,9 @@ def load(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], di
     if (folder / "weights.npz").is_file():
         return io, dict(np.load(folder / "weights.npz")), {}
     meta = json.loads((folder / "meta.json").read_text())
-    return io, {key: filled(meta["seed"], key, recipe) for key, recipe in meta["recipe"].items()}, meta
+    weights = {key: filled(meta["seed"], key, recipe) for key, recipe in meta["recipe"].items()}
+    buffers = {key.removeprefix("buffer:"): array for key, array in io.items() if key.startswith("buffer:")}
+    return io, {**weights, **buffers}, meta
 
 
 def filled(seed: int, key: str, recipe: Mapping[str, Any]) -> np.ndarray:

@@ -19,9 +19,12 @@ from gan_jax.networks import (
     PatchGAN,
     PixelGAN,
     ResNet,
+    RRDBNet,
     SRGANCritic,
     SRResNet,
+    SRVGGNetCompact,
     UNet,
+    UNetCritic,
     VGGStyleCritic,
     architecture,
     from_linen,
@@ -66,6 +69,13 @@ def parameters(module, channels, side=256):
         (SRResNet(), 1_547_350),
         (SRResNet(prelu="channel"), 1_548_547),
         (MSRResNet(), 1_517_571),
+        (RRDBNet(), 16_697_987),
+        # Pixel-unshuffles widen the first kernel alone.
+        (RRDBNet(scale=2), 16_697_987 + 9 * 9 * 64),
+        (RRDBNet(scale=1), 16_697_987 + 45 * 9 * 64),
+        (SRVGGNetCompact(layers=32), 1_213_296),
+        (SRVGGNetCompact(layers=32, activation="relu"), 1_213_296 - 33 * 64),
+        (UNetCritic(), 4_376_897),
         (SRGANCritic(), 23_563_649),
         # The dense layer reads 512 numbers in place of 6 * 6 * 512.
         (SRGANCritic(head="pool"), 23_563_649 - 35 * 512 * 1024),
@@ -242,12 +252,34 @@ def test_only_powers_of_two_are_sizes_of_what_halves(module):
         (MSRResNet(scale=8, blocks=1, width=2), (2, 64, 96, 4)),
         (SRResNet(scale=3, blocks=0, width=2, upsample="nearest"), (2, 24, 36, 3)),
         (MSRResNet(scale=4, blocks=0, width=2, upsample="bilinear"), (2, 32, 48, 4)),
+        (RRDBNet(out_channels=1, blocks=1, width=2, growth=1), (2, 32, 48, 1)),
+        (RRDBNet(scale=1, blocks=1, width=2, growth=1), (2, 8, 12, 3)),
+        (RRDBNet(scale=8, blocks=1, width=2, growth=1, doublings=3), (2, 64, 96, 3)),
+        (SRVGGNetCompact(scale=1, layers=0, width=2), (2, 8, 12, 4)),
+        (SRVGGNetCompact(scale=3, layers=1, width=2), (2, 24, 36, 4)),
+        (UNetCritic(width=1, skips=False), (2, 8, 8, 1)),
         (SRGANCritic(width=1, head="pool"), (2, 1)),
         (SRGANCritic(width=1, head="conv"), (2, 1, 1, 1)),
     ],
 )
 def test_shapes_of_outputs(module, shape):
     assert shapes_of(module, jnp.zeros((2, 8, 12, 4)))[1] == shape
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "words"),
+    [
+        (RRDBNet(scale=3), (1, 8, 8, 3), "the scale is 3; with 2 doublings RRDBNet wants a power of two of at most 4"),
+        (RRDBNet(scale=8), (1, 8, 8, 3), "the scale is 8"),
+        (RRDBNet(scale=0), (1, 8, 8, 3), "the scale is 0"),
+        (RRDBNet(scale=1), (1, 8, 10, 3), "images are 8x10; this RRDBNet wants sides that are multiples of 4"),
+        (UNetCritic(), (1, 16, 20, 3), "images are 16x20; this UNetCritic wants sides that are multiples of 8"),
+        (UNetCritic(skips=False), (1, 7, 20, 3), "images are 7x20; this UNetCritic wants sides of at least 8"),
+    ],
+)
+def test_what_real_esrgans_networks_refuse(module, shape, words):
+    with pytest.raises(ValueError, match=words):
+        shapes_of(module, jnp.zeros(shape))
 
 
 def test_srresnet_with_a_bias_in_front_of_every_norm_has_the_third_known_count():
@@ -303,6 +335,8 @@ def test_spectral_norm_reaches_every_kernel_of_a_critic(critic):
     params, stats = jax.eval_shape(network.init, jax.random.key(0), x)
     kernels = {name: leaf["kernel"].shape[-1:] for name, leaf in params.items() if "kernel" in leaf}
     assert {name: leaf["spectral"]["u"].shape for name, leaf in stats["spectral_norm"].items()} == kernels
+    inputs = {name: (np.prod(leaf["kernel"].shape[:-1]),) for name, leaf in params.items() if "kernel" in leaf}
+    assert {name: leaf["spectral"]["v"].shape for name, leaf in stats["spectral_norm"].items()} == inputs
     _, new_stats = jax.eval_shape(lambda p, s: network.apply(p, s, x, train=True), params, stats)
     assert jax.tree.structure(new_stats) == jax.tree.structure(stats)
     assert "spectral_norm" not in jax.eval_shape(from_linen(critic).init, jax.random.key(0), x)[1]
@@ -429,9 +463,11 @@ def test_features_that_do_not_exist_and_gray_images_are_refused():
         shapes_of(VGG(), x[..., :1])
 
 
-def test_only_resnet_and_unet_want_multiples():
-    multiples = {cls: cls().size_multiple for cls in (MSRResNet, ResNet, SRResNet, UNet, PatchGAN)}
-    assert multiples == {MSRResNet: 1, ResNet: 4, SRResNet: 1, UNet: 256, PatchGAN: 1}
+def test_what_sides_are_multiples_of():
+    multiples = {cls: cls().size_multiple for cls in (MSRResNet, ResNet, RRDBNet, SRResNet, UNet, PatchGAN)}
+    assert multiples == {MSRResNet: 1, ResNet: 4, RRDBNet: 1, SRResNet: 1, UNet: 256, PatchGAN: 1}
+    assert [RRDBNet(scale=scale).size_multiple for scale in (1, 2)] == [4, 2]
+    assert [UNetCritic(skips=skips).size_multiple for skips in (False, True)] == [1, 8]
     assert [module.scale for module in (MSRResNet(scale=3), SRResNet(), UNet())] == [3, 4, 1]
 
 
@@ -500,6 +536,9 @@ def test_a_module_survives_its_description():
         PixelGAN(width=8, norm="layer"),
         SRResNet(scale=2, prelu="channel", icnr=True, output="unit_tanh"),
         MSRResNet(scale=3, upsample="nearest"),
+        RRDBNet(scale=8, growth=16, doublings=3),
+        SRVGGNetCompact(activation="leaky_relu"),
+        UNetCritic(skips=False),
         SRGANCritic(head="conv", norm="layer", spectral_norm=True),
         VGGStyleCritic(size=256, spectral_norm=True),
         DCGANGenerator(classes=10, upsample="pixel_shuffle"),

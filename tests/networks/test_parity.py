@@ -6,9 +6,9 @@ import pytest
 from tests.networks import golden
 
 SMALL = golden.Differences(evaluation=1e-5, training=1e-5, statistics=1e-5, gradients=1e-4)
-# Longer sums in float32. The norms of resnet_9blocks_full's gradients differ from float64's by 1.2e-4; computed here in
-# float64 too, by 1e-14.
-FULL = golden.Differences(evaluation=1e-4, training=1e-4, statistics=1e-4, gradients=2e-4)
+# Longer sums in float32. The norms of gradients differ from float64's by 1.2e-4 in resnet_9blocks_full and 2.0e-4 in
+# rrdbnet_x4_full; computed here in float64 too, by 1e-14.
+FULL = golden.Differences(evaluation=1e-4, training=1e-4, statistics=1e-4, gradients=4e-4)
 
 
 def assert_close(name, tolerances):

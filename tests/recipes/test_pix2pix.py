@@ -10,7 +10,7 @@ from PIL import Image
 
 from gan_jax import infer, losses, networks
 from gan_jax import model as models
-from gan_jax.data import image_files
+from gan_jax.data import image_files, transforms
 from gan_jax.recipes import cyclegan, pairs, translators
 from gan_jax.recipes import pix2pix as experiment
 from gan_jax.training import run
@@ -102,21 +102,29 @@ def test_a_data_set_that_lacks_is_named_with_its_archive(preset, monkeypatch, tm
 SMALL = ["--batch_size=8", "--n_epochs=1", "--n_epochs_decay=0", "--ngf=2", "--ndf=2", "--n_layers_D=1", "--name=two"]
 
 
-def test_photographs_are_colored(tmp_path):
+@pytest.mark.parametrize("derive", ["gray", "lab"])
+def test_photographs_are_colored(tmp_path, derive):
     rng = np.random.default_rng(0)
     for i in range(20):
         photo = Image.fromarray(rng.integers(0, 256, (4, 5, 3), dtype=np.uint8)).resize((40 + i, 36))
         (tmp_path / "photos").mkdir(exist_ok=True)
         photo.save(tmp_path / "photos" / f"{i}.jpg")
-    flags = ["--dataroot", tmp_path / "photos", "--derive", "gray", "--preprocess", "crop", "--crop_size", 32]
+    flags = ["--dataroot", tmp_path / "photos", "--derive", derive, "--preprocess", "crop", "--crop_size", 32]
     assert start(*flags, *SMALL, "--checkpoints_dir", tmp_path) == 0
     spec = models.load(tmp_path / "two").spec
+    assert spec.colors == (derive if derive == "lab" else None)
     assert (spec.in_channels, spec.out_channels, spec.step) == (1, 3, 3)
     scores = json.loads((tmp_path / "two" / "results" / "scores.json").read_text())
-    assert [row["name"] for row in scores["rows"]] == ["generator", "gray input"]
+    baselines = ["gray input", "mean color"] if derive == "lab" else ["gray input"]
+    assert [row["name"] for row in scores["rows"]] == ["generator", *baselines]
     assert scores["count"] == 2  # a tenth is held out
     held_out = sorted((tmp_path / "two" / "results" / "output").iterdir())
     assert {image_files.read(path, 3).shape[0] for path in held_out} == {36}
+    if derive == "lab":
+        light = [transforms.equally_light(image_files.read(path, 3)) for path in held_out]
+        inputs = [image_files.read(tmp_path / "two" / "results" / "input" / path.name, 1) for path in held_out]
+        for ours, theirs in zip(light, inputs, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
 
 
 def test_photos_to_labels_is_the_other_direction(tmp_path, facades_folder):
@@ -264,7 +272,7 @@ def test_pairs_are_not_taken_for_photographs_unless_it_is_said(facades_folder, c
     assert start(*where, "--dataset_mode", "aligned") == 2
     assert "--dataset_mode aligned reads pairs, and --derive edges makes" in capsys.readouterr().err
     assert start("--dataroot", facades_folder, *SIZES, "--dataset_mode", "single") == 2
-    assert "--dataset_mode single wants --derive gray or edges or blur or mosaic" in capsys.readouterr().err
+    assert "--dataset_mode single wants --derive gray or edges or blur or mosaic or lab" in capsys.readouterr().err
 
 
 def test_a_run_goes_on_with_what_its_images_are_said_to_be():

@@ -24,6 +24,11 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def _own(environment, index):
+    """A process's own variables, where a value is one for each."""
+    return {name: value if isinstance(value, str) else value[index] for name, value in (environment or {}).items()}
+
+
 class Hosts:
     """Processes of one run, each with its own command line, its stdout and its stderr in files."""
 
@@ -33,7 +38,7 @@ class Hosts:
         for index, line in enumerate(lines):
             here = ROOT if folders is None else folders[index]
             here.mkdir(exist_ok=True)
-            variables = {"JAX_NUM_CPU_DEVICES": str(devices), "PYTHONPATH": str(ROOT), **(environment or {})}
+            variables = {"JAX_NUM_CPU_DEVICES": str(devices), "PYTHONPATH": str(ROOT), **_own(environment, index)}
             with self.path(index, "out").open("w") as out, self.path(index, "err").open("w") as err:
                 self.processes.append(
                     subprocess.Popen(
@@ -75,9 +80,11 @@ def together(count, *line, port=None):
 
 
 def main(arguments):
-    from gan_jax.training import parallel, processes, run
+    from gan_jax.training import joining, parallel, processes, run
+    from tests import fake_bucket
 
-    processes._SILENT = int(os.environ.get("GAN_JAX_SILENT", processes._SILENT))
+    fake_bucket.register()
+    joining._SILENT = int(os.environ.get("GAN_JAX_SILENT", joining._SILENT))
     compile_step = parallel.compile_step
 
     def late(*arguments, **options):

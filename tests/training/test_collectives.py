@@ -23,6 +23,7 @@ from gan_jax.methods.sinkhorn import sinkhorn
 from gan_jax.methods.srgan import srgan
 from gan_jax.methods.srresnet import srresnet
 from gan_jax.methods.wgan import wgan
+from gan_jax.second_order import SecondOrder
 from gan_jax.training import parallel
 
 TX = optax.sgd(1e-2)
@@ -93,6 +94,14 @@ CASES = {
         {"generator": 1},
         200,
     ),
+    "srresnet, second order": Case(
+        lambda: srresnet(
+            net(networks.SRResNet(scale=2, blocks=1, width=4)), generator_tx=TX, degrade=SecondOrder(scale=2)
+        ),
+        ("target",),
+        {"generator": 1},
+        200,
+    ),
     "srgan": Case(lambda: enlarging(losses.non_saturating), ("target",), GAN, 3000),
     # The means of the logits of the whole batch, real and fake, are numbers.
     "srgan, relativistic": Case(lambda: enlarging(losses.relativistic_average), ("target",), GAN, 4000),
@@ -134,7 +143,8 @@ def collectives(name, count, side):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] if "relativistic" in name else []) for name in CASES]
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * name.endswith(("relativistic", "second order"))) for name in CASES],
 )
 def test_devices_send_gradients_and_stated_statistics(name):
     case, (total, parameters) = CASES[name], collectives(name, 16, CASES[name].sides[0])

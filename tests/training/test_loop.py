@@ -283,5 +283,5 @@ def test_an_event_may_replace_the_state(go):
 
 def test_devices_of_processes_that_were_not_joined_are_refused(monkeypatch, tiny_method, tiny_batch):
     monkeypatch.setattr(loop.parallel, "processes", lambda mesh: 2)
-    with pytest.raises(ValueError, match=r"join them by training\.processes\.joined"):
+    with pytest.raises(ValueError, match=r"join them by training\.joining\.joined"):
         loop.fit(tiny_method(), iter([tiny_batch()]), steps=1)

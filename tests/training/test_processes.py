@@ -1,19 +1,18 @@
 """Several processes as one run: real ones on this machine, which share nothing but a port and a folder."""
 
 import json
+import pickle
 import shutil
 import signal
 import socket
-import sys
 import time
-from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 import safetensors.numpy
 
 from gan_jax.log import read_log
-from gan_jax.training import checkpoint, processes, run_folder
+from gan_jax.training import checkpoint, joining, processes, run_folder
 from tests import toy
 from tests.training.hosts import Hosts, together
 
@@ -83,92 +82,40 @@ def test_two_processes_leave_what_one_leaves(hosts, line, tiny_flags, tmp_path):
 
 def test_one_process_asks_nobody(tmp_path):
     """Every function is its plain counterpart."""
-    with processes.joined(None):
+    with joining.joined(None):
         assert (processes.count(), processes.index(), processes.first()) == (1, 0, True)
         assert processes.gather(3) == [3]
         assert processes.once(lambda: 4) == 4
         assert processes.spread(lambda a, b: a - b, [5, 6], [1, 2]) == [4, 4]
         processes.require_same({"--seed": 1})
         processes.require_shared(tmp_path / "nowhere")
-    assert processes.leave(2) == 2
+    assert joining.leave(2) == 2
 
 
-FLAGS = ("host0:9876", 2, 1)
-SLURM = {
-    "SLURM_JOB_ID": "4097",
-    "SLURM_STEP_NODELIST": "node[03-05],other",
-    "SLURM_NTASKS": "3",
-    "SLURM_PROCID": "2",
-    "SLURM_LOCALID": "0",
-}
-MPI = {
-    "OMPI_MCA_orte_hnp_uri": "1531576320.0;tcp://10.96.0.1,10.148.0.1:34911",
-    "OMPI_COMM_WORLD_SIZE": "4",
-    "OMPI_COMM_WORLD_RANK": "3",
-    "OMPI_COMM_WORLD_LOCAL_RANK": "1",
-}
+class Store(dict):
+    """A coordinator's key-value store, in one process: what the other is to have set is there before."""
+
+    def key_value_set_bytes(self, key, value):
+        self[key] = value
+
+    def key_value_delete(self, key):
+        del self[key]
+
+    def blocking_key_value_get_bytes(self, key, milliseconds):
+        return self[key]
 
 
-def test_flags_say_the_place():
-    assert processes.found(*FLAGS) == processes.Place("host0:9876", 2, 1)
-    assert processes.found("host0:9876", 1, 0) is None
-    assert processes.found(None, None, None) is None
-    with pytest.raises(ValueError, match="--num_processes missing: give"):
-        processes.found("host0:9876", None, 0)
-    with pytest.raises(ValueError, match="--process_id 2; wanted"):
-        processes.found("host0:9876", 2, 2)
-
-
-@pytest.mark.parametrize(
-    ("environment", "place"),
-    [
-        (SLURM, processes.Place("node03:61441", 3, 2, [0])),
-        (SLURM | {"SLURM_NTASKS": "1", "SLURM_PROCID": "0"}, None),
-        (MPI, processes.Place("10.96.0.1:62624", 4, 3, [1])),
-    ],
-    ids=["slurm", "one task of slurm", "open mpi"],
-)
-def test_clusters_say_the_place_by_their_variables(monkeypatch, environment, place):
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert processes.found(None, None, None) == place
-
-
-def test_kubernetes_says_the_place(monkeypatch):
-    """An indexed job of a set, whose variables and answers are imitated."""
-    labels = {"job-name": "train-workers", "jobset.sigs.k8s.io/jobset-name": "train"}
-    pod = SimpleNamespace(
-        metadata=SimpleNamespace(
-            name="pod", labels=labels, owner_references=[SimpleNamespace(controller=True, kind="Job")]
-        )
-    )
-    job = SimpleNamespace(
-        metadata=SimpleNamespace(name="train-workers", labels=labels), spec=SimpleNamespace(parallelism=4)
-    )
-    package = ModuleType("kubernetes")
-    package.config = SimpleNamespace(load_incluster_config=lambda: None)
-    package.client = SimpleNamespace(
-        CoreV1Api=lambda: None, BatchV1Api=lambda: None, exceptions=SimpleNamespace(ApiException=OSError)
-    )
-    monkeypatch.setitem(sys.modules, "kubernetes", package)
-    from jax._src.clusters.k8s_cluster import K8sCluster
-
-    for name, answer in (("_pod", pod), ("_job", job), ("_controller", pod.metadata.owner_references[0])):
-        monkeypatch.setattr(K8sCluster, name, lambda answer=answer: answer)
-    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
-    with pytest.raises(ValueError, match="this looks like a cluster, and JAX finds no place in it"):
-        processes.found(None, None, None)  # a job that is not indexed
-    monkeypatch.setenv("JOB_COMPLETION_INDEX", "3")
-    assert processes.found(None, None, None) == processes.Place("train-workers-0.train:55527", 4, 3)
-
-
-def test_a_port_that_another_program_has_is_refused():
-    with socket.socket() as taken:
-        taken.bind(("", 0))
-        taken.listen()
-        place = processes.Place(f"localhost:{taken.getsockname()[1]}", 2, 0)
-        with pytest.raises(ValueError, match="another program has it"), processes.joined(place):
-            raise AssertionError
+def test_the_second_of_a_group_takes_the_words_of_the_first():
+    others = {f"gan_jax/{number}/0": pickle.dumps(value) for number, value in enumerate((7, ("said", None), [10, 30]))}
+    processes.use(processes.Group(2, 1, Store(others)))
+    try:
+        assert (processes.count(), processes.index(), processes.first()) == (2, 1, False)
+        assert processes.gather(8) == [7, 8]
+        assert processes.once(lambda: pytest.fail("the first calls it")) == "said"
+        assert processes.spread(lambda value: 10 * value, [1, 2, 3, 4]) == [10, 20, 30, 40]
+    finally:
+        processes.use(None)
+    assert processes.count() == 1
 
 
 def test_a_process_with_another_recipe_is_refused_by_all(hosts, line, tmp_path):
@@ -268,7 +215,7 @@ def test_a_lost_process_ends_the_other_which_goes_on_alone(hosts, line, tmp_path
     wait_until(lambda: checkpoint.latest_step(folder / "checkpoints") is not None)
     group.processes[victim].send_signal(number)
     before = time.monotonic()
-    assert group.processes[1 - victim].wait(60) == processes.LOST
+    assert group.processes[1 - victim].wait(60) == joining.LOST
     print(f"after {time.monotonic() - before:.1f} s", group.err(1 - victim))
     (said,) = group.err(1 - victim).splitlines()  # none of JAX's own
     assert said.startswith("error: ")
@@ -289,7 +236,7 @@ def test_an_error_of_one_process_is_said_by_all(hosts, line, tmp_path, facades_f
     image = sorted((data / "train").iterdir())[-1]
     image.write_bytes(image.read_bytes()[:-200])
     group = hosts(together(2, *flags))
-    assert sorted(group.wait()) == [2, processes.LOST]
+    assert sorted(group.wait()) == [2, joining.LOST]
     assert "is damaged or not an image" in group.err(1)
     assert group.err(0).splitlines()[-1].startswith("error: process 1 on ")
     assert "is damaged or not an image" in group.err(0).splitlines()[-1]

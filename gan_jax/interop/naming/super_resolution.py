@@ -1,5 +1,6 @@
 """Names of the networks of SRGAN and its successors, in the order in which each project's code makes its layers."""
 
+import itertools
 import math
 import re
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gan_jax.interop.naming.layout import CHAINER_EPS, NORM_EPS, UNIT, Fields, Layout, Shapes, State, Use, count
-from gan_jax.networks import MSRResNet, SRGANCritic, SRResNet, VGGStyleCritic
+from gan_jax.networks import MSRResNet, RRDBNet, SRGANCritic, SRResNet, SRVGGNetCompact, UNetCritic, VGGStyleCritic
 from gan_jax.networks.srresnet import factors
 
 __all__ = ["LAYOUTS"]
@@ -156,6 +157,8 @@ def _msrresnet(block: str, up: str, full: str = "conv_hr") -> dict[str, Any]:
 
     def fields(shapes: Shapes) -> Fields | None:
         width, blocks = shapes["conv_first.weight"][0], count(rf"{block}\.(\d+)\.conv1", shapes)
+        if not blocks:
+            return None
         ups, step = [shapes[f"{up.format(1)}.weight"][0]], 2
         while f"{up.format(step)}.weight" in shapes:
             ups.append(shapes[f"{up.format(step)}.weight"][0])
@@ -163,6 +166,86 @@ def _msrresnet(block: str, up: str, full: str = "conv_hr") -> dict[str, Any]:
         return {"scale": math.prod(math.isqrt(n // width) for n in ups), "blocks": blocks, "width": width}
 
     return {"architecture": MSRResNet, "names": names, "fields": fields}
+
+
+def _rrdbnet(
+    inside: str, outside: Callable[[int, int], dict[str, str]], doublings: int | None = None
+) -> dict[str, Any]:
+    """An RRDBNet, whose convolution 1 of dense block 3 of block 0 is inside.format(0, 3, 1), and the others are
+    outside(blocks, doublings); `doublings`, where the project has no other number of them.
+    """
+
+    def names(module: Any) -> dict[str, str]:
+        blocks = {
+            f"block{block + 1}/dense{dense}/conv{conv}": inside.format(block, dense, conv)
+            for block, dense, conv in itertools.product(range(module.blocks), range(1, 4), range(1, 6))
+        }
+        return outside(module.blocks, module.doublings) | blocks
+
+    def shown(shapes: Shapes) -> tuple[int, int, int, int]:
+        """Blocks, doublings, the channels of the input, and the factor by which its pixels became channels."""
+        blocks, ups = count(re.escape(inside).replace(r"\{\}", r"(\d+)"), shapes), 0
+        while f"{outside(blocks, ups + 1)[f'enlarge{ups + 1}']}.weight" in shapes:
+            ups += 1
+        names = outside(blocks, ups)
+        channels, outputs = shapes[f"{names['head']}.weight"][1], shapes[f"{names['tail']}.weight"][0]
+        factor = {4: 2, 16: 4}.get(channels // outputs, 1) if channels % outputs == 0 else 1
+        return blocks, ups, channels // factor**2, factor
+
+    def fields(shapes: Shapes) -> Fields | None:
+        blocks, ups, _, factor = shown(shapes)
+        names = outside(blocks, ups)
+        if doublings not in (None, ups):
+            return None
+        return {
+            "out_channels": shapes[f"{names['tail']}.weight"][0],
+            "scale": 2**ups // factor,
+            "blocks": blocks,
+            "width": shapes[f"{names['head']}.weight"][0],
+            "growth": shapes[f"{inside.format(0, 1, 1)}.weight"][0],
+            "doublings": ups,
+        }
+
+    return {"architecture": RRDBNet, "names": names, "fields": fields, "in_channels": lambda shapes: shown(shapes)[2]}
+
+
+def _rrdb_layers(merge: str, up: str, full: str) -> Callable[[int, int], dict[str, str]]:
+    def outside(blocks: int, doublings: int) -> dict[str, str]:
+        ups = {f"enlarge{step}": up.format(step) for step in range(1, doublings + 1)}
+        return {"head": "conv_first", "merge": merge, **ups, "full": full, "tail": "conv_last"}
+
+    return outside
+
+
+def _rrdb_sequence(blocks: int, doublings: int) -> dict[str, str]:
+    """Numbers of a torch.nn.Sequential, which counts enlargements and activations too."""
+    ups = {f"enlarge{step}": f"model.{3 * step}" for step in range(1, doublings + 1)}
+    ends = {"full": f"model.{3 * doublings + 2}", "tail": f"model.{3 * doublings + 4}"}
+    return {"head": "model.0", "merge": f"model.1.sub.{blocks}", **ups, **ends}
+
+
+def _srvgg_names(module: Any) -> dict[str, str]:
+    names = {f"conv{index}": f"body.{2 * index}" for index in range(module.layers + 1)}
+    if module.activation == "prelu":
+        names |= {f"prelu{index}": f"body.{2 * index + 1}" for index in range(module.layers + 1)}
+    return {**names, "tail": f"body.{2 * module.layers + 2}"}
+
+
+def _srvgg_fields(shapes: Shapes) -> Fields | None:
+    layers = sum(len(shape) == 4 for shape in shapes.values()) - 2
+    width, channels = shapes["body.0.weight"][:2]
+    outputs = shapes[f"body.{2 * layers + 2}.weight"][0]
+    slopes: Fields = {"activation": "prelu"} if "body.1.weight" in shapes else {}
+    return {"scale": math.isqrt(outputs // channels), "layers": layers, "width": width, **slopes}
+
+
+def _unet_critic_names(module: Any) -> dict[str, str]:
+    return {f"conv{index}": f"conv{index}" for index in range(10)}
+
+
+def _unet_critic_fields(shapes: Shapes) -> Fields | None:
+    encoder, head = shapes["conv3.weight"], shapes["conv9.weight"]
+    return {"width": shapes["conv0.weight"][0]} if encoder[2:] == (4, 4) and head[0] == 1 else None
 
 
 def _vggstyle_names(module: Any) -> dict[str, str]:
@@ -228,6 +311,17 @@ LAYOUTS = (
     Layout("BasicSR of 2019", **_msrresnet("recon_trunk", "upconv{}", "HRconv"),
            use=Use("generator", "srresnet", **UNIT)),
     Layout("mmagic", **_msrresnet("trunk_net", "upsample{}.upsample_conv"), use=Use("generator", "srresnet", **UNIT)),
+    Layout("BasicSR", **_rrdbnet("body.{}.rdb{}.conv{}", _rrdb_layers("conv_body", "conv_up{}", "conv_hr"), 2),
+           use=Use("generator", "esrgan", **UNIT)),
+    Layout("ESRGAN and BSRGAN",
+           **_rrdbnet("RRDB_trunk.{}.RDB{}.conv{}", _rrdb_layers("trunk_conv", "upconv{}", "HRconv")),
+           use=Use("generator", "esrgan", **UNIT)),
+    Layout("ESRGAN of 2018", **_rrdbnet("model.1.sub.{}.RDB{}.conv{}.0", _rrdb_sequence),
+           use=Use("generator", "esrgan", **UNIT)),
+    Layout("Real-ESRGAN", SRVGGNetCompact, _srvgg_fields, _srvgg_names, Use("generator", "esrgan", **UNIT),
+           assumed={"activation": "relu"}),
+    Layout("Real-ESRGAN", UNetCritic, _unet_critic_fields, _unet_critic_names, Use("critic", "esrgan", **UNIT),
+           assumed={"skips": True}),
     Layout("BasicSR and mmagic", VGGStyleCritic, _vggstyle_fields, _vggstyle_names, Use("critic", "srgan", **UNIT)),
     Layout("the paper's figure", **_srgan_critic("features", ("classifier.1", "classifier.3")), use=_SRGAN_CRITIC),
     Layout("Lornatang/SRGAN-PyTorch", **_srgan_critic("features", ("classifier.0", "classifier.2")),
