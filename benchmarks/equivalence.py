@@ -23,8 +23,8 @@ __all__ = ["METHODS", "TOPOLOGIES", "Cell", "difference", "gradients", "measure"
 __dir__ = __all__.copy
 
 BATCH = 16
-# As drawn, critics tell nothing apart: halves of their last biases' gradients cancel, and what is left is rounding (SRGAN's
-# 2e-6 of 0.6, off by 3e-3 of the least that counts).
+# As drawn, critics tell nothing apart: halves of their last biases' gradients cancel, and what is left is rounding
+# (SRGAN's 2e-6 of 0.6, off by 3e-3 of the least that counts).
 _GROWN = 8.0
 TOPOLOGIES = ((1, 1), (1, 8), (2, 1), (2, 4), (4, 2))  # processes, and devices of each
 HOWS = ("jit", "pmap")
