@@ -270,7 +270,7 @@ def colored(light: ArrayLike, colors: ArrayLike) -> jax.Array:
     """RGB [..., 3] in [-1, 1] of what `lightness` [..., 1] and `opponents` [..., 2] give, with that very lightness.
 
     A color that sRGB lacks becomes the most saturated one of its lightness and hue that it has: a and b are scaled by
-    the largest factor for which no channel leaves its range, to 1/4096 of them. Raises ValueError for other shapes.
+    the largest factor for which no channel leaves its range, to a millionth. Raises ValueError for other shapes.
 
     >>> (100 * image.colored(jnp.zeros((1, 1, 1)), jnp.array([[[0.9, 0.0]]]))).round().astype(int).tolist()
     [[[81, -100, -4]]]
@@ -294,7 +294,7 @@ def colored(light: ArrayLike, colors: ArrayLike) -> jax.Array:
         return jnp.where(inside, middle, low), jnp.where(inside, high, middle)
 
     # At constant lightness the colors of sRGB are a region around gray with every line from gray cut once.
-    low, _ = jax.lax.fori_loop(0, 12, halved, (jnp.zeros_like(tone), jnp.ones_like(tone)))
+    low, _ = jax.lax.fori_loop(0, 20, halved, (jnp.zeros_like(tone), jnp.ones_like(tone)))
     factor = jnp.where(fits(jnp.ones_like(tone)), 1.0, low)
     return jnp.clip(painted(factor), 0.0, 1.0) * 2.0 - 1.0
 

@@ -47,7 +47,7 @@ ALLOWED = {
         "gan_jax.errors", "gan_jax.files",
     },
     "gan_jax/infer/": {
-        "jax", "numpy",
+        "jax", "numpy", "jax2onnx", "onnxruntime",
         "gan_jax.data", "gan_jax.errors", "gan_jax.files", "gan_jax.model", "gan_jax.image", "gan_jax.latents",
         "gan_jax.networks",
     },
@@ -77,6 +77,7 @@ ONLY_IN = {
     "grain": {"gan_jax/data/pipeline.py"},
     "tensorflow_datasets": {"gan_jax/data/records.py", "gan_jax/data/tfds_source.py"},
     "array_record": {"gan_jax/data/records.py"},
+    "jax2onnx": {"gan_jax/infer/exported.py"},
     "rich": {"gan_jax/training/meter.py"},
 }
 FILES = sorted(

@@ -1,7 +1,8 @@
-"""Verbs on files: `inspect`, `convert` and `blend`."""
+"""Verbs on files: `inspect`, `convert`, `blend` and `export`."""
 
 import dataclasses
 import functools
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,7 +10,7 @@ from tyro.conf import Positional
 
 from gan_jax.cli.speaking import each, load
 
-__all__ = ["Blend", "Convert", "Inspect"]
+__all__ = ["Blend", "Convert", "Export", "Inspect"]
 __dir__ = __all__.copy
 
 
@@ -128,6 +129,56 @@ class Blend:
             raise ValueError(f"{self.first} and {self.second}: {error}") from None
         models.save(self.target, blended)
         print(f"wrote {self.target}: {self.weight:g} of {self.first}, {1 - self.weight:g} of {self.second}")
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Export:
+    """Write a generator as StableHLO or ONNX, for programs without gan_jax, and show that it computes the same.
+
+    Ranges, padding, each image's own statistics and the crop are inside: images [N, H, W, C] in [0, 1] go in, and come
+    out. Dropout is off.
+    """
+
+    generator: Positional[Path]
+    """A .safetensors file, another program's file, or a run's folder: then its last generator."""
+    target: Positional[Path]
+    """The file to write."""
+    format: Literal["stablehlo", "onnx"] = "stablehlo"
+    """stablehlo: for `jax.export`, on CPUs, NVIDIA's GPUs and TPUs. onnx: wants the extra `export`."""
+    uint8: bool = False
+    """Take and give uint8 in place of floats."""
+    size: int | None = None
+    """The side of all images; any size unless given, where the format can say it."""
+    direction: Literal["AtoB", "BtoA"] | None = None
+    """Which of the two generators of a run of CycleGAN."""
+    step: int | None = None
+    """The generator that the run keeps of this step, in place of its last."""
+
+    def run(self) -> int:
+        """Returns the exit code."""
+        from gan_jax.infer import exported
+
+        if self.size is not None and self.size < 16:
+            raise ValueError(f"--size is {self.size}; wanted at least 16.")
+        if self.target.resolve() == self.generator.resolve():
+            raise ValueError(f"{self.generator} would be overwritten; write to another file.")
+        model = load(self.generator, self.step, self.direction)
+        try:
+            made = exported.write(self.target, model, self.format, uint8=self.uint8, size=self.size)
+        except exported.DifferentError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+        if made.note:
+            print(f"note: {made.note}.")
+        unit = "of 255 levels" if self.uint8 else "of the range"
+        sizes = "of any size" if made.sizes == "any" else f"of {made.sizes} pixels"
+        ours, theirs = (1000 * seconds for seconds in made.seconds)
+        print(
+            f"wrote {self.target}: {made.bytes / 2**20:,.1f} MiB, any number of images {sizes}\n"
+            f"read back: outputs differ by {made.difference:.2g} {unit} at most; {theirs:,.0f} ms an image, "
+            f"the generator itself {ours:,.0f} ms"
+        )
         return 0
 
 

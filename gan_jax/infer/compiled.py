@@ -11,7 +11,7 @@ from gan_jax import image, networks
 from gan_jax.model import ModelSpec
 from gan_jax.networks import windowed
 
-__all__ = ["Signature", "Window", "apply_tile", "apply_whole", "moments", "signature"]
+__all__ = ["Signature", "Window", "apply_tile", "apply_whole", "moments", "signature", "whole"]
 __dir__ = __all__.copy
 
 
@@ -40,9 +40,7 @@ def signature(spec: ModelSpec, dtype: str, *, sides: tuple[int, int] | None = No
     return Signature(spec.norm == "image", spec.input_range, spec.output_range, dtype, shared, spec.colors)
 
 
-# The module is a frozen dataclass, so that the program compiled for one shape serves every later call.
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def apply_whole(
+def whole(
     module: Any, signature: Signature, variables: dict, images: jax.Array, key: jax.Array | None
 ) -> tuple[jax.Array, jax.Array]:
     """Images [N, H, W, C] -> outputs of the dtype in `signature`, and whether all of them are finite."""
@@ -57,6 +55,10 @@ def apply_whole(
 
     outputs, finite = jax.vmap(one)(images)
     return outputs, finite.all()
+
+
+# The module is a frozen dataclass, so that the program compiled for one shape serves every later call.
+apply_whole = functools.partial(jax.jit, static_argnums=(0, 1))(whole)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

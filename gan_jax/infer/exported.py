@@ -1,13 +1,15 @@
 """Generators as files for other programs: StableHLO and ONNX, each loaded again and compared with the original.
 
-What is exported is all that `translate` does to an array: padding, ranges, each image's own statistics, clipping and the
-crop are inside. Dropout is off, since noise has no place in a file; convolutions are in their plain form.
+What is exported is all that `translate` does to an array: padding, ranges, each image's own statistics, clipping and
+the crop are inside. Dropout is off, since noise has no place in a file; convolutions are in their plain form.
 """
 
+import dataclasses
+import logging
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +21,7 @@ from gan_jax.infer import arrays, compiled
 from gan_jax.model import Model, ModelSpec
 from gan_jax.networks import convolution
 
-__all__ = ["Exported", "Format", "load", "program", "write"]
+__all__ = ["DifferentError", "Exported", "Format", "load", "program", "write"]
 __dir__ = __all__.copy
 
 Format = Literal["stablehlo", "onnx"]
@@ -28,19 +30,30 @@ _SIZES = ((32, 48), (67, 45), (96, 96))  # of the comparison, where any size goe
 _IMAGES = 3
 _LEVELS = 1  # by which outputs of uint8 may differ: two programs round otherwise
 _TOLERANCE = 1e-4  # of outputs in [0, 1]
+_FIXED = 256  # the side of images where it must be one
 _Call = Callable[[np.ndarray], np.ndarray]
+
+
+class DifferentError(ValueError):
+    """What was written does not compute what the generator does."""
 
 
 class Exported(NamedTuple):
     """What was written, and what came of the comparison."""
 
-    path: Path
-    size: int | None  # None where images of any height and width go in, else the side of all
+    sizes: str  # of the images that go in: any, or multiples of a number, or one
     bytes: int
     difference: float  # the largest, in [0, 1] or in levels of uint8
-    allowed: float
     seconds: tuple[float, float]  # of the original and of the file, an image of the last size, after the first call
-    note: str = ""  # why sizes are fixed, where they were not asked to be
+    note: str = ""  # why not any size, where none was asked for
+
+
+class _Sizes(NamedTuple):
+    """Images that a file takes: in words, as symbols of `jax.export`, and those of the comparison."""
+
+    words: str
+    sides: str
+    tried: Sequence[tuple[int, int]]
 
 
 def program(generator: Model, *, uint8: bool) -> Callable[[jax.Array], jax.Array]:
@@ -50,6 +63,8 @@ def program(generator: Model, *, uint8: bool) -> Callable[[jax.Array], jax.Array
     """
     arrays.require_generator(generator)
     spec, variables = generator.spec, generator.variables
+    if spec.architecture.get("dropout"):  # off: converters know no layer of it
+        spec = dataclasses.replace(spec, architecture={**spec.architecture, "dropout": 0.0})
     signature = compiled.signature(spec, "uint8" if uint8 else "float32")
 
     def translated(images: jax.Array) -> jax.Array:
@@ -57,7 +72,7 @@ def program(generator: Model, *, uint8: bool) -> Callable[[jax.Array], jax.Array
         x = images if uint8 else images * 2.0 - 1.0
         for axis in (1, 2):
             x = _padded(x, axis, spec.size_multiple)
-        outputs, _ = compiled.apply_whole.__wrapped__(spec.module, signature, variables, x, None)
+        outputs, _ = compiled.whole(spec.module, signature, variables, x, None)
         outputs = outputs[:, : height * spec.scale, : width * spec.scale]
         return outputs if uint8 else jnp.clip((outputs + 1.0) / 2.0, 0.0, 1.0)
 
@@ -77,75 +92,97 @@ def _padded(images: jax.Array, axis: int, multiple: int) -> jax.Array:
 def write(
     path: str | Path, generator: Model, form: Format, *, uint8: bool = False, size: int | None = None
 ) -> Exported:
-    """Writes a generator for other programs, and reads it back to compare; images of any size unless `size` is given.
+    """Writes a generator for other programs, and reads it back to compare; for images of any size unless one is given.
 
-    A network that only takes fixed sizes gets those of 256 pixels, and `note` says so. Raises ValueError where the
-    file's outputs are not the generator's, and then leaves none; where a package is missing, with its name; and for a
-    critic or a generator that starts from latents.
+    What does not trace for any size is written for sides that need no padding, or else for 256x256; `note` says why.
+    Raises DifferentError where the file's outputs are not the generator's, and then leaves none; ValueError where a
+    package is missing, with its name, and for a critic or a generator that starts from latents.
     """
     path = Path(path)
-    spec = generator.spec
-    still = arrays.with_options(generator, dropout=False) if spec.dropout else generator
-    content, size, note = _in_any_size(still, form, uint8, size)
+    arrays.require_generator(generator)
+    content, sizes, note = _made(generator, form, uint8, size)
     with files.unfinished(path) as part:
         part.write_bytes(content)
-        call = load(part, form)
-        difference, seconds = _compared(still, call, uint8, size)
+        difference, seconds = _compared(generator, load(part, form), uint8, sizes)
         allowed = float(_LEVELS) if uint8 else _TOLERANCE
         if not difference <= allowed:
-            raise ValueError(
+            raise DifferentError(
                 f"{path} is not written: its outputs differ from the generator's by {difference:.2g}, more than "
-                f"{allowed:g}; give a fixed --size, or another --format."
+                f"{allowed:g}; give a --size, or another --format."
             )
-    return Exported(path, size, len(content), difference, allowed, seconds, note)
+    return Exported(sizes.words, len(content), difference, seconds, note)
 
 
-def _in_any_size(generator: Model, form: Format, uint8: bool, size: int | None) -> tuple[bytes, int | None, str]:
-    """A file's content, the side of its images where it is fixed, and why if it was not asked to be."""
+def _made(generator: Model, form: Format, uint8: bool, size: int | None) -> tuple[bytes, _Sizes, str]:
+    """A file's content, what it takes, and why that is not any size, where it was not asked to be one."""
     make = _stablehlo if form == "stablehlo" else _onnx
-    if size is not None:
-        return make(generator, uint8, size), size, ""
-    try:
-        return make(generator, uint8, None), None, ""
-    except (TypeError, ValueError, NotImplementedError, jax.errors.JAXTypeError) as error:
-        if isinstance(error, ValueError) and "pip install" in str(error):
+    why = ""
+    *tries, last = _tries(generator.spec, size)
+    for sizes in tries:
+        try:
+            return make(generator, uint8, sizes), sizes, why
+        except _MissingError:
             raise
-        why = (str(error).splitlines() or [type(error).__name__])[0][:160].rstrip(".")
-        note = (
-            f"images of {_FIXED}x{_FIXED} alone: this network does not trace for any size ({why}); --size N is another"
-        )
-        return make(generator, uint8, _FIXED), _FIXED, note
+        except Exception as error:  # of any kind: what a converter cannot do ends somewhere inside of it
+            why = why or f"it cannot be written for any size ({_line(error)}); --size N gives another"
+    try:
+        return make(generator, uint8, last), last, why
+    except _MissingError:
+        raise
+    except Exception as error:
+        name = generator.spec.architecture["name"]
+        raise ValueError(f"this {name} cannot be written as {form} ({_line(error)}); take another --format.") from error
 
 
-_FIXED = 256
+def _line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:120].rstrip(".")
 
 
-def _stablehlo(generator: Model, uint8: bool, size: int | None) -> bytes:
-    with convolution.plain():
-        traced = jax_export.export(jax.jit(program(generator, uint8=uint8)), platforms=_PLATFORMS)
-        return bytes(traced(_struct(generator.spec, uint8, size)).serialize())
+def _tries(spec: ModelSpec, size: int | None) -> list[_Sizes]:
+    multiple = spec.size_multiple
+    fixed = _FIXED if size is None else size
+    one = _Sizes(f"{fixed}x{fixed}", f"{fixed}, {fixed}", ((fixed, fixed),) * _IMAGES)
+    if size is not None:
+        return [one]
+    even = _Sizes(
+        f"multiples of {multiple}",
+        f"{multiple}*h, {multiple}*w",
+        [tuple(multiple * -(-side // multiple) for side in sides) for sides in _SIZES],  # type: ignore[misc]
+    )
+    return [_Sizes("any", "h, w", _SIZES), *([even] if multiple > 1 else []), one]
 
 
-def _struct(spec: ModelSpec, uint8: bool, size: int | None) -> jax.ShapeDtypeStruct:
-    """What goes in: any number of images, of any height and width unless there is a size."""
-    sides = "h, w" if size is None else f"{size}, {size}"
-    least = ["h >= 16", "w >= 16"] if size is None else []
-    shape = jax_export.symbolic_shape(f"n, {sides}, {spec.in_channels}", constraints=least)
+def _struct(spec: ModelSpec, uint8: bool, sizes: _Sizes) -> jax.ShapeDtypeStruct:
+    """What goes in: any number of images."""
+    least = ["h >= 16", "w >= 16"] if sizes.sides == "h, w" else []
+    shape = jax_export.symbolic_shape(f"n, {sizes.sides}, {spec.in_channels}", constraints=least)
     return jax.ShapeDtypeStruct(shape, np.uint8 if uint8 else np.float32)
 
 
-def _onnx(generator: Model, uint8: bool, size: int | None) -> bytes:
+def _stablehlo(generator: Model, uint8: bool, sizes: _Sizes) -> bytes:
+    with convolution.plain():
+        traced = jax_export.export(jax.jit(program(generator, uint8=uint8)), platforms=_PLATFORMS)
+        return bytes(traced(_struct(generator.spec, uint8, sizes)).serialize())
+
+
+class _MissingError(ValueError):
+    pass
+
+
+def _onnx(generator: Model, uint8: bool, sizes: _Sizes) -> bytes:
     try:
         import jax2onnx
+        import onnxruntime  # noqa: F401 - which compares, later
     except ImportError:
-        raise ValueError(
-            "ONNX files want jax2onnx: pip install 'gan_jax[export]' and, without its dependencies, jax2onnx==0.17.1 "
-            "(constraints/export.txt says why)."
+        raise _MissingError(
+            "ONNX files want jax2onnx and onnxruntime: pip install 'gan_jax[export]' and, without its dependencies, "
+            "jax2onnx==0.17.1 (constraints/export.txt says why)."
         ) from None
+    logging.getLogger("onnx_ir").setLevel(logging.ERROR)  # it warns of every shape that it does not know
     with convolution.plain():
         file = jax2onnx.to_onnx(
             program(generator, uint8=uint8),
-            [_struct(generator.spec, uint8, size)],
+            [_struct(generator.spec, uint8, sizes)],
             input_names=["images"],
             output_names=["outputs"],
         )
@@ -168,21 +205,20 @@ def load(path: str | Path, form: Format) -> _Call:
         name = session.get_inputs()[0].name
         return lambda images: np.asarray(session.run(None, {name: images})[0])
     except Exception as error:  # of any kind: what a damaged file raises is a matter of where it is damaged
-        why = (str(error).splitlines() or [type(error).__name__])[0][:160].rstrip(".")
-        raise ValueError(f"{path} is no whole {form} file ({why}); write it anew.") from None
+        raise ValueError(f"{path} is no whole {form} file ({_line(error)}); write it anew.") from None
 
 
-def _compared(generator: Model, call: _Call, uint8: bool, size: int | None) -> tuple[float, tuple[float, float]]:
-    """The largest difference over images of noise and of ramps, and the seconds of the last image either way."""
+def _compared(generator: Model, call: _Call, uint8: bool, sizes: _Sizes) -> tuple[float, tuple[float, float]]:
+    """The largest difference over images of ramps and noise, and the seconds of the last image either way."""
     worst, seconds = 0.0, (0.0, 0.0)
     ours = jax.jit(program(generator, uint8=uint8))
-    for images in _images(generator.spec.in_channels, _SIZES if size is None else ((size, size),) * _IMAGES):
+    for images in _images(generator.spec.in_channels, sizes.tried):
         given = images if uint8 else images.astype(np.float32) / 255
         wanted, got = np.asarray(ours(given)), call(given)
         if wanted.shape != got.shape or wanted.dtype != got.dtype:
             return float("inf"), seconds
         worst = max(worst, float(np.abs(wanted.astype(np.float64) - got).max()))
-        seconds = _seconds(lambda given=given: np.asarray(ours(given))), _seconds(lambda given=given: call(given))
+        seconds = _seconds(lambda x: np.asarray(ours(x)), given), _seconds(call, given)
     return worst, seconds
 
 
@@ -195,7 +231,7 @@ def _images(channels: int, sizes: Sequence[tuple[int, int]]) -> list[np.ndarray]
     ]
 
 
-def _seconds(call: Callable[[], Any]) -> float:
+def _seconds(call: _Call, images: np.ndarray) -> float:
     began = time.perf_counter()
-    call()
+    call(images)
     return time.perf_counter() - began

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from gan_jax import networks
+from gan_jax.infer import exported
+from gan_jax.model import Model, ModelSpec
 from gan_jax.networks import convolution
 
 
@@ -41,3 +43,24 @@ def test_a_file_holds_the_networks_convolutions_and_computes_its_outputs(module,
     # Another program of float32: sums of some hundred terms, in another order. Small beside the largest output.
     wanted = np.asarray(jax.jit(apply)(x))
     np.testing.assert_allclose(output, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("module", "sizes"),
+    [(networks.SRResNet(blocks=1, width=4), "any"), (networks.UNet(depth=3, width=4), "32x32")],
+    ids=["SRResNet", "UNet"],
+)
+@pytest.mark.parametrize("uint8", [False, True])
+def test_a_generator_is_written_and_computes_the_same(module, sizes, uint8, tmp_path, monkeypatch):
+    """With padding, ranges and dropout's absence inside; write compares, and load gives what it compared."""
+    monkeypatch.setattr(exported, "_FIXED", 32)
+    x = np.zeros((1, 8, 8, 3), np.float32)
+    params, stats = jax.jit(networks.from_linen(module).init)(jax.random.key(0), x)
+    spec = ModelSpec(networks.describe(module), 3, "pix2pix", "image", bool(getattr(module, "dropout", 0)))
+    made = exported.write(tmp_path / "x.onnx", Model(spec, {"params": params, "stats": stats}), "onnx", uint8=uint8)
+    assert made.sizes == sizes
+    assert bool(made.note) == (sizes != "any")
+    images = np.zeros((3, 32, 32, 3), np.uint8 if uint8 else np.float32)
+    assert exported.load(tmp_path / "x.onnx", "onnx")(images).shape == (3, 32 * module.scale, 32 * module.scale, 3)
