@@ -20,7 +20,7 @@ from PIL import Image
 from benchmarks import ours
 from benchmarks.timing import Case, Program
 from gan_jax import evaluate, model, networks
-from gan_jax.data import pipeline
+from gan_jax.data import pipeline, prepare, records
 from gan_jax.data.demo.facades import Facades
 from gan_jax.model import Model, ModelSpec
 from gan_jax.recipes import pix2pix
@@ -57,8 +57,13 @@ def _pictures() -> Mapping[str, Path]:
     return folders
 
 
-def _batches() -> Program:
-    config = dataclasses.replace(pix2pix.RECIPE.preset("facades"), dataroot=str(_pictures()["pairs/train"].parent))
+def _batches(stored: records.Stored | None = None) -> Program:
+    """Batches of the folder, or of what was prepared of it."""
+    dataroot = _pictures()["pairs/train"].parent
+    if stored is not None:
+        folder, dataroot = dataroot, _folder() / f"prepared_{stored}"
+        prepare.prepare(folder, dataroot, prepare.Settings("pairs", load_size=286, crop_size=256, stored=stored))
+    config = dataclasses.replace(pix2pix.RECIPE.preset("facades"), dataroot=str(dataroot), max_dataset_size=_COUNT)
     experiment = pix2pix.RECIPE.experiment(config)
 
     def run() -> None:
@@ -200,7 +205,11 @@ def _torch_checkpoint() -> Program:
 FILE_CASES = {
     "batches-256": Case(
         f"{_COUNT} pairs to batches of {_BATCH}, one thread or process a core",
-        lambda: {"threads": _batches},
+        lambda: {
+            "threads": _batches,
+            "threads, prepared as pixels": lambda: _batches("pixels"),
+            "threads, prepared as PNG": lambda: _batches("encoded"),
+        },
         lambda compiled: {"DataLoader": _loader},
     ),
     "evaluate-256": Case(

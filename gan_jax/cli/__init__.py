@@ -76,6 +76,8 @@ def _run(arguments: list[str]) -> int:
             return 0 if rest else 2
         kind = kind[commandline.choose(rest[0], f"verb of gan-jax {name}", list(kind))]
         name, rest = f"{name} {rest[0]}", rest[1:]
+    if kind is data.Preview:  # whose flags are a recipe's
+        return data.Preview.main(rest)
     verb: Any = commandline.read(kind, rest, program=f"gan-jax {name}")
     if isinstance(verb, speaking.Compiling):
         from gan_jax import compile_cache  # and JAX with it

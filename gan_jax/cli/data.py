@@ -9,7 +9,7 @@ from tyro.conf import Positional, arg
 
 from gan_jax.cli.speaking import Speaker
 
-__all__ = ["VERBS", "Prepare"]
+__all__ = ["VERBS", "Check", "Prepare", "Preview", "Split"]
 __dir__ = __all__.copy
 
 
@@ -111,4 +111,119 @@ class Prepare:
         return 0
 
 
-VERBS = {"prepare": Prepare}
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """Say what a folder of images, or a prepared data set, has in it and what is wrong with it.
+
+    Every file is decoded. The exit code is 1 where something is wrong.
+    """
+
+    folder: Positional[Path]
+    """Folder of images in any layout that training reads, or what gan-jax data prepare wrote."""
+    kind: Literal["pairs", "unpaired"] | None = None
+    """Whether images of A and of B are pairs; looked at unless given."""
+    dataroot_lq: Path | None = None
+    """Folder of the same images in low resolution, which is compared with them."""
+    scale: int = 4
+    """Side of high over side of low resolution."""
+    json: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Write everything as JSON too."""
+    sheet: Annotated[Path | None, arg(metavar="FILE")] = None
+    """Write the images that something is wrong with, small, to this PNG."""
+
+    def run(self) -> int:
+        """Returns the exit code."""
+        import json
+
+        from gan_jax import degrade, files
+        from gan_jax.data import checking, image_files
+
+        def shrink(kind: degrade.Kind) -> checking.Shrink:
+            return lambda image, scale: degrade.on_host(degrade.Degradation(kind, scale), image)
+
+        kinds: tuple[degrade.Kind, ...] = ("bicubic", "bilinear", "lanczos", "area", "nearest")
+        speaker = Speaker("read")
+        report = checking.check(
+            self.folder,
+            kind=self.kind,
+            low_root=self.dataroot_lq,
+            scale=self.scale,
+            shrinks={kind: shrink(kind) for kind in kinds},
+            threads=os.cpu_count() or 1,
+            said=speaker.count,
+        )
+        speaker.end([])
+        print(checking.as_text(report))
+        if self.json is not None:
+            files.write(self.json, json.dumps(checking.as_json(report), indent=1) + "\n")
+        if self.sheet is not None and (sheet := checking.contact_sheet(report)) is not None:
+            image_files.save(self.sheet, image_files.as_array(sheet, 3))
+            print(f"sheet: {self.sheet}")
+        return 1 if report.faults else 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Copy the images of a folder to train, val and test by what they show: images that look alike stay together.
+
+    A folder with A and B is split pair by pair. An image that is like no other goes to the same split whatever others
+    there are.
+    """
+
+    source: Annotated[Positional[Path], arg(metavar="FOLDER")]
+    """Folder of images."""
+    target: Positional[Path]
+    """Folder to write to."""
+    val: float = 0.1
+    """Share of validation images."""
+    test: float = 0.1
+    """Share of test images."""
+    link: bool = False
+    """Make links in place of copies."""
+
+    def run(self) -> int:
+        """Returns the exit code."""
+        from gan_jax.data import splitting
+
+        speaker = Speaker("read")
+        counts = splitting.split(
+            self.source,
+            self.target,
+            val=self.val,
+            test=self.test,
+            link=self.link,
+            threads=os.cpu_count() or 1,
+            said=speaker.count,
+        )
+        speaker.end([])
+        print(f"{self.target}: " + ", ".join(f"{count:,} in {split}" for split, count in counts.items()))
+        return 0
+
+
+class Preview:
+    """Draw what the networks see of training images: gan-jax data preview RECIPE [PRESET] [--flags] [--out FILE]."""
+
+    @staticmethod
+    def main(arguments: list[str]) -> int:
+        """Draws as a command line says, which is that of training; returns the exit code."""
+        from gan_jax import recipes
+        from gan_jax.recipes import preview
+        from gan_jax.terminal import commandline
+
+        if not arguments or arguments[0].startswith("-"):
+            named = ", ".join(recipes.NAMES)
+            print(
+                f"{(Preview.__doc__ or '').strip()}\n\nRecipes: {named}; the flags are those of gan-jax train RECIPE."
+            )
+            return 0 if arguments[:1] in (["-h"], ["--help"]) else 2
+        recipe = recipes.load(commandline.choose(arguments[0], "recipe", recipes.NAMES))
+        out, rest = commandline.take(arguments[1:], "--out")
+        config = recipe.parse(rest, program=f"gan-jax data preview {arguments[0]}")
+        path = Path(out or "preview.png")
+        for line in preview.draw(config, recipe.experiment(config), path):
+            print(line)
+        print(f"image: {path}")
+        return 0
+
+
+VERBS = {"prepare": Prepare, "check": Check, "split": Split, "preview": Preview}

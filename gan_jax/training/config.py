@@ -17,6 +17,8 @@ __dir__ = __all__.copy
 
 # What decides what a run says, where it is and when it saves, but not what it computes.
 _FREE_TO_CHANGE = {
+    "cache",
+    "cache_gib",
     "checkpoints_dir",
     "compile_cache",
     "dry_run",
@@ -86,6 +88,10 @@ class RunConfig(Settings):
     """Go back to this step first, one that the run keeps; what is newer is deleted. Given again, it goes on."""
     num_threads: int = 4
     """Threads that read and decode images."""
+    cache: Literal["none", "ram", "disk"] = "none"
+    """Keep decoded training images for the next epoch, in memory or in the run's folder, as many as cache_gib holds."""
+    cache_gib: float = 4.0
+    """GiB that the cache may take, of each process."""
     serial_batches: bool = False
     """Take training images in the order of their names, not shuffled."""
     stop_signal: Literal["USR1", "USR2"] | None = None
@@ -168,6 +174,7 @@ class RunConfig(Settings):
         _ = self.save_every  # which raises
         require_at_least(self, "keep", 2)  # one is whole while the next replaces the other
         require_at_least(self, "seed", 0)
+        require_finite(self, "cache_gib")
         if self.topology is not None and not self.dry_run:
             raise ValueError(f"--topology {self.topology} is of chips that are not here; give --dry_run with it.")
         if self.seed >= 2**32:

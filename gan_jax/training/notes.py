@@ -58,7 +58,7 @@ def of_waiting(threads: int, train: Source, example: Mapping[str, np.ndarray], s
     cores = os.cpu_count() or 1
     advice = []
     if pixels > _LARGE * height * width:
-        advice.append("resize or cut the files beforehand")
+        advice.append("give --cache ram or prepare the images (gan-jax data prepare)")
     if threads < cores:
         advice.append(f"give --num_threads {cores}")
     return (

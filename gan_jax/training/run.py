@@ -10,7 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from gan_jax import buckets, errors, model, report
-from gan_jax.data import pipeline
+from gan_jax.data import caching, pipeline
 from gan_jax.folders import RunFolder
 from gan_jax.log import Log
 from gan_jax.method import State, rematerialized
@@ -190,9 +190,12 @@ def _train(
 
     # What was kept stays when the flag that asked for it is left out.
     newest, apart = config.keep or 2, mirrors.apart(config)
-    with Checkpoints(
-        run.checkpoints, newest=newest, keeps=lambda step: (run.kept / str(step)).is_dir(), apart=apart
-    ) as checkpoints:
+    with (
+        contextlib.ExitStack() as held,
+        Checkpoints(
+            run.checkpoints, newest=newest, keeps=lambda step: (run.kept / str(step)).is_dir(), apart=apart
+        ) as checkpoints,
+    ):
         begin = loop.start(experiment.method, example, checkpoints.restore(shapes, print), seed=config.seed, mesh=mesh)
         if begin.step:
             print(f"going on after step {begin.step}")
@@ -207,8 +210,12 @@ def _train(
             print_freq=config.print_freq,
             on_waiting=functools.partial(notes.of_waiting, config.num_threads, experiment.train, example),
         )
+        train = experiment.train
+        if config.cache != "none":
+            folder = run.decoded / str(processes.index()) if config.cache == "disk" else None
+            train = held.enter_context(caching.cached(train, int(config.cache_gib * 2**30), folder=folder))
         batches = pipeline.batches(
-            experiment.train,
+            train,
             batch_size=config.images_per_step,
             seed=config.seed,
             transform=experiment.train_transform,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gan_jax.data import image_files, labeled, sources, tfds_source
+from gan_jax.data import image_files, labeled, records, sources, tfds_source
 from gan_jax.data.demo import shapes
 from gan_jax.data.demo.shapes import Shapes
 
@@ -254,3 +254,40 @@ def test_prepared_pairs_of_resolutions(tmp_path):
     assert repr(splits["val"]) == "Records(tiny_scenes, validation, 1, target hr, source lr)"
     with pytest.raises(ValueError, match="tiny_scenes has no image, but hr, lr; wanted images: mnist"):
         tfds_source.open_labeled("tiny_scenes", "train", folder=tmp_path)
+
+
+def test_data_sets_of_others_in_the_other_layouts(tmp_path):
+    """As cycle_gan has them, and images without labels: features and splits of those builders, written here."""
+    red, blue = (np.full((6, 8, 3), level, np.uint8) for level in (200, 40))
+    form = records.Form((("image", 3),), "encoded")
+    parts = {"trainA": [red] * 3, "trainB": [blue] * 2, "testA": [red]}
+    (tmp_path / "sides" / "3.0.0").mkdir(parents=True)
+    infos = {}
+    for part, images in parts.items():
+        made = [records.serialized(form, {"name": "n", "image": image}) for image in images]
+        file = tmp_path / "sides" / "3.0.0" / f"sides-{part}.array_record-00000-of-00001"
+        infos[part] = records.Part([len(made)], sum(records.write_shard(file, made)))
+    records.write_info(tmp_path / "sides" / "3.0.0", "sides", form, infos, "two kinds")
+    options = {"key": "A", "channels": 3, "folder": tmp_path}
+    side = tfds_source.open_side("sides", "train", "A", **options)
+    assert (len(side), side[2]["name"], int(side[2]["A"].mean())) == (3, "train_00002", 200)
+    assert len(tfds_source.open_side("sides", "val", "A", **options)) == 1
+    assert tfds_source.open_side("sides", "test", "B", **options) is None
+    assert tfds_source.find("tfds:sides", tmp_path) == "sides"
+    with pytest.raises(ValueError, match="has no split train, but trainA, trainB, testA"):
+        tfds_source.open_labeled("sides", "train", folder=tmp_path)
+
+    made = [records.serialized(form, {"name": "n", "image": image}) for image in (red, blue)]
+    (tmp_path / "plain" / "1.0.0").mkdir(parents=True)
+    file = tmp_path / "plain" / "1.0.0" / "plain-train.array_record-00000-of-00001"
+    infos = {"train": records.Part([2], sum(records.write_shard(file, made)))}
+    records.write_info(tmp_path / "plain" / "1.0.0", "plain", form, infos, "images")
+    plain = tfds_source.open_labeled("plain", "train", folder=tmp_path)
+    assert (plain.classes, plain[0]["label"]) == ((), 0)
+    derived = tfds_source.open_pairs(
+        "plain", "train", derive="gray", source_channels=1, target_channels=1, folder=tmp_path
+    )
+    assert derived[0].keys() == {"name", "target"}
+    assert derived[0]["target"].shape == (6, 8, 1)
+    with pytest.raises(ValueError, match=r"has no split trainA, but train; wanted images of two kinds"):
+        tfds_source.open_side("plain", "train", "A", **options)

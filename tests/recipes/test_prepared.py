@@ -8,7 +8,7 @@ import pytest
 from gan_jax import cli
 from gan_jax.data import image_files, pipeline
 from gan_jax.data.demo.day_night import DayNight
-from gan_jax.recipes import cyclegan, dcgan, pix2pix, srgan
+from gan_jax.recipes import cyclegan, dcgan, pix2pix, preview, srgan
 
 COUNTS = {"train": 6, "test": 2}
 
@@ -101,6 +101,29 @@ def test_srgan_with_low_resolution_and_without(root, tmp_path):
     with pytest.raises(ValueError, match="wanted the ratio of --scale 2"):
         srgan.build(["--dataroot", str(place), "--gt_size", "16", "--scale", "2"])
     assert_same(srgan, root / "high", prepared(root / "high", tmp_path / "high"), f"{flags} --noise 3")
+
+
+def test_preview_draws_what_is_trained_on(root, tmp_path, capsys):
+    out = tmp_path / "seen.png"
+    config, experiment = pix2pix.build(["--dataroot", str(root / "pairs"), *SIZES.split()])
+    lines = preview.draw(config, experiment, out, count=3)
+    batch = next(pipeline.batches(experiment.train, batch_size=3, seed=0, transform=experiment.train_transform))
+    drawn = image_files.read(out, 3)
+    assert drawn.shape == (14 + 3 * 36, 2 * 36, 3)
+    np.testing.assert_array_equal(drawn[14:46, :32], batch["source"][0])
+    np.testing.assert_array_equal(drawn[14 + 72 : 118, 36:68], batch["target"][2])
+    assert lines[0].startswith("source: uint8 32x32, 3 channels, ")
+    flags = ["--dataroot", str(root / "high"), "--gt_size", "16", "--out", str(out)]
+    assert cli.main(["data", "preview", "srgan", *flags]) == 0
+    said = capsys.readouterr().out
+    assert "source: uint8 4x4, 3 channels" in said
+    assert "target: uint8 16x16, 3 channels" in said
+    assert cli.main(["data", "preview", "dcgan", "--dataroot", str(root / "classes"), "--out", str(out)]) == 0
+    assert "label: [" in capsys.readouterr().out
+    assert cli.main(["data", "preview"]) == 2
+    assert cli.main(["data", "preview", "--help"]) == 0
+    assert cli.main(["data", "preview", "pix"]) == 2
+    assert "there is no recipe pix; perhaps pix2pix is meant" in capsys.readouterr().err
 
 
 def test_images_smaller_than_the_crop_are_said_before_the_first_step(root, tmp_path):

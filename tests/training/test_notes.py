@@ -63,8 +63,8 @@ def test_no_images_at_all_are_said():
     ("side", "threads", "words"),
     [
         (400, 4, "0.16 megapixels and training takes 64x32 of each, read by --num_threads 4 on 8 cores; "
-            "resize or cut the files beforehand and give --num_threads 8."),
-        (400, 8, "on 8 cores; resize or cut the files beforehand."),
+            "give --cache ram or prepare the images (gan-jax data prepare) and give --num_threads 8."),
+        (400, 8, "on 8 cores; give --cache ram or prepare the images (gan-jax data prepare)."),
         (64, 2, "0.0041 megapixels and training takes 64x32 of each, read by --num_threads 2 on 8 cores; give "
             "--num_threads 8."),
         (64, 16, "on 8 cores; these cores read no faster, and a larger network would take little longer."),
