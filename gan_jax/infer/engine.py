@@ -21,7 +21,7 @@ from gan_jax.model import Model
 from gan_jax.networks import windowed
 from gan_jax.networks.architecture import Stage
 
-__all__ = ["Failure", "Options", "Plan", "in_float32", "plan", "rotate", "run", "unrotate"]
+__all__ = ["Failure", "Options", "Plan", "StageTiles", "in_float32", "plan", "rotate", "run", "unrotate"]
 __dir__ = __all__.copy
 
 # So many pixels are computed whole without asking what they take.

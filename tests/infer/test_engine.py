@@ -423,3 +423,15 @@ def test_memory_alone_cuts_each_stage_by_what_it_needs(monkeypatch):
     smaller = engine._smaller(planned, generator)
     assert smaller.tile < planned.tile
     assert smaller.stages
+
+
+def test_a_stage_in_the_middle_gives_its_maps_as_they_are():
+    module = networks.RRDBNet(blocks=1, width=4, growth=2)
+    generator, (stage, name) = generator_of(module), module.stages[1]
+    x = np.random.default_rng(0).normal(size=(1, 8, 8, 4)).astype(np.float32)
+    window = compiled.Window(x, np.zeros(2, int), np.array([[0, 8], [0, 8]]))
+    params = generator.variables["params"][name]
+    signature = compiled.signature(generator.spec, "uint8")
+    maps, finite = compiled.apply_stage(stage, signature, False, False, params, window, x)
+    assert finite
+    np.testing.assert_allclose(maps, stage.apply({"params": params}, x)[0], rtol=1e-5, atol=1e-5)
