@@ -11,7 +11,7 @@ from gan_jax import image, networks
 from gan_jax.model import ModelSpec
 from gan_jax.networks import windowed
 
-__all__ = ["Signature", "Window", "apply_tile", "apply_whole", "moments", "signature", "whole"]
+__all__ = ["Signature", "Window", "apply_stage", "apply_tile", "apply_whole", "moments", "signature", "whole"]
 __dir__ = __all__.copy
 
 
@@ -75,6 +75,23 @@ def apply_tile(
     inside = _inside(window, output)
     made = _from_network(output[0], jnp.asarray(window.images)[0], signature)
     return made, jnp.where(inside, jnp.isfinite(output[0]), True).all()
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def apply_stage(
+    module: Any, signature: Signature, first: bool, last: bool, params: dict, window: Window, head: jax.Array | None
+) -> tuple[jax.Array, jax.Array]:
+    """A stage of a network on a window of its input, and of what the first stage gave; the last one as `apply_tile`.
+
+    Stages in between give their maps [1, H, W, C], and do not look whether they are finite.
+    """
+    images = jnp.asarray(window.images)
+    inputs = (_to_network(images, signature),) if first else (images, head)
+    output = module.apply({"params": params}, *inputs)
+    if not last:
+        return output[0], jnp.array(True)
+    inside = _inside(window, output)
+    return _from_network(output[0], images[0], signature), jnp.where(inside, jnp.isfinite(output[0]), True).all()
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

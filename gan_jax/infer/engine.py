@@ -19,8 +19,9 @@ from gan_jax.infer import compiled, memory, tiles
 from gan_jax.infer.resize import final_sides, resized
 from gan_jax.model import Model
 from gan_jax.networks import windowed
+from gan_jax.networks.architecture import Stage
 
-__all__ = ["Failure", "Options", "Plan", "in_float32", "plan", "rotate", "run", "unrotate"]
+__all__ = ["Failure", "Options", "Plan", "StageTiles", "in_float32", "plan", "rotate", "run", "unrotate"]
 __dir__ = __all__.copy
 
 # So many pixels are computed whole without asking what they take.
@@ -43,6 +44,13 @@ class Options(NamedTuple):
     self_ensemble: bool = False
 
 
+class StageTiles(NamedTuple):
+    """The tiles of one stage of a network that is computed stage by stage, of the input of that stage."""
+
+    spans: tuple[tuple[tiles.Span, ...], ...]  # along the height and along the width
+    grown: tuple[int, int]  # an output of this side for an input of that
+
+
 class Plan(NamedTuple):
     """How images of one padded size are computed: all that is decided before the first pixel is."""
 
@@ -52,12 +60,14 @@ class Plan(NamedTuple):
     tile: int | None = None  # input pixels along a tile's side; None: the whole image
     spans: tuple[tuple[tiles.Span, ...], ...] = ()  # of the tiles, along the height and along the width
     norms: int = 0  # whose statistics are gathered over the tiles
+    stages: tuple[StageTiles, ...] = ()  # in place of `spans`, of a network that has stages
     note: str | None = None  # a sentence for the user, where an option asks for what cannot be
 
     @property
     def transposed(self) -> "Plan":
         """The same for the images turned by a quarter."""
-        return self._replace(padded=self.padded[::-1], spans=self.spans[::-1])
+        stages = tuple(stage._replace(spans=stage.spans[::-1]) for stage in self.stages)
+        return self._replace(padded=self.padded[::-1], spans=self.spans[::-1], stages=stages)
 
 
 class Failure(ValueError):  # noqa: N818 - what an image meets with
@@ -87,12 +97,17 @@ def plan(generator: Model, size: tuple[int, int], options: Options, budget: Call
     if together or options.tile == 0:
         return whole._replace(together=max(together, 1))
     room = min(budget(generous=False), _MOST_BYTES)
+    if _stages(generator):
+        fitting = lambda at: tiles.within(room, at.bytes_per_pixel, at.radius, at.multiple, least=_LEAST)  # noqa: E731
+        return _in_stages(generator, whole, fitting)
     tile = tiles.within(room, pixel, _halo(generator), spec.size_multiple, least=_LEAST)
     return _in_tiles(generator, whole, tile)
 
 
 def _in_tiles(generator: Model, whole: Plan, tile: int) -> Plan:
     """The plan with tiles of that size, or without where one of them, with what it needs around it, is the whole."""
+    if _stages(generator):
+        return _in_stages(generator, whole, lambda at: tile)
     halo, multiple = _halo(generator), generator.spec.size_multiple
     if tiles.covers(*whole.padded, tile, halo, multiple):
         note = (
@@ -104,15 +119,31 @@ def _in_tiles(generator: Model, whole: Plan, tile: int) -> Plan:
     return whole._replace(together=1, tile=tile, spans=(rows, columns), norms=_own_norms(generator))
 
 
+def _in_stages(generator: Model, whole: Plan, tile_of: Callable[[windowed.StageReach], int]) -> Plan:
+    """The plan with tiles of those sizes, stage by stage."""
+    sides, stages = whole.padded, list[StageTiles]()
+    reaches = windowed.stage_reaches(generator.module, generator.spec.in_channels)
+    for at in reaches:
+        rows, columns = (tuple(tiles.spans(side, tile_of(at), at.radius, at.multiple)) for side in sides)
+        stages.append(StageTiles((rows, columns), at.sides))
+        sides = (sides[0] * at.sides[0] // at.sides[1], sides[1] * at.sides[0] // at.sides[1])
+    return whole._replace(together=1, tile=max(map(tile_of, reaches)), stages=tuple(stages))
+
+
 def _smaller(planned: Plan, generator: Model) -> Plan | None:
     """The next plan for one image that takes less memory; None where there is none."""
-    halo, multiple = _halo(generator), generator.spec.size_multiple
+    halo, multiple = 0 if _stages(generator) else _halo(generator), generator.spec.size_multiple
     tile = tiles.halved(*planned.padded, planned.tile, halo, multiple)
     return None if tile is None else _in_tiles(generator, planned, tile)
 
 
 def _halo(generator: Model) -> int:
-    return windowed.receptive_radius(generator.module, generator.spec.in_channels, generator.spec.scale)
+    return windowed.receptive_radius(generator.module, generator.spec.in_channels)
+
+
+def _stages(generator: Model) -> tuple[Stage, ...]:
+    """The parts that it is computed in where it is in tiles; a colorizer's last would need the image too."""
+    return generator.module.stages if generator.spec.colors is None else ()
 
 
 def _own_norms(generator: Model) -> int:
@@ -210,6 +241,8 @@ def _computed(
         try:
             if planned.tile is None:
                 outputs += _whole(generator, part, key, dtype)
+            elif planned.stages:
+                outputs += [_staged(planned, generator, image, dtype) for image in part]
             else:
                 outputs += [_tiled(planned, generator, image, key, dtype) for image in part]
         except jax.errors.JaxRuntimeError as error:
@@ -265,6 +298,45 @@ def _tiled(planned: Plan, generator: Model, image: np.ndarray, key: jax.Array | 
         top, left = (rows.core_start - rows.start) * scale, (columns.core_start - columns.start) * scale
         core[...] = np.asarray(output)[top : top + core.shape[0], left : left + core.shape[1]]
     return canvas
+
+
+def _staged(planned: Plan, generator: Model, image: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Each stage over all of its tiles; what it gives, and what the first gave, waits on the host for the next."""
+    spec, params = generator.spec, generator.variables["params"]
+    signature = compiled.signature(spec, str(dtype))
+    x, head = image_files.pad(image, spec.size_multiple), None
+    for number, (stage, at) in enumerate(zip(_stages(generator), planned.stages, strict=True)):
+        own = params[stage.name] if stage.name else params
+        ends = number == 0, number == len(planned.stages) - 1
+        places = [(rows, columns) for rows in at.spans[0] for columns in at.spans[1]]
+        windows = ((_window(x, *place), None if head is None else _window(head, *place).images) for place in places)
+        computed = _one_ahead(compiled.apply_stage(stage.module, signature, *ends, own, *window) for window in windows)
+        x = _joined(computed, places, at, x.shape[:2])
+        head = x if head is None else head
+    return x[: image.shape[0] * spec.scale, : image.shape[1] * spec.scale]
+
+
+def _joined(
+    computed: Iterator[Any], places: Sequence[tuple[tiles.Span, tiles.Span]], at: StageTiles, sides: tuple[int, ...]
+) -> np.ndarray:
+    """The cores of what a stage gave of its tiles, side by side; `sides` are its input's."""
+    canvas = np.empty(0)
+    for place, (output, finite) in zip(places, computed, strict=True):
+        if not finite:
+            raise _NotFiniteError
+        maps = np.asarray(output)
+        if not canvas.size:
+            canvas = np.empty((_grown(sides[0], at), _grown(sides[1], at), maps.shape[-1]), maps.dtype)
+        (top, bottom, above), (left, right, beside) = (
+            tuple(_grown(pixel, at) for pixel in (span.core_start, span.core_stop, span.start)) for span in place
+        )
+        canvas[top:bottom, left:right] = maps[top - above : bottom - above, left - beside : right - beside]
+    return canvas
+
+
+def _grown(pixel: int, at: StageTiles) -> int:
+    """Where a place along a side of a stage's input lies in its output."""
+    return pixel * at.grown[0] // at.grown[1]
 
 
 def _window(padded: np.ndarray, rows: tiles.Span, columns: tiles.Span) -> compiled.Window:

@@ -5,6 +5,7 @@ A .pth file is a pickle, which `safe_pickle` reads with the table of names that 
 
 import io
 import math
+import pickle
 import struct
 import warnings
 import zipfile
@@ -128,6 +129,8 @@ def _read(file: IO[bytes], size: int) -> Any:
         return _read_safetensors(file.read())
     if len(start) < 16:
         raise TorchFileError(f"it has only {len(start)} bytes; copy or download it again")
+    if start[:1] != pickle.PROTO:
+        raise TorchFileError("it is no PyTorch file, nor other weights; name a .pth, .pt, .safetensors or .npz file")
     return _read_legacy(file.read())
 
 

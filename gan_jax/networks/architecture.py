@@ -1,14 +1,24 @@
 """What an architecture tells of itself, so that nobody else keeps a table of architectures."""
 
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-__all__ = ["Architecture", "image_spec", "label_specs", "shapes", "vector_spec"]
+__all__ = ["Architecture", "Stage", "image_spec", "label_specs", "shapes", "vector_spec"]
 __dir__ = __all__.copy
+
+
+class Stage(NamedTuple):
+    """A part of a network: a module, and the name of its parameters among the network's; "" where it picks them itself.
+
+    It is called with what the stage before it gave, all but the first also with what the first gave.
+    """
+
+    module: nn.Module
+    name: str
 
 
 class Architecture(nn.Module):
@@ -31,6 +41,14 @@ class Architecture(nn.Module):
     def flattened_side(self) -> int:
         """The side of the map whose pixels the layer "dense0" reads; 1 where it reads no map."""
         return 1
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """Its parts, one behind the other, without norms and dropout; none where it is computed as one.
+
+        Tiles of a network that sees far are computed stage by stage: each needs little around it.
+        """
+        return ()
 
     @nn.nowrap
     def input_spec(self, in_channels: int) -> tuple[jax.ShapeDtypeStruct, ...]:

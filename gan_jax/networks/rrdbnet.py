@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from gan_jax import image
-from gan_jax.networks.architecture import Architecture
+from gan_jax.networks.architecture import Architecture, Stage
 from gan_jax.networks.layers import (
     Conv,
     DTypeName,
@@ -41,16 +41,46 @@ class _DenseBlock(nn.Module):
 
 
 class _Block(nn.Module):
-    """The residual in residual: three dense blocks, scaled and added to the input."""
+    """The residual in residual: three dense blocks, scaled and added to the input; what the head gave has no part."""
 
     growth: int
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, head: jax.Array | None = None) -> jax.Array:
         y = x
         for index in range(1, 4):
             y = _DenseBlock(self.growth, name=f"dense{index}")(y)
         return x + _RESIDUAL_SCALE * y
+
+
+class _Head(nn.Module):
+    """Pixels to channels, and the first convolution."""
+
+    width: int
+    factor: int
+    dtype: DTypeName
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        x = image.pixel_unshuffle(computed_in(x, self.dtype), self.factor)
+        return Conv(self.width, 3, 1, 1, True, kernel_init=torch_default, name="head")(x)
+
+
+class _Tail(nn.Module):
+    """All behind the blocks; `skip` is what the head gave."""
+
+    out_channels: int
+    width: int
+    doublings: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array, skip: jax.Array) -> jax.Array:
+        x = skip + Conv(self.width, 3, 1, 1, True, kernel_init=torch_default, name="merge")(x)
+        for index in range(self.doublings):
+            up = Upsample(self.width, "nearest", True, kernel_init=torch_default, name=f"enlarge{index + 1}")
+            x = leaky_relu(up(x), 0.2)
+        x = leaky_relu(Conv(self.width, 3, 1, 1, True, kernel_init=torch_default, name="full")(x), 0.2)
+        return as_float32(Conv(self.out_channels, 3, 1, 1, True, kernel_init=torch_default, name="tail")(x))
 
 
 class RRDBNet(Architecture):
@@ -75,6 +105,14 @@ class RRDBNet(Architecture):
         """What the sides of an input must be a multiple of: the factor of the pixel-unshuffle."""
         return max(2**self.doublings // max(self.scale, 1), 1)
 
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The first convolution, each block, and the rest: a block sees 15 pixels, and all of them hundreds."""
+        head = _Head(self.width, self.size_multiple, self.dtype, parent=None)
+        tail = _Tail(self.out_channels, self.width, self.doublings, parent=None)
+        blocks = [Stage(_Block(self.growth, parent=None), f"block{index + 1}") for index in range(self.blocks)]
+        return Stage(head, ""), *blocks, Stage(tail, "")
+
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """[N, H, W, C] in [0, 1] -> [N, scale H, scale W, out_channels], trained towards [0, 1], not limited to it.
@@ -92,13 +130,10 @@ class RRDBNet(Architecture):
                 f"images are {x.shape[1]}x{x.shape[2]}; this RRDBNet wants sides that are multiples of {factor}: "
                 "crop or pad them."
             )
-        x = image.pixel_unshuffle(computed_in(x, self.dtype), factor)
-        x = skip = Conv(self.width, 3, 1, 1, True, kernel_init=torch_default, name="head")(x)
-        for index in range(self.blocks):
-            x = _Block(self.growth, name=f"block{index + 1}")(x)
-        x = skip + Conv(self.width, 3, 1, 1, True, kernel_init=torch_default, name="merge")(x)
-        for index in range(self.doublings):
-            up = Upsample(self.width, "nearest", True, kernel_init=torch_default, name=f"enlarge{index + 1}")
-            x = leaky_relu(up(x), 0.2)
-        x = leaky_relu(Conv(self.width, 3, 1, 1, True, kernel_init=torch_default, name="full")(x), 0.2)
-        return as_float32(Conv(self.out_channels, 3, 1, 1, True, kernel_init=torch_default, name="tail")(x))
+        head, *blocks, tail = (stage.module.clone(parent=self, name=stage.name or None) for stage in self.stages)
+        for module in (head, tail):
+            nn.share_scope(self, module)
+        x = skip = head(x)
+        for block in blocks:
+            x = block(x)
+        return tail(x, skip)

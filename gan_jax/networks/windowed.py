@@ -6,7 +6,7 @@ With that, and a margin as wide as the network's receptive radius, a window's ou
 import contextlib
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -19,7 +19,7 @@ from gan_jax.networks import architecture, convolution
 from gan_jax.networks.layers import NORM_EPS, BatchNorm, Conv, ConvTranspose, InstanceNorm, LayerNorm
 from gan_jax.networks.network import Params, Stats, from_linen
 
-__all__ = ["activation_bytes_per_pixel", "apply_tile", "norm_widths", "receptive_radius"]
+__all__ = ["StageReach", "activation_bytes_per_pixel", "apply_tile", "norm_widths", "receptive_radius", "stage_reaches"]
 __dir__ = __all__.copy
 
 # A network that reaches farther sees everything, as far as anybody's memory is concerned.
@@ -93,17 +93,21 @@ def norm_widths(module: nn.Module, channels: int, own_statistics: bool) -> tuple
 
 
 @functools.lru_cache
-def receptive_radius(module: nn.Module, channels: int, scale: int) -> int:
+def receptive_radius(module: nn.Module, channels: int) -> int:
     """How many input pixels beside a cut at a multiple of `size_multiple` have outputs that depend on what is beyond.
 
     Found by trying: where an input of zeros, and of ones beyond the cut, gives something else than zeros.
     """
     if hasattr(module, "width"):
         module = module.clone(width=1)  # no network sees farther for being wide
-    multiple = module.size_multiple  # type: ignore[attr-defined]
-    params, stats = jax.tree.map(
-        lambda leaf: np.full(leaf.shape, float(leaf.ndim == 4), leaf.dtype), _variable_shapes(module, channels)
-    )
+    params, stats = _variable_shapes(module, channels)
+    call = lambda variables, x: from_linen(module).apply(*variables, x, train=False)[0]  # noqa: E731
+    return _radius(call, (params, stats), (channels,), module.size_multiple, _probe(module)[0])  # type: ignore[attr-defined]
+
+
+def _radius(call: Any, variables: Any, channels: Sequence[int], multiple: int, height: int) -> int:
+    """That of call(variables, *inputs), whose inputs have so many channels and all change at the cut."""
+    filled = jax.tree.map(lambda leaf: np.full(leaf.shape, float(leaf.ndim == 4), leaf.dtype), variables)
 
     def intercept(call: Any, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
         if isinstance(context.module, InstanceNorm | LayerNorm | BatchNorm):
@@ -115,18 +119,50 @@ def receptive_radius(module: nn.Module, channels: int, scale: int) -> int:
     @jax.jit
     def reached(x: jax.Array) -> jax.Array:
         with nn.intercept_methods(intercept):
-            output, _ = from_linen(module).apply(params, stats, x, train=False)
-        return (output != 0).any(axis=(0, 1, 3)).reshape(-1, scale).any(axis=1)
+            output = call(filled, *(x.repeat(count, axis=-1) for count in channels))
+        columns, side = (output != 0).any(axis=(0, 1, 3)), x.shape[2]
+        return columns.reshape(side, -1).any(axis=1) if columns.size >= side else columns.repeat(side // columns.size)
 
     half = multiple * -(-32 // multiple)
     while half <= _LARGEST_RADIUS:
-        x = np.zeros((1, _probe(module)[0], 2 * half, channels), np.float32)
+        x = np.zeros((1, height, 2 * half, 1), np.float32)
         x[:, :, :half] = 1.0
         farthest = int(max(reached(x)[half:].sum(), reached(x[:, :, ::-1])[:half].sum()))
         if farthest < half:
             return farthest
         half *= 2
     return _LARGEST_RADIUS
+
+
+class StageReach(NamedTuple):
+    """What a stage of a network needs and gives, in pixels of its input."""
+
+    multiple: int  # what the sides of its input, and where its windows begin, must be a multiple of
+    radius: int
+    bytes_per_pixel: float
+    sides: tuple[int, int]  # an output of this side for an input of that
+    channels: int  # of its output
+
+
+@functools.lru_cache
+def stage_reaches(module: architecture.Architecture, channels: int) -> tuple[StageReach, ...]:
+    """Those of all stages, for images of so many channels."""
+    reaches: list[StageReach] = []
+    for stage in module.stages:
+        given = (reaches[-1].channels, reaches[0].channels) if reaches else (channels,)
+        reaches.append(_stage_reach(stage.module, given, 1 if reaches else module.size_multiple))
+    return tuple(reaches)
+
+
+@functools.lru_cache
+def _stage_reach(module: nn.Module, channels: tuple[int, ...], multiple: int) -> StageReach:
+    side = multiple * -(-16 // multiple)
+    inputs = [jax.ShapeDtypeStruct((1, side, side, count), jnp.float32) for count in channels]
+    output, variables = jax.eval_shape(module.init_with_output, jax.random.key(0), *inputs)
+    with contextlib.nullcontext() if jax.default_backend() == "cpu" else convolution.plain():
+        program = jax.make_jaxpr(module.apply)(variables, *inputs).jaxpr
+    radius = _radius(module.apply, variables, [spec.shape[-1] for spec in inputs], multiple, side)
+    return StageReach(multiple, radius, _peak(program) / side**2, (output.shape[1], side), output.shape[-1])
 
 
 @functools.lru_cache

@@ -400,7 +400,7 @@ def test_photographs_are_prepared(tmp_path, capsys):
         (["translate", "other/still.safetensors", "in", "out", "--dropout", "on"], "this UNet has no dropout layers"),
         (["translate", "other/still.safetensors", "in", "out", "--norm", "running"], "no running statistics"),
         (["translate", "in", "in", "out"], "in holds no generator"),
-        (["translate", "in/a.png", "in", "out"], "is not a whole .safetensors file"),
+        (["translate", "in/a.png", "in", "out"], "it is no PyTorch file, nor other weights"),
         (["evaluate", "in", "nowhere"], "nowhere does not exist"),
         (["inspect", "nowhere"], "nowhere does not exist"),
         (["inspect", "in"], "in is no run's folder"),

@@ -94,7 +94,7 @@ CASES = [
     Case(
         "an image in place of a generator",
         f"gan-jax translate {ONE} data/test out",
-        f"{ONE} cannot be read: it is a pickle, but not PyTorch's; save arrays with torch.save or as .safetensors.",
+        f"{ONE} cannot be read: it is no PyTorch file, nor other weights; name a .pth, .pt, .safetensors or .npz file.",
     ),
     Case(
         "a generator's file from a newer gan_jax",

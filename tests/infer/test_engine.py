@@ -116,7 +116,7 @@ def test_a_seam_would_show():
     ],
 )
 def test_how_far_networks_see(module, scale, radius):
-    assert windowed.receptive_radius(module, 3, scale) == radius
+    assert windowed.receptive_radius(module, 3) == radius
 
 
 def test_norms_are_counted_and_windows_use_what_they_are_given():
@@ -375,3 +375,63 @@ def test_programs_know_what_a_spec_wants():
     spec = generator_of(SMALL_ENHANCER, dropout=True).spec
     assert compiled.signature(spec, "uint8", sides=(3, 4)).sides == (3, 4)
     assert compiled.signature(dataclasses.replace(spec, dropout=False), "uint8", sides=(3, 4)).sides is None
+
+
+@pytest.mark.parametrize(
+    ("scale", "dtype", "sides"), [(4, "float32", (41, 58)), (2, "float32", (61, 90)), (4, "bfloat16", (41, 58))]
+)
+def test_a_network_that_sees_far_is_computed_stage_by_stage(scale, dtype, sides):
+    """Tiles of each stage with what that stage sees; the whole network sees hundreds of pixels."""
+    module = networks.RRDBNet(scale=scale, blocks=2, width=4, growth=2, dtype=dtype)
+    generator, images = generator_of(module), [random_image(*sides)]
+    planned = planned_for(generator, images, engine.Options(12))
+    assert len(planned.stages) == 4
+    assert all(len(rows) * len(columns) > 1 for (rows, columns), _ in planned.stages[:1] + planned.stages[-1:])
+    (whole,), (tiled,) = (computed(generator, images, tile) for tile in (0, 12))
+    assert tiled.shape == (scale * sides[0], scale * sides[1], 3)
+    assert whole.std() > 0.05
+    # 1e-4 of the range [-1, 1]; in bfloat16 a convolution of another shape may round otherwise.
+    np.testing.assert_allclose(tiled, whole, atol=2e-4 if dtype == "float32" else 0.05)
+    turned = planned.transposed
+    assert turned.stages[0].spans == planned.stages[0].spans[::-1]
+
+
+def test_what_the_stages_of_a_network_see():
+    reaches = windowed.stage_reaches(networks.RRDBNet(scale=2, blocks=2, width=4, growth=2), 3)
+    head, block, _, tail = reaches
+    assert (head.multiple, head.sides[0] / head.sides[1], head.channels) == (2, 0.5, 4)
+    assert [at.radius for at in reaches] == [2, 15, 15, 3]
+    assert (block.multiple, block.sides[0] / block.sides[1]) == (1, 1.0)
+    assert (tail.sides[0] / tail.sides[1], tail.channels) == (4.0, 3)
+    assert 0 < head.bytes_per_pixel < block.bytes_per_pixel
+    assert windowed.stage_reaches(SMALL_ENHANCER, 3) == ()
+
+
+def test_memory_alone_cuts_each_stage_by_what_it_needs(monkeypatch):
+    monkeypatch.setattr(engine, "_SMALL", 0)
+    monkeypatch.setattr(engine, "_LEAST", 16)
+    generator = generator_of(networks.RRDBNet(blocks=2, width=4, growth=2))
+    tail = windowed.stage_reaches(generator.module, 3)[-1]
+    room = tail.bytes_per_pixel * 40**2
+    planned = engine.plan(generator, (200, 300), engine.Options(), lambda generous: room)
+    for (rows, columns), at in zip(
+        (stage.spans for stage in planned.stages), windowed.stage_reaches(generator.module, 3), strict=True
+    ):
+        sides = [spans[0].stop - spans[0].start for spans in (rows, columns)]
+        assert sides[0] * sides[1] * at.bytes_per_pixel <= room or max(sides) <= 16 + 2 * at.radius
+    assert len({len(rows) for (rows, _), _ in planned.stages}) > 1
+    smaller = engine._smaller(planned, generator)
+    assert smaller.tile < planned.tile
+    assert smaller.stages
+
+
+def test_a_stage_in_the_middle_gives_its_maps_as_they_are():
+    module = networks.RRDBNet(blocks=1, width=4, growth=2)
+    generator, (stage, name) = generator_of(module), module.stages[1]
+    x = np.random.default_rng(0).normal(size=(1, 8, 8, 4)).astype(np.float32)
+    window = compiled.Window(x, np.zeros(2, int), np.array([[0, 8], [0, 8]]))
+    params = generator.variables["params"][name]
+    signature = compiled.signature(generator.spec, "uint8")
+    maps, finite = compiled.apply_stage(stage, signature, False, False, params, window, x)
+    assert finite
+    np.testing.assert_allclose(maps, stage.apply({"params": params}, x)[0], rtol=1e-5, atol=1e-5)
