@@ -18,7 +18,18 @@ import safetensors.numpy
 from gan_jax import errors, files, folders, networks
 from gan_jax.networks.layers import SPECTRAL_NORM_EPS
 
-__all__ = ["BESIDE", "FORMAT_VERSION", "Direction", "Model", "ModelSpec", "find", "is_foreign", "load", "save"]
+__all__ = [
+    "BESIDE",
+    "FORMAT_VERSION",
+    "Direction",
+    "Model",
+    "ModelSpec",
+    "blend",
+    "find",
+    "is_foreign",
+    "load",
+    "save",
+]
 __dir__ = __all__.copy
 
 # Every file says all fields of its spec, null where there is nothing to say. Files of formats 1 to 3, from before the
@@ -161,7 +172,9 @@ def find(path: str | Path, *, step: int | None = None, direction: Direction | No
     if not files and folders.is_comparison(folder):
         raise FileNotFoundError(f"{folder} compares methods and keeps no generator; gan-jax report shows its results.")
     if not files:
-        raise FileNotFoundError(f"{folder} holds no generator (*.safetensors); a run writes one when it saves.")
+        others = sorted(file.name for file in folder.glob("*") if file.suffix in (".pth", ".pt", ".npz"))
+        instead = f"name {others[0]} in it itself" if others else "a run writes one when it saves"
+        raise FileNotFoundError(f"{folder} holds no generator (*.safetensors); {instead}.")
     names = ", ".join(file.name for file in files)
     if direction is not None:
         files = [file for file in files if file.stem.endswith(f"_{direction}")]
@@ -174,16 +187,47 @@ def find(path: str | Path, *, step: int | None = None, direction: Direction | No
     return files[0]
 
 
+def blend(first: Model, second: Model, weight: float) -> Model:
+    """Two generators of one architecture as one, each number `weight` times the first's and the rest the second's.
+
+    Wang et al. 2018, "ESRGAN", 3.4, network interpolation. What is no array is the first's. Raises ValueError for a
+    weight outside of [0, 1], other models than generators, and where architecture, channels or value ranges differ.
+    """
+    if not 0 <= weight <= 1:
+        raise ValueError(f"the weight is {weight:g}; wanted 0 to 1.")
+    for model in (first, second):
+        if model.spec.kind != "generator":
+            raise ValueError(f"one is a {model.spec.kind}; only generators are blended.")
+    ours, others = (
+        {
+            **networks.describe(model.module.clone(dtype="float32")),
+            **{field: getattr(model.spec, field) for field in ("in_channels", "input_range", "output_range")},
+        }
+        for model in (first, second)
+    )
+    for field in ours:
+        if ours[field] != others.get(field):
+            raise ValueError(
+                f"the {'architecture' if field == 'name' else field} of one is {ours[field]}, and of the other "
+                f"{others.get(field)}; blend two of one architecture."
+            )
+
+    def mixed(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.asarray(np.float32(weight) * a + np.float32(1 - weight) * b, np.float32)
+
+    return first._replace(variables=jax.tree.map(mixed, first.variables, second.variables))
+
+
 def is_foreign(path: str | Path) -> bool:
     """Whether a file is another program's: no .safetensors, or a whole one without the metadata that ours have."""
     path = Path(path)
-    if path.suffix != ".safetensors" or _is_archive(path):
+    if _is_archive(path):
         return True
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
             return _KEY not in (file.metadata() or {})
     except (safetensors.SafetensorError, OSError):
-        return False
+        return path.suffix != ".safetensors"
 
 
 def _is_archive(path: Path) -> bool:

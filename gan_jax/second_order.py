@@ -209,7 +209,7 @@ class SecondOrder:
 
 
 def interpolate(
-    image_2d: ArrayLike,
+    photo: ArrayLike,
     shape: tuple[int, int],
     *,
     mode: ArrayLike,
@@ -224,7 +224,7 @@ def interpolate(
     and the rest of the result means nothing. `steps` are the distances of new pixels in old ones, sides / new_sides
     unless given; torch's are 1 / scale_factor where it is given a scale_factor.
     """
-    x = jnp.asarray(image_2d)
+    x = jnp.asarray(photo)
     for axis in (0, 1):
         old = x.shape[axis] if sides is None else sides[axis]
         new = shape[axis] if new_sides is None else new_sides[axis]
@@ -234,22 +234,22 @@ def interpolate(
     return x
 
 
-def gaussian_noise(image_2d: ArrayLike, normal: ArrayLike, *, sigma: ArrayLike, gray: ArrayLike) -> jax.Array:
+def gaussian_noise(photo: ArrayLike, normal: ArrayLike, *, sigma: ArrayLike, gray: ArrayLike) -> jax.Array:
     """An image [H, W, C] in [0, 1] with `sigma` levels of 8 bits of the noise `normal` [H, W, C], clipped.
 
     Where it is `gray`, the first channel's noise is that of all.
     """
     draws = jnp.where(gray, jnp.asarray(normal)[..., :1], normal)
-    return jnp.clip(image_2d + draws * (sigma / 255.0), 0.0, 1.0)
+    return jnp.clip(photo + draws * (sigma / 255.0), 0.0, 1.0)
 
 
-def photons(image_2d: ArrayLike, *, gray: ArrayLike, sides: _Sides | None = None) -> tuple[jax.Array, jax.Array]:
+def photons(photo: ArrayLike, *, gray: ArrayLike, sides: _Sides | None = None) -> tuple[jax.Array, jax.Array]:
     """The 8-bit levels [H, W, C], int32, of an image in [0, 1], and the number of photons that white stands for.
 
     That is the number of different levels in the image, or the next power of 2. Where noise is `gray`, they are those
     of the luma, in all channels.
     """
-    x = jnp.asarray(image_2d)
+    x = jnp.asarray(photo)
     luma = image.mix_channels(x, _GRAY_WEIGHTS) if x.shape[-1] == 3 else x
     levels = image.round_to(255.0 * jnp.where(gray, luma, x), jnp.uint8).astype(jnp.int32)
     height, width, _ = x.shape
@@ -279,15 +279,15 @@ def poisson_counts(uniform: ArrayLike, levels: ArrayLike, white: ArrayLike) -> j
 
 
 def poisson_noise(
-    image_2d: ArrayLike, counts: ArrayLike, *, scale: ArrayLike, gray: ArrayLike, sides: _Sides | None = None
+    photo: ArrayLike, counts: ArrayLike, *, scale: ArrayLike, gray: ArrayLike, sides: _Sides | None = None
 ) -> jax.Array:
     """An image [H, W, C] in [0, 1] with `scale` times the noise of `counts` [H, W, C] of its `photons`; clipped.
 
     Where noise is `gray`, the first channel's is that of all.
     """
-    levels, white = photons(image_2d, gray=gray, sides=sides)
+    levels, white = photons(photo, gray=gray, sides=sides)
     noise = counts / white - levels / 255.0
-    return jnp.clip(image_2d + scale * jnp.where(gray, noise[..., :1], noise), 0.0, 1.0)
+    return jnp.clip(photo + scale * jnp.where(gray, noise[..., :1], noise), 0.0, 1.0)
 
 
 def _noisy(x: jax.Array, draws: StageDraws, sides: _Sides) -> jax.Array:

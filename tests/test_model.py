@@ -7,7 +7,7 @@ import pytest
 import safetensors.numpy
 
 from gan_jax import degrade, generator, networks
-from gan_jax.model import FORMAT_VERSION, Model, ModelSpec, find, is_foreign, load, save
+from gan_jax.model import FORMAT_VERSION, Model, ModelSpec, blend, find, is_foreign, load, save
 
 
 def test_a_generator_survives_its_file(tmp_path, tiny_generator):
@@ -219,9 +219,44 @@ def test_files_of_others_are_foreign_and_damaged_ones_are_not(tmp_path, tiny_gen
     (tmp_path / "theirs.safetensors").write_bytes(safetensors.numpy.save({"x": np.zeros(2, np.float32)}))
     (tmp_path / "renamed.safetensors").write_bytes(b"PK a zip archive")
     (tmp_path / "theirs.pth").write_bytes(b"")
+    save(tmp_path / "ours.pth", tiny_generator())  # what it is called decides nothing
     assert [path.name for path in sorted(tmp_path.iterdir()) if is_foreign(path)] == [
         "renamed.safetensors", "theirs.pth", "theirs.safetensors",
     ]  # fmt: skip
+
+
+def test_two_generators_are_blended_number_by_number(tiny_generator):
+    first = tiny_generator()
+    second = first._replace(
+        spec=dataclasses.replace(first.spec, step=9), variables=jax.tree.map(lambda leaf: leaf + 1.0, first.variables)
+    )
+    got = blend(first, second, 0.25)
+    assert got.spec == first.spec
+    jax.tree.map(
+        lambda leaf, start: np.testing.assert_allclose(leaf, start + 0.75, atol=1e-6), got.variables, first.variables
+    )
+    for weight, whole in ((1.0, first), (0.0, second)):
+        jax.tree.map(np.testing.assert_array_equal, blend(first, second, weight).variables, whole.variables)
+    narrow = {**second.spec.architecture, "dtype": "bfloat16"}  # how it computes is nothing that is blended
+    blend(first, second._replace(spec=dataclasses.replace(second.spec, architecture=narrow)), 0.5)
+
+
+def test_what_is_not_alike_is_not_blended(tiny_generator):
+    model = tiny_generator()
+    wider = {**model.spec.architecture, "width": 9}
+    other = networks.describe(networks.RRDBNet())
+    for changes, words in (
+        ({"architecture": wider}, f"the width of one is {model.spec.architecture['width']}, and of the other 9; blend"),
+        ({"architecture": other}, "the architecture of one is UNet, and of the other RRDBNet"),
+        ({"input_range": (0.0, 1.0)}, r"the input_range of one is \(-1.0, 1.0\), and of the other \(0.0, 1.0\)"),
+        ({"kind": "critic"}, "one is a critic; only generators are blended"),
+    ):
+        changed = model._replace(spec=dataclasses.replace(model.spec, **changes))
+        with pytest.raises(ValueError, match=words):
+            blend(model, changed, 0.5)
+    for weight in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ValueError, match=r"the weight is .*; wanted 0 to 1"):
+            blend(model, model, weight)
 
 
 def test_the_older_names_mean_the_same():

@@ -7,11 +7,11 @@ from typing import Any
 
 from gan_jax.cli import data
 from gan_jax.cli.images import Shrink
-from gan_jax.cli.model_files import Convert, Inspect
+from gan_jax.cli.model_files import Blend, Convert, Inspect
 from gan_jax.cli.models import Sample, Translate
 from gan_jax.cli.scores import Evaluate, Report
 
-__all__ = ["Convert", "Evaluate", "Inspect", "Report", "Sample", "Shrink", "Translate", "main"]
+__all__ = ["Blend", "Convert", "Evaluate", "Inspect", "Report", "Sample", "Shrink", "Translate", "main"]
 __dir__ = __all__.copy
 
 
@@ -20,6 +20,7 @@ _VERBS: dict[str, Any] = {  # or verbs of a verb
     "sample": Sample,
     "evaluate": Evaluate,
     "convert": Convert,
+    "blend": Blend,
     "inspect": Inspect,
     "shrink": Shrink,
     "data": data.VERBS,

@@ -80,7 +80,9 @@ def _model(path: Path) -> str:
 
 
 def _degradation(fields: Mapping[str, Any]) -> str:
-    parameters = ", ".join(f"{name} {value}" for name, value in sorted(fields.items()) if name != "name")
+    # Not the tables of the stages.
+    shown = {name: value for name, value in fields.items() if name != "name" and not isinstance(value, Mapping)}
+    parameters = ", ".join(f"{name} {value}" for name, value in sorted(shown.items()))
     return f"{fields['name']} ({parameters})"
 
 

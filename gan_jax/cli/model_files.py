@@ -1,4 +1,4 @@
-"""Verbs on files: `inspect` and `convert`."""
+"""Verbs on files: `inspect`, `convert` and `blend`."""
 
 import dataclasses
 import functools
@@ -9,7 +9,7 @@ from tyro.conf import Positional
 
 from gan_jax.cli.speaking import each, load
 
-__all__ = ["Convert", "Inspect"]
+__all__ = ["Blend", "Convert", "Inspect"]
 __dir__ = __all__.copy
 
 
@@ -71,10 +71,7 @@ class Convert:
                 f"{self.source} is a folder; name the file to convert, or give --to_torch to write a run's generator "
                 "under PyTorch names."
             )
-        if self.target.suffix != ".safetensors":
-            raise ValueError(f"{self.target}: what is written is .safetensors; give it that name.")
-        if self.target.resolve() == self.source.resolve():
-            raise ValueError(f"{self.source} would be overwritten; write to another file.")
+        _require_target(self.target, self.source)
         if self.to_torch:
             convert.write_torch(self.target, load(self.source, self.step, self.direction))
             print(f"wrote {self.target} under PyTorch names")
@@ -103,3 +100,41 @@ class Convert:
             f"{converted.generator.parameter_count:,} parameters"
         )
         return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Blend:
+    """Make one generator of two of one architecture, number by number, between them: network interpolation, and
+    Real-ESRGAN's denoise strength."""
+
+    first: Positional[Path]
+    """A generator's file or a run's folder; a PyTorch file too."""
+    second: Positional[Path]
+    """Another of the same architecture."""
+    target: Positional[Path]
+    """The .safetensors file to write."""
+    weight: float = 0.5
+    """How much of the first: 1 is the first, 0 the second."""
+
+    def run(self) -> int:
+        """Returns the exit code."""
+        from gan_jax import model as models
+
+        _require_target(self.target, self.first, self.second)
+        first, second = load(self.first), load(self.second)
+        try:
+            blended = models.blend(first, second, self.weight)
+        except ValueError as error:  # it knows no files
+            raise ValueError(f"{self.first} and {self.second}: {error}") from None
+        models.save(self.target, blended)
+        print(f"wrote {self.target}: {self.weight:g} of {self.first}, {1 - self.weight:g} of {self.second}")
+        return 0
+
+
+def _require_target(target: Path, *sources: Path) -> None:
+    """Raises ValueError where a file of ours cannot be written to the target, or is one of the sources."""
+    if target.suffix != ".safetensors":
+        raise ValueError(f"{target}: what is written is .safetensors; give it that name.")
+    for source in sources:
+        if target.resolve() == source.resolve():
+            raise ValueError(f"{source} would be overwritten; write to another file.")

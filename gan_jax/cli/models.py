@@ -17,7 +17,8 @@ class Translate(Compiling):
     """Run a generator over images: any size in, the same out, or that times the generator's scale."""
 
     generator: Positional[Path]
-    """A .safetensors file, or a run's folder: then its last generator; of several stages that of the last."""
+    """A .safetensors file, a PyTorch or Chainer file, or a run's folder: then its last generator; of several stages
+    that of the last."""
     paths: Annotated[Positional[tuple[Path, ...]], arg(metavar="INPUT... OUTPUT")]
     """Images or folders of images, then the folder to write to (or, for one image, one file)."""
     direction: Literal["AtoB", "BtoA"] | None = None
@@ -140,7 +141,7 @@ class Sample(Compiling):
     """Make images with a generator that starts from latents: a DCGAN's or a WGAN's."""
 
     generator: Positional[Path]
-    """A .safetensors file, or a run's folder: then its last generator."""
+    """A .safetensors file, a PyTorch or Chainer file, or a run's folder: then its last generator."""
     output: Positional[Path] = Path("samples.png")
     """One .png, for a grid of all images, or the folder to write each image to."""
     n: int | None = None

@@ -54,14 +54,25 @@ class Speaker:
             print(f"error: {failure}", file=sys.stderr)
 
 
-def load(path: Path, step: int | None, direction: Literal["AtoB", "BtoA"] | None = None) -> Any:
-    """The generator that a path means; said where the path leaves that open."""
+def load(path: Path, step: int | None = None, direction: Literal["AtoB", "BtoA"] | None = None) -> Any:
+    """The generator that a path means, another program's too; said where the path leaves open what that is."""
     from gan_jax import model as models
 
     model_file = models.find(path, step=step, direction=direction)
     if path.is_dir() and model_file.parent != path:
         print(f"note: the generator is {model_file}.", file=sys.stderr)
-    return models.load(model_file)
+    return _converted(model_file) if models.is_foreign(model_file) else models.load(model_file)
+
+
+def _converted(path: Path) -> Any:
+    """The model in another program's file; one line says what the file was taken for."""
+    from gan_jax.interop import convert
+
+    converted = convert.read(path)
+    network = f"{converted.layout.project}'s {convert.in_words(converted.generator.module)}"
+    told = "".join(f"; {note}" for note in converted.notes)
+    print(f"note: {path} is {network}{told}; gan-jax convert has flags for another reading.", file=sys.stderr)
+    return converted.generator
 
 
 def each(path: Path, call: Callable[[Path], object]) -> int:

@@ -100,7 +100,7 @@ def _read(state: State, name: str | None, asked: Mapping[str, Any]) -> Match:
     fitting = [network for network in tried if not network.problems]
     if len(fitting) > 1:
         names = listed(f"{network.layout.architecture.__name__} of {network.layout.project}" for network in fitting)
-        raise ValueError(f"several networks fit ({names}); choose one with --architecture.")
+        raise ValueError(f"several networks fit ({names}); choose one with gan-jax convert --architecture NAME.")
     if fitting:
         return fitting[0]
     if tried:

@@ -192,7 +192,7 @@ def choose(states: Found, entry: str | None, allowed: Collection[str]) -> tuple[
     for averaged, plain in (among, among[::-1]) if len(among) == 2 else ():
         if _is_average(averaged, plain):
             return states[averaged], f"{averaged}, the moving average, rather than {plain} (--entry)"
-    raise ValueError(f"it holds several state_dicts ({listed(states)}); choose one with --entry.")
+    raise ValueError(f"it holds several state_dicts ({listed(states)}); choose one with gan-jax convert --entry NAME.")
 
 
 def _is_average(averaged: str, plain: str) -> bool:

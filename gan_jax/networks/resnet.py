@@ -72,7 +72,7 @@ class ResNet(Architecture):
         Raises ValueError where a side is not a multiple of 4, or is below 8: reflection needs a second pixel.
         """
         height, width = x.shape[1:3]
-        if height % self.size_multiple or width % self.size_multiple or min(height, width) < 8:
+        if height % self.size_multiple or width % self.size_multiple or height < 8 or width < 8:
             raise ValueError(
                 f"images are {height}x{width}; a ResNet generator wants sides that are multiples of "
                 f"{self.size_multiple}, and 8 or more: crop or pad them."

@@ -17,12 +17,15 @@ __dir__ = __all__.copy
 class EnlargerFlags(Settings):
     """The flags of a generator that enlarges images, and of its critic."""
 
-    netG: Literal["srresnet", "msrresnet"] = "srresnet"  # noqa: N815 - as in the other experiments
-    """Generator: the paper's with batch norm, or BasicSR's without."""
-    netD: Literal["srgan", "srgan_pool", "vggstyle"] = "srgan"  # noqa: N815
-    """Critic: the paper's for crops of gt_size, the same without dense layers, or BasicSR's for 128 or 256."""
+    netG: Literal["srresnet", "msrresnet", "rrdbnet", "srvgg"] = "srresnet"  # noqa: N815 - as in other experiments
+    """Generator: SRGAN's with batch norm, BasicSR's without, ESRGAN's, or Real-ESRGAN's small one."""
+    netD: Literal["srgan", "srgan_pool", "vggstyle", "unet"] = "srgan"  # noqa: N815
+    """Critic: SRGAN's for crops of gt_size, the same without dense layers, BasicSR's for 128 or 256, or Real-ESRGAN's
+    with a logit for each pixel."""
     num_block: int = 16
-    """Residual blocks of the generator."""
+    """Residual blocks of the generator; srvgg's convolutions."""
+    num_grow_ch: int = 32
+    """Channels that each convolution of rrdbnet adds."""
     num_feat: int = 64
     """Width of the generator."""
     num_feat_d: int = 64
@@ -41,10 +44,14 @@ class EnlargerFlags(Settings):
     def check(self) -> None:
         """Raises ValueError where a flag holds what no run can have."""
         super().check()
-        for name in ("num_block", "num_feat", "num_feat_d"):
+        for name in ("num_block", "num_feat", "num_feat_d", "num_grow_ch"):
             require_at_least(self, name, 1)
         if self.netD == "vggstyle" and self.norm_d != "batch":
             raise ValueError(f"--netD vggstyle has batch norm; leave out --norm_d {self.norm_d}, or take --netD srgan.")
+        if self.netD == "unet" and (self.norm_d != "batch" or self.spectral_norm):
+            raise ValueError("--netD unet has spectral norm and no other; leave out --norm_d and --spectral_norm.")
+        if self.netG in ("rrdbnet", "srvgg") and (self.upsample != "pixel_shuffle" or self.icnr):
+            raise ValueError(f"--netG {self.netG} enlarges in its own way; leave out --upsample and --icnr.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +70,12 @@ class Config(
     def check(self) -> None:
         """Raises ValueError where a flag holds what no run can have."""
         super().check()
-        self.check_critic(self.norm_d, others="--norm_d instance, layer or none")
+        if self.netD != "unet":
+            self.check_critic(self.norm_d, others="--norm_d instance, layer or none")
+        elif self.gt_size % 8 and self.stage != "srresnet":
+            raise ValueError(f"--netD unet judges crops of multiples of 8; --gt_size is {self.gt_size}.")
+        if self.netG == "rrdbnet" and self.scale not in (2, 4):
+            raise ValueError(f"--netG rrdbnet enlarges by 2 or 4; --scale is {self.scale}.")
         if self.netD == "vggstyle" and self.gt_size not in (128, 256) and self.stage != "srresnet":
             raise ValueError(
                 f"--netD vggstyle judges crops of 128 or 256; --gt_size is {self.gt_size}: take --netD srgan_pool."
@@ -72,8 +84,12 @@ class Config(
 
 def generator_module(config: Config) -> Any:
     """The generator's module."""
-    sizes = {"scale": config.scale, "blocks": config.num_block, "width": config.num_feat}
-    fields: dict[str, Any] = {**sizes, "upsample": config.upsample, "icnr": config.icnr, "dtype": config.dtype}
+    sizes: dict[str, Any] = {"scale": config.scale, "width": config.num_feat, "dtype": config.dtype}
+    if config.netG == "rrdbnet":
+        return networks.RRDBNet(config.channels, blocks=config.num_block, growth=config.num_grow_ch, **sizes)
+    if config.netG == "srvgg":
+        return networks.SRVGGNetCompact(layers=config.num_block, **sizes)
+    fields: dict[str, Any] = {**sizes, "blocks": config.num_block, "upsample": config.upsample, "icnr": config.icnr}
     if config.netG == "msrresnet":
         return networks.MSRResNet(**fields)
     return networks.SRResNet(config.channels, statistics_batch=config.statistics_batch, **fields)
@@ -81,6 +97,8 @@ def generator_module(config: Config) -> Any:
 
 def critic_module(config: Config) -> Any:
     """The critic's module."""
+    if config.netD == "unet":
+        return networks.UNetCritic(config.num_feat_d, dtype=config.dtype)
     fields: dict[str, Any] = {
         "size": config.gt_size,
         "width": config.num_feat_d,
@@ -96,7 +114,7 @@ def critic_module(config: Config) -> Any:
 
 def ranges(config: EnlargerFlags) -> dict[str, Any]:
     """Values of black and white in the input and the output of the generator."""
-    return {"input_range": (0.0, 1.0), "output_range": (0.0, 1.0) if config.netG == "msrresnet" else (-1.0, 1.0)}
+    return {"input_range": (0.0, 1.0), "output_range": (-1.0, 1.0) if config.netG == "srresnet" else (0.0, 1.0)}
 
 
 def started(config: Config, module: Any, kind: Literal["generator", "critic"]) -> networks.Network:

@@ -5,26 +5,17 @@ on others by the protocol of super-resolution.
 """
 
 import dataclasses
-import json
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from gan_jax import evaluate, infer
-from gan_jax import model as models
-from gan_jax.data import image_files
 from gan_jax.data import super_resolution as data
 from gan_jax.data.pipeline import Source
-from gan_jax.recipes import srgan, stages, super_resolution, translators
-from gan_jax.training import processes, run, translation
+from gan_jax.recipes import comparison, srgan, stages, super_resolution, translators
+from gan_jax.training import run
 from gan_jax.training.experiment import Experiment
 
-__all__ = ["as_markdown", "blurred", "compare", "opener", "upscale"]
+__all__ = ["blurred", "opener", "upscale"]
 __dir__ = __all__.copy
-
-_DETAIL = 96  # side of what the image shows of each photograph
 
 
 def upscale(config: translators.Config, experiment: Callable[..., Experiment]) -> int:
@@ -48,9 +39,7 @@ def upscale(config: translators.Config, experiment: Callable[..., Experiment]) -
     if code:
         return code
     folders = {"SRResNet": theirs.folder / "srresnet", "SRGAN": theirs.folder / "srgan", "pix2pix": ours.folder}
-    table = processes.once(lambda: compare(theirs, folders, config.folder / "comparison.png"))
-    processes.once(lambda: translation.write_json(config.folder / "comparison.json", table))
-    print(f"\n{as_markdown(table)}\n{json.dumps(table['protocol'])}\nimage: {config.folder / 'comparison.png'}")
+    comparison.show(theirs, folders, config.folder)
     return 0
 
 
@@ -68,46 +57,3 @@ def blurred(config: super_resolution.PhotographFlags) -> data.Shrink:
     """A photograph uint8 [H, W, C] shrunk, and enlarged again by bicubic."""
     shrink = super_resolution.shrink(config)
     return lambda photo: super_resolution.enlarge(shrink(photo), config.scale)
-
-
-def compare(config: super_resolution.PhotographFlags, folders: Mapping[str, Path], image: Path) -> dict[str, Any]:
-    """The scores of the runs in `folders` and of bicubic on the test photographs; their details go to `image`."""
-    test = super_resolution.open_split(config, "test")
-    assert test is not None
-    whole = data.whole(config.scale, super_resolution.shrink(config))
-    pairs = [whole(test[i], np.random.default_rng(0)) for i in range(len(test))]
-    sources, targets = ([pair[name] for pair in pairs] for name in ("source", "target"))
-    columns: dict[str, Sequence[np.ndarray]] = {"bicubic": [super_resolution.enlarge(s, config.scale) for s in sources]}
-    for name, folder in folders.items():
-        model = models.load(folder)
-        inputs = sources if model.spec.scale == config.scale else columns["bicubic"]
-        columns[name] = [infer.translate(model, source) for source in inputs]
-        if model.spec.norm == "image" and model.variables["stats"]:
-            # Trained with the statistics of a batch, it does better with their average than with one image's.
-            running = infer.with_options(model, norm="running")
-            columns[f"{name}, running statistics"] = [infer.translate(running, source) for source in inputs]
-    score = super_resolution.scores(config.scale)
-    rows = [{"name": name, **score(images, targets, sources)} for name, images in columns.items()]
-    image_files.save(image, _details([*columns.values(), targets]))
-    return {"protocol": super_resolution.protocol(config.scale).title, "scale": config.scale, "rows": rows}
-
-
-def _details(columns: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
-    """The middle of each photograph, a row each: a column for each maker, enlarged by repetition."""
-    rows = []
-    for images in zip(*columns, strict=True):
-        height, width = images[0].shape[:2]
-        top, left = (max(0, (side - _DETAIL) // 2) for side in (height, width))
-        rows.append(np.concatenate([image[top : top + _DETAIL, left : left + _DETAIL] for image in images], axis=1))
-    return np.concatenate(rows).repeat(2, axis=0).repeat(2, axis=1)
-
-
-def as_markdown(table: Mapping[str, Any]) -> str:
-    """The table for a terminal and for documents."""
-    names = [name for name in table["rows"][0] if name != "name"]
-    lines = [f"| x{table['scale']} | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
-    for row in table["rows"]:
-        cells = [evaluate.json_number(row[name]) for name in names]
-        shown = " | ".join(cell if isinstance(cell, str) else f"{cell:.4f}" for cell in cells)
-        lines.append(f"| {row['name']} | {shown} |")
-    return "\n".join(lines)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["CYCLEGAN", "DCGAN", "PIX2PIX", "SRGAN", "WGAN"]
+__all__ = ["CYCLEGAN", "DCGAN", "FIRST_STAGES", "PIX2PIX", "SRGAN", "WGAN"]
 __dir__ = __all__.copy
 
 _Flags = Mapping[str, Any]
@@ -108,37 +108,42 @@ _SRGAN_PAPER: _Flags = {
     "gan_gamma": 0.1,
     "val_freq": 5000,
 }
+_SRGAN_DEMO: _Flags = {
+    "name": "demo_srgan",  # checkpoints/demo is pix2pix's
+    "stage": "both",
+    "dataroot": "builtin:photos",
+    "scale": 2,
+    "gt_size": 64,
+    "batch_size": 8,
+    "netG": "msrresnet",
+    "netD": "srgan_pool",
+    "num_block": 4,
+    "num_feat": 32,
+    "num_feat_d": 16,
+    "pixel_loss": "l1",
+    "lr": 1e-3,
+    "beta1": 0.9,
+    "total_iter": 800,
+    "gan_iter": 300,
+    "gan_lr": 2e-4,
+    "content": "vgg16",
+    "content_layers": ("relu2_2", "relu3_3"),
+    "content_scale": 1.0,
+    "content_weight": 0.01,
+    "pixel_weight": 1.0,
+    "gan_weight": 1e-3,
+    "val_freq": 200,
+    "save_latest_freq": 200,
+}
+# BasicSR's features: VGG19 before activation.
+_BASICSR_CONTENT: _Flags = {"content_layers": ("conv5_4",), "content_distance": "l1", "content_scale": 1.0}
 # First stages, with what `--stage both` takes for the second.
 SRGAN: Mapping[str, _Flags] = {
-    "demo": {
-        "name": "demo_srgan",  # checkpoints/demo is pix2pix's
-        "stage": "both",
-        "dataroot": "builtin:photos",
-        "scale": 2,
-        "gt_size": 64,
-        "batch_size": 8,
-        "netG": "msrresnet",
-        "netD": "srgan_pool",
-        "num_block": 4,
-        "num_feat": 32,
-        "num_feat_d": 16,
-        "pixel_loss": "l1",
-        "lr": 1e-3,
-        "beta1": 0.9,
-        "total_iter": 800,
-        "gan_iter": 300,
-        "gan_lr": 2e-4,
-        "content": "vgg16",
-        "content_layers": ("relu2_2", "relu3_3"),
-        "content_scale": 1.0,
-        "content_weight": 0.01,
-        "pixel_weight": 1.0,
-        "gan_weight": 1e-3,
-        "val_freq": 200,
-        "save_latest_freq": 200,
-    },
+    "demo": _SRGAN_DEMO,
+    "real": {**_SRGAN_DEMO, "name": "demo_real", "downscale": "second_order", "netD": "unet"},
     "paper": _SRGAN_PAPER,
     "basicsr": {
+        **_BASICSR_CONTENT,
         **_SRGAN_PAPER,
         "netG": "msrresnet",
         "netD": "vggstyle",
@@ -150,13 +155,60 @@ SRGAN: Mapping[str, _Flags] = {
         "gan_iter": 400_000,
         "gan_milestones": (50_000, 100_000, 200_000, 300_000),
         "gan_gamma": 0.5,
-        "content_layers": ("conv5_4",),
-        "content_distance": "l1",
-        "content_scale": 1.0,
         "pixel_loss": "l1",
         "pixel_weight": 1e-2,
         "gan_weight": 5e-3,
     },
+    # Wang et al. 2018, section 4.1, with the rates of the second stage from the authors' options.
+    "esrgan": {
+        **_SRGAN_PAPER,
+        **_BASICSR_CONTENT,
+        "netG": "rrdbnet",
+        "netD": "vggstyle",
+        "num_block": 23,
+        "gt_size": 128,
+        "lr": 2e-4,
+        "milestones": (200_000, 400_000, 600_000, 800_000),
+        "gan_iter": 400_000,
+        "gan_milestones": (50_000, 100_000, 200_000, 300_000),
+        "gan_gamma": 0.5,
+        "pixel_loss": "l1",
+        "pixel_weight": 1e-2,
+        "gan_mode": "relativistic",
+        "gan_weight": 5e-3,
+    },
+    # Wang et al. 2021, section 4.1, and train_realesr(net|gan)_x4plus.yml: four GPUs with 12 images and 180 pairs each.
+    "realesrgan": {
+        **_SRGAN_PAPER,
+        "downscale": "second_order",
+        "sharpen": True,
+        "degrade_size": 400,
+        "gt_size": 256,
+        "batch_size": 48,
+        "queue_size": 720,
+        "netG": "rrdbnet",
+        "netD": "unet",
+        "num_block": 23,
+        "lr": 2e-4,
+        "beta2": 0.99,
+        "ema_decay": 0.999,
+        "gan_iter": 400_000,
+        "gan_milestones": (),
+        "content_layers": ("conv1_2", "conv2_2", "conv3_4", "conv4_4", "conv5_4"),
+        "content_layer_weights": (0.1, 0.1, 1.0, 1.0, 1.0),
+        "content_distance": "l1",
+        "content_scale": 1.0,
+        "pixel_loss": "l1",
+        "pixel_weight": 1.0,
+        "gan_weight": 0.1,
+    },
+}
+# Which preset is the first stage of a preset that is a second.
+FIRST_STAGES: Mapping[str, str] = {
+    "srgan-paper": "srresnet-paper",
+    "srgan-basicsr": "srresnet-basicsr",
+    "esrgan-paper": "rrdbnet-paper",
+    "realesrgan": "realesrnet",
 }
 
 

@@ -1,4 +1,4 @@
-r"""Super-resolution: SRResNet, and SRGAN that goes on from it.
+r"""Super-resolution: SRResNet, and SRGAN that goes on from it; ESRGAN and Real-ESRGAN, which are trained as they are.
 
     gan-jax train srgan demo
     gan-jax train srgan srresnet-paper --dataroot datasets/DIV2K
@@ -7,7 +7,8 @@ r"""Super-resolution: SRResNet, and SRGAN that goes on from it.
 
 Stage 1 trains the generator for pixels alone, stage 2 against a critic and for the features of a trained VGG; `--stage
 both` does one after the other. Low resolution is made of the photographs inside the step. PRESET `demo` takes minutes
-on two CPU cores; srresnet-paper, srgan-paper, srresnet-basicsr and srgan-basicsr are the published settings.
+on two CPU cores, and `real`, Real-ESRGAN's training beside it, twice as many; srresnet-paper, srgan-paper,
+srresnet-basicsr, srgan-basicsr, rrdbnet-paper, esrgan-paper, realesrnet and realesrgan are the published settings.
 """
 
 import dataclasses
@@ -17,7 +18,7 @@ from gan_jax import losses, networks
 from gan_jax.data import super_resolution as data
 from gan_jax.methods.srgan import srgan
 from gan_jax.methods.srresnet import srresnet
-from gan_jax.recipes import enlargers, flags, presets, stages, super_resolution, translators
+from gan_jax.recipes import enlargers, flags, presets, srgan_real, stages, super_resolution, translators
 from gan_jax.recipes.recipe import Recipe
 from gan_jax.training.config import require_at_least
 from gan_jax.training.experiment import Experiment
@@ -33,7 +34,7 @@ class Config(enlargers.Config):
     """SRResNet's and SRGAN's own flags."""
 
     preset: flags.Preset = None
-    """demo: photographs, minutes on two CPU cores. Or a published recipe."""
+    """demo: photographs, minutes on two CPU cores. real: Real-ESRGAN beside it. Or a published recipe."""
     pixel_loss: Literal["l1", "l2", "charbonnier"] = "l2"
     """Distance of stage 1, and of stage 2's pixel term."""
     tv_weight: float = 0.0
@@ -58,21 +59,20 @@ class Config(enlargers.Config):
             raise ValueError("--gan_mode none, --content none and --pixel_weight 0 leave no loss; give one of them.")
 
 
-def _first(paper: str) -> Config:
-    return Config(preset=f"srresnet-{paper}", name=f"srresnet-{paper}", **presets.SRGAN[paper])
-
-
-def _second(paper: str) -> Config:
-    first = _first(paper)
-    return dataclasses.replace(first, preset=f"srgan-{paper}", name=f"srgan-{paper}", **first.of_second)
+def _stages(second: str, published: str) -> dict[str, Config]:
+    """The presets of both stages of a published recipe, of which `second` is the name of the second."""
+    first = presets.FIRST_STAGES[second]
+    config = Config(preset=first, name=first, **presets.SRGAN[published])
+    return {first: config, second: dataclasses.replace(config, preset=second, name=second, **config.of_second)}
 
 
 PRESETS = {
     "demo": Config(preset="demo", **presets.SRGAN["demo"]),
-    "srresnet-paper": _first("paper"),
-    "srgan-paper": _second("paper"),
-    "srresnet-basicsr": _first("basicsr"),
-    "srgan-basicsr": _second("basicsr"),
+    "real": Config(preset="real", **presets.SRGAN["real"]),
+    **_stages("srgan-paper", "paper"),
+    **_stages("srgan-basicsr", "basicsr"),
+    **_stages("esrgan-paper", "esrgan"),
+    **_stages("realesrgan", "realesrgan"),
 }
 
 
@@ -83,7 +83,7 @@ def experiment(config: Config) -> Experiment:
     tx = flags.adam(config, 1, beta2=config.beta2)
     common: dict[str, Any] = {
         "generator_tx": tx,
-        "degrade": config.degradation,
+        **config.pairing,
         "tv_weight": config.tv_weight,
         "ema_decay": config.ema_decay,
         **enlargers.ranges(config),
@@ -108,6 +108,7 @@ def experiment(config: Config) -> Experiment:
             content_weight=config.content_weight,
             content_distance=config.content_distance,
             content_scale=config.content_scale,
+            layer_weights=config.layer_weights,
             pixel_loss=PIXEL_LOSSES[config.pixel_loss],
             pixel_weight=config.pixel_weight,
             adversarial=config.adversarial,
@@ -121,13 +122,15 @@ def experiment(config: Config) -> Experiment:
         networks=described,
         specs=specs,
         train=train,
-        train_transform=data.crop(config.gt_size, config.scale, flip=not config.no_flip),
+        train_transform=data.crop(config.loaded_size, config.scale, flip=not config.no_flip),
         evaluator=evaluator,
-        needs_whole_batch=config.needs_whole_batch,
+        needs_whole_batch=config.needs_whole_batch + (["--queue_size"] if config.queue_size else []),
     )
 
 
 def _train(config: Config) -> int:
+    if config.preset == "real" and config.stage == "both":
+        return srgan_real.real(config, experiment)
     return stages.train(config, experiment)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from gan_jax import networks, perceptual
 from gan_jax.networks import layers
+from gan_jax.recipes import presets
 from gan_jax.training.config import Settings, require_at_least
 
 __all__ = ["ContentFlags", "StageFlags"]
@@ -21,6 +22,8 @@ class ContentFlags(Settings):
     """Network of the content loss; VGG16 comes with the `perceptual` extra, VGG19 from --vgg_file."""
     content_layers: tuple[str, ...] = ("relu5_4",)
     """Layers that are compared: relu after, conv before the activation."""
+    content_layer_weights: tuple[float, ...] = ()
+    """Weights of the layers, in their order; 1 for all unless given."""
     content_distance: Literal["l1", "l2"] = "l2"
     """Distance of features."""
     content_scale: float = 1 / 12.75
@@ -39,6 +42,18 @@ class ContentFlags(Settings):
         super().check()
         for name in ("content_scale", "content_weight"):
             require_at_least(self, name, 0)
+        layers, weights = self.content_layers, self.content_layer_weights
+        if weights and (len(weights) != len(layers) or min(weights) < 0):
+            raise ValueError(
+                f"--content_layer_weights are {len(weights)} for {len(layers)} --content_layers; wanted one of at "
+                "least 0 for each."
+            )
+
+    @property
+    def layer_weights(self) -> dict[str, float] | None:
+        """The weights by layer."""
+        weights = self.content_layer_weights
+        return dict(zip(self.content_layers, weights, strict=True)) if weights else None
 
     def content_network(self, dtype: layers.DTypeName) -> tuple[networks.Network | None, dict[str, dict[str, Any]]]:
         """The trained network, None where content is not compared, and its description by its name.
@@ -92,6 +107,6 @@ class StageFlags(Settings):
             raise ValueError(
                 "--from_step goes back in one run, and --stage both makes two; give the stage's own command."
             )
-        if self.stage == "both" and (preset or "").startswith("srgan-"):
-            instead = str(preset).replace("srgan-", "srresnet-")
-            raise ValueError(f"{preset} is the second stage alone; both are {instead} --stage both.")
+        if self.stage == "both" and preset is not None and preset in presets.FIRST_STAGES:
+            first = presets.FIRST_STAGES[preset]
+            raise ValueError(f"{preset} is the second stage alone; both are {first} --stage both.")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gan_jax import degrade, evaluate, image, perceptual
+from gan_jax import degrade, evaluate, image, perceptual, second_order
 from gan_jax.data import layouts, scan, seams, super_resolution, tfds_source, transforms
 from gan_jax.data.pipeline import Source
 from gan_jax.terminal import commandline
@@ -18,6 +18,7 @@ from gan_jax.training.config import Settings, require_at_least
 __all__ = [
     "PHOTOS",
     "PREPARED",
+    "Downscale",
     "PhotographFlags",
     "Scale",
     "enlarge",
@@ -31,6 +32,7 @@ __all__ = [
 __dir__ = __all__.copy
 
 Scale = Literal[2, 3, 4, 8]
+Downscale = Literal[degrade.Kind, "second_order"]
 PHOTOS, PREPARED = "photos", "tfds:"  # as a dataroot: the photographs of the extra of that name; TFDS's data sets
 
 
@@ -55,14 +57,21 @@ class PhotographFlags(Settings):
     """Do not mirror and turn training images at random."""
     color: Literal["rgb", "gray", "grey"] = "rgb"
     """Channels of the images."""
-    downscale: degrade.Kind = "bicubic"
-    """What makes low resolution. A model learns its downscaler: use the one that your images have behind them."""
+    downscale: Downscale = "bicubic"
+    """What makes low resolution. A model learns its downscaler: use the one that your images have behind them. Where
+    that is not known, second_order: Real-ESRGAN's blur, resizing, noise and JPEG at random, twice."""
     blur_sigma: float = 1.6
     """Standard deviation in pixels of --downscale blur."""
     noise: float = 0.0
     """Standard deviation of the noise in low resolution, in 8-bit levels; each image draws its own up to this."""
     jpeg: int | None = None
     """Lowest JPEG quality of low resolution; each image draws its own up to 95."""
+    degrade_size: int | None = None
+    """Side of the crops that low resolution is made of, before gt_size is cut out; gt_size unless given."""
+    sharpen: bool = False
+    """Train for sharpened images, and make low resolution of them, as Real-ESRGAN does."""
+    queue_size: int = 0
+    """Pairs that are kept to be mixed with those of later batches; a multiple of the batch."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "color", transforms.spelled(self.color))
@@ -73,8 +82,10 @@ class PhotographFlags(Settings):
         return 3 if self.color == "rgb" else 1
 
     @property
-    def degradation(self) -> degrade.Degradation:
+    def degradation(self) -> degrade.AnyDegradation:
         """What makes low resolution of high."""
+        if self.downscale == "second_order":
+            return second_order.SecondOrder(self.scale)
         blurs = self.downscale == "blur"
         return degrade.Degradation(
             self.downscale,
@@ -84,6 +95,21 @@ class PhotographFlags(Settings):
             noise=(0.0, self.noise) if self.noise else 0.0,
             jpeg=None if self.jpeg is None else (self.jpeg, 95),
         )
+
+    @property
+    def loaded_size(self) -> int:
+        """Side of the crops that a batch holds."""
+        return self.degrade_size or self.gt_size
+
+    @property
+    def pairing(self) -> dict[str, Any]:
+        """What a method makes of a batch."""
+        return {
+            "degrade": self.degradation,
+            "sharpen": self.sharpen,
+            "crop_size": None if self.degrade_size is None else self.gt_size,
+            "queue_size": self.queue_size,
+        }
 
     @property
     def builtin(self) -> str | None:
@@ -105,8 +131,16 @@ class PhotographFlags(Settings):
         """Raises ValueError where a flag holds what no run can have."""
         super().check()
         require_at_least(self, "max_dataset_size", 1)
-        if self.gt_size < self.scale or self.gt_size % self.scale:
-            raise ValueError(f"--gt_size is {self.gt_size}; wanted a multiple of --scale {self.scale}.")
+        require_at_least(self, "queue_size", 0)
+        for name in ("gt_size", "degrade_size"):
+            size = getattr(self, name)
+            if size is not None and (size < self.scale or size % self.scale):
+                raise ValueError(f"--{name} is {size}; wanted a multiple of --scale {self.scale}.")
+        if self.loaded_size < self.gt_size:
+            raise ValueError(f"--degrade_size is {self.degrade_size}; wanted at least --gt_size {self.gt_size}.")
+        plain = PhotographFlags()
+        if self.downscale == "second_order" and (self.noise, self.jpeg) != (plain.noise, plain.jpeg):
+            raise ValueError("--downscale second_order has noise and JPEG of its own: leave out --noise and --jpeg.")
         if not self.makes_low and self.degradation != degrade.Degradation(scale=self.scale):
             raise ValueError(
                 "low resolution is given as it is: leave out --downscale, --blur_sigma, --noise and --jpeg."
@@ -172,7 +206,7 @@ def _smallest(config: PhotographFlags, split: str) -> int:
     """The least side of a photograph."""
     # SSIM's window or what LPIPS needs, beside the border that the protocol leaves out.
     scored = evaluate.SMALLEST["lpips" if _lpips() is not None and config.channels == 3 else "ssim"]
-    return config.gt_size if split == "train" else scored + 2 * config.scale
+    return config.loaded_size if split == "train" else scored + 2 * config.scale
 
 
 def task(config: PhotographFlags, val: Source | None, test: Source | None) -> translation.Task:

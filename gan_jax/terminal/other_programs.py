@@ -127,7 +127,8 @@ _WORDS: tuple[tuple[str, str | None, str], ...] = (
         "tiles are given as much around them as the network sees: leave it out",
     ),
     ("--ext --save_ext --output_format", "--format", "give --format png, jpg, webp, tif or same"),
-    ("-dn --denoise_strength --face_enhance", None, "nothing here does that"),
+    ("-dn --denoise_strength", None, "gan-jax blend makes one generator of two, and --weight there is that strength"),
+    ("--face_enhance", None, "nothing here does that"),
     ("--alpha_upsampler", None, "alpha is enlarged by the generator: leave it out"),
     ("--crop_borders --shave --border", "--crop_border", "give --crop_border N"),
     ("--test_y --only_test_y_channel --y", "--y_channel", "give --y_channel"),
@@ -162,7 +163,8 @@ _PLACES: tuple[tuple[str, str | None, str], ...] = (
 )
 _VERBS = {"infer": "translate", "predict": "translate", "inference": "translate", "upscale": "translate",
           "enlarge": "translate", "generate": "sample", "eval": "evaluate", "score": "evaluate", "info": "inspect",
-          "downscale": "shrink", "prepare": "data", "fit": "train", "pix2pix": "train pix2pix",
+          "interpolate": "blend", "merge": "blend", "downscale": "shrink", "prepare": "data", "fit": "train",
+          "pix2pix": "train pix2pix",
           "cyclegan": "train cyclegan", "srgan": "train srgan", "srresnet": "train srgan", "dcgan": "train dcgan",
           "wgan": "train wgan"}  # fmt: skip
 

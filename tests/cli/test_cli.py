@@ -393,7 +393,7 @@ def test_photographs_are_prepared(tmp_path, capsys):
         (["translate", "g_critic.safetensors", "in", "out"], "holds a critic; wanted a generator"),
         (["translate", "other", "in", "out"], "other holds several generators"),
         (["translate", "other/features.safetensors", "in", "out"], "holds a features; wanted a generator"),
-        (["translate", "other/foreign.safetensors", "in", "out"], "was not written by gan_jax"),
+        (["translate", "other/foreign.safetensors", "in", "out"], "it holds no state_dict"),
         (["translate", "other/newer.safetensors", "in", "out"], "install a newer gan_jax"),
         (["translate", "other/cut.safetensors", "in", "out"], "is not a whole .safetensors file"),
         (["translate", "other/still.safetensors", "in", "out", "--samples", "2"], "no dropout layers, so that all"),
@@ -458,6 +458,8 @@ def test_wrong_usage_exits_with_2_and_names_what_is_right(capsys, arguments, wor
         (["translate", "a", "in", "out", "-s", "4"], "give --outscale N"),
         (["evaluate", "a", "b", "--test_y"], "give --y_channel"),
         (["evaluate", "a", "b", "--metric", "psnr"], "give --metrics"),
+        (["translate", "a", "in", "out", "-dn", "0.5"], "gan-jax blend makes one generator of two"),
+        (["interpolate", "a", "b"], "there is no verb interpolate; use blend"),
         (["sample", "a", "--nsamples", "3"], "give --n N"),
         (["translate", "a", "in", "out", "--suffix", "a/b"], "without separators"),
         (["translate", "a", "in", "out", "--quality", "0"], "--quality is 0; wanted 1 to 100"),
@@ -627,11 +629,11 @@ def test_a_result_that_cannot_be_written_leaves_the_old_one(folder, monkeypatch,
 
 
 @pytest.mark.parametrize("name", ["net_G.pth", "net_G.safetensors", "model"])
-def test_another_programs_weights_are_pointed_to_convert(folder, capsys, name):
+def test_damaged_weights_of_another_program_are_named(folder, capsys, name):
     (folder / name).write_bytes(b"PK\x03\x04rest of an archive")
     for verb in (["translate", folder / name, folder / "in", folder / "out"], ["sample", folder / name]):
         assert gan_jax(*verb) == 2
-        assert f"gan-jax convert {folder / name} model.safetensors" in capsys.readouterr().err
+        assert f"{folder / name} is damaged or no PyTorch file" in capsys.readouterr().err
 
 
 def test_verbs_write_the_same_under_64_bits(folder, monkeypatch):

@@ -1,4 +1,4 @@
-"""`gan-jax convert` and `inspect` on PyTorch's files, and the converted network at work."""
+"""`gan-jax convert`, `inspect`, `translate` and `blend` on PyTorch's files, and the converted network at work."""
 
 import dataclasses
 from pathlib import Path
@@ -12,8 +12,10 @@ from gan_jax import cli, image, infer, networks
 from gan_jax import model as models
 from gan_jax.data import image_files
 from gan_jax.interop import convert, torch_file
-from gan_jax.networks import MSRResNet, ResNet, SRResNet, UNet
+from gan_jax.networks import MSRResNet, ResNet, RRDBNet, SRResNet, SRVGGNetCompact, UNet
+from tests import save_like_torch
 from tests.interop import torch_writer
+from tests.interop.test_convert import esrgans_names, esrgans_names_of_2018
 from tests.networks import golden
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "networks"
@@ -64,6 +66,59 @@ def test_inspect_says_what_a_foreign_file_is(capsys):
     assert "UNet" in said
     assert "pytorch-CycleGAN-and-pix2pix" in said
     assert models.is_foreign(UNET)
+
+
+def test_another_programs_file_is_translated_with_as_it_is(tmp_path, capsys):
+    """In each wrapping that ESRGAN's files have, and as .safetensors; one line says what it was taken for."""
+    state = dict(np.load(GOLDEN / "rrdbnet_x4" / "weights.npz"))
+    other = {name: 0 * array for name, array in state.items()}
+    old = esrgans_names_of_2018(state)
+    contents = {"plain": state, "params": {"params": state}, "both": {"params_ema": state, "params": other}}
+    contents |= {"trunk": esrgans_names(state), "old": old}
+    for name, content in contents.items():
+        save_like_torch.save(tmp_path / f"{name}.pth", content)
+    (tmp_path / "old.safetensors").write_bytes(safetensors.numpy.save(old))
+    array = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
+    image_files.save(tmp_path / "in.png", array)
+    expected = infer.translate(convert.generator(tmp_path / "plain.pth"), array)
+    assert expected.std() > 10
+    names = [*(f"{name}.pth" for name in contents), "old.safetensors"]
+    words = "RRDBNet(out_channels=3, scale=4, blocks=2, width=8, growth=4, doublings=2)"
+    projects = ["BasicSR"] * 3 + ["ESRGAN and BSRGAN"] + ["ESRGAN of 2018"] * 2
+    for name, project in zip(names, projects, strict=True):
+        assert gan_jax("translate", tmp_path / name, tmp_path / "in.png", tmp_path / "out.png") == 0
+        np.testing.assert_array_equal(image_files.read(tmp_path / "out.png", 3), expected)
+        said = capsys.readouterr().err
+        assert said.startswith(f"note: {tmp_path / name} is {project}'s {words}; ")
+        assert said.count("note:") == 1
+        assert ("params_ema, the moving average, rather than params" in said) == (name == "both.pth")
+        assert gan_jax("inspect", tmp_path / name) == 0
+        assert f"{words}, named as in {project}" in capsys.readouterr().out
+
+
+def test_the_way_to_torch_writes_basicsrs_names(tmp_path, capsys):
+    state = dict(np.load(GOLDEN / "rrdbnet_x2" / "weights.npz"))
+    save_like_torch.save(tmp_path / "old.pth", esrgans_names_of_2018(state))
+    assert gan_jax("convert", "--to_torch", tmp_path / "old.pth", tmp_path / "new.safetensors") == 0
+    new = safetensors.numpy.load_file(tmp_path / "new.safetensors")
+    assert new.keys() == state.keys()
+    for name, array in state.items():
+        np.testing.assert_array_equal(new[name], array)
+
+
+def test_two_files_are_blended(tmp_path, capsys):
+    """Real-ESRGAN's dni_weight, of the first: w a + (1 - w) b, one of the files converted before."""
+    state = dict(np.load(GOLDEN / "rrdbnet_x4" / "weights.npz"))
+    other = {name: np.float32(1.0) - array for name, array in state.items()}
+    save_like_torch.save(tmp_path / "a.pth", esrgans_names(state))
+    save_like_torch.save(tmp_path / "b.pth", {"params_ema": other})
+    assert gan_jax("convert", tmp_path / "b.pth", tmp_path / "b.safetensors") == 0
+    target = tmp_path / "ab.safetensors"
+    assert gan_jax("blend", tmp_path / "a.pth", tmp_path / "b.safetensors", target, "--weight", "0.25") == 0
+    assert f"wrote {target}: 0.25 of {tmp_path / 'a.pth'}, 0.75 of" in capsys.readouterr().out
+    got = convert.to_torch(models.load(target).module, models.load(target).variables)
+    for name, array in state.items():
+        np.testing.assert_allclose(got[name], 0.25 * array + 0.75 * other[name], atol=1e-6)
 
 
 def test_flags_replace_what_the_project_does(tmp_path, capsys):
@@ -144,7 +199,7 @@ def test_every_reference_is_recognized_without_a_flag(name, tmp_path, capsys):
     assert ("normal latents of 32 numbers -> 64x64" if name == "dcgan_generator" else kinds[model.spec.kind]) in said
 
 
-GENERATORS = UNet | ResNet | SRResNet | MSRResNet
+GENERATORS = UNet | ResNet | SRResNet | MSRResNet | RRDBNet | SRVGGNetCompact
 
 
 @pytest.mark.slow

@@ -1,13 +1,13 @@
-"""Errors: gan-jax convert."""
+"""Errors: gan-jax convert and blend."""
 
 from pathlib import Path
 
 import numpy as np
 
-from tests.errors.cases import Case, foreign, theirs
+from tests.errors.cases import Case, foreign, of_latents, theirs
 from tests.interop import torch_writer
 
-TITLE = "gan-jax convert"
+TITLE = "gan-jax convert and blend"
 CASES = [
     Case(
         "a file that does not exist",
@@ -68,7 +68,8 @@ CASES = [
     Case(
         "a file of two networks of which neither or both are generators",
         "gan-jax convert theirs.safetensors g.safetensors",
-        "theirs.safetensors: it holds several state_dicts (netD_A, netD_B); choose one with --entry.",
+        "theirs.safetensors: it holds several state_dicts (netD_A, netD_B); choose one with gan-jax convert "
+        "--entry NAME.",
         theirs("theirs.safetensors", parts=("netD_A.", "netD_B.")),
     ),
     Case(
@@ -98,6 +99,29 @@ CASES = [
         "enc_iter_9.npz is half of chainer-pix2pix's generator; name the two encNAME.npz and decNAME.npz and put "
         "them into one folder.",
         lambda patch: np.savez("enc_iter_9.npz", **{"c0/W": np.zeros(1), "c1/batchnorm/gamma": np.zeros(1)}),
+    ),
+    Case(
+        "blend two architectures",
+        "gan-jax blend runs/tiny g.safetensors new.safetensors",
+        "runs/tiny and g.safetensors: the architecture of one is UNet, and of the other DCGANGenerator; blend two of "
+        "one architecture.",
+        of_latents("g.safetensors", 0),
+    ),
+    Case(
+        "blend a critic",
+        "gan-jax blend theirs.safetensors runs/tiny new.safetensors",
+        "theirs.safetensors and runs/tiny: one is a critic; only generators are blended.",
+        theirs("theirs.safetensors"),
+    ),
+    Case(
+        "blend with `--weight 2`",
+        "gan-jax blend runs/tiny runs/tiny new.safetensors --weight 2",
+        "runs/tiny and runs/tiny: the weight is 2; wanted 0 to 1.",
+    ),
+    Case(
+        "blend into one of the two",
+        "gan-jax blend runs/tiny/tiny.safetensors runs/tiny runs/tiny/tiny.safetensors",
+        "runs/tiny/tiny.safetensors would be overwritten; write to another file.",
     ),
 ]
 

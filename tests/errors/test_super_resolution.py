@@ -26,6 +26,16 @@ CASES = [
         "--gt_size is 30; wanted a multiple of --scale 4.",
     ),
     Case(
+        "a crop that is larger than what it is cut out of",
+        "srgan --dataroot data --gt_size 256 --degrade_size 200",
+        "--degrade_size is 200; wanted at least --gt_size 256.",
+    ),
+    Case(
+        "noise beside degradations that have their own",
+        "srgan --dataroot data --downscale second_order --noise 5",
+        "--downscale second_order has noise and JPEG of its own: leave out --noise and --jpeg.",
+    ),
+    Case(
         "VGG19 without its file",
         "srgan --dataroot data --stage srgan --gt_size 16 --netG msrresnet --netD srgan",
         "VGG19's weights are in no package; download https://download.pytorch.org/models/vgg19-dcbb9e9d.pth (548 "

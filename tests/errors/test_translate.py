@@ -13,6 +13,7 @@ from tests.errors.cases import (
     both,
     copy,
     folder,
+    foreign,
     infinite,
     link,
     newer,
@@ -93,8 +94,7 @@ CASES = [
     Case(
         "an image in place of a generator",
         f"gan-jax translate {ONE} data/test out",
-        f"{ONE} is not a whole .safetensors file (Error while deserializing header: header too large); "
-        "copy or write it anew, or name another.",
+        f"{ONE} cannot be read: it is a pickle, but not PyTorch's; save arrays with torch.save or as .safetensors.",
     ),
     Case(
         "a generator's file from a newer gan_jax",
@@ -219,11 +219,22 @@ CASES = [
         "there is no -n here; the generator's file or its run's folder comes first, without a flag.",
     ),
     Case(
-        "weights of PyTorch",
+        "a damaged file of PyTorch",
         "gan-jax translate latest_net_G.pth data/test out",
-        "latest_net_G.pth was not written by gan_jax; if it holds another program's weights, `gan-jax convert "
-        "latest_net_G.pth model.safetensors` makes a file of them that this program uses.",
-        text("latest_net_G.pth", "PK"),
+        "latest_net_G.pth is damaged or no PyTorch file (File is not a zip file); copy or download it again.",
+        text("latest_net_G.pth", "PK and something that no archive has"),
+    ),
+    Case(
+        "weights of a network that is not known",
+        "gan-jax translate theirs.safetensors data/test out",
+        "theirs.safetensors: it holds no state_dict: no arrays with names like 'model.1.weight'.",
+        foreign("theirs.safetensors"),
+    ),
+    Case(
+        "a folder of PyTorch's files",
+        "gan-jax translate weights data/test out",
+        "weights holds no generator (*.safetensors); name net_G.pth in it itself.",
+        text("weights/net_G.pth", "PK"),
     ),
     Case(
         "an output in a format that is not written",
@@ -267,7 +278,7 @@ CASES = [
         "`gan-jax translat`",
         "gan-jax translat",
         "there is no verb translat; perhaps translate is meant; wanted one of train, translate, sample, evaluate, "
-        "convert, inspect, shrink, data, report.",
+        "convert, blend, inspect, shrink, data, report.",
     ),
     Case("`gan-jax pix2pix`", "gan-jax pix2pix", "there is no verb pix2pix; use train pix2pix."),
     Case("`gan-jax predict`", "gan-jax predict runs/tiny", "there is no verb predict; use translate."),

@@ -243,13 +243,15 @@ def test_wrappers_inside_names_do_not_matter(wrapper):
 
 def test_several_networks_are_listed_with_the_flag_that_chooses(tmp_path):
     both = {"netG_A": golden("unet_64_instance"), "netG_B": golden("resnet_6blocks")}
-    assert error(both) == "it holds several state_dicts (netG_A, netG_B); choose one with --entry."
+    assert error(both) == "it holds several state_dicts (netG_A, netG_B); choose one with gan-jax convert --entry NAME."
     assert error(flat(**both)) == error(both)
     critics = {"netD_A": golden("patchgan_n1_batch"), "netD_B": golden("patchgan_n1_batch")}
     assert "(netD_A, netD_B)" in error(critics)
     assert "(netD_A, netD_B)" in error(flat(**critics))
     path = save(tmp_path / "both.pth", flat(**both, **critics, criterion={"weight": np.ones(3, np.float32)}))
-    with pytest.raises(ValueError, match=r"\(criterion, netD_A, netD_B, netG_A, netG_B\); choose one with --entry"):
+    with pytest.raises(
+        ValueError, match=r"\(criterion, netD_A, netD_B, netG_A, netG_B\); choose one with gan-jax convert --entry"
+    ):
         convert.read(path)
     assert convert.generator(path, entry="netG_B").module == convert.from_torch(both["netG_B"])[0]
     described = convert.describe(path)

@@ -72,7 +72,7 @@ def test_one_is_chosen_or_all_are_listed():
     assert state["a"] is B
     assert note == "d, the only generator there; not g (--entry)"
     assert state_dicts.choose({"g": {"a": A}, "d": {"a": B}}, "g", ["d"])[0]["a"] is A
-    with pytest.raises(ValueError, match=r"several state_dicts \(d, g\); choose one with --entry"):
+    with pytest.raises(ValueError, match=r"several state_dicts \(d, g\); choose one with gan-jax convert --entry NAME"):
         state_dicts.choose({"g": {"a": A}, "d": {"a": B}}, None, [])
     with pytest.raises(ValueError, match="it has no entry 'x'; its state_dicts are g"):
         state_dicts.choose({"g": {"a": A}}, "x", [])

@@ -15,7 +15,19 @@ import safetensors.numpy
 from gan_jax import cli, degrade, evaluate, image, infer, losses, model
 from gan_jax.cli import inspection
 from gan_jax.data import image_files
-from gan_jax.recipes import pix2pix, pix2pix_upscale, pytorch_compat_test, srgan, stages, super_resolution
+from gan_jax.networks import RRDBNet, SRVGGNetCompact, UNetCritic
+from gan_jax.recipes import (
+    comparison,
+    enlargers,
+    pix2pix,
+    pix2pix_upscale,
+    presets,
+    pytorch_compat_test,
+    srgan,
+    stages,
+    super_resolution,
+)
+from gan_jax.second_order import SecondOrder
 
 VGG = Path(__file__).parents[1] / "golden" / "networks" / "vgg19_features" / "weights.npz"
 TINY = "--scale 2 --gt_size 32 --batch_size 8 --num_block 1 --num_feat 4 --num_feat_d 2 --total_iter 2 --gan_iter 2 "
@@ -77,28 +89,59 @@ PUBLISHED = {
         "content_layers": ("conv5_4",),
     },
 }
+ESRGAN = {"netG": "rrdbnet", "num_block": 23, "num_grow_ch": 32, "batch_size": 16, "gt_size": 128, "beta2": 0.999}
+REAL = {"netG": "rrdbnet", "num_block": 23, "batch_size": 48, "gt_size": 256, "degrade_size": 400, "queue_size": 720}
+REAL |= {"downscale": "second_order", "sharpen": True, "beta2": 0.99, "ema_decay": 0.999}
+# Wang et al. 2018, 4.1, and 2021, 4.1, with the authors' options.
+LATER = {
+    "rrdbnet-paper": {**ESRGAN, "lr": 2e-4, "total_iter": 1_000_000, "gamma": 0.5, "pixel_loss": "l1"},
+    "esrgan-paper": {
+        **ESRGAN,
+        "lr": 1e-4,
+        "milestones": (50_000, 100_000, 200_000, 300_000),
+        "gan_mode": "relativistic",
+        "netD": "vggstyle",
+        "gan_weight": 5e-3,
+        "pixel_weight": 1e-2,
+        "content_layers": ("conv5_4",),
+    },
+    "realesrnet": {**REAL, "lr": 2e-4, "total_iter": 1_000_000, "milestones": (), "pixel_loss": "l1"},
+    "realesrgan": {
+        **REAL,
+        "lr": 1e-4,
+        "total_iter": 400_000,
+        "milestones": (),
+        "gan_mode": "vanilla",
+        "netD": "unet",
+        "gan_weight": 0.1,
+        "pixel_weight": 1.0,
+        "layer_weights": {"conv1_2": 0.1, "conv2_2": 0.1, "conv3_4": 1.0, "conv4_4": 1.0, "conv5_4": 1.0},
+    },
+}
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", [*PUBLISHED, *LATER])
 def test_presets_are_as_published(name):
-    config = srgan.PRESETS[name]
+    config, published = srgan.PRESETS[name], {**PUBLISHED, **LATER}[name]
     config.check()
-    assert {key: getattr(config, key) for key in PUBLISHED[name]} == PUBLISHED[name]
-    assert (config.batch_size, config.beta1, config.num_block, config.num_feat) == (16, 0.9, 16, 64)
-    assert config.val_freq == 5000
+    assert {key: getattr(config, key) for key in published} == published
+    if name in PUBLISHED:
+        assert (config.batch_size, config.num_block) == (16, 16)
+    assert (config.beta1, config.num_feat, config.scale, config.val_freq) == (0.9, 64, 4, 5000)
 
 
-@pytest.mark.parametrize("kind", ["paper", "basicsr"])
-def test_both_stages_of_a_paper_are_one_command(kind):
-    first, second = stages.runs(dataclasses.replace(srgan.PRESETS[f"srresnet-{kind}"], stage="both"))
-    for stage, name in ((first, f"srresnet-{kind}"), (second, f"srgan-{kind}")):
+@pytest.mark.parametrize(("second", "first"), presets.FIRST_STAGES.items())
+def test_both_stages_of_a_paper_are_one_command(second, first):
+    names = first, second
+    first, second = stages.runs(dataclasses.replace(srgan.PRESETS[first], stage="both"))
+    for stage, name in zip((first, second), names, strict=True):
         own = {"preset": None, "name": "x", "checkpoints_dir": Path(), "init_generator": None}
         assert dataclasses.replace(stage, **own) == dataclasses.replace(srgan.PRESETS[name], stage=stage.stage, **own)
     assert second.init_generator == first.folder
 
 
 def test_every_preset_is_tested():
-    assert set(srgan.PRESETS) == {"demo", *PUBLISHED}
+    assert set(srgan.PRESETS) == {"demo", "real", *PUBLISHED, *LATER}
 
 
 def test_the_test_photographs_are_never_trained_on():
@@ -255,6 +298,17 @@ def test_a_run_goes_on_in_its_second_stage(both, photographs, content_flags, tmp
         ("--netD vggstyle --norm_d layer", "leave out --norm_d layer"),
         ("--clip 0", "--clip is 0.0"),
         ("srgan-paper --stage both", "both are srresnet-paper --stage both"),
+        ("realesrgan --stage both", "both are realesrnet --stage both"),
+        ("--degrade_size 16", "--degrade_size is 16; wanted at least --gt_size 32"),
+        ("--degrade_size 63", "--degrade_size is 63; wanted a multiple of --scale 2"),
+        ("--downscale second_order --jpeg 50", "leave out --noise and --jpeg"),
+        ("--dataroot_lq lr --downscale second_order", "leave out --downscale"),
+        ("--queue_size 12", "the queue is of 12 pairs; wanted a multiple of the batch's 8"),
+        ("--netG rrdbnet --icnr", "leave out --upsample and --icnr"),
+        ("--netG rrdbnet --scale 8", "--netG rrdbnet enlarges by 2 or 4; --scale is 8"),
+        ("--netD unet --norm_d layer", "leave out --norm_d and --spectral_norm"),
+        ("--stage srgan --netD unet --gt_size 36", "--netD unet judges crops of multiples of 8; --gt_size is 36"),
+        ("--content_layer_weights 1 2", "--content_layer_weights are 2 for 1 --content_layers"),
     ],
 )
 def test_what_cannot_be_is_said(flags, words, photographs, tmp_path, capsys):
@@ -285,16 +339,65 @@ def test_other_degradations_and_ranges_train(photographs, tmp_path):
     assert infer.translate(result, np.zeros((9, 7, 1), np.uint8)).shape == (18, 14, 1)
 
 
+REAL_FLAGS = "--stage srresnet --netG srvgg --downscale area --sharpen --degrade_size 32 --gt_size 16 --queue_size 8"
+
+
+def test_a_queue_of_pairs_goes_on_where_it_stopped(photographs, tmp_path):
+    """Full after the first step of 8 images, and exchanged in the second and third."""
+    for name, stops in (("once", (3,)), ("twice", (2, 3)), ("without", (3,))):
+        flags = REAL_FLAGS.split() + (["--queue_size", "0"] if name == "without" else [])
+        for steps in stops:
+            line = [*flags, "--name", name, "--total_iter", str(steps)]
+            assert start(tmp_path, photographs, *line) == 0
+    once, twice, without = (model.load(tmp_path / name) for name in ("once", "twice", "without"))
+    same = jax.tree.map(np.array_equal, once.variables, twice.variables)
+    assert all(jax.tree.leaves(same))
+    differs = jax.tree.map(lambda a, b: not np.array_equal(a, b), once.variables, without.variables)
+    assert any(jax.tree.leaves(differs))
+    assert degrade.build(once.spec.degradation) == degrade.Degradation("area", 2)
+
+
+def test_flags_name_the_networks_of_real_esrgan():
+    base = dataclasses.replace(srgan.Config(), num_block=2, num_feat=8, num_feat_d=4, num_grow_ch=3, scale=2)
+    for kind, module in (
+        ("rrdbnet", RRDBNet(3, 2, 2, 8, 3)),
+        ("srvgg", SRVGGNetCompact(2, 2, 8)),
+    ):
+        config = dataclasses.replace(base, netG=kind)
+        assert enlargers.generator_module(config) == module
+        assert enlargers.ranges(config)["output_range"] == (0.0, 1.0)
+    assert enlargers.critic_module(dataclasses.replace(base, netD="unet")) == UNetCritic(4)
+
+
+@pytest.mark.slow
+def test_real_esrgan_trains_in_small(photographs, content_flags, tmp_path, capsys):
+    """Both stages beside SRGAN's, with second-order degradations, and the table of all four."""
+    flags = "real --name small --netG rrdbnet --num_grow_ch 2 --gt_size 16 --num_feat_d 2 --queue_size 8"
+    assert start(tmp_path, photographs, *flags.split(), *content_flags, "--content_layer_weights", "0.5") == 0
+    table = json.loads((tmp_path / "small" / "comparison.json").read_text())
+    kinds = [f"{net} of {kind}" for kind in ("bicubic", "second order") for net in ("SRResNet", "SRGAN")]
+    assert [row["name"] for row in table["rows"]] == ["bicubic", *kinds]
+    ours, theirs = (model.load(tmp_path / "small" / kind / "srgan") for kind in ("second_order", "bicubic"))
+    assert degrade.build(ours.spec.degradation) == SecondOrder(2)
+    assert degrade.build(theirs.spec.degradation) == degrade.Degradation("bicubic", 2)
+    assert ours.spec.architecture["name"] == theirs.spec.architecture["name"] == "RRDBNet"
+    critic = model.load(tmp_path / "small" / "second_order" / "srgan" / "srgan_critic.safetensors")
+    assert critic.spec.architecture["name"] == "UNetCritic"
+    described = inspection.describe(tmp_path / "small" / "second_order" / "srgan" / "srgan.safetensors")
+    assert "learned from second_order (final_sinc_probability 0.8, scale 2)" in described
+    assert image_files.read(tmp_path / "small" / "comparison.png", 3).shape[1] % 6 == 0
+
+
 def test_pix2pix_is_compared_with_the_others(both, tmp_path, tiny_generator):
     config = dataclasses.replace(srgan.PRESETS["demo"], dataroot="photos", max_dataset_size=1)
     file = tmp_path / "pix2pix.safetensors"
     model.save(file, tiny_generator(dropout=False))
-    table = pix2pix_upscale.compare(config, {"SRResNet": both / "srresnet", "pix2pix": file}, tmp_path / "picture.png")
+    table = comparison.compare(config, {"SRResNet": both / "srresnet", "pix2pix": file}, tmp_path / "picture.png")
     names = ["bicubic", "SRResNet", "pix2pix", "pix2pix, running statistics"]
     assert [row["name"] for row in table["rows"]] == names
     assert len({row["psnr"] for row in table["rows"]}) == 4
     assert image_files.read(tmp_path / "picture.png", 3).shape == (192, 5 * 192, 3)
-    assert pix2pix_upscale.as_markdown(table).splitlines()[0].startswith("| x2 | psnr | ssim")
+    assert comparison.as_markdown(table).splitlines()[0].startswith("| x2 | psnr | ssim")
     parts = pix2pix.experiment(pix2pix.PRESETS["upscale"], open_split=pix2pix_upscale.opener(config))
     pair = parts.train_transform(parts.train[0], np.random.default_rng(0))
     assert pair["source"].shape == pair["target"].shape == (64, 64, 3)
