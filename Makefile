@@ -9,6 +9,7 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 INSTALLED := $(VENV)/installed-$(VERSION)
 WEIGHTS := $(VENV)/weights-$(VERSION)
 EXPORT := $(VENV)-export
+BEAM := $(VENV)-beam
 
 .PHONY: demo check test test-all test-slow test-device lint format clean
 
@@ -28,9 +29,10 @@ test-all:
 	$(MAKE) test PYTHON=python3.11
 	$(MAKE) test PYTHON=python3.13
 
-test-slow: $(WEIGHTS) $(EXPORT)/export-$(VERSION)
+test-slow: $(WEIGHTS) $(EXPORT)/export-$(VERSION) $(BEAM)/beam-$(VERSION)
 	$(BIN)/python -m pytest -m slow
 	$(EXPORT)/bin/python -m pytest tests/networks/exports.py
+	$(BEAM)/bin/python -m pytest tests/data/on_beam.py
 
 # What is compared with other programs' numbers, on whatever JAX finds: with the extra cuda or tpu, a GPU or a TPU.
 GOLDEN := image jpeg losses metrics networks/parity methods/pix2pix methods/cyclegan methods/wgan methods/srgan
@@ -65,6 +67,12 @@ $(EXPORT)/export-$(VERSION): setup.cfg $(CONSTRAINTS) constraints/export.txt
 	$(MAKE) VENV=$(EXPORT) $(EXPORT)/installed-$(VERSION)
 	$(EXPORT)/bin/pip install --quiet --constraint $(CONSTRAINTS) --constraint constraints/export.txt --editable '.[dev,photos,export]'
 	$(EXPORT)/bin/pip install --quiet --no-deps --constraint constraints/export.txt jax2onnx
+	touch $@
+
+# Of its own: Beam wants older Pillow, protobuf and pyarrow.
+$(BEAM)/beam-$(VERSION): setup.cfg $(CONSTRAINTS) constraints/beam.txt
+	$(MAKE) VENV=$(BEAM) $(BEAM)/installed-$(VERSION)
+	$(BEAM)/bin/pip install --quiet --constraint constraints/beam.txt --editable '.[dev,photos,beam]'
 	touch $@
 
 clean:

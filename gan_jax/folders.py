@@ -25,10 +25,13 @@ class RunFolder:
         self.kept = self.path / "kept"  # a folder of generators for each step that it keeps for ever
         self.recent = self.path / "recent"  # the same of the newest, which go when newer ones come
         self.lock = self.path / ".lock"  # there while the run is trained, and after a kill
-        self.decoded = self.path / ".decoded"  # training images on the disk, while the run is trained
         self.results = self.path / "results"
         self.profile = self.path / "profile"  # traces of steps
         self.report = self.path / "report.html"
+
+    def decoded(self, process: int) -> Path:
+        """The folder of training images that a process has decoded, while the run is trained."""
+        return self.path / f".decoded-{process}"
 
     def model(self, network: str = "", *, best: bool = False) -> Path:
         """The file of the only generator, or of the generator or critic of that name; the last one, or the best."""

@@ -43,7 +43,8 @@ ALLOWED = {
         "jax", "numpy", "gan_jax.image", "gan_jax.interop", "gan_jax.metrics", "gan_jax.networks",
     },
     "gan_jax/data/": {
-        "numpy", "PIL", "scipy.ndimage", "array_record", "grain", "tensorflow_datasets", "tifffile", "imagecodecs",
+        "numpy", "PIL", "scipy.ndimage", "apache_beam", "array_record", "grain", "tensorflow_datasets",
+        "tifffile", "imagecodecs",
         "gan_jax.errors", "gan_jax.files",
     },
     "gan_jax/infer/": {
@@ -76,6 +77,7 @@ ONLY_IN = {
     "orbax": {"gan_jax/training/checkpoint.py"},
     "grain": {"gan_jax/data/pipeline.py"},
     "tensorflow_datasets": {"gan_jax/data/records.py", "gan_jax/data/tfds_source.py"},
+    "apache_beam": {"gan_jax/data/on_beam.py"},
     "array_record": {"gan_jax/data/records.py"},
     "jax2onnx": {"gan_jax/infer/exported.py"},
     "rich": {"gan_jax/training/meter.py"},

@@ -59,8 +59,13 @@ class Prepare:
     workers: int | None = None
     """Processes, as many as there are cores unless given. What is written does not depend on them."""
 
+    beam: Annotated[str | None, arg(metavar="FLAGS")] = None
+    """Let Apache Beam write the shards, with its own flags: --beam="--runner=FlinkRunner --flink_master=HOST:8081"."""
+
     def run(self) -> int:
         """Returns the exit code."""
+        import shlex
+
         from gan_jax.data import layouts, prepare, transforms
 
         if layouts.builtin(self.source, "photos", said="") is not None:
@@ -89,7 +94,8 @@ class Prepare:
             step=self.step,
             thin=self.thin,
         )
-        made = prepare.prepare(self.source, self.target, settings, workers=workers, said=speaker.count)
+        beam = None if self.beam is None else shlex.split(self.beam)
+        made = prepare.prepare(self.source, self.target, settings, workers=workers, beam=beam, said=speaker.count)
         speaker.notes(made.notes)
         speaker.end([])
         counts = ", ".join(f"{count:,} in {split}" for split, count in made.counts.items())

@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from gan_jax import files
-from gan_jax.data import image_files, labeled, layouts, records, scan, seams, super_resolution, transforms
+from gan_jax.data import image_files, labeled, layouts, on_beam, records, scan, seams, super_resolution, transforms
 from gan_jax.data.sources import SplitFiles
 from gan_jax.data.tfds_source import INFO, MANIFEST, UNFINISHED
 from gan_jax.data.transforms import Size
@@ -291,14 +291,15 @@ def prepare(
     settings: Settings,
     *,
     workers: int = 1,
+    beam: Sequence[str] | None = None,
     said: Callable[[int, int], object] = lambda done, of: None,
 ) -> Summary:
     """Makes the images of the folder `root` a data set of TFDS in the folder `target`, and says what it made.
 
     A call that was killed is gone on with. More than one of `workers` are processes of their own: a program that asks
-    for them has its work below `if __name__ == "__main__"`. `said` is told how many shards of how many are done. Raises
-    FileNotFoundError and ValueError for images that cannot be used, as those who open the folder do, and ValueError for
-    a target with other things in it.
+    for them has its work below `if __name__ == "__main__"`. With `beam`, flags of Apache Beam, its runner has the
+    workers. `said` is told how many shards of how many are done. Raises FileNotFoundError and ValueError for images
+    that cannot be used, as those who open the folder do, and ValueError for a target with other things in it.
     """
     target = Path(target)
     if settings.tile is not None and (settings.kind != "photographs" or settings.resizes):
@@ -319,7 +320,7 @@ def prepare(
     written = {job: done for job in jobs if (done := work.done(job)) is not None}
     waiting = [job for job in jobs if job not in written]
     said(len(written), len(jobs))
-    for job, done in _all_written(work, waiting, min(workers, max(1, len(waiting)))):
+    for job, done in _all_written(work, waiting, min(workers, max(1, len(waiting))), beam):
         written[job] = done
         said(len(written), len(jobs))
     manifest = {**plan, "splits": {}}
@@ -346,7 +347,16 @@ def prepare(
     return Summary(counts, len(jobs), size, len(waiting), pixels, encoded, notes)
 
 
-def _all_written(work: _Work, jobs: list[_Job], workers: int) -> Iterator[tuple[_Job, _Done]]:
+def _all_written(
+    work: _Work, jobs: list[_Job], workers: int, beam: Sequence[str] | None
+) -> Iterator[tuple[_Job, _Done]]:
+    if beam is not None:
+        on_beam.write_all(work, jobs, work.target / UNFINISHED / "work", beam)
+        for job in jobs:
+            if (done := work.done(job)) is None:
+                raise ValueError(f"Beam did not write {work.target / job.file}; its workers need to share that folder.")
+            yield job, done
+        return
     if workers == 1:
         for job in jobs:
             yield job, work.write(job)

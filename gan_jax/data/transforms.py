@@ -285,8 +285,16 @@ def apply(
     if derive and "source" not in resized:
         resized = {"source": derive(resized["target"]), **resized}
     top, left, height, width = geometry.crop
-    step = -1 if geometry.mirror else 1
-    return {key: image[top : top + height, left : left + width][:, ::step] for key, image in resized.items()}
+    cut = {key: image[top : top + height, left : left + width] for key, image in resized.items()}
+    return {key: _mirrored(image) for key, image in cut.items()} if geometry.mirror else cut
+
+
+def _mirrored(image: np.ndarray) -> np.ndarray:
+    # A channel at a time: to copy pixels of three bytes backwards, one by one, takes five times as long.
+    mirrored = np.empty(image.shape, image.dtype)
+    for channel in range(image.shape[2]):
+        mirrored[..., channel] = image[:, ::-1, channel]
+    return mirrored
 
 
 def resize(image_u8: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -212,7 +212,7 @@ def _train(
         )
         train = experiment.train
         if config.cache != "none":
-            folder = run.decoded / str(processes.index()) if config.cache == "disk" else None
+            folder = run.decoded(processes.index()) if config.cache == "disk" else None
             train = held.enter_context(caching.cached(train, int(config.cache_gib * 2**30), folder=folder))
         batches = pipeline.batches(
             train,

@@ -23,7 +23,7 @@ class Counting:
 
     def __getitem__(self, i):
         self.read[i] += 1
-        return {"name": str(i), self.key: np.full((4, 5, 3), i, np.uint8), "label": i}
+        return {"name": str(i), self.key: np.full((4, 5, 3), i, np.uint8), "label": np.int32(i)}
 
 
 def stream(source):

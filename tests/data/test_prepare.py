@@ -258,6 +258,12 @@ def test_a_killed_call_is_gone_on_with(pairs, tmp_path, monkeypatch):
     assert digests(tmp_path / "out") == digests(tmp_path / "whole" / "out")
 
 
+def test_beam_is_an_extra(pairs, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "apache_beam", None)
+    with pytest.raises(ImportError, match=r"--beam wants Apache Beam: pip install 'gan_jax\[beam\]'"):
+        prepare.prepare(pairs, tmp_path / "out", prepare.Settings("pairs", **SIZES), beam=[])
+
+
 def test_a_process_ends_with_the_one_that_asked_for_it(pairs, tmp_path):
     """Else it would write the file that the next call writes."""
     program = (

@@ -75,7 +75,8 @@ CASES = [
     Case(
         "a verb of gan-jax data that there is not",
         "gan-jax data prepar data out",
-        "there is no verb of gan-jax data prepar; perhaps prepare is meant; wanted one of prepare.",
+        "there is no verb of gan-jax data prepar; perhaps prepare is meant; wanted one of prepare, check, split, "
+        "preview.",
     ),
 ]
 

@@ -200,6 +200,13 @@ def test_a_changed_setting_is_named_and_refused(again, tiny_flags, capsys, flags
     assert "Give the old values to go on, or another --name" in error
 
 
+@pytest.mark.parametrize("place", ["ram", "disk"])
+def test_a_cache_changes_no_byte_and_leaves_nothing(finished_toy, tiny_flags, tmp_path, place):
+    assert start(tiny_flags(tmp_path, "--cache", place, "--cache_gib", "0.00001")) == 0
+    assert (tmp_path / "tiny/tiny.safetensors").read_bytes() == (finished_toy / "tiny.safetensors").read_bytes()
+    assert not list((tmp_path / "tiny").glob(".decoded*"))
+
+
 def test_settings_that_change_no_number_may_change(again, tiny_flags):
     assert start(tiny_flags(again.parent, "--print_freq", "7", "--num_threads", "1")) == 0
 
