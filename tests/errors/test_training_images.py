@@ -38,7 +38,8 @@ CASES = [
     Case(
         "`--dataroot builtin:photos` of a recipe that has none",
         "pix2pix --dataroot builtin:photos",
-        "--dataroot builtin:photos: there is builtin:embedded; a folder of that name is ./builtin:photos.",
+        "--dataroot builtin:photos: there is builtin:embedded and builtin:tfds:NAME; a folder of that name is "
+        "./builtin:photos.",
     ),
     Case(
         "photographs without `--derive`",
