@@ -257,7 +257,7 @@ def photons(photo: ArrayLike, *, gray: ArrayLike, sides: _Sides | None = None) -
     inside = (jnp.arange(height) < rows)[:, None] & (jnp.arange(width) < columns)
     found = jnp.zeros(256, bool).at[jnp.where(inside[..., None], levels, 256)].set(True, mode="drop")
     # The power by whole numbers: a logarithm's last digit must not double it.
-    return levels, 2 ** (2 ** np.arange(8) < found.sum()).sum()
+    return levels, 2 ** jnp.sum(2 ** jnp.arange(8) < found.sum())
 
 
 def poisson_counts(uniform: ArrayLike, levels: ArrayLike, white: ArrayLike) -> jax.Array:
