@@ -390,8 +390,10 @@ def test_a_network_that_sees_far_is_computed_stage_by_stage(scale, dtype, sides)
     (whole,), (tiled,) = (computed(generator, images, tile) for tile in (0, 12))
     assert tiled.shape == (scale * sides[0], scale * sides[1], 3)
     assert whole.std() > 0.05
-    # 1e-4 of the range [-1, 1]; in bfloat16 a convolution of another shape may round otherwise.
-    np.testing.assert_allclose(tiled, whole, atol=2e-4 if dtype == "float32" else 0.05)
+    # 1e-4 of the range [-1, 1]; in bfloat16 a convolution of another shape may round otherwise, in every layer by up to
+    # 1/256 of what these outputs, up to 5, are made of (0.094 of 3.3 was seen, with jax 0.12).
+    relative, absolute = (0.0, 2e-4) if dtype == "float32" else (0.03, 0.05)
+    np.testing.assert_allclose(tiled, whole, rtol=relative, atol=absolute)
     turned = planned.transposed
     assert turned.stages[0].spans == planned.stages[0].spans[::-1]
 
