@@ -45,7 +45,7 @@ def test_an_address_has_a_folder_and_a_folder_an_address(bucket, tmp_path):
     assert buckets.here("fake:/bucket/runs/") == folder  # as pathlib has it
     assert buckets.address(folder) == "fake://bucket/runs"
     assert buckets.address(f"{folder}/one") == "fake://bucket/runs/one"
-    for path in ("checkpoints", "/tmp/x", "builtin:embedded", "tfds:cycle_gan/facades", "~/x"):
+    for path in ("checkpoints", str(tmp_path / "x"), "builtin:embedded", "tfds:cycle_gan/facades", "~/x"):
         assert buckets.here(path) == path
         assert buckets.address(path) is None
 

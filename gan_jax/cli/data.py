@@ -87,7 +87,7 @@ class Prepare:
             size=self.size,
             low=self.dataroot_lq,
             scale=self.scale,
-            source_channels=self.input_nc or (1 if derive in ("gray", "edges") else 3),
+            source_channels=self.input_nc or transforms.derived_channels(derive),
             target_channels=self.output_nc,
             stored=self.store,
             tile=self.tile,

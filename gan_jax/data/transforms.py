@@ -29,6 +29,7 @@ __all__ = [
     "blur",
     "center",
     "crop",
+    "derived_channels",
     "deriver",
     "draw",
     "edges",
@@ -366,6 +367,11 @@ DERIVE: Mapping[Derive, Callable[[np.ndarray], np.ndarray]] = {
     "mosaic": mosaic,
     "lab": equally_light,
 }
+
+
+def derived_channels(word: Derive | None) -> int:
+    """Channels of a source that a word makes of RGB, and of one that no word makes."""
+    return 1 if spelled(word) in ("gray", "lab", "edges") else 3
 
 
 def deriver(word: Derive | None, channels: int) -> Deriver | None:

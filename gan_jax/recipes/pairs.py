@@ -74,7 +74,7 @@ class ImageFlags(Settings):
     @property
     def input_channels(self) -> int:
         """Channels of the generator's input."""
-        return self.input_nc or (1 if self.derive in ("gray", "lab", "edges") else 3)
+        return self.input_nc or transforms.derived_channels(self.derive)
 
     @property
     def colors(self) -> Literal["lab"] | None:

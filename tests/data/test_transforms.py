@@ -260,6 +260,8 @@ def test_derived_sources_have_names():
     photo = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
     channels = {name: derive(photo).shape[2] for name, derive in transforms.DERIVE.items()}
     assert channels == {"gray": 1, "edges": 1, "blur": 3, "mosaic": 3, "lab": 1}
+    assert all(transforms.derived_channels(name) == count for name, count in channels.items())
+    assert (transforms.derived_channels(None), transforms.derived_channels("grey")) == (3, 1)
     assert all(derive(photo[..., :1]).shape == (20, 30, 1) for derive in transforms.DERIVE.values())
 
 
