@@ -198,24 +198,29 @@ class Mirror:
         """
         over, said = threading.Event(), False
 
-        def send() -> None:
+        def attempt() -> None:
             nonlocal said
+            try:
+                self.send()
+            except OSError as error:
+                if not said:
+                    print(f"note: {error}", file=sys.stderr, flush=True)
+                said = True
+
+        def send() -> None:
             while not over.wait(_EACH):
-                try:
-                    self.send()
-                except OSError as error:
-                    if not said:
-                        print(f"note: {error}", file=sys.stderr, flush=True)
-                    said = True
+                attempt()
 
         thread = threading.Thread(target=send, name="bucket", daemon=True)
         thread.start()
+        last = attempt  # what ends the block by an error comes first
         try:
             yield
+            last = self.send
         finally:
             over.set()
             thread.join()
-            self.send()
+            last()
 
     def _claim(self) -> None:
         """Writes there that this machine sent last."""

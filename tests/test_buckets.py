@@ -190,4 +190,6 @@ def test_a_thread_sends_meanwhile_and_the_end_is_sent(bucket, monkeypatch, capsy
     (bucket.parent / "refused").touch()
     with pytest.raises(OSError, match="cannot be written"), mirror.sending():
         write(folder, log="123")
+    with pytest.raises(ValueError, match="what ended it"), mirror.sending():
+        raise ValueError("what ended it")
     assert json.loads((folder / ".sent.json").read_text())["sent"].keys() == {"log", "last"}
