@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,6 +35,21 @@ class _Room:
             return True
 
 
+class _File(NamedTuple):
+    """An array in a file of its bytes alone: Python 3.11 cannot parse the header of a .npy file in several threads.
+
+    (CPython issue 106905: SystemError "AST constructor recursion depth mismatch".)
+    """
+
+    path: Path
+    dtype: np.dtype
+    shape: tuple[int, ...]
+
+    def read(self) -> np.ndarray:
+        # The file is mapped: of a large image a crop reads only its rows.
+        return np.memmap(self.path, self.dtype, "r", shape=self.shape)
+
+
 class Cached:
     """A source whose elements are kept as they come, as long as there is room."""
 
@@ -57,8 +72,7 @@ class Cached:
         i = int(i)
         known = self._kept.get(i)
         if known is not None:
-            # A file is mapped: of a large image a crop reads only its rows.
-            return {k: np.load(v, mmap_mode="r") if isinstance(v, Path) else v for k, v in known.items()}
+            return {k: v.read() if isinstance(v, _File) else v for k, v in known.items()}
         item = self._source[i]
         if self._room.take(sum(value.nbytes for value in item.values() if isinstance(value, np.ndarray))):
             with suppress(OSError):  # a full disk: it is read anew
@@ -72,8 +86,8 @@ class Cached:
         stored: dict[str, Any] = {}
         for key, value in item.items():
             if isinstance(value, np.ndarray):
-                stored[key] = folder / f"{next(self._room.names)}.npy"
-                np.save(stored[key], value)
+                stored[key] = _File(folder / str(next(self._room.names)), value.dtype, value.shape)
+                stored[key].path.write_bytes(np.ascontiguousarray(value))
             else:
                 stored[key] = value
         return stored

@@ -2,6 +2,8 @@
 
 import collections
 import itertools
+import sys
+from concurrent import futures
 
 import numpy as np
 import pytest
@@ -70,11 +72,27 @@ def test_the_budget_is_that_of_all_parts():
     assert sum(parts[0].read.values()) + sum(parts[1].read.values()) == 60 - 2 * 7
 
 
-def test_a_full_disk_is_no_error(tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(caching.np, "save", full)
+def test_a_full_disk_is_no_error(tmp_path):
     with caching.cached(Counting(), 10**6, folder=tmp_path / "decoded") as kept:
+        (tmp_path / "decoded" / "0").symlink_to("/dev/full")
         assert kept[3]["label"] == 3
         assert kept.kept == 0
+
+
+@pytest.fixture
+def switching():
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("switching")
+def test_many_threads_read_the_files_at_once(tmp_path):
+    with caching.cached(Counting(), 10**6, folder=tmp_path / "decoded") as kept:
+        before = [kept[i] for i in range(10)]
+        with futures.ThreadPoolExecutor(16) as pool:
+            for i, item in enumerate(pool.map(lambda i: kept[i % 10], range(4000))):
+                assert isinstance(item["image"], np.memmap)
+                np.testing.assert_array_equal(item["image"], before[i % 10]["image"])
