@@ -1,15 +1,19 @@
 """Files: written whole or not at all, under names of any bytes that the system allows."""
 
+import errno
+import fcntl
 import hashlib
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["is_part", "part_name", "require_possible", "shown", "unfinished", "user_cache", "write"]
+__all__ = ["is_part", "locked", "part_name", "require_possible", "shown", "unfinished", "user_cache", "write"]
 __dir__ = __all__.copy
 
 _LONGEST_NAME = 255  # bytes, where the system does not say
+_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}  # of some shared file systems
 _LONGEST_EXTENSION = 16  # of what a writer may look at to choose its format
 
 
@@ -50,6 +54,46 @@ def write(path: str | Path, content: str | bytes) -> None:
     content = content if isinstance(content, bytes) else content.encode("utf-8", "surrogateescape")
     with unfinished(path) as part:
         part.write_bytes(content)
+
+
+@contextmanager
+def locked(lock: str | Path, run: str) -> Iterator[None]:
+    """Within this context no other program trains `run`: a file, in a folder that is there, says who does.
+
+    A lock dies with its owner. Where a file system has no locks there is none. Raises ValueError, naming the other,
+    while there is one.
+    """
+    lock = Path(lock)
+    file = _owned(lock, run)
+    try:
+        os.ftruncate(file, 0)
+        os.write(file, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        os.close(file)
+
+
+def _owned(lock: Path, run: str) -> int:
+    """The descriptor of the lock's file, which is ours until it is closed."""
+    while True:
+        file = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.read(file, 1000).decode(errors="replace") or "another process"
+            os.close(file)
+            raise ValueError(f"{owner} is training {run}; wait for it, stop it, or take another --name.") from None
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                return file
+            os.close(file)
+            raise
+        # Its last owner may have removed the file meanwhile: others then look at another one.
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file), os.stat(lock)):
+                return file
+        os.close(file)
 
 
 def user_cache() -> Path:

@@ -99,7 +99,9 @@ def ssim_factors(
         raise ValueError(f"images are {height}x{width}; SSIM's window wants sides of {_SSIM_WINDOW} or more.")
     # The moments of sum s and difference d say all: 2 (vx + vy) = vs + vd and 4 cov = vs - vd, and so for the means.
     both = jnp.stack([x + y, x - y])
-    mean, variance = _weigh(*_weigh(both, jnp.zeros_like(both), axis=-3), axis=-2)
+    # XLA would compute the windows of one axis anew for each of the other's eleven.
+    columns = jax.lax.optimization_barrier(_weigh(both, jnp.zeros_like(both), axis=-3))
+    mean, variance = _weigh(*columns, axis=-2)
     (mean_s, mean_d), (variance_s, variance_d) = mean, variance
     c1, c2 = (_SSIM_K1 * peak) ** 2, (_SSIM_K2 * peak) ** 2
     luminance = (mean_s**2 - mean_d**2 + 2 * c1) / (mean_s**2 + mean_d**2 + 2 * c1)

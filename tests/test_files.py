@@ -58,3 +58,15 @@ def test_names_that_cannot_be_made_are_said(tmp_path, path):
 def test_names_are_shown_in_characters_that_a_page_or_a_table_takes():
     assert files.shown("plain ü 日本.png") == "plain ü 日本.png"
     assert files.shown(os.fsdecode(b"\x83e\n\x1b[31m.png")) == r"\x83e\n\x1b[31m.png"
+
+
+def test_a_lock_is_held_by_one_program_and_names_it(tmp_path):
+    lock = tmp_path / "lock"
+    with files.locked(lock, "this"):
+        with (
+            pytest.raises(ValueError, match=f"process {os.getpid()} on .* is training this;"),
+            files.locked(lock, "this"),
+        ):
+            pass
+        assert lock.exists()
+    assert not lock.exists()

@@ -6,6 +6,7 @@ are those of `metrics.ssim_factors`, in tiles of one size.
 
 import math
 
+import jax
 import numpy as np
 
 from gan_jax import metrics
@@ -15,6 +16,7 @@ __dir__ = __all__.copy
 
 # SSIM is computed on tiles of so many windows a side: one compiled program for images of all sizes.
 _TILE, _MARGIN = 128, 10
+_ssim_factors = jax.jit(metrics.ssim_factors, static_argnames="max_value")
 
 
 def psnr(x: np.ndarray, y: np.ndarray, peak: float) -> float:
@@ -69,16 +71,19 @@ def _window_means(x: np.ndarray, y: np.ndarray, peak: float) -> np.ndarray:
     for top in range(0, rows, _TILE):
         for left in range(0, columns, _TILE):
             tile_x, tile_y = (_tile(side, top, left) for side in (x, y))
-            factors = metrics.ssim_factors(tile_x, tile_y, max_value=peak)
-            luminance, structure = (np.asarray(factor)[0, : rows - top, : columns - left] for factor in factors)
-            total += [part.sum(axis=(0, 1), dtype=np.float64) for part in (luminance * structure, structure)]
+            factors = _ssim_factors(tile_x, tile_y, max_value=peak)
+            luminance, structure = (np.asarray(factor)[:, : rows - top, : columns - left, 0] for factor in factors)
+            total += [part.sum(axis=(1, 2), dtype=np.float64) for part in (luminance * structure, structure)]
     return total / (rows * columns)
 
 
 def _tile(image: np.ndarray, top: int, left: int) -> np.ndarray:
-    """The pixels [1, h, w, C] of a tile's windows, float32; 0 where the image ends."""
+    """The pixels [C, h, w, 1] of a tile's windows, float32; 0 where the image ends.
+
+    Each channel is an image: XLA computes whole rows at once, where of three channels it would compute three values.
+    """
     side = _TILE + _MARGIN
-    tile = np.zeros((1, side, side, image.shape[2]), np.float32)
+    tile = np.zeros((image.shape[2], side, side, 1), np.float32)
     part = image[top : top + side, left : left + side]
-    tile[0, : part.shape[0], : part.shape[1]] = part
+    tile[:, : part.shape[0], : part.shape[1], 0] = part.transpose(2, 0, 1)
     return tile

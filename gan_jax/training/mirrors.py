@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gan_jax import buckets
+from gan_jax import buckets, files
 from gan_jax.training import processes
 from gan_jax.training.config import RunConfig
 
@@ -30,7 +30,8 @@ def placed(config: _C) -> _C:
 def brought(config: RunConfig) -> Iterator[None]:
     """Within this context what is at addresses of a configuration is here, and what its run writes is sent.
 
-    Of several processes on a host one does it for all. Raises OSError where a bucket cannot be read or written.
+    Of several processes on a host one does it for all. Raises ValueError while another program here trains the run, and
+    OSError where a bucket cannot be read or written.
     """
     global _mirror
     values = [getattr(config, field.name) for field in dataclasses.fields(config) if field.name != "checkpoints_dir"]
@@ -44,13 +45,26 @@ def brought(config: RunConfig) -> Iterator[None]:
         for path in data:
             buckets.bring(path)
         _mirror = buckets.Mirror(config.folder, leads=processes.first()) if writes else None
-    processes.once(_begin)
-    _follow()
-    try:
-        with contextlib.nullcontext() if _mirror is None else _mirror.sending():
-            yield
-    finally:
-        _mirror = None
+    with contextlib.ExitStack() as held:
+        held.callback(_forget)
+        if writes:
+            processes.once(lambda: held.enter_context(_locked(config)))
+        processes.once(_begin)
+        _follow()
+        if _mirror is not None:
+            held.enter_context(_mirror.sending())
+        yield
+
+
+def _locked(config: RunConfig) -> contextlib.AbstractContextManager[None]:
+    """Before anything is brought over what is here: beside the folder, which need not be there."""
+    config.checkpoints_dir.mkdir(parents=True, exist_ok=True)
+    return files.locked(config.checkpoints_dir / f".{config.name}.lock", f"the run {buckets.address(config.folder)}")
+
+
+def _forget() -> None:
+    global _mirror
+    _mirror = None
 
 
 def apart(config: RunConfig) -> bool:

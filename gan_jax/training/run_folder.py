@@ -2,14 +2,10 @@
 
 import contextlib
 import dataclasses
-import errno
-import fcntl
 import hashlib
 import json
-import os
 import platform
 import shutil
-import socket
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -30,8 +26,6 @@ from gan_jax.training.experiment import Experiment
 
 __all__ = ["common", "describe", "enter", "locked", "splits"]
 __dir__ = __all__.copy
-
-_NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}  # of some shared file systems
 
 
 # Of a recipe, what each process has for itself.
@@ -111,50 +105,22 @@ def _plain(value: Any) -> Any:
 
 @contextlib.contextmanager
 def locked(config: RunConfig) -> Iterator[None]:
-    """Within this context no other program trains the run; its folder is made. A lock dies with its owner.
+    """Within this context no other program trains the run; its folder is made.
 
-    Raises ValueError, naming the other, while there is one. Where a file system has no locks there is none.
+    Raises ValueError as `files.locked` does.
     """
     if config.checkpoints_dir.exists() and not config.checkpoints_dir.is_dir():
         raise ValueError(f"--checkpoints_dir {config.checkpoints_dir} is a file; wanted a folder.")
-    folder, lock = config.folder, RunFolder(config.folder).lock
+    folder = config.folder
     new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    file = _owned(lock, folder)
     try:
-        os.ftruncate(file, 0)
-        os.write(file, f"process {os.getpid()} on {socket.gethostname()}".encode())
-        yield
+        with files.locked(RunFolder(folder).lock, f"the run {folder}"):
+            yield
     finally:
-        lock.unlink(missing_ok=True)
-        os.close(file)
         if new:  # and refused by now
             with contextlib.suppress(OSError):
                 folder.rmdir()
-
-
-def _owned(lock: Path, folder: Path) -> int:
-    """The descriptor of the lock's file, which is ours until it is closed."""
-    while True:
-        file = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = os.read(file, 1000).decode(errors="replace") or "another process"
-            os.close(file)
-            raise ValueError(
-                f"{owner} is training the run {folder}; wait for it, stop it, or take another --name."
-            ) from None
-        except OSError as error:
-            if error.errno in _NO_LOCKS:
-                return file
-            os.close(file)
-            raise
-        # Its last owner may have removed the file meanwhile: others then look at another one.
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file), os.stat(lock)):
-                return file
-        os.close(file)
 
 
 def enter(config: RunConfig, description: dict[str, Any], per_epoch: int) -> None:

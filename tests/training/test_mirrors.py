@@ -82,6 +82,23 @@ def test_paths_are_placed_and_brought(bucket, tmp_path):
     assert mirrors.placed(dataclasses.replace(config, dataroot="x", checkpoints_dir=Path("y"))).folder == Path("y/one")
 
 
+def test_a_second_start_brings_nothing_over_the_run_that_is_trained(bucket, tmp_path):
+    config = mirrors.placed(
+        pix2pix.Config(dataroot="fake://bucket/data", checkpoints_dir=Path("fake://bucket/runs"), name="one")
+    )
+    with mirrors.brought(config):
+        (config.folder / "log.jsonl").write_text("newer")
+        far = bucket / "runs" / "one"
+        (far / "log.jsonl").write_text("older")
+        mark = (far / ".sent.json").read_text()
+        (far / ".sent.json").write_text('{"by": "another"}')
+        second = pytest.raises(ValueError, match="is training the run fake://bucket/runs/one; wait for it, stop it, or")
+        with second, mirrors.brought(config):
+            pass
+        assert (config.folder / "log.jsonl").read_text() == "newer"
+        (far / ".sent.json").write_text(mark)
+
+
 def test_a_bucket_that_cannot_be_written_is_one_sentence(bucket, tiny_flags, capsys):
     (bucket.parent / "refused").touch()
     assert train(in_bucket(tiny_flags)) == 2
