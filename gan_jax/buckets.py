@@ -147,7 +147,7 @@ class Mirror:
         """
         self._bucket, self._folder, self._leads = _Bucket(folder), Path(folder), leads
         self._sent: dict[str, _Stamp] = {}  # what the bucket has: the stamps that these files had here
-        self._by = ""
+        self._by = self._tried = ""  # what the mark there says, or says if the last attempt to write it came through
         self._once = threading.Lock()
 
     def begin(self) -> None:
@@ -156,15 +156,15 @@ class Mirror:
         sizes = self._bucket.sizes()
         if not sizes and self._leads:
             self._claim()
-        elif content is not None and mine.get("by") == _by(content):
-            self._by, self._sent = mine["by"], mine["sent"]
+        elif content is not None and _by(content) in (mine.get("by"), mine.get("after")):
+            self._by, self._sent = _by(content), mine["sent"]
         else:
             shutil.rmtree(self._folder, ignore_errors=True)
             for name in sizes:
                 if name != _MARK:
                     self._bucket.get(name)
             self._by, self._sent = _by(content), _stamps(self._folder)
-            self._remember()
+            self._remember(self._by, after=self._by)
 
     def send(self) -> None:
         """Sends what is new, in the order in which it was written, and removes there what is removed here.
@@ -179,7 +179,7 @@ class Mirror:
                 return
             if self._leads:
                 content = self._bucket.read(_MARK)
-                if content is not None and _by(content) != self._by:
+                if content is not None and _by(content) not in (self._by, self._tried):
                     raise OSError(f"another machine writes to {self._bucket.address}; end one of the two.")
             for stamp, name in new:
                 self._bucket.put(name)
@@ -223,13 +223,14 @@ class Mirror:
             last()
 
     def _claim(self) -> None:
-        """Writes there that this machine sent last."""
-        self._by = uuid.uuid4().hex
-        self._remember()
+        """Writes there that this machine sent last; if that fails, what stood there still counts."""
+        self._tried = uuid.uuid4().hex
+        self._remember(self._tried, after=self._by)
         self._bucket.put(_MARK)
+        self._by = self._tried
 
-    def _remember(self) -> None:
-        files.write(self._folder / _MARK, json.dumps({"by": self._by, "sent": self._sent}))
+    def _remember(self, by: str, *, after: str) -> None:
+        files.write(self._folder / _MARK, json.dumps({"by": by, "after": after, "sent": self._sent}))
 
 
 def _by(mark: bytes | None) -> str:

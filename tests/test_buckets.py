@@ -167,6 +167,31 @@ def test_machines_that_do_not_lead_only_add(bucket, tmp_path, monkeypatch):
     assert there(bucket) == {"log": "12", "results/b": "b"}
 
 
+def test_what_could_not_be_claimed_is_sent_by_the_next_attempt(bucket, monkeypatch):
+    """The files were sent, and the mark behind them was not; nor is it where the run is killed then."""
+    folder = Path(run_folder())
+    mirror = buckets.Mirror(folder)
+    mirror.begin()
+    write(folder, log="1")
+    with monkeypatch.context() as patch:
+        put = fake_bucket.FakeBuckets.put_file
+
+        def put_all_but_marks(self, here, there):
+            if there.endswith(".sent.json"):
+                raise OSError("lost")
+            put(self, here, there)
+
+        patch.setattr(fake_bucket.FakeBuckets, "put_file", put_all_but_marks)
+        with pytest.raises(OSError, match="lost"):
+            mirror.send()
+    write(folder, log="12")
+    killed = buckets.Mirror(folder)
+    killed.begin()
+    assert (folder / "log").read_text() == "12"
+    mirror.send()
+    assert there(bucket) == {"log": "12"}
+
+
 def test_a_thread_sends_meanwhile_and_the_end_is_sent(bucket, monkeypatch, capsys):
     monkeypatch.setattr(buckets, "_EACH", 0.01)
     folder = Path(run_folder())
