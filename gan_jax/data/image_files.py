@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
-from PIL import ExifTags, Image, features
+from PIL import ExifTags, Image, UnidentifiedImageError, features
 from PIL.TiffImagePlugin import TiffImageFile
 from scipy import ndimage
 
@@ -75,6 +75,7 @@ _BITS_PER_SAMPLE = 258  # tag of TIFF 6.0
 _WITH_FRAMES = (".gif", ".png", ".apng", ".webp", ".avif", ".avifs", ".tif", ".tiff", ".dcx", ".im")
 # Formats whose further frames are other views or layers of the one image.
 _ONE_IMAGE = ("MPO", "PSD")
+_AS_IT_IS = " (pix2pix and CycleGAN take channels and depths as they are with --bands)"
 # Below so much of full opacity, 8 of 255, nobody sees a color: 2 levels at most.
 _INVISIBLE = 8 / 255
 
@@ -119,9 +120,9 @@ def opened(path: str | Path, *, frame: int = 0, deep: bool = False) -> Iterator[
                 yield image
                 return
             if is_deep(image):
-                raise RefusedError(f"{path} has more than 8 bits a channel; convert it to 8 bits.")
+                raise RefusedError(f"{path} has more than 8 bits a channel; convert it to 8 bits{_AS_IT_IS}.")
             if image.mode not in MODES:
-                raise RefusedError(f"{path} has mode {image.mode}; convert it to 8 bits, gray or RGB.")
+                raise RefusedError(f"{path} has mode {image.mode}; convert it to 8 bits, gray or RGB{_AS_IT_IS}.")
             yield image
     except Image.DecompressionBombError:
         assert Image.MAX_IMAGE_PIXELS is not None
@@ -133,6 +134,9 @@ def opened(path: str | Path, *, frame: int = 0, deep: bool = False) -> Iterator[
         # With a number it is the system's: no such file, permission denied.
         if isinstance(error, OSError) and error.errno is not None:
             raise type(error)(f"{path} cannot be read; see that it exists and may be read, or remove it.") from None
+        if isinstance(error, UnidentifiedImageError) and Path(path).suffix.lower() in (".tif", ".tiff"):
+            words = f"{path} is damaged or no TIFF of 8 bits in gray or RGB; replace or convert it{_AS_IT_IS}."
+            raise RefusedError(words) from error
         # Damaged files make decoders raise nearly anything: SyntaxError, struct.error, IndexError.
         raise RefusedError(f"{path} is damaged or not an image; replace or remove it.") from error
 
