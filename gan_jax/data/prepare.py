@@ -23,7 +23,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from PIL import Image
 
-from gan_jax import files
+from gan_jax import errors, files
 from gan_jax.data import (
     image_files,
     labeled,
@@ -236,6 +236,16 @@ class _Done(NamedTuple):
     smallest: tuple[int, int] | None
 
 
+class _UnusableError(ValueError):
+    """Elements of a shard that cannot be used; the arguments are their names, each with a sentence."""
+
+    def __str__(self) -> str:
+        (_, problem), *others = self.args
+        if not others:
+            return str(problem)
+        return f"{problem} {len(others)} more cannot be used: {errors.first_of([name for name, _ in others], 3)}."
+
+
 @dataclasses.dataclass(frozen=True)
 class _Work:
     """What every process knows: the parts, what a record is, and where shards go."""
@@ -258,18 +268,25 @@ class _Work:
     def write(self, job: _Job, parent: int | None = None) -> _Done:
         """Writes a shard, whole or not at all, and beside it what it is; ends with its `parent`, another process."""
         part, sizes, count, size = self.parts[job.part], list[tuple[int, int]](), 0, 0
+        unusable: dict[str, str] = {}
 
         def made() -> Iterator[bytes]:
             for i in range(job.first, job.last):
                 if parent is not None and os.getppid() != parent:
                     os._exit(1)  # it was killed, and another may write the same file
-                item = part.item(i)
+                try:
+                    item = part.item(i)
+                except (ValueError, OSError) as error:
+                    unusable[part.source.name(i)] = str(error)
+                    continue
                 sizes.append(_size(item[self.form.images[0][0]]))
                 yield records.serialized(self.form, item)
 
         with files.unfinished(self.target / job.file) as path:
             for length in records.write_shard(path, made()):
                 count, size = count + 1, size + length
+            if unusable:
+                raise _UnusableError(*unusable.items())
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
         smallest = min(height for height, _ in sizes), min(width for _, width in sizes)
@@ -372,9 +389,17 @@ def _all_written(
                 raise ValueError(f"Beam did not write {work.target / job.file}; its workers need to share that folder.")
             yield job, done
         return
+    unusable: list[tuple[str, str]] = []
     if workers == 1:
         for job in jobs:
-            yield job, work.write(job)
+            try:
+                done = work.write(job)
+            except _UnusableError as error:
+                unusable += error.args
+            else:
+                yield job, done
+        if unusable:
+            raise _UnusableError(*unusable)
         return
     # Spawned: a copy of a process with threads of JAX may hang.
     context = multiprocessing.get_context("spawn")
@@ -382,9 +407,15 @@ def _all_written(
         try:
             made: dict[Future[_Done], _Job] = {pool.submit(_write, job, os.getpid()): job for job in jobs}
             for future in as_completed(made):
-                yield made[future], future.result()
+                problem = future.exception()
+                if isinstance(problem, _UnusableError):
+                    unusable += problem.args
+                else:
+                    yield made[future], future.result()
         finally:
             pool.shutdown(cancel_futures=True)
+    if unusable:
+        raise _UnusableError(*sorted(unusable))
 
 
 def _measured(parts: Mapping[str, _Part], settings: Settings) -> tuple[records.Form, float, float]:
@@ -394,24 +425,36 @@ def _measured(parts: Mapping[str, _Part], settings: Settings) -> tuple[records.F
     form = settings.form._replace(classes=classes)
     if settings.bands:
         form = _form_of_arrays(parts, form)
-    count = min(_LOOKED_AT, len(part.source))
+    items = _some(part)
     pixels = encoded = 0.0
-    for k in range(count):
-        item = part.item(k * len(part.source) // count)
+    for item in items:
         for name, channels in form.images:
             image = item[name]
             height, width = _size(image)
-            pixels += height * width * channels * (1 if isinstance(image, bytes) else image.itemsize) / count
+            pixels += height * width * channels * (1 if isinstance(image, bytes) else image.itemsize) / len(items)
             if not settings.bands:
-                encoded += len(image if isinstance(image, bytes) else records.encoded(image)) / count
+                encoded += len(image if isinstance(image, bytes) else records.encoded(image)) / len(items)
     return form, pixels, encoded
+
+
+def _some(part: _Part) -> list[dict[str, Any]]:
+    """Some elements, spread over a part. Raises what the last raises where none can be used: those are named later."""
+    count, items, problem = min(_LOOKED_AT, len(part.source)), list[dict[str, Any]](), None
+    for k in range(count):
+        try:
+            items.append(part.item(k * len(part.source) // count))
+        except (ValueError, OSError) as error:
+            problem = error
+    if problem is not None and not items:
+        raise problem
+    return items
 
 
 def _form_of_arrays(parts: Mapping[str, _Part], form: records.Form) -> records.Form:
     """With the channels and dtypes of the arrays. Raises ValueError where those of two splits differ."""
     known: dict[str, rasters.Kind] = {}
     for part, of in parts.items():
-        for (name, _), kind in zip(form.images, map(rasters.kind_of, _images_of(of, form)), strict=True):
+        for (name, _), kind in zip(form.images, of.source.kinds.values(), strict=True):
             if known.setdefault(name, kind) != kind:
                 raise ValueError(
                     f"{name} of {part} is {kind}, and of the split before it {known[name]}; a data set has images of "
@@ -419,11 +462,6 @@ def _form_of_arrays(parts: Mapping[str, _Part], form: records.Form) -> records.F
                 )
     images = tuple((name, kind.channels) for name, kind in known.items())
     return form._replace(images=images, dtypes=tuple(kind.dtype for kind in known.values()))
-
-
-def _images_of(part: _Part, form: records.Form) -> list[np.ndarray]:
-    item = part.item(0)
-    return [item[name] for name, _ in form.images]
 
 
 def _name(target: Path) -> str:
