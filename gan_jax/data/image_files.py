@@ -102,6 +102,7 @@ class ImageFile(NamedTuple):
     exif: bytes = b""  # without the orientation, which the pixels have
     icc_profile: bytes | None = None  # of the pixels' colors
     frames: int = 1  # that the file has
+    place: tuple[Any, ...] = ()  # on the earth, as `rasters.place_of` has it
 
 
 class RefusedError(ValueError):
@@ -366,7 +367,7 @@ def save_image_file(path: str | Path, image_file: ImageFile, *, quality: int | N
     without alpha get it over white. Raises ValueError where the format cannot hold the image.
     """
     path = Path(path)
-    pixels, alpha, exif, icc_profile, _ = image_file
+    pixels, alpha, exif, icc_profile, *_ = image_file
     suffix = path.suffix.lower()
     require_written(path)
     known: dict[str, Any] = dict(_SAVED[suffix])

@@ -5,7 +5,7 @@ for alpha. A .npy file has [H, W] or [H, W, C] either way, and PNG and JPEG are 
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -17,13 +17,14 @@ from gan_jax.data.image_files import RefusedError
 from gan_jax.files import unfinished
 from gan_jax.values import DTYPES
 
-__all__ = ["WRITTEN", "Bands", "Header", "Kind", "header", "kind_of", "read", "require_written", "write"]
+__all__ = ["WRITTEN", "Bands", "Header", "Kind", "header", "kind_of", "place_of", "read", "require_written", "write"]
 __dir__ = __all__.copy
 
 Bands = Literal["samples", "pages"]
 WRITTEN = (".tif", ".tiff", ".npy", ".png")
 _TIFF = (".tif", ".tiff")
 _PLAIN = (1, 2)  # photometric interpretations of TIFF 6.0: 0 is black, RGB
+_PLACE = (33550, 33922, 34264, 34735, 34736, 34737)  # tags of GeoTIFF 1.1
 _FEW = 16  # rows that no image to learn from has, and an axis of channels in the wrong place may
 
 # Python 3.11 cannot parse headers of .npy files in several threads (CPython issue 106905).
@@ -111,6 +112,16 @@ def read(path: str | Path, bands: Bands) -> np.ndarray:
     return array
 
 
+def place_of(path: str | Path) -> tuple[Any, ...]:
+    """Where on the earth a TIFF lies, in GeoTIFF's tags as `write` takes them; nothing of other files."""
+    path = Path(path)
+    if path.suffix.lower() not in _TIFF:
+        return ()
+    with _named_errors(path), _tiff(path) as file:
+        tags = (tag for tag in file.pages.first.tags if tag.code in _PLACE)
+        return tuple((tag.code, int(tag.dtype), tag.count, tag.value, True) for tag in tags)
+
+
 @contextmanager
 def _named_errors(path: Path) -> Iterator[None]:
     """What readers raise, as a sentence that names the file."""
@@ -192,8 +203,8 @@ def require_written(path: str | Path) -> None:
         raise ValueError(f"{path}: arrays of channels are written to {', '.join(WRITTEN[:-1])} or {WRITTEN[-1]}.")
 
 
-def write(path: str | Path, array: np.ndarray, bands: Bands) -> None:
-    """Write uint8, uint16 or float32 [H, W, C] as `read` reads it, whole or not at all.
+def write(path: str | Path, array: np.ndarray, bands: Bands, place: Sequence[Any] = ()) -> None:
+    """Write uint8, uint16 or float32 [H, W, C] as `read` reads it, whole or not at all; a TIFF at its `place_of`.
 
     Raises ValueError where the format that the extension names cannot hold it, OSError where the system refuses,
     ImportError if the `deep` extra is missing.
@@ -218,8 +229,8 @@ def write(path: str | Path, array: np.ndarray, bands: Bands) -> None:
             raise ImportError("TIFF of many channels or floats: pip install 'gan_jax[deep]'") from None
         if bands == "pages":
             pages = np.moveaxis(array, -1, 0)
-            tifffile.imwrite(part, pages, photometric="minisblack", metadata=None)
+            tifffile.imwrite(part, pages, photometric="minisblack", metadata=None, extratags=place)
         else:
             kind = "rgb" if channels == 3 and array.dtype != np.float32 else "minisblack"
             together = "contig" if channels > 1 else None
-            tifffile.imwrite(part, flat, photometric=kind, planarconfig=together, metadata=None)
+            tifffile.imwrite(part, flat, photometric=kind, planarconfig=together, metadata=None, extratags=place)

@@ -190,7 +190,7 @@ def translate_files(
     of one padded size are computed together; `tile`, `outscale` and `self_ensemble` are those of `translate`. `say` is
     told, in a sentence, what is not a failure and yet worth knowing, `progress` how many jobs of how many are done.
     Of a generator of arrays of channels files have the channels and the numbers that its spec says, and so have those
-    that are written.
+    that are written; where a TIFF lies on the earth stays.
 
     With `samples` each image gives the files that `outputs` names: samples 0, 1, ... of the seed, and each pixel's
     and channel's mean and population standard deviation over the samples in levels. The latter is written STD_SCALE
@@ -215,7 +215,9 @@ def translate_files(
     )
     save: Callable[[Path, ImageFile], None] = functools.partial(high_bit_depth.save, quality=quality)
     if spec.bands is not None:
-        read, save = functools.partial(_read_array, spec=spec), functools.partial(_save_array, spec=spec)
+        same_size = spec.scale == 1 and outscale is None
+        read = functools.partial(_read_array, spec=spec, same_size=same_size)
+        save = functools.partial(_save_array, spec=spec)
     with ThreadPoolExecutor(2) as pool:
         writer = WriteBehind(pool, save, tally.unwritten)
         photographs = read_ahead(pool, jobs, read, tally.unread)
@@ -368,22 +370,22 @@ def _read(job: Job, channels: int, half: Literal["left", "right"] | None) -> Ima
     return photograph._replace(pixels=image_files.seen_colors(photograph.pixels, photograph.alpha))
 
 
-def _read_array(job: Job, spec: ModelSpec) -> ImageFile:
-    """A job's array of channels as the network is to see it, float32 in [-1, 1]."""
+def _read_array(job: Job, spec: ModelSpec, same_size: bool) -> ImageFile:
+    """A job's array of channels as the network is to see it, float32 in [-1, 1]; with its place if that stays."""
     assert spec.bands is not None
     assert spec.input_values is not None
     array = rasters.read(job.input, spec.bands)
     wanted = rasters.Kind(spec.input_values.dtype, spec.in_channels)
     if (kind := rasters.kind_of(array)) != wanted:
         raise ValueError(f"{job.input} is {kind}, and this generator wants {wanted}; convert it.")
-    return ImageFile(spec.input_values.to_network(array))
+    return ImageFile(spec.input_values.to_network(array), place=rasters.place_of(job.input) if same_size else ())
 
 
 def _save_array(path: Path, made: ImageFile, spec: ModelSpec) -> None:
     """Writes what the network made, float32 in [-1, 1], in the numbers and units that its spec says."""
     assert spec.bands is not None
     assert spec.output_values is not None
-    rasters.write(path, spec.output_values.from_network(made.pixels), spec.bands)
+    rasters.write(path, spec.output_values.from_network(made.pixels), spec.bands, made.place)
 
 
 def _require_image_channels(generator: Model) -> None:

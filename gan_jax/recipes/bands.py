@@ -31,16 +31,16 @@ class BandFlags(Settings):
     output_nc: int | None = None
     """Channels of the output, 1 or 3, which it is unless given. --bands: those of the files."""
     bands: rasters.Bands | None = None
-    """Read files as arrays of channels, in their own depth: TIFF of uint8, uint16 or float32, and .npy [H, W, C]. The
-    channels of a TIFF are then all samples of a pixel, or all pages of the file. From folders of A and of B."""
-    input_values: flags.RangeFlag | None = None
-    """With --bands, which numbers of the input the network sees as -1 and 1: all of uint8 and of uint16 unless given;
+    """Read folders of A and of B as arrays of channels, in their own depth: TIFF of uint8, uint16 or float32, and .npy
+    [H, W, C]. Channels of a TIFF are all samples of a pixel, or all pages of the file."""
+    input_values: flags.RangeFlag = None
+    """With --bands, which numbers of the input the network sees as -1 and 1: the ends of uint8 or uint16 unless given;
     floats want it."""
-    output_values: flags.RangeFlag | None = None
+    output_values: flags.RangeFlag = None
     """The same of the output; its width is the peak of PSNR."""
     input_shown: tuple[int, ...] = ()
-    """With --bands, which channels of the input, from 0, samples and the report show: one, or three as red, green and
-    blue. The first three unless given, of one or two the first."""
+    """With --bands, which channels of the input, from 0, samples and the report show: one, or three as red, green,
+    blue. The first three unless given; of one or two the first."""
     output_shown: tuple[int, ...] = ()
     """The same of the output."""
 

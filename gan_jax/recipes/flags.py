@@ -83,13 +83,13 @@ SizeFlag = Annotated[
 
 
 RangeFlag = Annotated[
-    tuple[float, float],
+    tuple[float, float] | None,
     tyro.constructors.PrimitiveConstructorSpec(
         nargs=1,
         metavar="LOW:HIGH",
-        instance_from_str=lambda words: read_range(words[0]),
-        is_instance=lambda value: isinstance(value, tuple) and len(value) == 2,
-        str_from_instance=lambda found: [f"{found[0]:.17g}:{found[1]:.17g}"],
+        instance_from_str=lambda words: None if words == ["None"] else read_range(words[0]),
+        is_instance=lambda value: value is None or (isinstance(value, tuple) and len(value) == 2),
+        str_from_instance=lambda found: ["None" if found is None else f"{found[0]:.17g}:{found[1]:.17g}"],
     ),
 ]
 

@@ -162,6 +162,27 @@ def test_what_a_format_cannot_hold_is_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+PLACE = (
+    (33550, 12, 3, (10.0, 10.0, 0.0), True),
+    (33922, 12, 6, (0.0, 0.0, 0.0, 600_000.0, 5_300_040.0, 0.0), True),
+    (34735, 3, 8, (1, 1, 0, 1, 3072, 0, 1, 32633), True),
+    (34737, 2, 6, "UTM33|", True),
+)
+
+
+@pytest.mark.parametrize("bands", ["samples", "pages"])
+def test_a_place_on_the_earth_is_written_again(tmp_path, bands):
+    rasters.write(tmp_path / "x.tif", FIVE, bands, PLACE)
+    place = rasters.place_of(str(tmp_path / "x.tif"))
+    assert [tag[0] for tag in place] == [33550, 33922, 34735, 34737]
+    rasters.write(tmp_path / "y.tif", FIVE[..., :2], bands, place)
+    assert rasters.place_of(tmp_path / "y.tif") == place
+    assert place[1][3] == PLACE[1][3]
+    np.testing.assert_array_equal(rasters.read(tmp_path / "y.tif", bands), FIVE[..., :2])
+    rasters.write(tmp_path / "z.npy", FIVE, bands, place)
+    assert rasters.place_of(tmp_path / "z.npy") == ()
+
+
 def test_the_package_that_is_missing_is_named(tmp_path, monkeypatch):
     rasters.write(tmp_path / "x.tif", FIVE, "samples")
     np.save(tmp_path / "x.npy", FIVE)

@@ -106,4 +106,4 @@ def test_arrays_of_another_kind_are_named_and_floats_want_a_range(folders, tmp_p
     assert cli.main(["evaluate", *floats, "--bands", "samples", "--values=-1000:64535"]) == 0
     assert "float32 from -1,000 to 64,535, peak 65,535, the channel as it is" in capsys.readouterr().out
     assert cli.main(["evaluate", *folders]) == 2  # without --bands
-    assert "with --bands" in capsys.readouterr().err
+    assert "are .npy; --bands samples reads them" in capsys.readouterr().err

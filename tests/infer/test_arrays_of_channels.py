@@ -66,8 +66,9 @@ def test_numbers_come_out_in_their_units(of_arrays, tiny_generator):
 @pytest.mark.parametrize("bands", ["samples", "pages"])
 def test_files_come_out_as_such_files_are(tmp_path, of_arrays, bands):
     generator = of_arrays(bands=bands)
+    place = ((33550, 12, 3, (10.0, 10.0, 0.0), True),)
     for name in ("a.tif", "deep/b.npy"):
-        rasters.write(tmp_path / "in" / name, FIVE, bands)
+        rasters.write(tmp_path / "in" / name, FIVE, bands, place)
     rasters.write(tmp_path / "in" / "c.tif", FIVE[..., :4], bands)
     rasters.write(tmp_path / "in" / "d.tif", FIVE.astype(np.uint8), bands)
     jobs = infer.plan(tmp_path / "in", tmp_path / "out", extension=None, bands=bands)
@@ -80,6 +81,7 @@ def test_files_come_out_as_such_files_are(tmp_path, of_arrays, bands):
         made = rasters.read(tmp_path / "out" / name, bands)
         assert made.dtype == np.float32
         np.testing.assert_allclose(made, infer.translate(generator, FIVE), atol=0.05)
+    assert [tag[3] for tag in rasters.place_of(tmp_path / "out" / "a.tif")] == [place[0][3]]
     (job,) = infer.plan(tmp_path / "in" / "a.tif", tmp_path / "out" / "x.npy", bands=bands)
     assert infer.translate_files(generator, [job], tile=8) == []
     np.testing.assert_allclose(np.load(tmp_path / "out" / "x.npy"), infer.translate(generator, FIVE), atol=1)
