@@ -75,7 +75,7 @@ _BITS_PER_SAMPLE = 258  # tag of TIFF 6.0
 _WITH_FRAMES = (".gif", ".png", ".apng", ".webp", ".avif", ".avifs", ".tif", ".tiff", ".dcx", ".im")
 # Formats whose further frames are other views or layers of the one image.
 _ONE_IMAGE = ("MPO", "PSD")
-_AS_IT_IS = " (pix2pix and CycleGAN take channels and depths as they are with --bands)"
+_AS_IT_IS = " (pix2pix and CycleGAN read it as it is with --bands)"
 # Below so much of full opacity, 8 of 255, nobody sees a color: 2 levels at most.
 _INVISIBLE = 8 / 255
 

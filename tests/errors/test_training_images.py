@@ -173,22 +173,22 @@ CASES = [
     Case(
         "an image of 16 bits a channel",
         "pix2pix",
-        f"{ONE} has more than 8 bits a channel; convert it to 8 bits (pix2pix and CycleGAN take channels and depths as "
-        "they are with --bands).",
+        f"{ONE} has more than 8 bits a channel; convert it to 8 bits (pix2pix and CycleGAN read it as it is with "
+        "--bands).",
         an_image(ONE, dtype=np.uint16),
     ),
     Case(
         "an image of floating point",
         "pix2pix",
-        "data/train/float.tif has mode F; convert it to 8 bits, gray or RGB (pix2pix and CycleGAN take channels and "
-        "depths as they are with --bands).",
+        "data/train/float.tif has mode F; convert it to 8 bits, gray or RGB (pix2pix and CycleGAN read it as it is "
+        "with --bands).",
         an_image("data/train/float.tif", dtype=np.float32),
     ),
     Case(
         "a TIFF of five channels without `--bands`",
         "pix2pix",
         "data/train/five.tif is damaged or no TIFF of 8 bits in gray or RGB; replace or convert it (pix2pix and "
-        "CycleGAN take channels and depths as they are with --bands).",
+        "CycleGAN read it as it is with --bands).",
         channels("data/train/five.tif", 5),
     ),
     Case(
