@@ -95,7 +95,7 @@ def read_headers(folder: str | Path, files: Sequence[str], bands: rasters.Bands 
     return headers
 
 
-def _read_header(path: str, known: Any, bands: rasters.Bands | None) -> Header | str:
+def _read_header(path: str, known: Any, bands: rasters.Bands | None = None) -> Header | str:
     try:
         stat = os.stat(path)
         fields = len(Header._fields)  # earlier versions knew fewer
@@ -112,7 +112,7 @@ def _read_header(path: str, known: Any, bands: rasters.Bands | None) -> Header |
         return str(error)
 
 
-def _cache_file(folder: str | Path, bands: rasters.Bands | None) -> Path:
+def _cache_file(folder: str | Path, bands: rasters.Bands | None = None) -> Path:
     digest = hashlib.sha256(os.fsencode(os.path.abspath(folder)) + (bands or "").encode()).hexdigest()
     return user_cache() / f"headers-{digest[:32]}.json"
 
