@@ -189,6 +189,8 @@ class Split:
     """Share of test images."""
     link: bool = False
     """Make links in place of copies."""
+    bands: Literal["samples", "pages"] | None = None
+    """Read arrays of channels, as training with that flag does."""
 
     def run(self) -> int:
         """Returns the exit code."""
@@ -201,6 +203,7 @@ class Split:
             val=self.val,
             test=self.test,
             link=self.link,
+            bands=self.bands,
             threads=os.cpu_count() or 1,
             said=speaker.count,
         )

@@ -1,6 +1,7 @@
 """Folders of arrays of channels as sources, and through the transformations: no bit is lost, no kind is mixed."""
 
 import itertools
+import shutil
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from gan_jax.data import (
     rasters,
     scan,
     sources,
+    splitting,
     tfds_source,
     transforms,
 )
@@ -183,6 +185,19 @@ def test_unpaired_arrays_of_one_kind_are_prepared_too(tmp_path):
     there = tfds_source.open_side(tmp_path / "out", "train", "B", **ANY)
     assert there.kinds == {"A": ("uint16", 2)}
     np.testing.assert_array_equal(there[1]["A"], transforms.resize(array(1, 2), 18, 18))
+
+
+def test_pairs_of_arrays_are_split_together(root, tmp_path):
+    for side in "AB":
+        (root / f"train{side}").rename(root / side)
+    for name in ("testA", "testB"):
+        shutil.rmtree(root / name)
+    counts = splitting.split(root, tmp_path / "out", val=0.3, test=0.3, bands="samples")
+    assert sum(counts.values()) == 6
+    for split, count in counts.items():
+        names = [sorted(path.stem for path in (tmp_path / "out" / f"{split}{side}").glob("*")) for side in "AB"]
+        assert names[0] == names[1]
+        assert len(names[0]) == count
 
 
 def test_check_finds_what_is_wrong_with_arrays_and_nothing_else(root):
