@@ -17,11 +17,12 @@ from gan_jax.data.pipeline import Source
 from gan_jax.recipes import bands, flags
 from gan_jax.terminal import commandline
 from gan_jax.training import translation
-from gan_jax.training.config import require_at_least
+from gan_jax.training.config import Settings, require_at_least
 from gan_jax.values import Values
 
 __all__ = [
     "EMBEDDED_COUNTS",
+    "FolderFlags",
     "ImageFlags",
     "baselines",
     "is_embedded",
@@ -41,8 +42,8 @@ _ARCHIVED = ("facades", "maps", "edges2shoes", "edges2handbags", "night2day")
 
 
 @dataclasses.dataclass(frozen=True)
-class ImageFlags(bands.BandFlags):
-    """The flags of image-to-image experiments: which images, and what is done to them before the networks."""
+class FolderFlags(Settings):
+    """The flags of which images there are, and of what is done to them before the networks."""
 
     dataroot: commandline.Place | None = None
     """Folder of training images, or of what gan-jax data prepare made of them; tfds:NAME for a data set that TensorFlow
@@ -70,11 +71,6 @@ class ImageFlags(bands.BandFlags):
         object.__setattr__(self, "derive", transforms.spelled(self.derive))
 
     @property
-    def input_channels(self) -> int:
-        """Channels of the generator's input."""
-        return self.input_nc or transforms.derived_channels(self.derive)
-
-    @property
     def colors(self) -> Literal["lab"] | None:
         """What the generator makes where it is no image of its own, as `ModelSpec.colors` has it."""
         return "lab" if self.derive == "lab" else None
@@ -95,10 +91,6 @@ class ImageFlags(bands.BandFlags):
         for name in ("load_size", "crop_size"):
             if min(transforms.height_width(getattr(self, name))) < 1:
                 raise ValueError(f"--{name} is {transforms.shown(getattr(self, name))}; wanted at least 1.")
-        if self.bands and self.derive:
-            raise ValueError(f"--derive {self.derive} makes the input of 8-bit photographs; leave out --bands.")
-        if self.colors and (self.input_channels, self.output_channels) != (1, 3):
-            raise ValueError("--derive lab makes color of one channel of light; leave out --input_nc and --output_nc.")
 
     def check_mode(self, dataset_mode: str | None) -> None:
         """Raises ValueError for a --dataset_mode of pairs and of single photographs that --derive contradicts."""
@@ -112,6 +104,24 @@ class ImageFlags(bands.BandFlags):
                 f"--dataset_mode single wants --derive {' or '.join(transforms.DERIVE)}, which makes the inputs; "
                 "single images are translated by gan-jax translate RUN INPUT OUTPUT."
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageFlags(FolderFlags, bands.BandFlags):
+    """The flags of the images of image-to-image experiments: its groups, and what they say together."""
+
+    @property
+    def input_channels(self) -> int:
+        """Channels of the generator's input."""
+        return self.input_nc or transforms.derived_channels(self.derive)
+
+    def check(self) -> None:
+        """Raises ValueError where a flag holds what no run can have."""
+        super().check()
+        if self.bands and self.derive:
+            raise ValueError(f"--derive {self.derive} makes the input of 8-bit photographs; leave out --bands.")
+        if self.colors and (self.input_channels, self.output_channels) != (1, 3):
+            raise ValueError("--derive lab makes color of one channel of light; leave out --input_nc and --output_nc.")
 
 
 def require_dataroot(config: ImageFlags, presets: Iterable[str]) -> None:
