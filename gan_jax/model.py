@@ -17,6 +17,7 @@ import safetensors.numpy
 
 from gan_jax import errors, files, folders, networks
 from gan_jax.networks.layers import SPECTRAL_NORM_EPS
+from gan_jax.values import Values, read_values
 
 __all__ = [
     "BESIDE",
@@ -34,12 +35,15 @@ __dir__ = __all__.copy
 
 # Every file says all fields of its spec, null where there is nothing to say. Files of formats 1 to 3, from before the
 # first release, are read as they are: they leave out `degradation`, `latent` and `classes` where these are null, as all
-# three are in format 1, and `classes` is in format 2.
+# three are in format 1, and `classes` is in format 2. Files of format 4 from before there were arrays of channels leave
+# out their fields.
 FORMAT_VERSION = 4
 # Ends of the names of a run's files that are not its last generator.
 BESIDE = ("_best", "_critic", "_critic_A", "_critic_B")
 Direction = Literal["AtoB", "BtoA"]  # ends of the names of CycleGAN's two
 _KEY = "gan_jax"
+# What two models have in common that become one, beside their network.
+_RANGES = ("in_channels", "input_range", "output_range", "bands", "input_values", "output_values")
 # What a file says for its readers, and the network itself decides.
 _TOLD = ("out_channels", "scale", "size_multiple")
 
@@ -65,6 +69,11 @@ class ModelSpec:
     latent: Literal["normal", "uniform"] | None = None  # what the latents of a generator of images are drawn from
     classes: tuple[str, ...] | None = None  # the names of its labels 0, 1, ..., where they have names
     colors: Literal["lab"] | None = None  # the network makes a and b of Lab, which go with the lightness of its input
+    # Of a generator of arrays of channels: what a file's channels are, and what numbers go in and come out. None of all
+    # three: images, 8 or 16 bits.
+    bands: Literal["samples", "pages"] | None = None
+    input_values: Values | None = None
+    output_values: Values | None = None
 
     @functools.cached_property
     def module(self) -> networks.Architecture:
@@ -120,6 +129,8 @@ def save(path: str | Path, model: Model) -> None:
     spec = dataclasses.replace(model.spec, architecture=_for_use(model.spec.architecture))
     told = {name: getattr(spec, name) for name in _TOLD}
     metadata = {"format": FORMAT_VERSION, **dataclasses.asdict(spec), **told}
+    for name in ("input_values", "output_values"):
+        metadata[name] = getattr(spec, name) and getattr(spec, name)._asdict()
     arrays = {
         jax.tree_util.keystr(place, simple=True, separator="/"): np.ascontiguousarray(leaf)
         for place, leaf in jax.tree_util.tree_leaves_with_path(model.variables)
@@ -201,7 +212,7 @@ def blend(first: Model, second: Model, weight: float) -> Model:
     ours, others = (
         {
             **networks.describe(model.module.clone(dtype="float32")),
-            **{field: getattr(model.spec, field) for field in ("in_channels", "input_range", "output_range")},
+            **{field: getattr(model.spec, field) for field in _RANGES},
         }
         for model in (first, second)
     )
@@ -299,6 +310,11 @@ def _with_types(fields: Mapping[str, Any]) -> dict[str, Any]:
         fields["degradation"]["name"]  # raises where it is none
     if fields.get("colors") not in (None, "lab"):
         raise ValueError(f"colors are {fields['colors']}")
+    arrays = [name for name in ("bands", "input_values", "output_values") if fields.get(name) is not None]
+    if len(arrays) not in (0, 3) or fields.get("bands") not in (None, "samples", "pages"):
+        raise ValueError(f"of arrays of channels it says {', '.join(arrays)}")
+    for name in arrays[1:]:
+        typed[name] = read_values(fields[name])
     if fields.get("classes") is not None:
         typed["classes"] = tuple(name + "" for name in fields["classes"])  # raises where they are no names
     return typed

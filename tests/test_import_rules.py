@@ -19,6 +19,7 @@ ALLOWED = {
     "gan_jax/degrade.py": {"jax", "numpy", "gan_jax.image", "gan_jax.jpeg", "gan_jax.second_order"},
     "gan_jax/jpeg.py": {"jax", "numpy", "gan_jax.image"},
     "gan_jax/latents.py": {"jax", "numpy"},
+    "gan_jax/values.py": {"numpy"},
     "gan_jax/second_order.py": {"jax", "numpy", "gan_jax.blur", "gan_jax.image", "gan_jax.jpeg"},
     "gan_jax/schedules.py": {"jax", "numpy"},
     "gan_jax/networks/": {"jax", "numpy", "flax", "gan_jax.image"},
@@ -35,6 +36,7 @@ ALLOWED = {
     "gan_jax/generator.py": {"gan_jax.model"},
     "gan_jax/model.py": {
         "jax", "numpy", "safetensors", "gan_jax.errors", "gan_jax.files", "gan_jax.folders", "gan_jax.networks",
+        "gan_jax.values",
     },
     "gan_jax/interop/": {
         "jax", "numpy", "safetensors", "ml_dtypes", "gan_jax.files", "gan_jax.model", "gan_jax.networks",
@@ -45,7 +47,7 @@ ALLOWED = {
     "gan_jax/data/": {
         "numpy", "PIL", "scipy.ndimage", "apache_beam", "array_record", "grain", "tensorflow_datasets",
         "tifffile", "imagecodecs",
-        "gan_jax.errors", "gan_jax.files",
+        "gan_jax.errors", "gan_jax.files", "gan_jax.values",
     },
     "gan_jax/infer/": {
         "jax", "numpy", "jax2onnx", "onnxruntime",
@@ -55,6 +57,7 @@ ALLOWED = {
     "gan_jax/evaluate/": {
         "numpy",
         "gan_jax.data", "gan_jax.files", "gan_jax.image", "gan_jax.metrics", "gan_jax.perceptual", "gan_jax.scores",
+        "gan_jax.values",
     },
     "gan_jax/terminal/": {"tyro"},
     "gan_jax/report/": {
@@ -65,7 +68,7 @@ ALLOWED = {
         "gan_jax.buckets", "gan_jax.compile_cache", "gan_jax.data", "gan_jax.errors", "gan_jax.evaluate",
         "gan_jax.files", "gan_jax.folders", "gan_jax.hlo", "gan_jax.model", "gan_jax.image", "gan_jax.infer",
         "gan_jax.log", "gan_jax.losses", "gan_jax.method", "gan_jax.metrics", "gan_jax.networks", "gan_jax.report",
-        "gan_jax.schedules", "gan_jax.scores", "gan_jax.terminal",
+        "gan_jax.schedules", "gan_jax.scores", "gan_jax.terminal", "gan_jax.values",
     },
     "gan_jax/recipes/": {"PIL", "jax", "numpy", "optax", "tyro", ANY_OF_OURS},
     "gan_jax/cli/": {"jax", "tyro", ANY_OF_OURS},

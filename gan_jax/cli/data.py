@@ -50,9 +50,11 @@ class Prepare:
     thin: int = 0
     """Of what is left at an edge so many pixels and fewer get no tile of their own (BasicSR's thresh_size)."""
     input_nc: Literal[1, 3] | None = None
-    """Channels of A; 1 with --derive gray or edges, 3 otherwise."""
+    """Channels of A; 1 with --derive gray or edges, 3 otherwise. --bands: those of the files."""
     output_nc: Literal[1, 3] = 3
-    """Channels of B, and of single images."""
+    """Channels of B, and of single images. --bands: those of the files."""
+    bands: Literal["samples", "pages"] | None = None
+    """Read pairs and unpaired images as arrays of channels, as training with that flag does; give it there too."""
     store: Literal["pixels", "encoded"] | None = None
     """pixels: uint8, the fastest to read. encoded: files' own bytes where images keep their sizes, and PNG. Pixels
     where images are resized, unless given."""
@@ -76,7 +78,7 @@ class Prepare:
         if kind is None and (self.dataroot_lq or self.tile):
             kind = "photographs"
         if kind is None:
-            kind = prepare.kind_of(self.source)
+            kind = prepare.kind_of(self.source, self.bands)
             speaker.note(f"the images of {self.source} are taken for {kind}; --kind says otherwise.")
         settings = prepare.Settings(
             kind,
@@ -93,6 +95,7 @@ class Prepare:
             tile=self.tile,
             step=self.step,
             thin=self.thin,
+            bands=self.bands,
         )
         beam = None if self.beam is None else shlex.split(self.beam)
         made = prepare.prepare(self.source, self.target, settings, workers=workers, beam=beam, said=speaker.count)
@@ -102,11 +105,8 @@ class Prepare:
         print(
             f"{self.target}: {counts}; {made.bytes / 2**20:,.1f} MiB in {made.shards} shards, {made.made} of them now"
         )
-        stored = settings.form.stored
-        print(
-            f"stored as {stored}; a record's images: {made.pixels / 1024:,.1f} KiB as pixels, "
-            f"{made.encoded / 1024:,.1f} KiB encoded"
-        )
+        encoded = "" if self.bands else f", {made.encoded / 1024:,.1f} KiB encoded"
+        print(f"stored as {settings.form.stored}; a record's images: {made.pixels / 1024:,.1f} KiB as pixels{encoded}")
         return 0
 
     def _photographs(self) -> int:
@@ -132,6 +132,8 @@ class Check:
     """Folder of the same images in low resolution, which is compared with them."""
     scale: int = 4
     """Side of high over side of low resolution."""
+    bands: Literal["samples", "pages"] | None = None
+    """Read arrays of channels, as training with that flag does."""
     json: Annotated[Path | None, arg(metavar="FILE")] = None
     """Write everything as JSON too."""
     sheet: Annotated[Path | None, arg(metavar="FILE")] = None
@@ -155,6 +157,7 @@ class Check:
             low_root=self.dataroot_lq,
             scale=self.scale,
             shrinks={kind: shrink(kind) for kind in kinds},
+            bands=self.bands,
             threads=os.cpu_count() or 1,
             said=speaker.count,
         )
@@ -162,7 +165,7 @@ class Check:
         print(checking.as_text(report))
         if self.json is not None:
             files.write(self.json, json.dumps(checking.as_json(report), indent=1) + "\n")
-        if self.sheet is not None and (sheet := checking.contact_sheet(report)) is not None:
+        if self.sheet is not None and (sheet := checking.contact_sheet(report, self.bands)) is not None:
             image_files.save(self.sheet, image_files.as_array(sheet, 3))
             print(f"sheet: {self.sheet}")
         return 1 if report.faults else 0
@@ -186,6 +189,8 @@ class Split:
     """Share of test images."""
     link: bool = False
     """Make links in place of copies."""
+    bands: Literal["samples", "pages"] | None = None
+    """Read arrays of channels, as training with that flag does."""
 
     def run(self) -> int:
         """Returns the exit code."""
@@ -198,6 +203,7 @@ class Split:
             val=self.val,
             test=self.test,
             link=self.link,
+            bands=self.bands,
             threads=os.cpu_count() or 1,
             said=speaker.count,
         )

@@ -71,12 +71,20 @@ def _model(path: Path) -> str:
             *lines,
             f"  {spec.in_channels} channels in {list(spec.input_range)} -> "
             f"{spec.out_channels} channels in {list(spec.output_range)}, scale {spec.scale}",
+            *_arrays(spec),
             *(["  the light of the input stays; the network makes a and b of Lab"] if spec.colors else []),
             f"  any size; padded to multiples of {spec.size_multiple}",
             f"  at test time: {statistics}, dropout {'on' if spec.dropout else 'off'}",
             *learned_from,
         ]
     )
+
+
+def _arrays(spec: models.ModelSpec) -> list[str]:
+    """What numbers the channels of files are, in words; none of a generator of images."""
+    if spec.input_values is None or spec.output_values is None:
+        return []
+    return [f"  {spec.bands} as channels: {spec.input_values.words} -> {spec.output_values.words}"]
 
 
 def _degradation(fields: Mapping[str, Any]) -> str:

@@ -27,9 +27,10 @@ class Translate(Compiling):
     """The generator that the run keeps of this step, in place of its last."""
     suffix: str = ""
     """What is put behind each name: a.png gives a_out.png with _out."""
-    format: Literal["png", "jpg", "webp", "tif", "bmp", "avif", "same"] | None = None
+    format: Literal["png", "jpg", "webp", "tif", "bmp", "avif", "npy", "same"] | None = None
     """What a folder's images are written as: png unless given; same keeps the inputs' own formats. JPEG and AVIF
-    have quality 95 and full color, WebP is lossless."""
+    have quality 95 and full color, WebP is lossless. Arrays of channels are written as tif, npy or, of 1 or 3, png;
+    same unless given."""
     quality: int | None = None
     """Quality of .jpg, .webp and .avif, 1 to 100, in place of that."""
     frame: Annotated[int | Literal["all"] | None, arg(metavar="N|all")] = None
@@ -99,9 +100,20 @@ class Translate(Compiling):
             raise ValueError(f"{self.generator}: {error}") from None
         if (self.suffix or self.format) and infer.names_a_file(inputs, output):
             raise ValueError(f"{output} is one image; --suffix and --format are for those of a folder: leave them out.")
-        extension = None if self.format == "same" else f".{self.format or 'png'}"
+        bands, form = model.spec.bands, self.format or ("png" if model.spec.bands is None else "same")
+        if bands is not None:
+            self._require_arrays()
+        elif form == "npy":
+            raise ValueError("--format npy is for arrays of channels, and this generator makes images; leave it out.")
+        extension = None if form == "same" else f".{form}"
         planned = infer.plan(
-            inputs, output, samples=self.samples, suffix=self.suffix, extension=extension, frame=self.frame
+            inputs,
+            output,
+            samples=self.samples,
+            suffix=self.suffix,
+            extension=extension,
+            frame=self.frame,
+            bands=bands,
         )
         jobs = planned[: self.limit][self.process_id :: self.num_processes]
         if self.quality is not None and not any(str(job.output).lower().endswith(WITH_QUALITY) for job in jobs):
@@ -109,8 +121,8 @@ class Translate(Compiling):
         if self.skip_existing:
             jobs = [job for job in jobs if not all(path.exists() for path in infer.outputs(job, samples=self.samples))]
         speaker = Speaker("translated")
-        speaker.notes(finding.notes(inputs))
-        if self.half is None and seams.hold_pairs([job.input for job in jobs]):
+        speaker.notes(finding.notes(inputs, extensions=finding.EXTENSIONS if bands is None else finding.RASTERS))
+        if self.half is None and bands is None and seams.hold_pairs([job.input for job in jobs]):
             speaker.note(
                 "these look like pairs side by side, and the whole of each is translated; --half left takes the left "
                 "image of each alone, --half right the other."
@@ -134,6 +146,14 @@ class Translate(Compiling):
         if self.samples is not None:
             print(f"the *_std images show {infer.STD_SCALE} times the standard deviation")
         return 1 if failures else 0
+
+    def _require_arrays(self) -> None:
+        """Raises ValueError for what is asked of images alone."""
+        given = [name for name in ("samples", "frame", "half", "quality") if getattr(self, name) is not None]
+        if given:
+            raise ValueError(f"--{given[0]} is for images, and this generator makes arrays of channels; leave it out.")
+        if self.format not in (None, "tif", "npy", "png", "same"):
+            raise ValueError(f"--format {self.format} holds no arrays of channels; wanted tif, npy, png or same.")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -36,6 +36,10 @@ class Evaluate(Compiling):
     as many pixels on each side."""
     metrics: str = "psnr,ssim"
     """Some of psnr,ssim,ms_ssim,lpips."""
+    bands: Literal["samples", "pages"] | None = None
+    """Compare arrays of channels, TIFF and .npy, as they are: all samples of a pixel, or all pages of a file."""
+    values: Annotated[str | None, arg(metavar="LOW:HIGH")] = None
+    """With --bands, the range of the numbers, whose width is the peak; that of uint8 and uint16 unless given."""
     compare: Path | None = None
     """A second set of outputs, to compare with the first image by image."""
     self_check: bool = False
@@ -51,6 +55,7 @@ class Evaluate(Compiling):
         import json
 
         from gan_jax import evaluate, files
+        from gan_jax.values import read_range
 
         if len(self.paths) not in (1, 2):
             raise ValueError(f"there are {len(self.paths)} folders; give the outputs, then their references.")
@@ -68,8 +73,12 @@ class Evaluate(Compiling):
                 raise ValueError(f"{path} is a folder; name a file to write to.")
             if path is not None:
                 files.require_possible(path)
+        if self.bands is not None and self.protocol != "rgb":
+            raise ValueError(f"--protocol {self.protocol} compares images, and --bands arrays; leave one of them out.")
+        if self.values is not None and self.bands is None:
+            raise ValueError("--values is for arrays of channels; give --bands too, or leave it out.")
         protocol = evaluate.with_options(
-            evaluate.PROTOCOLS[self.protocol],
+            evaluate.PROTOCOLS[self.protocol] if self.bands is None else evaluate.BANDS,
             y_channel=self.y_channel,
             crop_border=self.crop_border,
             scale=self.scale,
@@ -84,6 +93,8 @@ class Evaluate(Compiling):
             output_names=f"{{}}{self.suffix}" if self.suffix else self.outputs,
             reference_names=self.references,
             self_check=self.self_check,
+            bands=self.bands,
+            value_range=None if self.values is None else read_range(self.values),
             progress=speaker.count,
         )
         speaker.notes(result.notes)

@@ -13,9 +13,10 @@ from PIL import Image, ImageDraw
 
 from gan_jax import errors
 from gan_jax.data import facts as facts_
-from gan_jax.data import finding, image_files, seams
+from gan_jax.data import finding, image_files, rasters, seams
 from gan_jax.data.facts import Facts
 from gan_jax.data.tfds_source import INFO, MANIFEST
+from gan_jax.values import Values, picture
 
 __all__ = ["FAULTS", "Fault", "Report", "Shrink", "as_json", "as_text", "check", "contact_sheet"]
 __dir__ = __all__.copy
@@ -27,6 +28,7 @@ FAULTS = {
     "damaged": "empty, damaged or cut off, or not to be read",
     "deep": "more than 8 bits a channel, which training refuses",
     "left out": "looks like an image, but its name or format is not read",
+    "mixed": "arrays of another dtype or other channels than most of their side",
     "unmatched": "no partner of the same name",
     "sizes": "A and B differ in size, or two halves cannot be equal",
     "shifted": "A and B are shifted against each other",
@@ -76,47 +78,53 @@ def check(
     low_root: str | Path | None = None,
     scale: int = 4,
     shrinks: Mapping[str, Shrink] | None = None,
+    bands: rasters.Bands | None = None,
     threads: int = 4,
     said: Callable[[int, int], object] = lambda done, of: None,
 ) -> Report:
     """Decodes every image below a folder, of a data set that was prepared every shard, and says what is wrong.
 
     `kind` is looked at unless given: images of A and of B are pairs where most names have a partner. `low_root` has the
-    same images in low resolution; `shrinks` are downscalers by name, tried on it. Raises FileNotFoundError where there
-    are no images.
+    same images in low resolution; `shrinks` are downscalers by name, tried on it. With `bands` files are arrays of
+    channels. Raises FileNotFoundError where there are no images.
     """
+    if bands is not None and low_root is not None:
+        raise ValueError("arrays of channels have no low resolution to compare; leave out one of them.")
     root = Path(root)
     if (root / INFO).is_file():
         return _check_prepared(root, said)
-    files = list(_files(root, None if low_root is None else "high"))
-    found = finding.survey(root)
+    extensions = finding.EXTENSIONS if bands is None else finding.RASTERS
+    found = finding.survey(root, extensions=extensions)
+    files = list(_files(root, found.files, None if low_root is None else "high"))
     if not files:
-        finding.list_images(root)  # which raises
+        finding.list_images(root, extensions=extensions)  # which raises
     if low_root is not None:
         finding.list_images(low_root)
-        files += _files(Path(low_root), "low")
+        files += _files(Path(low_root), finding.survey(low_root).files, "low")
     by_path = {str(file.path): file for file in files}
     facts: dict[str, Facts] = {}
     said(0, len(files))
-    for path, of in zip(by_path, facts_.read_facts(list(by_path), threads=threads), strict=True):
+    for path, of in zip(by_path, facts_.read_facts(list(by_path), threads=threads, bands=bands), strict=True):
         facts[path] = of
         said(len(facts), len(by_path))
     sides = {file.side for file in files}
     if kind is None:
-        kind = _kind(files, sides)
+        kind = _kind(files, sides, looks=bands is None)
     faults = [Fault("damaged", (path,), of.problem) for path, of in facts.items() if of.problem]
     faults += [
         Fault("deep", (path,), f"{path} has {of.bits} bits a channel; convert it to 8 bits.")
         for path, of in facts.items()
-        if of.bits > 8
+        if of.bits > 8 and bands is None
     ]
+    if bands is not None:
+        faults += _mixed(by_path, facts)
     faults += [
         Fault("left out", (str(root / name),), f"{root / name} is not read; rename it, or convert it to PNG.")
         for name in found.left_out
     ]
     partners = _partners(files)
     if kind == "pairs":
-        faults += _of_pairs(partners, facts, two="B" in sides)
+        faults += _of_pairs(partners, facts, two="B" in sides, bands=bands)
     downscaler = None
     if low_root is not None:
         faults += _of_low(partners, facts, scale)
@@ -128,8 +136,21 @@ def check(
     return Report(str(root), kind or "images", _counted(by_path, facts), faults, downscaler)
 
 
-def _files(root: Path, side: str | None) -> Iterator[_File]:
-    for name in finding.survey(root).files:
+def _mixed(files: Mapping[str, _File], facts: Mapping[str, Facts]) -> Iterator[Fault]:
+    for side in sorted({file.side for file in files.values()}):
+        kinds = {
+            path: facts[path].mode for path, file in files.items() if file.side == side and not facts[path].problem
+        }
+        usual = Counter(kinds.values()).most_common(1)
+        for path, kind in kinds.items():
+            if kind != usual[0][0]:
+                yield Fault(
+                    "mixed", (path,), f"{path} is {kind}, and most images of its side {usual[0][0]}; convert it."
+                )
+
+
+def _files(root: Path, names: Sequence[str], side: str | None) -> Iterator[_File]:
+    for name in names:
         split, found, rest = "all", "", []
         for part in name.split("/")[:-1]:
             if matched := _SPLIT.fullmatch(part):
@@ -145,12 +166,12 @@ def _files(root: Path, side: str | None) -> Iterator[_File]:
         yield _File(root / name, split, side or found, stem)
 
 
-def _kind(files: Sequence[_File], sides: set[str]) -> Literal["pairs", "unpaired"] | None:
+def _kind(files: Sequence[_File], sides: set[str], *, looks: bool) -> Literal["pairs", "unpaired"] | None:
     if {"A", "B"} <= sides:
         names = {side: {(file.split, file.stem) for file in files if file.side == side} for side in "AB"}
         both = len(names["A"] & names["B"])
         return "pairs" if 2 * both > min(len(names["A"]), len(names["B"])) else "unpaired"
-    return "pairs" if sides == {""} and seams.hold_pairs([file.path for file in files]) else None
+    return "pairs" if looks and sides == {""} and seams.hold_pairs([file.path for file in files]) else None
 
 
 def _partners(files: Sequence[_File]) -> dict[tuple[str, str], dict[str, _File]]:
@@ -161,14 +182,18 @@ def _partners(files: Sequence[_File]) -> dict[tuple[str, str], dict[str, _File]]
 
 
 def _of_pairs(
-    partners: Mapping[tuple[str, str], Mapping[str, _File]], facts: Mapping[str, Facts], *, two: bool
+    partners: Mapping[tuple[str, str], Mapping[str, _File]],
+    facts: Mapping[str, Facts],
+    *,
+    two: bool,
+    bands: rasters.Bands | None,
 ) -> Iterator[Fault]:
     for pair in partners.values():
         paths = [str(pair[side].path) for side in sorted(pair)]
         known = [facts[path] for path in paths]
         if two and len(pair) < 2:
             yield Fault("unmatched", tuple(paths), f"{paths[0]} has no partner; add it, or remove this image.")
-        elif any(of.problem or of.bits > 8 for of in known):
+        elif any(of.problem or (of.bits > 8 and bands is None) for of in known):
             continue
         elif not two and known[0].width % 2:
             size = f"{known[0].width}x{known[0].height}"
@@ -177,7 +202,7 @@ def _of_pairs(
             shown = " but ".join(f"{path} is {of.width}x{of.height}" for path, of in zip(paths, known, strict=True))
             yield Fault("sizes", tuple(paths), f"{shown}; give both images of a pair one size.")
         else:
-            images = [image_files.read(path, 3) for path in paths]
+            images = [image_files.read(path, 3) if bands is None else rasters.read(path, bands) for path in paths]
             if not two:
                 middle = images[0].shape[1] // 2
                 images = [images[0][:, :middle], images[0][:, middle:]]
@@ -342,8 +367,11 @@ def as_text(report: Report) -> str:
     return "\n".join([*lines, "", f"{len(report.faults):,} faults" if report.faults else "no faults"])
 
 
-def contact_sheet(report: Report) -> Image.Image | None:
-    """The images that a report finds fault with, a row of small ones with what it is; None where there are none."""
+def contact_sheet(report: Report, bands: rasters.Bands | None = None) -> Image.Image | None:
+    """The images that a report finds fault with, a row of small ones with what it is; None where there are none.
+
+    Of arrays of channels the first three, or the first, from the least to the most number.
+    """
     shown = [(fault, path) for fault in report.faults for path in fault.files[:4]][:_MOST_SHOWN]
     if not shown:
         return None
@@ -353,11 +381,18 @@ def contact_sheet(report: Report) -> Image.Image | None:
     for k, (fault, path) in enumerate(shown):
         left, top = k % _COLUMNS * side + 4, k // _COLUMNS * high + 4
         try:
-            small = image_files.read_pil(path).convert("RGB")
+            small = image_files.read_pil(path).convert("RGB") if bands is None else _seen(path, bands)
             small.thumbnail((_THUMBNAIL, _THUMBNAIL))
             sheet.paste(small, (left, top))
-        except (ValueError, OSError):
+        except (ValueError, OSError, ImportError):
             draw.rectangle((left, top, left + _THUMBNAIL, top + _THUMBNAIL), outline="red")
         name = Path(path).name.encode("ascii", "replace").decode()
         draw.text((left, top + _THUMBNAIL + 2), f"{fault.kind}\n{name[-26:]}", fill="black")
     return sheet
+
+
+def _seen(path: str, bands: rasters.Bands) -> Image.Image:
+    array = rasters.read(path, bands)
+    low, high = float(array.min()), float(array.max())
+    shown = picture(array, Values(array.dtype.name, low, high if high > low else low + 1.0))
+    return Image.fromarray(image_files.in_channels(shown, 3))

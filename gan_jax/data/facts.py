@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from gan_jax.data import image_files
+from gan_jax.data import image_files, rasters
 
 __all__ = ["Facts", "alike", "facts_of", "read_facts", "shift"]
 __dir__ = __all__.copy
@@ -37,8 +37,8 @@ class Facts(NamedTuple):
     look: bytes = b""  # 256 bits, each whether a part of the image is lighter than the next; empty of a plain one
 
 
-def facts_of(path: str | Path) -> Facts:
-    """What there is to know of a file."""
+def facts_of(path: str | Path, bands: rasters.Bands | None = None) -> Facts:
+    """What there is to know of a file; with `bands`, of the array of channels in it."""
     path = Path(path)
     try:
         size = path.stat().st_size
@@ -47,6 +47,8 @@ def facts_of(path: str | Path) -> Facts:
     if not size:
         return Facts(0, f"{path} is empty; replace or remove it.")
     try:
+        if bands is not None:
+            return _facts_of_array(path, size, rasters.read(path, bands))
         with image_files.opened(path, deep=True) as image:
             deep = image_files.is_deep(image) or image.mode in image_files.GRAY_16
             kind, mode, frames = image.format or "", image.mode, image_files.frames_of(image)
@@ -61,7 +63,20 @@ def facts_of(path: str | Path) -> Facts:
             digest = hashlib.sha256(f"{decoded.mode} {decoded.size}".encode() + decoded.tobytes()).hexdigest()
     except (ValueError, OSError, ImportError) as error:
         return Facts(size, str(error))
-    return Facts(size, None, kind, mode, 16 if deep else 8, width, height, frames, digest, _look(small))
+    bits = 16 if deep else 8
+    return Facts(size, None, kind, mode, bits, width, height, frames, digest, _look(small))
+
+
+def _facts_of_array(path: Path, size: int, array: np.ndarray) -> Facts:
+    height, width = array.shape[:2]
+    kind = rasters.kind_of(array)
+    digest = hashlib.sha256(f"{kind} {width}".encode() + array.tobytes()).hexdigest()
+    gray = array.mean(axis=2, dtype=np.float64)
+    low, high = np.quantile(gray, (0.02, 0.98))  # one bright spot shall not make all else black
+    levels = np.clip((gray - low) * (255.0 / max(high - low, 1e-12)), 0.0, 255.0) if high > low else gray * 0.0
+    look = _look(Image.fromarray(levels.astype(np.float32)))
+    form = {"TIF": "TIFF", "JPG": "JPEG"}.get(name := path.suffix[1:].upper(), name)
+    return Facts(size, None, form, str(kind), 8 * array.itemsize, width, height, 1, digest, look)
 
 
 def _look(gray: Image.Image) -> bytes:
@@ -71,13 +86,16 @@ def _look(gray: Image.Image) -> bytes:
     return np.packbits(small[:, 1:] > small[:, :-1]).tobytes()
 
 
-def read_facts(paths: Sequence[str | Path], *, threads: int = 4) -> Iterator[Facts]:
+def read_facts(paths: Sequence[str | Path], *, threads: int = 4, bands: rasters.Bands | None = None) -> Iterator[Facts]:
     """The facts of files, in order, as they become known."""
     with ThreadPoolExecutor(threads) as pool:
-        waiting, rest = [pool.submit(facts_of, path) for path in paths[: 4 * threads]], iter(paths[4 * threads :])
+        waiting, rest = (
+            [pool.submit(facts_of, path, bands) for path in paths[: 4 * threads]],
+            iter(paths[4 * threads :]),
+        )
         while waiting:
             yield waiting.pop(0).result()
-            waiting += [pool.submit(facts_of, path) for path in islice(rest, 1)]
+            waiting += [pool.submit(facts_of, path, bands) for path in islice(rest, 1)]
 
 
 def alike(facts: Mapping[str, Facts]) -> list[tuple[list[str], bool]]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from gan_jax import errors
 
-__all__ = ["EXTENSIONS", "KNOWN", "Survey", "list_images", "looks_like_image", "notes", "stem", "survey"]
+__all__ = ["EXTENSIONS", "KNOWN", "RASTERS", "Survey", "list_images", "looks_like_image", "notes", "stem", "survey"]
 __dir__ = __all__.copy
 
 # All that Pillow decodes to at most 8 bits a channel, of what people keep images in.
@@ -17,6 +17,8 @@ EXTENSIONS = (
     ".tga", ".icb", ".vda", ".vst", ".qoi", ".psd", ".pcx", ".dcx", ".dds", ".sgi", ".rgb", ".rgba", ".bw",
     ".ras", ".xbm", ".xpm", ".im", ".msp", ".pcd", ".pxr", ".ico", ".cur", ".icns",
 )  # fmt: skip
+# What is read as arrays of channels (`data.rasters`).
+RASTERS = (".tif", ".tiff", ".npy", ".png", ".jpg", ".jpeg")
 _SHOWN_EXTENSIONS = ".png .jpg .webp .tif .bmp, or in another of Pillow's formats"
 # Images too, which are named where they are left out.
 _UNREAD = (
@@ -45,7 +47,7 @@ class Survey(NamedTuple):
         return f"left out {named}, whose names or formats are not read; rename them or convert them to PNG"
 
 
-def survey(folder: str | Path) -> Survey:
+def survey(folder: str | Path, *, extensions: tuple[str, ...] = EXTENSIONS) -> Survey:
     """What there is below a folder, through links too; hidden files and folders are not looked at."""
     folder = Path(folder)
     files: list[str] = []
@@ -69,7 +71,7 @@ def survey(folder: str | Path) -> Survey:
             leads_nowhere = entry.is_symlink() and not os.path.exists(entry.path)
             if not leads_nowhere and entry.is_dir():
                 look(where / entry.name, f"{name}/", above | {real})
-            elif entry.name.lower().endswith(EXTENSIONS) and (leads_nowhere or entry.is_file()):
+            elif entry.name.lower().endswith(extensions) and (leads_nowhere or entry.is_file()):
                 files.append(name)  # whose reader says what is wrong with it
             elif leads_nowhere or (entry.is_file() and looks_like_image(Path(entry.path))):
                 left_out.append(name)
@@ -93,23 +95,26 @@ def looks_like_image(path: str | Path) -> bool:
     return webp_or_heif or start.startswith(_SIGNATURES)
 
 
-def list_images(folder: str | Path, *, instead: str = "") -> list[str]:
+def list_images(folder: str | Path, *, instead: str = "", extensions: tuple[str, ...] = EXTENSIONS) -> list[str]:
     """Sorted paths of the images below a folder, as `survey` finds them; FileNotFoundError if there are none.
 
     `instead` ends that error's sentence: what else would do.
     """
     folder = Path(folder)
-    files, left_out = survey(folder)
+    files, left_out = survey(folder, extensions=extensions)
     if not files:
+        if extensions == EXTENSIONS and any(folder.rglob("*.npy")):
+            raise FileNotFoundError(f"the files in {folder} are .npy; --bands samples reads them.")
+        shown = _SHOWN_EXTENSIONS if extensions == EXTENSIONS else " ".join(extensions)
         got = "no images in" if folder.is_dir() else "no folder"
         beside = f" ({left_out[0]} cannot be read)" if left_out else ""
-        raise FileNotFoundError(f"{got} {folder}{beside}; wanted files there that end in {_SHOWN_EXTENSIONS}{instead}.")
+        raise FileNotFoundError(f"{got} {folder}{beside}; wanted files there that end in {shown}{instead}.")
     return files
 
 
-def notes(roots: Iterable[str | Path]) -> list[str]:
+def notes(roots: Iterable[str | Path], *, extensions: tuple[str, ...] = EXTENSIONS) -> list[str]:
     """Sentences on what of each folder is left out."""
-    surveys = {str(root): survey(root).note for root in roots if Path(root).is_dir()}
+    surveys = {str(root): survey(root, extensions=extensions).note for root in roots if Path(root).is_dir()}
     return [f"{root}: {note}." for root, note in surveys.items() if note]
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
-from PIL import ExifTags, Image, features
+from PIL import ExifTags, Image, UnidentifiedImageError, features
 from PIL.TiffImagePlugin import TiffImageFile
 from scipy import ndimage
 
@@ -75,6 +75,7 @@ _BITS_PER_SAMPLE = 258  # tag of TIFF 6.0
 _WITH_FRAMES = (".gif", ".png", ".apng", ".webp", ".avif", ".avifs", ".tif", ".tiff", ".dcx", ".im")
 # Formats whose further frames are other views or layers of the one image.
 _ONE_IMAGE = ("MPO", "PSD")
+_AS_IT_IS = " (pix2pix and CycleGAN read it as it is with --bands)"
 # Below so much of full opacity, 8 of 255, nobody sees a color: 2 levels at most.
 _INVISIBLE = 8 / 255
 
@@ -101,6 +102,7 @@ class ImageFile(NamedTuple):
     exif: bytes = b""  # without the orientation, which the pixels have
     icc_profile: bytes | None = None  # of the pixels' colors
     frames: int = 1  # that the file has
+    place: tuple[Any, ...] = ()  # on the earth, as `rasters.place_of` has it
 
 
 class RefusedError(ValueError):
@@ -119,9 +121,9 @@ def opened(path: str | Path, *, frame: int = 0, deep: bool = False) -> Iterator[
                 yield image
                 return
             if is_deep(image):
-                raise RefusedError(f"{path} has more than 8 bits a channel; convert it to 8 bits.")
+                raise RefusedError(f"{path} has more than 8 bits a channel; convert it to 8 bits{_AS_IT_IS}.")
             if image.mode not in MODES:
-                raise RefusedError(f"{path} has mode {image.mode}; convert it to 8 bits, gray or RGB.")
+                raise RefusedError(f"{path} has mode {image.mode}; convert it to 8 bits, gray or RGB{_AS_IT_IS}.")
             yield image
     except Image.DecompressionBombError:
         assert Image.MAX_IMAGE_PIXELS is not None
@@ -133,6 +135,9 @@ def opened(path: str | Path, *, frame: int = 0, deep: bool = False) -> Iterator[
         # With a number it is the system's: no such file, permission denied.
         if isinstance(error, OSError) and error.errno is not None:
             raise type(error)(f"{path} cannot be read; see that it exists and may be read, or remove it.") from None
+        if isinstance(error, UnidentifiedImageError) and Path(path).suffix.lower() in (".tif", ".tiff"):
+            words = f"{path} is damaged or no TIFF of 8 bits in gray or RGB; replace or convert it{_AS_IT_IS}."
+            raise RefusedError(words) from error
         # Damaged files make decoders raise nearly anything: SyntaxError, struct.error, IndexError.
         raise RefusedError(f"{path} is damaged or not an image; replace or remove it.") from error
 
@@ -362,7 +367,7 @@ def save_image_file(path: str | Path, image_file: ImageFile, *, quality: int | N
     without alpha get it over white. Raises ValueError where the format cannot hold the image.
     """
     path = Path(path)
-    pixels, alpha, exif, icc_profile, _ = image_file
+    pixels, alpha, exif, icc_profile, *_ = image_file
     suffix = path.suffix.lower()
     require_written(path)
     known: dict[str, Any] = dict(_SAVED[suffix])

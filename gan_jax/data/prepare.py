@@ -23,8 +23,19 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from PIL import Image
 
-from gan_jax import files
-from gan_jax.data import image_files, labeled, layouts, on_beam, records, scan, seams, super_resolution, transforms
+from gan_jax import errors, files
+from gan_jax.data import (
+    image_files,
+    labeled,
+    layouts,
+    on_beam,
+    rasters,
+    records,
+    scan,
+    seams,
+    super_resolution,
+    transforms,
+)
 from gan_jax.data.sources import SplitFiles
 from gan_jax.data.tfds_source import INFO, MANIFEST, UNFINISHED
 from gan_jax.data.transforms import Size
@@ -57,6 +68,7 @@ class Settings:
     tile: int | None = None  # side of the squares that training photographs are cut into
     step: int | None = None  # from one to the next: half a tile unless given
     thin: int = 0  # pixels that are left at an edge and get no tile
+    bands: rasters.Bands | None = None  # read files as arrays of channels, which are those of the files
 
     @property
     def resizes(self) -> bool:
@@ -69,8 +81,11 @@ class Settings:
 
     @property
     def form(self) -> records.Form:
-        """What a record has; pixels where training only crops them, encoded where images keep their sizes."""
-        stored = self.stored or ("pixels" if self.resizes else "encoded")
+        """What a record has; pixels where training only crops them, encoded where images keep their sizes.
+
+        Of arrays of channels the files say how many there are.
+        """
+        stored = self.stored or ("pixels" if self.resizes or self.bands else "encoded")
         source, target = self.source_channels, self.target_channels
         if self.kind == "pairs":
             return records.Form((("A", source), ("B", target)), stored)
@@ -87,7 +102,7 @@ class Summary(NamedTuple):
     bytes: int
     made: int  # shards of this call; the others were there
     pixels: float
-    encoded: float
+    encoded: float  # 0 of arrays of channels, which are not
     notes: tuple[str, ...]  # sentences on what of the folder is left out
 
 
@@ -142,11 +157,11 @@ def _kept(path: Path, channels: int) -> bytes | np.ndarray:
     return image_files.read(path, channels)
 
 
-def kind_of(root: str | Path) -> Kind:
+def kind_of(root: str | Path, bands: rasters.Bands | None = None) -> Kind:
     """What a folder seems to hold. Raises FileNotFoundError where it has no images."""
     opened: Any
     try:
-        opened = layouts.open_pairs(root, "train", source_channels=3, target_channels=3)
+        opened = layouts.open_pairs(root, "train", source_channels=3, target_channels=3, bands=bands)
     except ValueError:
         return "unpaired"  # names without partners
     assert opened is not None  # of train there is always some, or an error
@@ -192,13 +207,11 @@ def _sources(root: Path, split: str, settings: Settings) -> list[tuple[str, Spli
     source, target = settings.source_channels, settings.target_channels
     if settings.kind == "pairs":
         options: dict[str, Any] = {"derive": settings.derive, "source_channels": source, "target_channels": target}
+        options["bands"] = settings.bands
         return [("", layouts.open_pairs(root, split, **options))]
     if settings.kind == "unpaired":
-        channels = settings.form.images[0][1]
-        return [
-            ("A", layouts.open_side(root, split, "A", key="image", channels=channels)),
-            ("B", layouts.open_side(root, split, "B", key="image", channels=channels)),
-        ]
+        options = {"key": "image", "channels": settings.form.images[0][1], "bands": settings.bands}
+        return [(side, layouts.open_side(root, split, side, **options)) for side in ("A", "B")]
     if settings.kind == "classes":
         return [("", labeled.open_folder(root, split, channels=target))]
     options = {"low_root": settings.low, "scale": settings.scale, "channels": target}
@@ -223,6 +236,16 @@ class _Done(NamedTuple):
     smallest: tuple[int, int] | None
 
 
+class _UnusableError(ValueError):
+    """Elements of a shard that cannot be used; the arguments are their names, each with a sentence."""
+
+    def __str__(self) -> str:
+        (_, problem), *others = self.args
+        if not others:
+            return str(problem)
+        return f"{problem} {len(others)} more cannot be used: {errors.first_of([name for name, _ in others], 3)}."
+
+
 @dataclasses.dataclass(frozen=True)
 class _Work:
     """What every process knows: the parts, what a record is, and where shards go."""
@@ -245,18 +268,25 @@ class _Work:
     def write(self, job: _Job, parent: int | None = None) -> _Done:
         """Writes a shard, whole or not at all, and beside it what it is; ends with its `parent`, another process."""
         part, sizes, count, size = self.parts[job.part], list[tuple[int, int]](), 0, 0
+        unusable: dict[str, str] = {}
 
         def made() -> Iterator[bytes]:
             for i in range(job.first, job.last):
                 if parent is not None and os.getppid() != parent:
                     os._exit(1)  # it was killed, and another may write the same file
-                item = part.item(i)
+                try:
+                    item = part.item(i)
+                except (ValueError, OSError) as error:
+                    unusable[part.source.name(i)] = str(error)
+                    continue
                 sizes.append(_size(item[self.form.images[0][0]]))
                 yield records.serialized(self.form, item)
 
         with files.unfinished(self.target / job.file) as path:
             for length in records.write_shard(path, made()):
                 count, size = count + 1, size + length
+            if unusable:
+                raise _UnusableError(*unusable.items())
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
         smallest = min(height for height, _ in sizes), min(width for _, width in sizes)
@@ -304,6 +334,8 @@ def prepare(
     target = Path(target)
     if settings.tile is not None and (settings.kind != "photographs" or settings.resizes):
         raise ValueError("tile cuts photographs that keep their sizes; leave it out, or leave out the load size.")
+    if settings.bands and (settings.kind not in ("pairs", "unpaired") or settings.stored == "encoded"):
+        raise ValueError("bands are those of pairs and of unpaired images, stored as pixels; leave them out.")
     if workers < 1:
         raise ValueError(f"workers is {workers}; wanted at least 1.")
     parts = _opened(root, settings)
@@ -357,9 +389,17 @@ def _all_written(
                 raise ValueError(f"Beam did not write {work.target / job.file}; its workers need to share that folder.")
             yield job, done
         return
+    unusable: list[tuple[str, str]] = []
     if workers == 1:
         for job in jobs:
-            yield job, work.write(job)
+            try:
+                done = work.write(job)
+            except _UnusableError as error:
+                unusable += error.args
+            else:
+                yield job, done
+        if unusable:
+            raise _UnusableError(*unusable)
         return
     # Spawned: a copy of a process with threads of JAX may hang.
     context = multiprocessing.get_context("spawn")
@@ -367,9 +407,15 @@ def _all_written(
         try:
             made: dict[Future[_Done], _Job] = {pool.submit(_write, job, os.getpid()): job for job in jobs}
             for future in as_completed(made):
-                yield made[future], future.result()
+                problem = future.exception()
+                if isinstance(problem, _UnusableError):
+                    unusable += problem.args
+                else:
+                    yield made[future], future.result()
         finally:
             pool.shutdown(cancel_futures=True)
+    if unusable:
+        raise _UnusableError(*sorted(unusable))
 
 
 def _measured(parts: Mapping[str, _Part], settings: Settings) -> tuple[records.Form, float, float]:
@@ -377,16 +423,45 @@ def _measured(parts: Mapping[str, _Part], settings: Settings) -> tuple[records.F
     part = next(iter(parts.values()))
     classes = part.source.classes if isinstance(part.source, labeled.ClassFolders) and part.source.classes else None
     form = settings.form._replace(classes=classes)
-    count = min(_LOOKED_AT, len(part.source))
+    if settings.bands:
+        form = _form_of_arrays(parts, form)
+    items = _some(part)
     pixels = encoded = 0.0
-    for k in range(count):
-        item = part.item(k * len(part.source) // count)
+    for item in items:
         for name, channels in form.images:
             image = item[name]
             height, width = _size(image)
-            pixels += height * width * channels / count
-            encoded += len(image if isinstance(image, bytes) else records.encoded(image)) / count
+            pixels += height * width * channels * (1 if isinstance(image, bytes) else image.itemsize) / len(items)
+            if not settings.bands:
+                encoded += len(image if isinstance(image, bytes) else records.encoded(image)) / len(items)
     return form, pixels, encoded
+
+
+def _some(part: _Part) -> list[dict[str, Any]]:
+    """Some elements, spread over a part. Raises what the last raises where none can be used: those are named later."""
+    count, items, problem = min(_LOOKED_AT, len(part.source)), list[dict[str, Any]](), None
+    for k in range(count):
+        try:
+            items.append(part.item(k * len(part.source) // count))
+        except (ValueError, OSError) as error:
+            problem = error
+    if problem is not None and not items:
+        raise problem
+    return items
+
+
+def _form_of_arrays(parts: Mapping[str, _Part], form: records.Form) -> records.Form:
+    """With the channels and dtypes of the arrays. Raises ValueError where those of two splits differ."""
+    known: dict[str, rasters.Kind] = {}
+    for part, of in parts.items():
+        for (name, _), kind in zip(form.images, of.source.kinds.values(), strict=True):
+            if known.setdefault(name, kind) != kind:
+                raise ValueError(
+                    f"{name} of {part} is {kind}, and of the split before it {known[name]}; a data set has images of "
+                    "one kind: convert them, or train from the folder."
+                )
+    images = tuple((name, kind.channels) for name, kind in known.items())
+    return form._replace(images=images, dtypes=tuple(kind.dtype for kind in known.values()))
 
 
 def _name(target: Path) -> str:
@@ -410,6 +485,8 @@ def _jobs(name: str, parts: Mapping[str, _Part], per_shard: int) -> list[_Job]:
 def _plan(parts: Mapping[str, _Part], settings: Settings, form: records.Form, per_shard: int) -> dict[str, Any]:
     """What the shards depend on, as JSON."""
     made = {key: value for key, value in dataclasses.asdict(settings).items() if key not in ("low", "stored")}
+    if settings.bands is None:
+        del made["bands"]  # as data sets from before there were any
     plan = {
         "format": 1,
         "settings": {**made, "low": settings.low is not None},

@@ -1,6 +1,7 @@
 """Records of prepared data sets: what one is, and the files that hold them, those of TFDS without TensorFlow.
 
 Images are stored as pixels, uint8 [H, W, C] as they are in memory, or encoded, as the bytes of a JPEG or PNG file.
+Arrays of channels are stored as they are, in their own dtype.
 """
 
 import errno
@@ -26,11 +27,15 @@ _OPTIONS = "group_size:1,uncompressed"
 
 
 class Form(NamedTuple):
-    """What a record has: images by name with their channels, how they are stored, and the names of labels."""
+    """What a record has: images by name with their channels, how they are stored, and the names of labels.
+
+    `dtypes` are those of images that are arrays of channels; uint8 where there are none.
+    """
 
     images: tuple[tuple[str, int], ...]
     stored: Stored
     classes: tuple[str, ...] | None = None
+    dtypes: tuple[str, ...] = ()
 
 
 class Part(NamedTuple):
@@ -48,8 +53,8 @@ def _features(form: Form) -> Any:
     images: dict[str, Any] = {
         name: kinds.Image(shape=(None, None, channels))
         if form.stored == "encoded"
-        else kinds.Tensor(shape=(None, None, channels), dtype=np.uint8, encoding="bytes")
-        for name, channels in form.images
+        else kinds.Tensor(shape=(None, None, channels), dtype=np.dtype(dtype), encoding="bytes")
+        for (name, channels), dtype in zip(form.images, form.dtypes or ("uint8",) * len(form.images), strict=True)
     }
     label = {"label": kinds.ClassLabel(names=list(form.classes))} if form.classes else {}
     return kinds.FeaturesDict({**images, **label, _NAME: kinds.Text()})

@@ -2,7 +2,8 @@
 
 A source is any object with `__len__`, a `__repr__` that is the same in every process, and `__getitem__(i)`
 that gives {"name": str, "source": uint8 [H, W, C], "target": uint8 [H, W, C']}. One of single images gives one
-array: where it is the target, the transformation makes the source (`transforms.deriver`).
+array: where it is the target, the transformation makes the source (`transforms.deriver`). Files that are read as arrays
+of channels (`rasters`) give their own dtypes, and the source's `kinds` say them by key.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from gan_jax.data import finding, image_files
+from gan_jax.data import finding, image_files, rasters
 from gan_jax.data.transforms import Size, height_width
 
 __all__ = [
@@ -42,6 +43,7 @@ class SplitFiles:
     folders: tuple[str | Path, ...]
     files: Sequence[tuple[str, ...]]
     notes: tuple[str, ...] = field(default=(), kw_only=True)
+    bands: rasters.Bands | None = field(default=None, kw_only=True)  # of files that are read as arrays of channels
 
     def __len__(self) -> int:
         return len(self.files)
@@ -86,20 +88,38 @@ class Pairs(SplitFiles):
     """Pairs of images A and B: two files or, with one folder, the left and the right half of one file."""
 
     direction: Literal["AtoB", "BtoA"]
-    source_channels: int
-    target_channels: int
+    source_channels: int | None  # None: those of the files, with `bands`
+    target_channels: int | None
 
     def __repr__(self) -> str:
         where = " and ".join(map(str, self.folders))
         channels = f"{self.source_channels} to {self.target_channels} channels"
+        if self.bands is not None:
+            channels = f"{self.bands} as channels"
         return f"Pairs({len(self)} in {where}, {self.direction}, {channels})"
 
+    @property
+    def kinds(self) -> dict[str, rasters.Kind]:
+        """What source and target are, with `bands`; that of the first pair, which all have."""
+        assert self.bands is not None
+        return dict(zip(self._sides, (rasters.header(p, self.bands).kind for p in self.paths(0)), strict=True))
+
+    @property
+    def _sides(self) -> tuple[str, str]:
+        """What A and B are."""
+        return ("source", "target") if self.direction == "AtoB" else ("target", "source")
+
     def __getitem__(self, i: int) -> dict[str, Any]:
+        if self.bands is not None:
+            arrays = [rasters.read(path, self.bands) for path in self.paths(i)]
+            return {"name": self.name(i), **dict(zip(self._sides, arrays, strict=True))}
         halves = [image_files.read_pil(path) for path in self.paths(i)]
         if len(halves) == 1:
             (both,) = halves
             width, height = both.size
             halves = [both.crop((0, 0, width // 2, height)), both.crop((width // 2, 0, width, height))]
+        assert self.source_channels is not None
+        assert self.target_channels is not None
         source, target = halves if self.direction == "AtoB" else halves[::-1]
         return {
             "name": self.name(i),
@@ -125,12 +145,22 @@ class Images(SplitFiles):
     """Single images, under the name `key`."""
 
     key: str
-    channels: int
+    channels: int | None  # None: those of the files, with `bands`
 
     def __repr__(self) -> str:
-        return f"Images({len(self)} in {self.folders[0]}, {self.key}, {self.channels} channels)"
+        channels = f"{self.channels} channels" if self.bands is None else f"{self.bands} as channels"
+        return f"Images({len(self)} in {self.folders[0]}, {self.key}, {channels})"
+
+    @property
+    def kinds(self) -> dict[str, rasters.Kind]:
+        """What the images are, with `bands`; that of the first, which all have."""
+        assert self.bands is not None
+        return {self.key: rasters.header(self.paths(0)[0], self.bands).kind}
 
     def __getitem__(self, i: int) -> dict[str, Any]:
+        if self.bands is not None:
+            return {"name": self.name(i), self.key: rasters.read(self.paths(i)[0], self.bands)}
+        assert self.channels is not None
         return {"name": self.name(i), self.key: image_files.read(self.paths(i)[0], self.channels)}
 
 
@@ -149,6 +179,11 @@ class OneSide:
     def __getitem__(self, i: int) -> dict[str, Any]:
         pair = self.pairs[i if self.indices is None else self.indices[i]]
         return {"name": pair["name"], self.key: pair[self.side]}
+
+    @property
+    def kinds(self) -> dict[str, rasters.Kind]:
+        """What the images are, of pairs that are arrays of channels."""
+        return {self.key: self.pairs.kinds[self.side]}
 
     @property
     def fingerprint(self) -> str:
@@ -178,6 +213,11 @@ class UnpairedDataset:
 
     def __repr__(self) -> str:
         return " and ".join(map(repr, self.parts))
+
+    @property
+    def kinds(self) -> dict[str, rasters.Kind]:
+        """Those of the parts, of arrays of channels."""
+        return {key: kind for part in self.parts for key, kind in part.kinds.items()}
 
     @property
     def fingerprint(self) -> str:

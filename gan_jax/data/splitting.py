@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gan_jax.data import facts as facts_
-from gan_jax.data import finding, layouts
+from gan_jax.data import finding, layouts, rasters
 
 __all__ = ["split"]
 __dir__ = __all__.copy
@@ -20,13 +20,15 @@ def split(
     val: float = 0.1,
     test: float = 0.1,
     link: bool = False,
+    bands: rasters.Bands | None = None,
     threads: int = 4,
     said: Callable[[int, int], object] = lambda done, of: None,
 ) -> dict[str, int]:
     """Copies the images of a folder, or of its folders A and B pair by pair, to train, val and test; their numbers.
 
     An image goes where a hash of its pixels says, whatever its name and whatever others there are; those that look
-    alike (`facts.alike`) go together. With `link` links are made in place of copies. Raises
+    alike (`facts.alike`) go together. With `link` links are made in place of copies; with `bands` files are arrays of
+    channels. Raises
     FileNotFoundError where there are no images; ValueError for shares that leave none to train, images that cannot be
     read, names without a partner, and a target that is not empty.
     """
@@ -37,10 +39,10 @@ def split(
         raise ValueError(f"{target} is not empty; name another folder, or remove it.")
     sides = ("A", "B") if (root / "A").is_dir() and (root / "B").is_dir() else ("",)
     folders = tuple(root / side if side else root for side in sides)
-    matched = _elements(folders)
+    matched = _elements(folders, finding.EXTENSIONS if bands is None else finding.RASTERS)
     paths = [str(folder / name) for names in matched for folder, name in zip(folders, names, strict=True)]
     known = {}
-    for path, of in zip(paths, facts_.read_facts(paths, threads=threads), strict=True):
+    for path, of in zip(paths, facts_.read_facts(paths, threads=threads, bands=bands), strict=True):
         if of.problem:
             raise ValueError(of.problem)
         known[path] = of
@@ -74,10 +76,10 @@ def split(
     return counts
 
 
-def _elements(folders: tuple[Path, ...]) -> list[tuple[str, ...]]:
+def _elements(folders: tuple[Path, ...], extensions: tuple[str, ...]) -> list[tuple[str, ...]]:
     if len(folders) == 1:
-        return [(name,) for name in finding.list_images(folders[0])]
-    found = layouts.files_of("train", lambda _: folders, instead="")
+        return [(name,) for name in finding.list_images(folders[0], extensions=extensions)]
+    found = layouts.files_of("train", lambda _: folders, instead="", extensions=extensions)
     assert found is not None
     return found[1]
 

@@ -123,6 +123,10 @@ class SubImages:
         """Of the photographs, and how they are cut."""
         return f"{self.images.fingerprint} {self._options}"
 
+    def name(self, i: int) -> str:
+        """That of the photograph that element i is cut from."""
+        return self.images.name(bisect.bisect_right(self._ends, i))
+
     def _places(self, side: int) -> list[int]:
         tile, step, thin = self._options
         # Of a side that low resolution does not divide the rest has no counterpart.

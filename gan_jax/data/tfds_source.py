@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from gan_jax.data import image_files, transforms
+from gan_jax.data import image_files, rasters, transforms
 from gan_jax.data.transforms import Size
 
 __all__ = [
@@ -62,8 +62,13 @@ class Records:
         *,
         labeled: bool = False,
         limit: int | None = None,
+        bands: rasters.Bands | None = None,
     ) -> None:
-        """`keys` are the names of a source's images, with the record's name of each and its channels."""
+        """`keys` are the names of a source's images, with the record's name of each and its channels.
+
+        With `bands` they are arrays of the channels and the dtype that they were prepared with.
+        """
+        self.bands = bands
         self._data_set, self._split, self._part = data_set, split, part
         self._keys, self._labeled = dict(keys), labeled
         self._records = data_set.records(part)
@@ -73,6 +78,12 @@ class Records:
 
     def __len__(self) -> int:
         return self._count
+
+    @property
+    def kinds(self) -> dict[str, rasters.Kind]:
+        """What the images are, of arrays of channels."""
+        features = {key: self._data_set.features[name] for key, (name, _) in self._keys.items()}
+        return {key: rasters.Kind(np.dtype(of.np_dtype).name, of.shape[-1]) for key, of in features.items()}
 
     def __repr__(self) -> str:
         kinds = ", ".join(f"{key} {name}" for key, (name, _) in self._keys.items())
@@ -102,6 +113,8 @@ class Records:
         return item | ({"label": int(record["label"]) if self.classes else 0} if self._labeled else {})
 
     def _image(self, value: Any, channels: int | None, name: str) -> np.ndarray:
+        if self.bands is not None:
+            return np.asarray(value)
         if isinstance(value, np.ndarray) and value.dtype == np.uint8:
             image = value
         else:
@@ -148,15 +161,21 @@ class _DataSet:
         }
         return self._builder.as_data_source(split=part, decoders=skipped or None)
 
-    def require(self, *wanted: str, words: str) -> None:
-        """Raises ValueError where the records have none of those images; `words` say which data sets have."""
+    def require(self, *wanted: str, words: str, bands: rasters.Bands | None = None) -> None:
+        """Raises ValueError where the records have none of those images; `words` say which data sets have.
+
+        And for images that were prepared as arrays of channels otherwise than `bands` says.
+        """
         missing = [name for name in wanted if name not in self.features]
         if missing:
             raise ValueError(
                 f"the data set {self.name} has no {' and no '.join(missing)}, but {', '.join(sorted(self.features))}; "
                 f"wanted {words}."
             )
-        for name in wanted:
+        if (prepared := self.manifest.get("settings", {}).get("bands")) != bands:
+            how = f"with --bands {prepared}" if prepared else "without --bands"
+            raise ValueError(f"the data set {self.name} was prepared {how}; train on it likewise.")
+        for name in wanted if bands is None else ():
             if name != "label" and self.features[name].np_dtype not in (np.dtype(np.uint8), np.dtype(object)):
                 raise ValueError(
                     f"{name} of the data set {self.name} is {self.features[name].np_dtype}; wanted images of 8 bits."
@@ -265,18 +284,20 @@ def open_pairs(
     *,
     direction: Literal["AtoB", "BtoA"] = "AtoB",
     derive: transforms.Derive | None = None,
-    source_channels: int,
-    target_channels: int,
+    source_channels: int | None,
+    target_channels: int | None,
     smallest: Size = 1,
     folder: str | Path | None = None,
     limit: int | None = None,
+    bands: rasters.Bands | None = None,
 ) -> Records | None:
     """Pairs; with `derive` single images, targets of which a transformation makes the sources."""
     data_set = _opened(name, folder)
     if derive:
         if "A" in data_set.features:
             raise ValueError(f"the data set {data_set.name} has pairs; --derive {derive} makes them: leave it out.")
-        data_set.require("image", words="single images: tf_flowers, celeb_a, or photographs that were prepared")
+        words = "single images: tf_flowers, celeb_a, or photographs that were prepared"
+        data_set.require("image", words=words, bands=bands)
         keys: dict[str, tuple[str, int | None]] = {"target": ("image", target_channels)}
     else:
         if "image" in data_set.features:
@@ -284,14 +305,14 @@ def open_pairs(
                 f"the data set {data_set.name} has single images; give --derive "
                 f"{' or '.join(transforms.DERIVE)} to make their inputs of them."
             )
-        data_set.require("A", "B", words="pairs, as gan-jax data prepare writes them")
+        data_set.require("A", "B", words="pairs, as gan-jax data prepare writes them", bands=bands)
         source, target = ("A", "B") if direction == "AtoB" else ("B", "A")
         keys = {"source": (source, source_channels), "target": (target, target_channels)}
     part = data_set.part(split)
     if part is None:
         return None
     data_set.require_size(part, smallest)
-    return Records(data_set, split, part, keys, limit=limit)
+    return Records(data_set, split, part, keys, limit=limit, bands=bands)
 
 
 def open_side(
@@ -300,10 +321,11 @@ def open_side(
     side: Literal["A", "B"],
     *,
     key: str,
-    channels: int,
+    channels: int | None,
     smallest: Size = 1,
     folder: str | Path | None = None,
     limit: int | None = None,
+    bands: rasters.Bands | None = None,
 ) -> Records | None:
     """The images of kind A or B under the name `key`, of splits trainA, trainB, as cycle_gan/horse2zebra has them."""
     data_set = _opened(name, folder)
@@ -312,12 +334,12 @@ def open_side(
             f"the data set {data_set.name} has no split train{side}, but {', '.join(data_set.parts)}; wanted images of "
             "two kinds, as cycle_gan/horse2zebra has them (dataset_mode aligned reads pairs)."
         )
-    data_set.require("image", words="images of two kinds: cycle_gan/horse2zebra")
+    data_set.require("image", words="images of two kinds: cycle_gan/horse2zebra", bands=bands)
     part = data_set.part(split, side)
     if part is None:
         return None
     data_set.require_size(part, smallest)
-    return Records(data_set, split, part, {key: ("image", channels)}, limit=limit)
+    return Records(data_set, split, part, {key: ("image", channels)}, limit=limit, bands=bands)
 
 
 def _prepared(name: str | Path, folder: str | Path | None) -> Path:

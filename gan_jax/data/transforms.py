@@ -1,6 +1,7 @@
 """From images of any size to those of a training step: resized, cropped, mirrored, derived.
 
-An item holds a pair, or one image: uint8 [H, W, C] arrays, by name, beside its own `name`. A preprocess, made from
+An item holds a pair, or one image: uint8 [H, W, C] arrays, by name, beside its own `name`; arrays of channels keep
+their dtype, until `normalized` makes of them what networks see. A preprocess, made from
 the flags, makes a `Geometry` from an item's (height, width) and a `Draw`, all that is random as plain data: what
 happens to all its images. `apply` does it, and between resizing and cropping makes a source of a lone target.
 """
@@ -12,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from gan_jax.data import image_files
+from gan_jax.values import Values
 
 __all__ = [
     "CENTER",
@@ -39,6 +41,7 @@ __all__ = [
     "jitter",
     "mosaic",
     "none",
+    "normalized",
     "read_size",
     "resize",
     "resize_and_crop",
@@ -254,6 +257,15 @@ def resized(preprocess: str, *, load_size: Size, crop_size: Size, derive: Derive
     return _transform(scaled, lambda rng: CENTER, derive)
 
 
+def normalized(transform: Transform, values: Mapping[str, Values]) -> Transform:
+    """A transform whose images are then as networks see them, float32 in [-1, 1]; `values` are theirs, by name."""
+
+    def in_range(item: Item, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        return {name: values[name].to_network(image) for name, image in transform(item, rng).items()}
+
+    return in_range
+
+
 def _transform(plan: Preprocess, place: Callable[[np.random.Generator], Draw], derive: Deriver | None) -> Transform:
     def transform(item: Item, rng: np.random.Generator) -> dict[str, np.ndarray]:
         images_u8 = {key: image for key, image in item.items() if key != "name"}
@@ -298,16 +310,25 @@ def _mirrored(image: np.ndarray) -> np.ndarray:
     return mirrored
 
 
-def resize(image_u8: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize [H, W, C] to [height, width, C] by Pillow's (antialiasing) bicubic; as it is if of that size."""
-    if image_u8.shape[:2] == (height, width):
-        return image_u8
-    channels = image_u8.shape[2]
+def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize [H, W, C] to [height, width, C] by Pillow's (antialiasing) bicubic; as it is if of that size.
+
+    uint8, or uint16 and float32 at full precision: by that bicubic of floats, and integers rounded.
+    """
+    if image.shape[:2] == (height, width):
+        return image
+    channels, dtype = image.shape[2], image.dtype
     # Three channels in one go; two or four would count as alpha, which Pillow premultiplies.
-    bands = [image_u8] if channels == 3 else [image_u8[..., k] for k in range(channels)]
+    together = channels == 3 and dtype == np.uint8
+    bands = [image] if together else [image[..., k] for k in range(channels)]
+    if dtype != np.uint8:
+        bands = [band.astype(np.float32) for band in bands]
     size, kernel = (width, height), Image.Resampling.BICUBIC
     resized = [np.asarray(Image.fromarray(band).resize(size, kernel)) for band in bands]
-    return resized[0] if channels == 3 else np.stack(resized, axis=-1)
+    if together:
+        return resized[0]
+    stacked = np.stack(resized, axis=-1)
+    return image_files.round_to(stacked, dtype) if dtype == np.uint16 else stacked
 
 
 def gray(photo_u8: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Scores of images against references under a named protocol, as a table, CSV or JSON."""
 
 from gan_jax.evaluate.folders import ANY_NAME, by_stem, evaluate
-from gan_jax.evaluate.protocol import PROTOCOLS, Protocol, with_options
+from gan_jax.evaluate.protocol import BANDS, PROTOCOLS, Protocol, with_options
 from gan_jax.evaluate.scoring import LOWER_IS_BETTER, METRICS, SMALLEST, Lpips, Score, parse_metrics, score
 from gan_jax.evaluate.tables import (
     Comparison,
@@ -17,6 +17,7 @@ from gan_jax.evaluate.tables import (
 
 __all__ = [
     "ANY_NAME",
+    "BANDS",
     "LOWER_IS_BETTER",
     "METRICS",
     "PROTOCOLS",

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from gan_jax import image, perceptual
-from gan_jax.data import finding, high_bit_depth, image_files
+from gan_jax.data import finding, high_bit_depth, image_files, rasters
 from gan_jax.evaluate.protocol import Protocol
 from gan_jax.evaluate.scoring import Lpips, Score, cropped, score
 from gan_jax.evaluate.tables import Evaluation
+from gan_jax.values import values_of
 
 __all__ = ["ANY_NAME", "by_stem", "evaluate"]
 __dir__ = __all__.copy
@@ -31,6 +32,8 @@ def evaluate(
     output_names: str = ANY_NAME,
     reference_names: str = ANY_NAME,
     self_check: bool = False,
+    bands: rasters.Bands | None = None,
+    value_range: tuple[float, float] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
     """Scores every image of one file or folder tree against the reference of its path, extensions apart.
@@ -40,15 +43,23 @@ def evaluate(
     Images are read and scored several at a time and then forgotten. `other` is a second set of outputs;
     `self_check` also scores the references shrunk and enlarged by the protocol's scale. If an image is missing,
     extra, unreadable or of another size or depth than its reference, all such are failures and nothing is scored.
+    With `bands` files are arrays of channels, whose numbers are compared as they are, in `value_range` or that of their
+    dtype; the protocol then has a name, a border and a scale.
 
     Raises FileNotFoundError where a side has no images, ValueError where no two match, for names without a {}, where
     outputs are their own references or where `self_check` has no scale, ImportError for LPIPS without its weights.
+    And ValueError with `bands` for floats without a range, luma, LPIPS and `self_check`.
     """
+    if bands and (protocol.y_channel or self_check or "lpips" in metric_names):
+        raise ValueError("--bands compares numbers as they are; leave out luma, --self_check and lpips.")
     if self_check and protocol.scale < 2:
         raise ValueError("--self_check shrinks and enlarges the references; give --scale 2 or more.")
     lpips = _load_lpips() if "lpips" in metric_names else None
     sides = [Path(side) for side in (outputs, *([other] if other else []), references)]
-    partners, failures = _pair(sides, [*[output_names] * (len(sides) - 1), reference_names])
+    extensions = finding.EXTENSIONS if bands is None else finding.RASTERS
+    partners, failures = _pair(sides, [*[output_names] * (len(sides) - 1), reference_names], extensions)
+    if bands is not None:
+        protocol = _with_values(protocol, next(iter(partners.values()))[-1], bands, value_range)
     failed = threading.Event()
     if failures:
         failed.set()
@@ -56,7 +67,7 @@ def evaluate(
     def attempt(name: str) -> tuple[int, list[Score]] | list[str]:
         """Depth and scores of the outputs, the others, and bicubic; once something failed, files are only read."""
         try:
-            *candidates, reference = _read(partners[name], protocol)
+            *candidates, reference = _read(partners[name], protocol, bands)
             if self_check:
                 candidates.append(_bicubic(reference, protocol.scale))
             cropped(candidates[0], reference, protocol, metric_names)
@@ -84,7 +95,9 @@ def evaluate(
         depths = " and ".join(f"{len(names)} of {bits} bits ({names[0]})" for bits, names in names_by_bits.items())
         failures.append(f"there are images {depths}; score each depth alone.")
     read = [path for paths in partners.values() for path in paths]
-    notes = [*finding.notes(dict.fromkeys(sides)), *image_files.frame_notes(image_files.count_all_frames(read))]
+    notes = finding.notes(dict.fromkeys(sides), extensions=extensions)
+    if bands is None:
+        notes += image_files.frame_notes(image_files.count_all_frames(read))
     if failures:
         return Evaluation(protocol, [], failures, notes)
     sets = list(zip(*scored, strict=True))
@@ -97,7 +110,23 @@ def evaluate(
     )
 
 
-def by_stem(path: str | Path, names: str = ANY_NAME) -> dict[str, Path]:
+def _with_values(
+    protocol: Protocol, reference: Path, bands: rasters.Bands, value_range: tuple[float, float] | None
+) -> Protocol:
+    """The protocol of arrays such as a reference."""
+    kind = rasters.header(reference, bands).kind
+    if kind.dtype == "float32" and value_range is None:
+        array = rasters.read(reference, bands)
+        raise ValueError(
+            f"{reference} is float32, whose range is not known (its numbers are {array.min():g} to {array.max():g}); "
+            "give --values LOW:HIGH, whose width is the peak."
+        )
+    return protocol._replace(values=values_of(kind.dtype, value_range), channels=kind.channels)
+
+
+def by_stem(
+    path: str | Path, names: str = ANY_NAME, *, extensions: tuple[str, ...] = finding.EXTENSIONS
+) -> dict[str, Path]:
     """The images of a file or a folder tree by relative path without extension, or by what stands for {} in `names`.
 
     Raises FileNotFoundError where there are none, ValueError where two have one name or `names` has no {}.
@@ -108,7 +137,7 @@ def by_stem(path: str | Path, names: str = ANY_NAME) -> dict[str, Path]:
     if not path.is_dir():
         raise FileNotFoundError(f"{path} does not exist; name an image or a folder of images.")
     files: dict[str, Path] = {}
-    for name in finding.list_images(path):
+    for name in finding.list_images(path, extensions=extensions):
         match = pattern.fullmatch(name)
         if match is None:
             continue
@@ -125,7 +154,8 @@ def _pattern(names: str) -> re.Pattern[str]:
     """A path below a folder whose file is called as `names` says, of any extension unless that has one."""
     if names.count("{}") != 1 or "/" in names:
         raise ValueError(f'{names!r} is no pattern of names; write {{}} once for what two have in common: "{{}}_out".')
-    stem, extension = os.path.splitext(names) if names.lower().endswith(finding.EXTENSIONS) else (names, "")
+    known = names.lower().endswith((*finding.EXTENSIONS, *finding.RASTERS))
+    stem, extension = os.path.splitext(names) if known else (names, "")
     before, after = map(re.escape, stem.split("{}"))
     ending = f"(?i:{re.escape(extension)})" if extension else r"\.[^./]+"
     return re.compile(f"(?P<folder>(?:.*/)?){before}(?P<name>[^/]+?){after}{ending}", re.DOTALL)
@@ -135,13 +165,15 @@ class _UnusableError(ValueError):
     """Files of one name that cannot be scored; the arguments are sentences that name them."""
 
 
-def _pair(sides: Sequence[Path], names: Sequence[str]) -> tuple[dict[str, list[Path]], list[str]]:
+def _pair(
+    sides: Sequence[Path], names: Sequence[str], extensions: tuple[str, ...]
+) -> tuple[dict[str, list[Path]], list[str]]:
     """Each name's files, the reference last, and a sentence for each file without partner."""
     references = sides[-1]
     for side, called in zip(sides[:-1], names, strict=False):
         if side.resolve() == references.resolve() and (side.is_file() or called == names[-1]):
             raise ValueError(f"{side} and {references} are the same; give the outputs, then their references.")
-    files = [by_stem(side, called) for side, called in zip(sides, names, strict=True)]
+    files = [by_stem(side, called, extensions=extensions) for side, called in zip(sides, names, strict=True)]
     if all(side.is_file() for side in sides):
         files = [{references.stem: side} for side in sides]
     common = sorted(set.intersection(*(set(side) for side in files)))
@@ -162,12 +194,15 @@ def _pair(sides: Sequence[Path], names: Sequence[str]) -> tuple[dict[str, list[P
     return {stem: [side[stem] for side in files] for stem in common}, failures
 
 
-def _read(paths: Sequence[Path], protocol: Protocol) -> list[np.ndarray]:
-    """The images, the reference last and cropped to the scale: one shape and one depth, RGB unless all are gray."""
+def _read(paths: Sequence[Path], protocol: Protocol, bands: rasters.Bands | None) -> list[np.ndarray]:
+    """The images, the reference last and cropped to the scale: one shape and one depth, RGB unless all are gray.
+
+    With `bands` arrays of the protocol's values and channels.
+    """
     arrays, problems = [], []
     for path in paths:
         try:
-            arrays.append(high_bit_depth.read(path))
+            arrays.append(high_bit_depth.read(path) if bands is None else rasters.read(path, bands))
         except (ValueError, OSError, ImportError) as error:
             problems.append(str(error))
     if problems:
@@ -178,12 +213,17 @@ def _read(paths: Sequence[Path], protocol: Protocol) -> list[np.ndarray]:
             f"{paths[-1]} is {size[1]}x{size[0]}; it is smaller than the scale {protocol.scale}: remove it."
         )
     cropped_size = tuple(side - side % protocol.scale for side in size)
+    if protocol.values is not None:
+        wanted = rasters.Kind(protocol.values.dtype, protocol.channels or 0)
+        for path, kind in zip(paths, map(rasters.kind_of, arrays), strict=True):
+            if kind != wanted:
+                problems.append(f"{path} is {kind}, and the first reference {wanted}; make them alike.")
     for path, array in zip(paths, arrays, strict=True):
         # Outputs made of cropped references have the cropped size.
         if array.shape[:2] not in (size, cropped_size):
             height, width = array.shape[:2]
             problems.append(f"{path} is {width}x{height} and {paths[-1]} is {size[1]}x{size[0]}; make them one size.")
-        elif array.dtype != arrays[-1].dtype:
+        elif bands is None and array.dtype != arrays[-1].dtype:
             bits = [8 * side.itemsize for side in (array, arrays[-1])]
             problems.append(f"{path} has {bits[0]} bits a channel and {paths[-1]} has {bits[1]}; make them one depth.")
     if problems:

@@ -2,7 +2,9 @@
 
 from typing import NamedTuple
 
-__all__ = ["PROTOCOLS", "Protocol", "with_options"]
+from gan_jax.values import Values
+
+__all__ = ["BANDS", "PROTOCOLS", "Protocol", "with_options"]
 __dir__ = __all__.copy
 
 
@@ -15,6 +17,8 @@ class Protocol(NamedTuple):
     crop_border: int | None = 0  # None: the scale
     scale: int = 1
     bits: int = 8
+    values: Values | None = None  # of arrays of channels: the numbers that are compared
+    channels: int | None = None
 
     @property
     def border(self) -> int:
@@ -26,15 +30,24 @@ class Protocol(NamedTuple):
     @property
     def description(self) -> str:
         """The definition."""
+        if self.values is not None:
+            numbers = f"{self.values.words}, peak {self.values.width:,.10g}"
+            channels = "the channel as it is" if self.channels == 1 else f"all {self.channels} channels as they are"
+            return f"{numbers}, {channels}, {self._place}, mean of the images' values"
         channels = "RGB (gray where both are gray)"
         if self.y_channel:
             rounding = "rounded" if self.round_y else "not rounded"
             channels = f"Y of BT.601 in studio range, {rounding} (gray as it is where both are gray)"
+        return f"{self.bits}-bit {channels}, {self._place}, mean of the images' values"
+
+    @property
+    def _place(self) -> str:
+        """Which pixels are compared."""
         border = f"{self.border} pixels cropped from each border" if self.border else "no border cropped"
         if self.crop_border is None and self.scale == 1:
             border += " (--scale N crops the papers' N)"
         sides = f"sides first cropped to multiples of {self.scale}, " if self.scale > 1 else ""
-        return f"{self.bits}-bit {channels}, {sides}{border}, mean of the images' values"
+        return f"{sides}{border}"
 
     @property
     def title(self) -> str:
@@ -52,6 +65,9 @@ PROTOCOLS = {
         Protocol("matlab-y", y_channel=True, round_y=True, crop_border=None),
     )
 }
+
+
+BANDS = Protocol("bands")  # of arrays of channels, which say the values
 
 
 def with_options(

@@ -59,14 +59,21 @@ def score(
     metric_names: Sequence[str] = ("psnr", "ssim"),
     lpips: Lpips | None = None,
 ) -> Score:
-    """One image [H, W, C], uint8 or uint16, against its reference under a protocol.
+    """One image [H, W, C], uint8 or uint16, or of the protocol's values, against its reference under a protocol.
 
     `lpips` maps uint8 RGB batches to distances [N]. Raises ValueError where shapes or depths differ or the image is
     too small, TypeError for other dtypes.
     """
     output, reference = cropped(output, reference, protocol, metric_names)
-    peak = float(np.iinfo(reference.dtype).max)
-    x, y = (host.luma(side, rounded=protocol.round_y) if protocol.y_channel else side for side in (output, reference))
+    if protocol.values is not None:
+        peak = protocol.values.width
+        # SSIM's luminance is that of numbers from 0 on.
+        x, y = (np.subtract(side, protocol.values.low, dtype=np.float64) for side in (output, reference))
+    else:
+        peak = float(np.iinfo(reference.dtype).max)
+        x, y = output, reference
+        if protocol.y_channel:
+            x, y = (host.luma(side, rounded=protocol.round_y) for side in (x, y))
     formulas: dict[str, Callable[[], float]] = {
         "psnr": lambda: host.psnr(x, y, peak),
         "ssim": lambda: host.ssim(x, y, peak),
@@ -83,8 +90,9 @@ def cropped(
     if output.shape != reference.shape or output.dtype != reference.dtype:
         sides = [f"{side.dtype}{list(side.shape)}" for side in (output, reference)]
         raise ValueError(f"the image is {sides[0]} and its reference {sides[1]}; they must be alike.")
-    if reference.dtype not in (np.uint8, np.uint16):
-        raise TypeError(f"the images are {reference.dtype}, whose range is not known; wanted uint8 or uint16.")
+    known = ("uint8", "uint16") if protocol.values is None else (protocol.values.dtype,)
+    if reference.dtype not in known:
+        raise TypeError(f"the images are {reference.dtype}, whose range is not known; wanted {' or '.join(known)}.")
     border, (height, width) = protocol.border, output.shape[:2]
     largest = max(metric_names, key=lambda name: SMALLEST[name])
     smallest = SMALLEST[largest] + 2 * border

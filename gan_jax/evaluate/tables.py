@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan_jax.evaluate.protocol import PROTOCOLS, Protocol
+from gan_jax.evaluate.protocol import BANDS, PROTOCOLS, Protocol
 from gan_jax.evaluate.scoring import LOWER_IS_BETTER, METRICS, Score
 from gan_jax.files import shown
 from gan_jax.scores import metric as metric_of
@@ -104,6 +104,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
     values: dict[str, Any] = {
         "protocol": {
             **protocol._asdict(),
+            "values": protocol.values and protocol.values._asdict(),
             "crop_border": protocol.border,
             "description": protocol.description,
             "metrics": {name: METRICS[name] for name in names},
@@ -164,7 +165,7 @@ def as_table(evaluation: Evaluation) -> str:
             rows.append([metric_of(name).title_with_unit, *cells])
         lines += ["", *_aligned(rows)]
     protocol = evaluation.protocol
-    standard = PROTOCOLS[protocol.name]
+    standard = PROTOCOLS.get(protocol.name, BANDS)
     flags = (protocol.y_channel, protocol.crop_border) != (standard.y_channel, standard.crop_border)
     lines += ["", f"protocol {protocol.name}{', changed by flags' if flags else ''}: {protocol.description}"]
     lines += [METRICS[name] for name in names]

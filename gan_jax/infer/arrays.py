@@ -54,6 +54,9 @@ def translate(
 ) -> np.ndarray:
     """The generator's images for images [N, H, W, C] or [H, W, C], uint8 or uint16; same dtype, sides by its scale.
 
+    Those of a generator of arrays of channels have the dtype and units of its `input_values`, and of its
+    `output_values`.
+
     Sides that the network cannot take are padded by reflection and cropped back. Every image is normalized alone
     and gets the same noise, which `seed` chooses: an output does not depend on the images beside it, but for rounding.
 
@@ -84,13 +87,16 @@ def _samples(generator: Model, images: np.ndarray, count: int, seed: int, option
     """Samples 0, 1, ... of a seed: `translate` with a first axis [count]."""
     images = np.asarray(images)
     channels = generator.spec.in_channels
-    if images.dtype not in (np.uint8, np.uint16):
-        raise TypeError(f"images are {images.dtype}; wanted uint8 or uint16.")
+    seen, made = generator.spec.input_values, generator.spec.output_values
+    wanted = ("uint8", "uint16") if seen is None else (seen.dtype,)
+    if images.dtype not in wanted:
+        raise TypeError(f"images are {images.dtype}; wanted {' or '.join(wanted)}.")
     if images.ndim not in (3, 4) or images.shape[-1] != channels or 0 in images.shape:
         raise ValueError(
             f"images have shape {images.shape}; this generator wants [N, H, W, {channels}] or [H, W, {channels}]."
         )
     batch = images if images.ndim == 4 else images[None]
+    batch = batch if seen is None else seen.to_network(batch)
     generator = on_device(generator)
     planned = engine.plan(generator, batch.shape[1:3], options, memory.available_bytes)
     notes = [planned.note] if planned.note else []
@@ -99,7 +105,8 @@ def _samples(generator: Model, images: np.ndarray, count: int, seed: int, option
     finally:
         for note in notes:
             warnings.warn(note, RuntimeWarning, stacklevel=3)
-    return np.stack(drawn if images.ndim == 4 else [sample[0] for sample in drawn])
+    stacked = np.stack(drawn if images.ndim == 4 else [sample[0] for sample in drawn])
+    return stacked if made is None else made.from_network(stacked)
 
 
 def _translated(

@@ -166,6 +166,8 @@ def run(
 ) -> list[np.ndarray]:
     """Outputs for images [H, W, C] of the plan's padded size, uint8 or uint16, in the same dtype.
 
+    float32 is in [-1, 1], what goes in and what comes out, which is neither clipped nor rounded.
+
     `say` is told, in a sentence, where an output had to be computed again. Raises Failure, which calls the image by
     its `name`, where it does not fit into memory or an output is not finite, after one more try in float32 if the
     network computes in fewer digits; give each of several images alone then.

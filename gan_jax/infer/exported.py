@@ -63,6 +63,10 @@ def program(generator: Model, *, uint8: bool) -> Callable[[jax.Array], jax.Array
     """
     arrays.require_generator(generator)
     spec, variables = generator.spec, generator.variables
+    if uint8 and spec.bands is not None:
+        raise ValueError(
+            "this generator makes arrays of channels; leave out uint8: 0 and 1 are the ends of their ranges."
+        )
     if spec.architecture.get("dropout"):  # off: converters know no layer of it
         spec = dataclasses.replace(spec, architecture={**spec.architecture, "dropout": 0.0})
     signature = compiled.signature(spec, "uint8" if uint8 else "float32")

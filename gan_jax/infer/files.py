@@ -11,12 +11,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from gan_jax import errors, files, image
-from gan_jax.data import finding, high_bit_depth, image_files
+from gan_jax.data import finding, high_bit_depth, image_files, rasters
 from gan_jax.data.image_files import ImageFile
 from gan_jax.infer import arrays, engine, memory
 from gan_jax.infer.resize import final_sides, resized
 from gan_jax.infer.streams import WriteBehind, batches_by_size, read_ahead
-from gan_jax.model import Model
+from gan_jax.model import Model, ModelSpec
 
 __all__ = [
     "STD_SCALE",
@@ -51,17 +51,19 @@ def plan(
     suffix: str = "",
     extension: str | None = ".png",
     frame: int | Literal["all"] | None = None,
+    bands: rasters.Bands | None = None,
 ) -> list[Job]:
     """What to read and where to write: below the folder `output`, relative paths kept.
 
     `inputs` are images and folders, or one of them. Names get the `suffix` and the `extension`, or keep their own
     where that is None and can be written. One image may also be written to a file that `output` names. Of images
     with several frames the chosen one is taken, or each for itself: a.gif then gives a_frame_0.png, a_frame_1.png, ...
+    With `bands` the inputs are files of channels, of a generator that wants such.
     Raises FileNotFoundError for an input without images, and ValueError where two outputs would have one name, an
     output would replace an input or has a name that no file can have, or `output` is a file that should be a folder.
     """
     given = [inputs] if isinstance(inputs, str | Path) else inputs
-    jobs = _jobs([Path(root) for root in given], Path(output), suffix, extension, frame)
+    jobs = _jobs([Path(root) for root in given], Path(output), suffix, extension, frame, bands)
     originals = {Path(job.input).resolve() for job in jobs}
     for path in (path for job in jobs for path in outputs(job, samples=samples)):
         if path.resolve() in originals:
@@ -84,15 +86,21 @@ def outputs(job: Job, *, samples: int | None = None) -> list[Path]:
 
 
 def _jobs(
-    inputs: Sequence[Path], output: Path, suffix: str, extension: str | None, frame: int | Literal["all"] | None
+    inputs: Sequence[Path],
+    output: Path,
+    suffix: str,
+    extension: str | None,
+    frame: int | Literal["all"] | None,
+    bands: rasters.Bands | None,
 ) -> list[Job]:
     if names_a_file(inputs, output):
         if len(inputs) > 1 or not inputs[0].is_file():
             if not all(root.exists() for root in inputs):
                 raise FileNotFoundError(f"{_missing(inputs)} does not exist; name an image or a folder of images.")
             raise ValueError(f"{output} is the name of one image and {inputs[0]} may give several; name a folder.")
-        image_files.require_written(output)
-        jobs = _frames(inputs[0], output, frame)
+        require_written = image_files.require_written if bands is None else rasters.require_written
+        require_written(output)
+        jobs = _frames(inputs[0], output, frame, bands)
         if len(jobs) > 1:
             raise ValueError(f"{inputs[0]} has {len(jobs)} frames and {output} takes one; name a folder.")
         return [job._replace(output=output) for job in jobs]
@@ -102,13 +110,14 @@ def _jobs(
     for root in inputs:
         if not root.exists():
             raise FileNotFoundError(f"{root} does not exist; name an image or a folder of images.")
-        names = [root.name] if root.is_file() else finding.list_images(root)
+        extensions = finding.EXTENSIONS if bands is None else finding.RASTERS
+        names = [root.name] if root.is_file() else finding.list_images(root, extensions=extensions)
         whole_root, whole_output = root.resolve(), output.resolve()
         for name in names:
             source = root if root.is_file() else root / name
             if whole_root in whole_output.parents and whole_output in (whole_root / name).parents:
                 continue  # an earlier call wrote it below its own input
-            for job in _frames(source, output / _output_name(name, suffix, extension), frame):
+            for job in _frames(source, output / _output_name(name, suffix, extension, bands), frame, bands):
                 target = Path(job.output)
                 if target in planned:
                     kept = Path(planned[target].input).suffix != source.suffix and extension is not None
@@ -127,22 +136,26 @@ def names_a_file(inputs: Sequence[str | Path], output: str | Path) -> bool:
     if output.is_dir():
         return False
     one = len(inputs) == 1 and Path(inputs[0]).is_file()
-    return output.name.lower().endswith(finding.KNOWN) or (one and bool(_EXTENSION.fullmatch(output.suffix)))
+    known = (*finding.KNOWN, *finding.RASTERS)
+    return output.name.lower().endswith(known) or (one and bool(_EXTENSION.fullmatch(output.suffix)))
 
 
 def _missing(inputs: Sequence[Path]) -> Path:
     return next(root for root in inputs if not root.exists())
 
 
-def _output_name(name: str, suffix: str, extension: str | None) -> str:
+def _output_name(name: str, suffix: str, extension: str | None, bands: rasters.Bands | None) -> str:
     stem, own = os.path.splitext(name)
     if extension is None:
-        extension = own if own.lower() in image_files.WRITTEN else ".png"
+        written, else_ = (image_files.WRITTEN, ".png") if bands is None else (rasters.WRITTEN, ".tif")
+        extension = own if own.lower() in written else else_
     return f"{stem}{suffix}{extension}"
 
 
-def _frames(source: Path, output: Path, frame: int | Literal["all"] | None) -> list[Job]:
-    """A job for the frame of a file that is wanted, or one for each that it has."""
+def _frames(source: Path, output: Path, frame: int | Literal["all"] | None, bands: rasters.Bands | None) -> list[Job]:
+    """A job for the frame of a file that is wanted, or one for each that it has; its pages may be channels."""
+    if bands is not None:
+        return [Job(source, output)]
     if frame != "all":
         return [Job(source, output, frame)]
     count = image_files.count_frames(source)
@@ -176,24 +189,37 @@ def translate_files(
     each image, of pairs side by side; `quality` is that of `image_files.save_image_file`. At most `batch_size` images
     of one padded size are computed together; `tile`, `outscale` and `self_ensemble` are those of `translate`. `say` is
     told, in a sentence, what is not a failure and yet worth knowing, `progress` how many jobs of how many are done.
+    Of a generator of arrays of channels files have the channels and the numbers that its spec says, and so have those
+    that are written; where a TIFF lies on the earth stays.
 
     With `samples` each image gives the files that `outputs` names: samples 0, 1, ... of the seed, and each pixel's
     and channel's mean and population standard deviation over the samples in levels. The latter is written STD_SCALE
     times as large, up to the highest level. Memory does not grow with `samples`.
 
-    Raises ValueError for a critic, for a generator whose channels no image has, and as `samples` does.
+    Raises ValueError for a critic, for a generator whose channels no image has, for `half` and `samples` of a generator
+    of arrays of channels, and as `samples` does.
     """
     arrays.require_generator(generator)
-    _require_image_channels(generator)
+    if generator.spec.bands is None:
+        _require_image_channels(generator)
+    elif half is not None or samples is not None:
+        raise ValueError("this generator makes arrays of channels; leave out half and samples.")
     if samples is not None:
         arrays.require_samples(generator, samples)
     generator = arrays.on_device(generator)
     spec, options = generator.spec, engine.Options(tile, outscale, self_ensemble)
     tally = _Tally(len(jobs), progress)
     # A colorizer sees the lightness of a color, which is not its luma.
-    read = functools.partial(_read, channels=3 if spec.colors else spec.in_channels, half=half)
+    read: Callable[[Job], ImageFile] = functools.partial(
+        _read, channels=3 if spec.colors else spec.in_channels, half=half
+    )
+    save: Callable[[Path, ImageFile], None] = functools.partial(high_bit_depth.save, quality=quality)
+    if spec.bands is not None:
+        same_size = spec.scale == 1 and outscale is None
+        read = functools.partial(_read_array, spec=spec, same_size=same_size)
+        save = functools.partial(_save_array, spec=spec)
     with ThreadPoolExecutor(2) as pool:
-        writer = WriteBehind(pool, functools.partial(high_bit_depth.save, quality=quality), tally.unwritten)
+        writer = WriteBehind(pool, save, tally.unwritten)
         photographs = read_ahead(pool, jobs, read, tally.unread)
         for batch in batches_by_size(photographs, functools.partial(_kind, spec.size_multiple), batch_size):
             planned = engine.plan(generator, batch[0][1].pixels.shape[:2], options, memory.available_bytes)
@@ -342,6 +368,24 @@ def _read(job: Job, channels: int, half: Literal["left", "right"] | None) -> Ima
     if photograph.alpha is None:
         return photograph
     return photograph._replace(pixels=image_files.seen_colors(photograph.pixels, photograph.alpha))
+
+
+def _read_array(job: Job, spec: ModelSpec, same_size: bool) -> ImageFile:
+    """A job's array of channels as the network is to see it, float32 in [-1, 1]; with its place if that stays."""
+    assert spec.bands is not None
+    assert spec.input_values is not None
+    array = rasters.read(job.input, spec.bands)
+    wanted = rasters.Kind(spec.input_values.dtype, spec.in_channels)
+    if (kind := rasters.kind_of(array)) != wanted:
+        raise ValueError(f"{job.input} is {kind}, and this generator wants {wanted}; convert it.")
+    return ImageFile(spec.input_values.to_network(array), place=rasters.place_of(job.input) if same_size else ())
+
+
+def _save_array(path: Path, made: ImageFile, spec: ModelSpec) -> None:
+    """Writes what the network made, float32 in [-1, 1], in the numbers and units that its spec says."""
+    assert spec.bands is not None
+    assert spec.output_values is not None
+    rasters.write(path, spec.output_values.from_network(made.pixels), spec.bands, made.place)
 
 
 def _require_image_channels(generator: Model) -> None:

@@ -17,7 +17,10 @@ def final_sides(array: np.ndarray, scale: int, outscale: float | None) -> tuple[
 
 
 def resized(array: np.ndarray, shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
-    """Floats [H, W, C] in [-1, 1] by bicubic to [*shape, C], rounded to `dtype`; a strip of rows at a time."""
+    """Floats [H, W, C] in [-1, 1] by bicubic to [*shape, C], rounded to `dtype`; a strip of rows at a time.
+
+    float32 stays in [-1, 1], neither clipped nor rounded.
+    """
     output = np.empty((*shape, array.shape[2]), dtype)
     if array.shape[:2] == shape:
         for row in range(0, shape[0], _STRIP):
@@ -44,4 +47,6 @@ def _mixed(array: np.ndarray, places: np.ndarray, weights: np.ndarray) -> np.nda
 
 
 def _rounded(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    if dtype == np.float32:
+        return array
     return image.round_to(image.rescale(np.clip(array, -1.0, 1.0), (-1.0, 1.0), (0.0, np.iinfo(dtype).max)), dtype)

@@ -13,7 +13,7 @@ import dataclasses
 from typing import Literal
 
 from gan_jax.methods.cyclegan import cyclegan
-from gan_jax.recipes import adversarial, flags, pairs, presets, pytorch_compat, translators, unpaired
+from gan_jax.recipes import adversarial, bands, flags, pairs, presets, pytorch_compat, translators, unpaired
 from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import run
 from gan_jax.training.config import require_at_least, require_finite
@@ -69,10 +69,15 @@ class Config(translators.Config):
         for name in ("init_generator", "init_critic"):
             if getattr(self, name):
                 raise ValueError(f"--{name} starts one network, and CycleGAN has two of each; leave it out.")
-        if self.lambda_identity and any(self.cycle_weights) and (self.input_nc or 3) != self.output_nc:
+        if self.bands is None:
+            self.check_identity()
+
+    def check_identity(self) -> None:
+        """Raises ValueError where the identity loss would compare images of other channels."""
+        counts = self.input_channels, self.output_channels
+        if self.lambda_identity and any(self.cycle_weights) and counts[0] != counts[1]:
             raise ValueError(
-                f"the identity loss compares images of {self.input_nc or 3} and {self.output_nc} channels; "
-                "give --lambda_identity 0."
+                f"the identity loss compares images of {counts[0]} and {counts[1]} channels; give --lambda_identity 0."
             )
 
 
@@ -83,10 +88,14 @@ def experiment(config: Config) -> Experiment:
     """The experiment that a configuration means."""
     pairs.require_dataroot(config, PRESETS)
     unpaired.require_unpacked(config, config.preset)
-    train, tasks = unpaired.training(config, config.dataset_mode), unpaired.tasks(config, config.dataset_mode)
+    train = unpaired.training(config, config.dataset_mode)
+    arrays = bands.arrays(config, train, ("A", "B"))
+    config = bands.counted(config, arrays)
+    config.check_identity()
+    tasks = unpaired.tasks(config, config.dataset_mode, arrays)
     if config.lr_policy == "plateau" and any(task.target is None for task in tasks.values()):
         raise ValueError("--lr_policy plateau watches scores, which images without counterparts lack; take linear.")
-    channels = {"A": config.input_channels, "B": config.output_nc}
+    channels = {"A": config.input_channels, "B": config.output_channels}
     generator_modules = {f"{a}to{b}": translators.generator_module(config, channels[b]) for a, b in ("AB", "BA")}
     critic = translators.critic_module(config)
     per_epoch = run.steps_per_epoch(config, len(train))
@@ -115,6 +124,7 @@ def experiment(config: Config) -> Experiment:
         train=train,
         tasks=tasks,
         needs_whole_batch=whole_batch,
+        arrays=arrays,
     )
 
 

@@ -12,6 +12,7 @@ from gan_jax import schedules
 from gan_jax.data import transforms
 from gan_jax.training import parallel
 from gan_jax.training.config import RunConfig, Settings, require_at_least, require_finite
+from gan_jax.values import read_range
 
 __all__ = [
     "USUAL",
@@ -22,6 +23,7 @@ __all__ = [
     "IterationConfig",
     "IterationFlags",
     "Preset",
+    "RangeFlag",
     "SizeFlag",
     "adam",
     "rmsprop",
@@ -76,6 +78,18 @@ SizeFlag = Annotated[
         instance_from_str=lambda words: transforms.read_size(words[0]),
         is_instance=lambda value: isinstance(value, int | tuple),
         str_from_instance=lambda size: [transforms.shown(size)],
+    ),
+]
+
+
+RangeFlag = Annotated[
+    tuple[float, float] | None,
+    tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="LOW:HIGH",
+        instance_from_str=lambda words: None if words == ["None"] else read_range(words[0]),
+        is_instance=lambda value: value is None or (isinstance(value, tuple) and len(value) == 2),
+        str_from_instance=lambda found: ["None" if found is None else f"{found[0]:.17g}:{found[1]:.17g}"],
     ),
 ]
 

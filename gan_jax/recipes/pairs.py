@@ -4,6 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -13,13 +14,15 @@ from gan_jax.data import layouts, scan, seams, sources, tfds_source, transforms
 from gan_jax.data.demo import facade_scores
 from gan_jax.data.demo import facades as demo_facades
 from gan_jax.data.pipeline import Source
-from gan_jax.recipes import flags
+from gan_jax.recipes import bands, flags
 from gan_jax.terminal import commandline
 from gan_jax.training import translation
 from gan_jax.training.config import Settings, require_at_least
+from gan_jax.values import Values
 
 __all__ = [
     "EMBEDDED_COUNTS",
+    "FolderFlags",
     "ImageFlags",
     "baselines",
     "is_embedded",
@@ -39,8 +42,8 @@ _ARCHIVED = ("facades", "maps", "edges2shoes", "edges2handbags", "night2day")
 
 
 @dataclasses.dataclass(frozen=True)
-class ImageFlags(Settings):
-    """The flags of image-to-image experiments: which images, and what is done to them before the networks."""
+class FolderFlags(Settings):
+    """The flags of which images there are, and of what is done to them before the networks."""
 
     dataroot: commandline.Place | None = None
     """Folder of training images, or of what gan-jax data prepare made of them; tfds:NAME for a data set that TensorFlow
@@ -63,18 +66,9 @@ class ImageFlags(Settings):
     """Side of the training images."""
     no_flip: bool = False
     """Do not mirror training images at random."""
-    input_nc: Literal[1, 3] | None = None
-    """Channels of the input; 1 with --derive gray, lab or edges, 3 otherwise."""
-    output_nc: Literal[1, 3] = 3
-    """Channels of the output."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "derive", transforms.spelled(self.derive))
-
-    @property
-    def input_channels(self) -> int:
-        """Channels of the generator's input."""
-        return self.input_nc or transforms.derived_channels(self.derive)
 
     @property
     def colors(self) -> Literal["lab"] | None:
@@ -97,8 +91,6 @@ class ImageFlags(Settings):
         for name in ("load_size", "crop_size"):
             if min(transforms.height_width(getattr(self, name))) < 1:
                 raise ValueError(f"--{name} is {transforms.shown(getattr(self, name))}; wanted at least 1.")
-        if self.colors and (self.input_channels, self.output_nc) != (1, 3):
-            raise ValueError("--derive lab makes color of one channel of light; leave out --input_nc and --output_nc.")
 
     def check_mode(self, dataset_mode: str | None) -> None:
         """Raises ValueError for a --dataset_mode of pairs and of single photographs that --derive contradicts."""
@@ -112,6 +104,24 @@ class ImageFlags(Settings):
                 f"--dataset_mode single wants --derive {' or '.join(transforms.DERIVE)}, which makes the inputs; "
                 "single images are translated by gan-jax translate RUN INPUT OUTPUT."
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageFlags(FolderFlags, bands.BandFlags):
+    """The flags of the images of image-to-image experiments: its groups, and what they say together."""
+
+    @property
+    def input_channels(self) -> int:
+        """Channels of the generator's input."""
+        return self.input_nc or transforms.derived_channels(self.derive)
+
+    def check(self) -> None:
+        """Raises ValueError where a flag holds what no run can have."""
+        super().check()
+        if self.bands and self.derive:
+            raise ValueError(f"--derive {self.derive} makes the input of 8-bit photographs; leave out --bands.")
+        if self.colors and (self.input_channels, self.output_channels) != (1, 3):
+            raise ValueError("--derive lab makes color of one channel of light; leave out --input_nc and --output_nc.")
 
 
 def require_dataroot(config: ImageFlags, presets: Iterable[str]) -> None:
@@ -141,7 +151,9 @@ def open_split(config: ImageFlags, split: str, *, guessed: bool = False) -> Sour
     look as --derive, or its absence, has it. Raises FileNotFoundError and ValueError for data that cannot be used.
     """
     if is_embedded(config):
-        if config.derive or (config.input_channels, config.output_nc) != (3, 3):
+        if config.bands:
+            raise ValueError("the embedded facades are drawn in 8 bits; leave out --bands, or give --dataroot.")
+        if config.derive or (config.input_channels, config.output_channels) != (3, 3):
             raise ValueError("the embedded facades are pairs in RGB: leave out --derive, --input_nc and --output_nc.")
         if config.preprocess not in ("resize_and_crop", "crop"):
             raise ValueError(
@@ -161,10 +173,11 @@ def open_split(config: ImageFlags, split: str, *, guessed: bool = False) -> Sour
             direction=config.direction,
             derive=config.derive,
             source_channels=config.input_channels,
-            target_channels=config.output_nc,
+            target_channels=config.output_channels,
             smallest=smallest,
             folder=config.tfds_dir,
             limit=config.max_dataset_size,
+            bands=config.bands,
         )
     root = Path(str(config.dataroot))
     if root.name in _ARCHIVED and not root.is_dir():
@@ -176,12 +189,16 @@ def open_split(config: ImageFlags, split: str, *, guessed: bool = False) -> Sour
         derive=config.derive,
         limit=config.max_dataset_size,
         source_channels=config.input_channels,
-        target_channels=config.output_nc,
+        target_channels=config.output_channels,
+        bands=config.bands,
     )
     if guessed and split == "train" and pairs is not None and len(pairs.folders) == 1:
         _require_likeness(pairs, config.derive)
     if pairs is not None:
-        pairs = dataclasses.replace(pairs, notes=(*pairs.notes, *scan.check_headers(pairs, smallest=smallest)))
+        notes = (*pairs.notes, *scan.check_headers(pairs, smallest=smallest))
+        if split == "train":
+            notes += tuple(bands.notes(config, pairs))
+        pairs = dataclasses.replace(pairs, notes=notes)
     return pairs
 
 
@@ -208,13 +225,22 @@ def transform_options(config: ImageFlags) -> dict[str, Any]:
     return {"load_size": config.load_size, "crop_size": config.crop_size, "derive": derive}
 
 
-def jitter(config: ImageFlags, multiple: int) -> transforms.Transform:
-    """What is done to training images, whose sides become multiples of `multiple`."""
+def jitter(
+    config: ImageFlags, multiple: int, values: Mapping[str, Values] = MappingProxyType({})
+) -> transforms.Transform:
+    """What is done to training images, whose sides become multiples of `multiple`; `values` are those of arrays."""
     options = transform_options(config) | {"flip": not config.no_flip, "multiple": multiple}
-    return transforms.jitter(config.preprocess, **options)
+    jittered = transforms.jitter(config.preprocess, **options)
+    return transforms.normalized(jittered, values) if values else jittered
 
 
-def task(config: ImageFlags, train: Source, val: Source | None, test: Source | None) -> translation.Task:
+def task(
+    config: ImageFlags,
+    train: Source,
+    val: Source | None,
+    test: Source | None,
+    arrays: Mapping[str, translation.Arrays] = MappingProxyType({}),
+) -> translation.Task:
     """What the generator translates, what scores it and whom it competes with."""
     options = transform_options(config)
     labels = label_scores(config, train)
@@ -223,9 +249,11 @@ def task(config: ImageFlags, train: Source, val: Source | None, test: Source | N
         test=test,
         val_transform=transforms.center(config.preprocess, **options),
         test_transform=transforms.whole(config.preprocess, **options),
-        score=functools.partial(translation.score, label_scores=labels),
+        score=functools.partial(translation.score, label_scores=labels, arrays=arrays.get("target")),
         baselines=baselines(config, train),
         scores_truth=labels is not None,
+        seen=arrays.get("source"),
+        made=arrays.get("target"),
     )
 
 
@@ -233,7 +261,7 @@ def baselines(config: ImageFlags, train: Source) -> dict[str, Callable[[np.ndarr
     """What the generator must beat, where there is something."""
     if config.derive:
         name = "gray" if config.colors else config.derive
-        unchanged = {f"{name} input": lambda source: _with_channels(source, config.output_nc)}
+        unchanged = {f"{name} input": lambda source: _with_channels(source, config.output_channels)}
         return unchanged | ({"mean color": _with_mean_color(train)} if config.colors else {})
     if not _is_drawn(train) or config.direction == "BtoA":
         return {}

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from gan_jax.data.pipeline import Source
 from gan_jax.methods.pix2pix import pix2pix
-from gan_jax.recipes import adversarial, flags, pairs, pix2pix_ablation, pix2pix_upscale, presets, translators
+from gan_jax.recipes import adversarial, bands, flags, pairs, pix2pix_ablation, pix2pix_upscale, presets, translators
 from gan_jax.recipes.recipe import Recipe
 from gan_jax.training import run
 from gan_jax.training.config import require_finite
@@ -75,7 +75,11 @@ def experiment(config: Config, open_split: Callable[[Config, str], Source | None
     pairs.require_dataroot(config, PRESETS)
     train, val, test = (open_split(config, split) for split in ("train", "val", "test"))
     assert train is not None  # only val and test may be missing
-    made = 2 if config.colors else config.output_nc
+    arrays = bands.arrays(config, train)
+    for split, images in (("validation", val), ("the test", test)):
+        bands.require_alike(arrays, split, images)
+    config = bands.counted(config, arrays)
+    made = 2 if config.colors else config.output_channels
     generator, critic = translators.generator_module(config, made), translators.critic_module(config)
     per_epoch = run.steps_per_epoch(config, len(train))
     method = pix2pix(
@@ -99,8 +103,9 @@ def experiment(config: Config, open_split: Callable[[Config, str], Source | None
         generators={"generator": (generator, config.input_channels)},
         critics={"critic": (critic, made + (0 if config.unconditional else config.input_channels))},
         train=train,
-        tasks={"generator": pairs.task(config, train, val, test)},
+        tasks={"generator": pairs.task(config, train, val, test, arrays)},
         needs_whole_batch=config.needs_whole_batch,
+        arrays=arrays,
     )
 
 

@@ -8,9 +8,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from gan_jax.data import image_files, pipeline
-from gan_jax.recipes import super_resolution
+from gan_jax.recipes import bands, super_resolution
 from gan_jax.training.config import RunConfig
 from gan_jax.training.experiment import Experiment
+from gan_jax.values import Values, picture, shown_channels
 
 __all__ = ["draw"]
 __dir__ = __all__.copy
@@ -34,14 +35,24 @@ def draw(config: RunConfig, experiment: Experiment, path: str | Path, *, count: 
     images = {name: value for name, value in batch.items() if np.asarray(value).ndim == 4}
     lines = [f"{name}: {_described(value)}" for name, value in images.items()]
     lines += [f"{name}: {value.tolist()}" for name, value in batch.items() if name not in images]
-    image_files.save(path, _grid(images))
+    image_files.save(path, _grid({name: _pictures(config, name, value) for name, value in images.items()}))
     return lines
+
+
+def _pictures(config: RunConfig, name: str, images: np.ndarray) -> np.ndarray:
+    """Images as people see them: of arrays of channels, which are in [-1, 1] by now, those that the flags say."""
+    if not isinstance(config, bands.BandFlags) or config.bands is None:
+        return images
+    chosen = config.input_shown if name in ("source", "A") else config.output_shown
+    return picture(images, Values("float32", -1.0, 1.0), shown_channels(images.shape[-1], chosen))
 
 
 def _described(images: np.ndarray) -> str:
     _, height, width, channels = images.shape
-    mean = ", ".join(f"{level:.0f}" for level in images.mean(axis=(0, 1, 2)))
-    return f"{images.dtype} {width}x{height}, {channels} channels, {images.min()} to {images.max()}, mean {mean}"
+    form = ".0f" if images.dtype == np.uint8 else ".3g"
+    mean = ", ".join(f"{level:{form}}" for level in images.mean(axis=(0, 1, 2)))
+    ends = f"{images.min():{form}} to {images.max():{form}}"
+    return f"{images.dtype} {width}x{height}, {channels} channels, {ends}, mean {mean}"
 
 
 def _grid(images: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -177,6 +177,10 @@ def _load(config: Config, run_folder: Path, which: str = "") -> Model:
                 f"{path} does not exist; a run writes it when validation scores it: use --epoch latest."
             )
     model = models.load(path)
+    if model.spec.bands is not None:
+        raise ValueError(
+            f"{path} makes arrays of channels; gan-jax translate writes them, gan-jax evaluate scores them."
+        )
     running = config.eval and model.variables["stats"]  # the PyTorch code's --eval leaves other norms as they are
     dropout = False if config.eval or config.no_dropout else None
     return infer.with_options(model, dropout=dropout, norm="running" if running else None)

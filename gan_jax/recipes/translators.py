@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal
 
 from gan_jax import networks
@@ -172,7 +173,14 @@ def started(config: Config, module: Any, kind: Literal["generator", "critic"]) -
     return starting_points.network(config, config.folder, module, kind, fresh(config, module))
 
 
-def _generator_spec(module: Any, channels: int, *, method: str, colors: Literal["lab"] | None) -> ModelSpec:
+def _generator_spec(
+    module: Any,
+    channels: int,
+    *,
+    method: str,
+    colors: Literal["lab"] | None,
+    ends: Sequence[translation.Arrays],
+) -> ModelSpec:
     """What a generator's file says: used as pix2pix's paper tests, with dropout and each image's own statistics."""
     return ModelSpec(
         architecture=networks.describe(module),
@@ -181,6 +189,9 @@ def _generator_spec(module: Any, channels: int, *, method: str, colors: Literal[
         norm="image",
         dropout=module.dropout > 0,
         colors=colors,
+        bands=ends[0].bands if ends else None,
+        input_values=ends[0].values if ends else None,
+        output_values=ends[1].values if ends else None,
     )
 
 
@@ -206,17 +217,31 @@ def experiment(
     train: Source,
     tasks: Mapping[str, translation.Task],
     needs_whole_batch: Sequence[str],
+    arrays: Mapping[str, translation.Arrays] = MappingProxyType({}),
 ) -> Experiment:
-    """The experiment of a method, called `name`; of its modules, by name, each comes with the channels that it sees."""
+    """The experiment of a method, called `name`; of its modules, by name, each comes with the channels that it sees.
+
+    `arrays` are what images are that are arrays of channels, by the keys of a batch.
+    """
     described = {key: networks.describe(module) for key, (module, _) in generators.items()}
     specs = {
-        key: _generator_spec(module, channels, method=name, colors=config.colors)
+        key: _generator_spec(
+            module,
+            channels,
+            method=name,
+            colors=config.colors,
+            ends=[of for of in (tasks[key].seen, tasks[key].made) if of is not None],
+        )
         for key, (module, channels) in generators.items()
     }
     for key, (module, channels) in critics.items():
         described[key] = networks.describe(module) | {"receptive_field": networks.receptive_field(module)}
         if config.gan_mode != "none":
             specs[key] = critic_spec(module, channels, method=name)
+    evaluator = translation.TranslationEvaluator(tasks)
+    protocols = dict.fromkeys(task.made.protocol.title for task in tasks.values() if task.made is not None)
+    if protocols:
+        evaluator = dataclasses.replace(evaluator, protocol="; ".join(protocols))
     (multiple,) = {module.size_multiple for module, _ in generators.values()}
     return Experiment(
         method_name=name,
@@ -224,7 +249,7 @@ def experiment(
         networks=described,
         specs=specs,
         train=train,
-        train_transform=pairs.jitter(config, multiple),
-        evaluator=translation.TranslationEvaluator(tasks),
+        train_transform=pairs.jitter(config, multiple, {key: of.values for key, of in arrays.items()}),
+        evaluator=evaluator,
         needs_whole_batch=needs_whole_batch,
     )

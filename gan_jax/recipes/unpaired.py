@@ -1,8 +1,10 @@
 """The images of experiments without pairs: folders of two kinds, pairs taken apart, or the embedded day and night."""
 
 import dataclasses
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -10,7 +12,7 @@ import numpy as np
 from gan_jax.data import layouts, scan, seams, sources, tfds_source, transforms
 from gan_jax.data.demo import day_night
 from gan_jax.data.pipeline import Source
-from gan_jax.recipes import pairs
+from gan_jax.recipes import bands, pairs
 from gan_jax.training import translation
 
 __all__ = ["EMBEDDED_COUNTS", "KINDS", "require_unpacked", "tasks", "training"]
@@ -39,16 +41,24 @@ def training(config: pairs.ImageFlags, mode: str) -> sources.UnpairedDataset:
     return sources.UnpairedDataset(*sides)
 
 
-def tasks(config: pairs.ImageFlags, mode: str) -> dict[str, translation.Task]:
-    """What each generator translates; where its images have counterparts, these score it."""
+def tasks(
+    config: pairs.ImageFlags, mode: str, arrays: Mapping[str, translation.Arrays] = MappingProxyType({})
+) -> dict[str, translation.Task]:
+    """What each generator translates; where its images have counterparts, these score it.
+
+    `arrays` say what the images of A and of B are, where they are arrays of channels.
+    """
     options = pairs.transform_options(config)
     common: dict[str, Any] = {
         "val_transform": transforms.center(config.preprocess, **options),
         "test_transform": transforms.whole(config.preprocess, **options),
     }
-    words = {"AtoB": _words("A", "B"), "BtoA": _words("B", "A")}
+    words = {f"{a}to{b}": {**_words(a, b), "seen": arrays.get(a), "made": arrays.get(b)} for a, b in ("AB", "BA")}
     if mode == "unaligned" and not pairs.is_embedded(config):
         opened = {split: {kind: _open_kind(config, mode, split, kind) for kind in KINDS} for split in ("val", "test")}
+        for split, of_kinds in opened.items():
+            for kind, images in of_kinds.items():
+                bands.require_alike({kind: arrays[kind]} if arrays else {}, split, images)
         return {
             name: translation.Task(
                 opened["val"][kind], opened["test"][kind], source=kind, target=None, **words[name], **common
@@ -56,12 +66,24 @@ def tasks(config: pairs.ImageFlags, mode: str) -> dict[str, translation.Task]:
             for name, kind in (("AtoB", "A"), ("BtoA", "B"))
         }
     val, test = (_open_pairs(config, split) for split in ("val", "test"))
-    same = config.input_channels == config.output_nc
+    for split, both in (("val", val), ("test", test)):
+        bands.require_alike(arrays, split, both, KINDS)
+    same = config.input_channels == config.output_channels
+    if arrays:
+        same = same and arrays["A"].values == arrays["B"].values
+    scores = {kind: functools.partial(translation.score, arrays=arrays.get(kind)) for kind in KINDS}
     baselines: dict[str, Callable[[np.ndarray], np.ndarray]] = {"the input": lambda image: image} if same else {}
     return {
-        "AtoB": translation.Task(val, test, baselines=baselines, **words["AtoB"], **common),
+        "AtoB": translation.Task(val, test, baselines=baselines, score=scores["B"], **words["AtoB"], **common),
         "BtoA": translation.Task(
-            val, test, source="target", target="source", baselines=baselines, **words["BtoA"], **common
+            val,
+            test,
+            source="target",
+            target="source",
+            baselines=baselines,
+            score=scores["A"],
+            **words["BtoA"],
+            **common,
         ),
     }
 
@@ -81,7 +103,9 @@ def _words(a: str, b: str) -> dict[str, Any]:
 def _open_pairs(config: pairs.ImageFlags, split: str) -> Source | None:
     if not pairs.is_embedded(config):
         return pairs.open_split(config, split)
-    if (config.input_channels, config.output_nc) != (3, 3):
+    if config.bands:
+        raise ValueError("the embedded day and night are drawn in 8 bits; leave out --bands, or give --dataroot.")
+    if (config.input_channels, config.output_channels) != (3, 3):
         raise ValueError("the embedded day and night are images in RGB: leave out --input_nc and --output_nc.")
     if config.preprocess not in ("resize_and_crop", "crop"):
         raise ValueError(
@@ -106,14 +130,19 @@ def _open_kind(config: pairs.ImageFlags, mode: str, split: str, kind: str) -> So
         return sources.OneSide(both, KINDS[kind], kind, indices)
     folder: Literal["A", "B"] = "A" if (kind == "A") == (config.direction == "AtoB") else "B"
     smallest = config.crop_size if config.preprocess == "crop" else 1
-    channels = config.input_channels if kind == "A" else config.output_nc
+    channels = config.input_channels if kind == "A" else config.output_channels
     options: dict[str, Any] = {"key": kind, "channels": channels, "limit": config.max_dataset_size}
+    options["bands"] = config.bands
     if name := pairs.prepared(config):
         return tfds_source.open_side(name, split, folder, smallest=smallest, folder=config.tfds_dir, **options)
     opened = layouts.open_side(Path(str(config.dataroot)), split, folder, **options)
     if opened is not None:
         said = scan.check_headers(opened, smallest=smallest)
         paths = [opened.paths(i)[0] for i in range(len(opened))] if split == "train" else []
-        notes = (*opened.notes, *said, *seams.notes(opened.folders[0], paths))
+        notes = (*opened.notes, *said)
+        if split == "train":
+            notes += tuple(bands.notes(config, opened, ("A", "B")))
+        if config.bands is None:
+            notes += seams.notes(opened.folders[0], paths)
         opened = dataclasses.replace(opened, notes=notes)
     return opened

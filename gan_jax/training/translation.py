@@ -6,20 +6,31 @@ import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from gan_jax import evaluate, files, infer, metrics
-from gan_jax.data import image_files, pipeline
+from gan_jax.data import image_files, pipeline, rasters
 from gan_jax.data.pipeline import Source
 from gan_jax.data.sources import fingerprint
 from gan_jax.data.transforms import Transform
 from gan_jax.model import Model
 from gan_jax.scores import ScoreKey
 from gan_jax.training import diagnostics, processes
+from gan_jax.values import Values, picture
 
-__all__ = ["Images", "LabelScores", "Task", "TranslationEvaluator", "read_scores", "score", "score_table", "write_json"]
+__all__ = [
+    "Arrays",
+    "Images",
+    "LabelScores",
+    "Task",
+    "TranslationEvaluator",
+    "read_scores",
+    "score",
+    "score_table",
+    "write_json",
+]
 __dir__ = __all__.copy
 
 _SHOWN, _VALIDATION_IMAGES = 8, 32
@@ -31,19 +42,44 @@ Images = Sequence[np.ndarray]  # uint8 [H, W, C] each
 LabelScores = Callable[[np.ndarray, np.ndarray, np.ndarray], dict[str, float]]  # outputs, targets, sources [N, H, W, C]
 
 
+class Arrays(NamedTuple):
+    """What arrays of channels are: how files have these, how many, their numbers, and the channels that are shown."""
+
+    bands: rasters.Bands
+    channels: int
+    values: Values
+    shown: tuple[int, ...]  # one, or red, green and blue
+
+    @property
+    def protocol(self) -> evaluate.Protocol:
+        """What is compared of two of them."""
+        return evaluate.BANDS._replace(values=self.values, channels=self.channels)
+
+
+def _picture(image: np.ndarray, arrays: Arrays | None) -> np.ndarray:
+    """An image as people see it, uint8 [H, W, 1 or 3]."""
+    return image if arrays is None else picture(image, arrays.values, arrays.shown)
+
+
 def score(
-    outputs_u8: Images, targets_u8: Images, sources_u8: Images, *, label_scores: LabelScores | None = None
+    outputs_u8: Images,
+    targets_u8: Images,
+    sources_u8: Images,
+    *,
+    label_scores: LabelScores | None = None,
+    arrays: Arrays | None = None,
 ) -> dict[str, float]:
     """Scores of images [H, W, C] of any sizes: mean PSNR and SSIM, sharpness, and label scores where there are some.
 
-    PSNR and SSIM are those of `evaluate.score` under the protocol "rgb". Sharpness is the outputs' mean Laplacian
+    PSNR and SSIM are those of `evaluate.score` under the protocol "rgb" or, of arrays of channels, under theirs, whose
+    sharpness is that of the shown channels. Sharpness is the outputs' mean Laplacian
     energy over the targets': 1 where equally sharp. For RGB the shares of the color histograms in common with the
     targets', in L, a and b, are among them.
     """
-    each = processes.spread(_score_one, outputs_u8, targets_u8)
+    each = processes.spread(functools.partial(_score_one, arrays=arrays), outputs_u8, targets_u8)
     psnr, ssim, energy, target_energy = np.array(each, np.float64).mean(axis=0).tolist()
     scores = {"psnr": psnr, "ssim": ssim, "sharpness": energy / target_energy if target_energy else float("nan")}
-    if targets_u8[0].shape[-1] == 3:
+    if targets_u8[0].shape[-1] == 3 and arrays is None:
         of_outputs, of_targets = (_histograms(images) for images in (outputs_u8, targets_u8))
         common = np.minimum(of_outputs, of_targets).sum(axis=1) / of_targets.sum(axis=1)
         scores |= {str(ScoreKey(name, "histogram")): float(value) for name, value in zip("Lab", common, strict=True)}
@@ -59,9 +95,11 @@ def _histograms(images_u8: Images) -> np.ndarray:
     return np.sum(counted, axis=0)
 
 
-def _score_one(output_u8: np.ndarray, target_u8: np.ndarray) -> tuple[float, float, float, float]:
-    scored = evaluate.score("", output_u8, target_u8, _RGB)
-    energy, target_energy = (float(metrics.laplacian_energy(image)) for image in (output_u8, target_u8))
+def _score_one(output: np.ndarray, target: np.ndarray, arrays: Arrays | None) -> tuple[float, float, float, float]:
+    scored = evaluate.score("", output, target, _RGB if arrays is None else arrays.protocol)
+    if arrays is not None:
+        output, target = (arrays.values.to_network(image[..., list(arrays.shown)]) for image in (output, target))
+    energy, target_energy = (float(metrics.laplacian_energy(image)) for image in (output, target))
     return scored.psnr, scored.ssim, energy, target_energy
 
 
@@ -98,6 +136,8 @@ class Task:
     back: str | None = None  # the generator of the other direction, in CycleGAN
     title: str = ""  # what the generator is called where there are several: "A to B"
     captions: Mapping[str, str] = dataclasses.field(default_factory=dict)  # what its images of each kind are called
+    seen: Arrays | None = None  # what sources are, and what the generator makes, where they are no 8-bit images
+    made: Arrays | None = None
 
     @functools.cached_property
     def batch(self) -> list[dict[str, np.ndarray]]:
@@ -144,7 +184,11 @@ class TranslationEvaluator:
     def references(self) -> dict[str, np.ndarray]:
         """The inputs and, where they are known, the targets of the validation batch, a row a generator."""
         inputs = [[_shown_input(item, task) for item in task.batch] for task in self.tasks.values()]
-        targets = [[item[task.target] for item in task.batch] for task in self.tasks.values() if task.target]
+        targets = [
+            [_picture(item[task.target], task.made) for item in task.batch]
+            for task in self.tasks.values()
+            if task.target
+        ]
         return {name: _rows(images) for name, images in (("input", inputs), ("target", targets)) if images}
 
     def validate(self, generators: Mapping[str, Model]) -> tuple[dict[str, float], np.ndarray]:
@@ -154,10 +198,12 @@ class TranslationEvaluator:
         for name, task in self.tasks.items():
             sources = [item[task.source] for item in task.batch]
             outputs = processes.spread(functools.partial(infer.translate, generators[name]), sources)
-            rows.append(outputs)
+            rows.append([_picture(output, task.made) for output in outputs])
             targets = [item[task.target] for item in task.batch] if task.target else []
             scored = task.score(outputs, targets, sources) if targets else {}
-            scored |= diagnostics.measures(outputs, targets or sources, targets or self._alike(task))
+            aims = [_picture(target, task.made) for target in targets]
+            inputs = [_picture(source, task.seen) for source in sources]
+            scored |= diagnostics.measures(rows[-1], aims or inputs, aims or self._alike(task))
             prefix = "".join(self._prefix(name))
             scores |= {str(ScoreKey.parse(key)._replace(generator=prefix)): value for key, value in scored.items()}
         return scores, _rows(rows)
@@ -171,6 +217,7 @@ class TranslationEvaluator:
     def test(self, generators: Mapping[str, Model], folder: str | Path) -> dict[str, Any] | None:
         """Translates and scores the test splits: images to `folder`, and the table of generators and baselines.
 
+        Arrays of channels are written as .npy to its folder `arrays`; the images show some of the channels.
         A table that is there already, for the same generators and images, is returned as it is.
         """
         folder = Path(folder)
@@ -201,7 +248,7 @@ class TranslationEvaluator:
     def _alike(self, task: Task) -> Images | None:
         """Real images of the kind that a task's outputs are to be, where they are known."""
         other = self.tasks.get(task.back or "")
-        return None if other is None else [item[other.source] for item in other.batch]
+        return None if other is None else [_picture(item[other.source], other.seen) for item in other.batch]
 
     def _prefix(self, name: str) -> list[str]:
         return [name] if len(self.tasks) > 1 else []
@@ -219,13 +266,19 @@ class TranslationEvaluator:
             by_kind = {"input": pair[task.source], "output": infer.translate(model, pair[task.source])}
             if back is not None:
                 by_kind["reconstructed"] = infer.translate(back, by_kind["output"])
-                if back.spec.in_channels == by_kind["input"].shape[-1]:
+                if back.spec.in_channels == by_kind["input"].shape[-1] and back.spec.input_values == (
+                    back.spec.output_values
+                ):
                     by_kind["identity"] = infer.translate(back, by_kind["input"])  # what is of its kind already
             if task.target:
                 by_kind["target"] = pair[task.target]
             paths = {kind: Path(folder, kind, *self._prefix(name), f"{item['name']}.png") for kind in by_kind}
             for kind, image in by_kind.items():
-                image_files.save(paths[kind], image)
+                arrays = task.made if kind in ("output", "target") else task.seen
+                image_files.save(paths[kind], _picture(image, arrays))
+                if arrays is not None:
+                    paths[kind] = (folder / "arrays" / paths[kind].relative_to(folder)).with_suffix(".npy")
+                    rasters.write(paths[kind], image, arrays.bands)
             return paths, {kind: image.shape[-1] for kind, image in by_kind.items()}
 
         files, all_channels = zip(*processes.spread(made, range(len(task.test))), strict=True)
@@ -234,8 +287,13 @@ class TranslationEvaluator:
         channels = all_channels[-1]
 
         # Read back one by one, not held: a test split may be larger than the memory.
+        def read(path: Path, kind: str) -> np.ndarray:
+            if task.made is not None:
+                return rasters.read(path, task.made.bands)
+            return image_files.read(path, channels[kind])
+
         def written(kind: str) -> _Made:
-            return _Made(len(files), lambda i: image_files.read(files[i][kind], channels[kind]))
+            return _Made(len(files), lambda i: read(files[i][kind], kind))
 
         def painted(baseline: Callable[[np.ndarray], np.ndarray]) -> _Made:
             return _Made(len(files), lambda i: baseline(sources[i]))
@@ -256,7 +314,7 @@ class TranslationEvaluator:
 
 def _shown_input(item: Mapping[str, np.ndarray], task: Task) -> np.ndarray:
     """What of a source is shown: as much of the scene as of its target, which may be larger by a scale."""
-    source, target = item[task.source], item[task.target or task.source]
+    source, target = _picture(item[task.source], task.seen), item[task.target or task.source]
     return _middle(source, _SHOWN_SIDE * source.shape[0] // target.shape[0])
 
 

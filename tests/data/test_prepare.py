@@ -308,3 +308,28 @@ def test_records_and_their_files(tmp_path):
     there = tfds_source.open_labeled(tmp_path, "train")
     assert there[0]["label"] == 1
     np.testing.assert_array_equal(there[0]["image"], picture(0))
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_all_images_that_cannot_be_decoded_are_named(pairs, tmp_path, monkeypatch, workers):
+    for i in (2, 5, 7, 9, 11):
+        path = pairs / "trainB" / f"{i:02d}.png"
+        path.write_bytes(path.read_bytes()[:-30])  # the header is whole
+    monkeypatch.setattr(prepare, "_SHARD", 4 * 18 * 18 * 6)  # several
+    settings = prepare.Settings("pairs", load_size=18, crop_size=16)
+    words = r"trainB/02\.png is damaged.* 4 more cannot be used: 05, 07, 09, \.\.\. \(4 in all\)\.$"
+    with pytest.raises(ValueError, match=words):
+        prepare.prepare(pairs, tmp_path / "out", settings, workers=workers)
+    for path in (pairs / "trainB").iterdir():
+        path.write_bytes(b"\x89PNG")
+    with pytest.raises(ValueError, match=r"00\.png is damaged"):
+        prepare.prepare(pairs, tmp_path / "out2", settings)
+
+
+def test_a_photograph_that_cannot_be_decoded_is_named_once_for_all_its_tiles(tmp_path):
+    for i in range(3):
+        image_files.save(tmp_path / "photos" / "train" / f"{i}.png", picture(i, 40, 48))
+    path = tmp_path / "photos" / "train" / "1.png"
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(ValueError, match=r"1\.png is damaged or not an image; replace or remove it\.$"):
+        prepare.prepare(tmp_path / "photos", tmp_path / "out", prepare.Settings("photographs", tile=16))

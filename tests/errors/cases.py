@@ -21,7 +21,7 @@ from PIL import Image
 
 from gan_jax import cli, networks
 from gan_jax import model as models
-from gan_jax.data import image_files
+from gan_jax.data import image_files, rasters
 from gan_jax.recipes import cyclegan, dcgan, pix2pix, pytorch_compat_test, srgan, wgan
 
 ROOT = Path(__file__).parents[2]
@@ -122,6 +122,11 @@ def an_image(path: str, width: int = 64, height: int = 32, dtype: type = np.uint
         Image.fromarray(np.zeros((height, width), dtype)).save(path)
 
     return prepare
+
+
+def channels(path: str, count: int, dtype: type = np.uint16, bands: rasters.Bands = "samples") -> Prepare:
+    """An array of so many channels."""
+    return lambda patch: rasters.write(path, np.zeros((40, 40, count), dtype), bands)
 
 
 def pairs(*names: str) -> Prepare:

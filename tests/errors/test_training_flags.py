@@ -177,7 +177,7 @@ CASES = [
     Case(
         "`--output_nc 4`",
         "pix2pix --output_nc 4",
-        "invalid choice '4' for argument '--output_nc'. Expected one of ( … '3'",
+        "--output_nc is 4; wanted 1 or 3 of images, and with --bands what the files have.",
     ),
     Case(
         "a preset that is not there",

@@ -11,6 +11,7 @@ from tests.errors.cases import (
     an_image,
     bomb,
     both,
+    channels,
     cut,
     folder,
     forbidden,
@@ -172,14 +173,63 @@ CASES = [
     Case(
         "an image of 16 bits a channel",
         "pix2pix",
-        f"{ONE} has more than 8 bits a channel; convert it to 8 bits.",
+        f"{ONE} has more than 8 bits a channel; convert it to 8 bits (pix2pix and CycleGAN read it as it is with "
+        "--bands).",
         an_image(ONE, dtype=np.uint16),
     ),
     Case(
         "an image of floating point",
         "pix2pix",
-        "data/train/float.tif has mode F; convert it to 8 bits, gray or RGB.",
+        "data/train/float.tif has mode F; convert it to 8 bits, gray or RGB (pix2pix and CycleGAN read it as it is "
+        "with --bands).",
         an_image("data/train/float.tif", dtype=np.float32),
+    ),
+    Case(
+        "a TIFF of five channels without `--bands`",
+        "pix2pix",
+        "data/train/five.tif is damaged or no TIFF of 8 bits in gray or RGB; replace or convert it (pix2pix and "
+        "CycleGAN read it as it is with --bands).",
+        channels("data/train/five.tif", 5),
+    ),
+    Case(
+        ".npy files without `--bands`",
+        "pix2pix",
+        "the files in data/trainA are .npy; --bands samples reads them.",
+        both(remove("data"), channels("data/trainA/a.npy", 5), channels("data/trainB/a.npy", 1)),
+    ),
+    Case(
+        "`--bands` where A and B share files",
+        "pix2pix --bands samples",
+        "data has no folders of A and of B, from which --bands reads; give it trainA and trainB, or A and B.",
+    ),
+    Case(
+        "floats without a range",
+        "pix2pix --bands samples",
+        "data/trainB/a.npy is float32, which says no range; give --output_values LOW:HIGH (the numbers of some images "
+        "are 0 to 0).",
+        both(remove("data"), channels("data/trainA/a.tif", 5), channels("data/trainB/a.npy", 1, np.float32)),
+    ),
+    Case(
+        "pages that are not said to be channels",
+        "pix2pix --bands samples",
+        "data/trainA/a.tif has 5 pages; --bands pages reads them as channels, else keep one.",
+        both(remove("data"), channels("data/trainA/a.tif", 5, bands="pages"), channels("data/trainB/a.tif", 1)),
+    ),
+    Case(
+        "channels that differ within a side",
+        "pix2pix --bands samples",
+        "data/trainA/c.tif is uint16 in 4 channels, and most images beside it are uint16 in 5 channels; give them one "
+        "dtype and the same channels.",
+        both(
+            remove("data"),
+            *(channels(f"data/trainA/{name}.tif", 5 - (name == "c")) for name in "abc"),
+            *(channels(f"data/trainB/{name}.tif", 1) for name in "abc"),
+        ),
+    ),
+    Case(
+        "`--input_values` that are no range",
+        "pix2pix --bands samples --input_values 10000",
+        "Error parsing --input_values … wanted two numbers LOW:HIGH",
     ),
     Case(
         "two images that cannot be used",
