@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 from gan_jax.cli.speaking import Compiling, Speaker, load
+from gan_jax.terminal.commandline import ModelPlace
 
 __all__ = ["Sample", "Translate"]
 __dir__ = __all__.copy
@@ -16,9 +17,9 @@ __dir__ = __all__.copy
 class Translate(Compiling):
     """Run a generator over images: any size in, the same out, or that times the generator's scale."""
 
-    generator: Positional[Path]
-    """A .safetensors file, a PyTorch or Chainer file, or a run's folder: then its last generator; of several stages
-    that of the last."""
+    generator: Positional[ModelPlace]
+    """A .safetensors file, a PyTorch or Chainer file, a model that `gan-jax models` lists, or a run's folder: then its
+    last generator; of several stages that of the last."""
     paths: Annotated[Positional[tuple[Path, ...]], arg(metavar="INPUT... OUTPUT")]
     """Images or folders of images, then the folder to write to (or, for one image, one file)."""
     direction: Literal["AtoB", "BtoA"] | None = None
@@ -140,7 +141,7 @@ class Translate(Compiling):
 class Sample(Compiling):
     """Make images with a generator that starts from latents: a DCGAN's or a WGAN's."""
 
-    generator: Positional[Path]
+    generator: Positional[ModelPlace]
     """A .safetensors file, a PyTorch or Chainer file, or a run's folder: then its last generator."""
     output: Positional[Path] = Path("samples.png")
     """One .png, for a grid of all images, or the folder to write each image to."""

@@ -28,7 +28,7 @@ CASES = [
     Case(
         "a run that does not exist",
         "gan-jax translate nowhere data/test out",
-        "nowhere does not exist; name a .safetensors file or a run's folder.",
+        "nowhere does not exist; name a .safetensors file, a run's folder, or what `gan-jax models` lists.",
     ),
     Case(
         "a folder without a generator",
