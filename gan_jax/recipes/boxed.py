@@ -71,6 +71,7 @@ def write(name: str, folder: Path, photographs: Path) -> None:
     tables = {kind: judge(boxed_model, pairs) for kind, pairs in kinds.items()}
     exact = judge(whole, kinds["clean"])
     difference = {metric: abs(tables["clean"][metric]["model"] - exact[metric]["model"]) for metric in exact}
+    names = [path.stem for path in _listed(photographs / "test")]
     facts = {
         "scale": scale,
         "steps": whole.spec.step,
@@ -78,12 +79,12 @@ def write(name: str, folder: Path, photographs: Path) -> None:
         "seconds_a_megapixel": round(timing.seconds_a_megapixel(boxed_model), 2),
         "machine": _machine(),
         "protocol": super_resolution.protocol(scale).title,
-        "photographs": [path.stem for path in _listed(photographs / "test")],
+        "photographs": names,
         "scores": tables,
         "half_precision": {metric: float(f"{value:.1g}") for metric, value in difference.items()},
     }
     files.write(boxed.file(name).with_suffix(".json"), json.dumps(facts, indent=1) + "\n")
-    shown = [at for at, stem in enumerate(facts["photographs"]) if stem.startswith(_SHOWN)]
+    shown = [at for at, stem in enumerate(names) if stem.startswith(_SHOWN)]
     _picture(folder / f"{name}.jpg", boxed_model, [kinds[kind][at] for kind in ("clean", "jpeg") for at in shown])
     print(json.dumps(facts, indent=1))
 
@@ -105,9 +106,8 @@ def _inputs(photographs: Path, scale: int) -> dict[str, list[Pair]]:
     """The test photographs and their low resolution, by what was done to that."""
 
     def pairs(split: str, stored: Callable[[np.ndarray], np.ndarray]) -> list[Pair]:
-        targets = [
-            np.asarray(image.mod_crop(image_files.read(path, 3), scale)) for path in _listed(photographs / split)
-        ]
+        read = [image_files.read(path, 3) for path in _listed(photographs / split)]
+        targets = [np.asarray(image.mod_crop(photograph, scale)) for photograph in read]
         shrink = degrade.Degradation("bicubic", scale)
         return [(stored(degrade.on_host(shrink, target)), target) for target in targets]
 
