@@ -1,8 +1,9 @@
 """Verbs that use a trained model: `translate` and `sample`."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
@@ -11,6 +12,9 @@ from gan_jax.terminal.commandline import ModelPlace
 
 __all__ = ["Sample", "Translate"]
 __dir__ = __all__.copy
+
+# Flags of images that no video has.
+_OF_IMAGES = ("suffix", "format", "quality", "frame", "half", "limit", "samples", "num_processes")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +25,8 @@ class Translate(Compiling):
     """A .safetensors file, a PyTorch or Chainer file, a model that `gan-jax models` lists, or a run's folder: then its
     last generator; of several stages that of the last."""
     paths: Annotated[Positional[tuple[Path, ...]], arg(metavar="INPUT... OUTPUT")]
-    """Images or folders of images, then the folder to write to (or, for one image, one file)."""
+    """Images or folders of images, then the folder to write to (or, for one image, one file); or a video, and the one
+    to write, by ffmpeg."""
     direction: Literal["AtoB", "BtoA"] | None = None
     """Which of the two generators of a run of CycleGAN."""
     step: int | None = None
@@ -92,12 +97,17 @@ class Translate(Compiling):
         if "/" in self.suffix:
             raise ValueError(f"--suffix is {self.suffix}; wanted the end of a name, without separators.")
         *inputs, output = self.paths
+        moving = any(_is_video(path) for path in self.paths)
+        if moving:
+            self._require_video(inputs, output)
         dropout = None if self.dropout is None else self.dropout == "on"
         model = load(self.generator, self.step, self.direction)
         try:
             model = infer.with_options(model, dropout=dropout, norm=self.norm)
         except ValueError as error:  # it knows no file
             raise ValueError(f"{self.generator}: {error}") from None
+        if moving:
+            return self._video(model, inputs[0], output)
         if (self.suffix or self.format) and infer.names_a_file(inputs, output):
             raise ValueError(f"{output} is one image; --suffix and --format are for those of a folder: leave them out.")
         extension = None if self.format == "same" else f".{self.format or 'png'}"
@@ -135,6 +145,64 @@ class Translate(Compiling):
         if self.samples is not None:
             print(f"the *_std images show {infer.STD_SCALE} times the standard deviation")
         return 1 if failures else 0
+
+    def _require_video(self, inputs: Sequence[Path], output: Path) -> None:
+        """Raises ValueError where paths or flags do not go with a video."""
+        from gan_jax.data import video
+
+        if len(inputs) > 1:
+            raise ValueError("a video is translated alone; give gan-jax translate MODEL clip.mp4 out.mp4.")
+        if not _is_video(inputs[0]):
+            raise ValueError(f"{output} is the name of a video and {inputs[0]} is none; name a folder or an image.")
+        if not output.name.lower().endswith(video.WRITTEN) or output.is_dir():
+            raise ValueError(
+                f"{inputs[0]} is a video; wanted one to write, called {' or '.join(video.WRITTEN)}, and not {output}."
+            )
+        if not inputs[0].is_file():
+            raise FileNotFoundError(f"{inputs[0]} does not exist; name a video.")
+        if output.exists() and output.samefile(inputs[0]):
+            raise ValueError(f"{output} is the input and would be overwritten; write to another file.")
+        plain = {field.name: field.default for field in dataclasses.fields(self)}
+        for name in _OF_IMAGES:
+            if getattr(self, name) != plain[name]:
+                raise ValueError(f"--{name} is for images and {inputs[0]} is a video; leave it out.")
+
+    def _video(self, model: Any, source: Path, target: Path) -> int:
+        """Translates a video; returns the exit code."""
+        from gan_jax import infer
+        from gan_jax.data import video
+        from gan_jax.infer import engine
+
+        if self.skip_existing and target.exists():
+            print("wrote 0 of 0")
+            return 0
+        speaker = Speaker("translated")
+        try:
+            count = infer.translate_video(
+                model,
+                source,
+                target,
+                batch_size=self.batch_size,
+                seed=self.seed,
+                tile=self.tile,
+                outscale=self.outscale,
+                self_ensemble=self.self_ensemble,
+                say=speaker.note,
+                progress=speaker.count,
+            )
+        except (engine.Failure, video.BrokenError) as error:
+            speaker.end([f"{str(error).rstrip('.')}; {target} is not written."])
+            return 1
+        speaker.end([])
+        print(f"wrote {target}: {count} frames")
+        return 0
+
+
+def _is_video(path: Path) -> bool:
+    """Whether a path is called like a video."""
+    from gan_jax.data import video
+
+    return path.name.lower().endswith(video.READ)
 
 
 @dataclasses.dataclass(frozen=True)

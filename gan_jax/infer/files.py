@@ -24,6 +24,7 @@ __all__ = [
     "names_a_file",
     "outputs",
     "plan",
+    "require_image_channels",
     "translate_files",
 ]
 __dir__ = __all__.copy
@@ -184,7 +185,7 @@ def translate_files(
     Raises ValueError for a critic, for a generator whose channels no image has, and as `samples` does.
     """
     arrays.require_generator(generator)
-    _require_image_channels(generator)
+    require_image_channels(generator)
     if samples is not None:
         arrays.require_samples(generator, samples)
     generator = arrays.on_device(generator)
@@ -316,7 +317,7 @@ def _alpha(planned: engine.Plan, generator: Model, photograph: ImageFile, name: 
     alpha, spec = photograph.alpha, generator.spec
     if alpha is None:
         return None
-    height, width = final_sides(alpha, spec.scale, planned.options.outscale)
+    height, width = final_sides(alpha.shape, spec.scale, planned.options.outscale)
     if (alpha == alpha[0, 0]).all():
         return np.broadcast_to(alpha[0, 0], (height, width, 1))
     if spec.scale > 1:
@@ -344,7 +345,8 @@ def _read(job: Job, channels: int, half: Literal["left", "right"] | None) -> Ima
     return photograph._replace(pixels=image_files.seen_colors(photograph.pixels, photograph.alpha))
 
 
-def _require_image_channels(generator: Model) -> None:
+def require_image_channels(generator: Model) -> None:
+    """Raises ValueError for a generator whose channels no image file has."""
     channels = (generator.spec.in_channels, generator.spec.out_channels)
     if not set(channels) <= {1, 3}:
         raise ValueError(
