@@ -157,8 +157,9 @@ def _widened(array: np.ndarray) -> np.ndarray:
 
 
 def find(path: str | Path, *, step: int | None = None, direction: Direction | None = None) -> Path:
-    """The file that a path means: itself, the last generator of a run's folder, or of the last run below a folder, or
-    a generator that comes with the program, by its name.
+    """The file that a path means: itself, or the last generator of a run's folder, or of the last run below a folder.
+
+    A text, and not a Path, may also be the name of a generator that is installed (`boxed.NAMES`).
 
     `step` takes the one that the run keeps of that step, `direction` one of CycleGAN's two. <run>_best.safetensors
     and critics do not count.

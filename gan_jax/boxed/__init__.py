@@ -28,10 +28,12 @@ def facts(name: str) -> dict[str, Any]:
 
 
 def resolved(path: str | Path, *, said: str = "") -> Path:
-    """The path, or the file of the generator that it names: one of NAMES, or builtin: and one.
+    """The path, or the file of the generator that a text names: one of NAMES, or builtin: and one.
 
-    Raises ValueError for builtin: and another name, and where something in the working directory is called like the
+    A Path is always a path. Raises ValueError for builtin: and another name, and where something in the working directory is called like the
     generator; `said` is what is typed before the path.
     """
-    name = builtin.word(str(path), *NAMES, said=said, kind="model")
+    if isinstance(path, Path):
+        return path
+    name = builtin.word(path, *NAMES, said=said, kind="model")
     return Path(path) if name is None else file(name)

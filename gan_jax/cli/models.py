@@ -1,4 +1,4 @@
-"""Verbs that use a trained model: `translate` and `sample`."""
+"""Verbs that use a trained model: `translate` and `sample`; and `models`, those that are installed."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,11 +10,12 @@ from tyro.conf import Positional, arg
 from gan_jax.cli.speaking import Compiling, Speaker, load
 from gan_jax.terminal.commandline import ModelPlace
 
-__all__ = ["Sample", "Translate"]
+__all__ = ["Models", "Sample", "Translate"]
 __dir__ = __all__.copy
 
 # Flags of images that no video has.
 _OF_IMAGES = ("suffix", "format", "quality", "frame", "half", "limit", "samples", "num_processes")
+_INPUTS = {"clean": "clean inputs", "jpeg": "JPEG of quality 75", "native": "at the photographs' own size"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -244,4 +245,40 @@ class Sample(Compiling):
         if label is not None and model.spec.classes:
             of_class = f" of class {model.spec.classes[label]} (label {label})"
         print(f"wrote {written} images{of_class} to {self.output}")
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Models(Compiling):
+    """List the generators that are installed with the program, which every verb takes by their names."""
+
+    time: bool = False
+    """Measure the seconds a megapixel here, in place of saying those of the machine that judged them."""
+
+    def run(self) -> int:
+        """Returns the exit code."""
+        from gan_jax import boxed
+        from gan_jax import model as models
+        from gan_jax.infer import timing
+
+        machines = set()
+        for name in boxed.NAMES:
+            facts, file = boxed.facts(name), boxed.file(name)
+            seconds = timing.seconds_a_megapixel(models.load(file)) if self.time else facts["seconds_a_megapixel"]
+            machines.add("this machine" if self.time else facts["machine"])
+            print(
+                f"{name}: photographs {facts['scale']} times as large, {file.stat().st_size / 1e6:.2f} MB, "
+                f"{seconds:.3g} s for a megapixel that goes in"
+            )
+            for kind, words in _INPUTS.items():
+                told = ", ".join(
+                    f"{metric.upper()} {scored['model']:.{digits}f} ({scored['bicubic']:.{digits}f})"
+                    for metric, digits in (("psnr", 2), ("ssim", 4), ("lpips", 3))
+                    if (scored := facts["scores"][kind].get(metric))
+                )
+                print(f"  {words}: {told}")
+        print(
+            f"In parentheses bicubic, on {len(facts['photographs'])} test photographs, {facts['protocol']}; seconds on "
+            f"{' and '.join(sorted(machines))}."
+        )
         return 0

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -26,6 +27,7 @@ WRITTEN = tuple(_ENCODERS)
 _SCALER = "flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
 # What ffmpeg's scaler calls the matrices between RGB and YUV that ffprobe names.
 _MATRICES = {"bt709": "bt709", "smpte170m": "smpte170m", "bt470bg": "bt470bg", "bt2020nc": "bt2020"}
+_SPEAKER = re.compile(r"^\[[^]]*\]\s*")  # the part of ffmpeg that complains, and its address in memory
 _HD = 720  # lines from which what does not say its matrix has BT.709's
 _MOST_RATE = 120  # frames a second; what is called more is the unit of a file's clock
 
@@ -277,4 +279,4 @@ def _words(complaint: BinaryIO) -> str:
     """The first thing that ffmpeg complained about."""
     complaint.seek(0)
     lines = complaint.read().decode(errors="replace").strip().splitlines()
-    return lines[0].strip().rstrip(".") if lines else ""
+    return _SPEAKER.sub("", lines[0]).strip().rstrip(".") if lines else ""
