@@ -30,8 +30,8 @@ def facts(name: str) -> dict[str, Any]:
 def resolved(path: str | Path, *, said: str = "") -> Path:
     """The path, or the file of the generator that a text names: one of NAMES, or builtin: and one.
 
-    A Path is always a path. Raises ValueError for builtin: and another name, and where something in the working directory is called like the
-    generator; `said` is what is typed before the path.
+    A Path is always a path. Raises ValueError for builtin: and another name, and where something in the working
+    directory is called like the generator; `said` is what is typed before the path.
     """
     if isinstance(path, Path):
         return path
