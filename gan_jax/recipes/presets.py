@@ -140,7 +140,7 @@ _SRGAN_DEMO: _Flags = {
 _BOXED: _Flags = {
     "dataroot": "datasets/free",
     "netG": "srvgg",
-    "num_feat": 48,
+    "num_feat": 32,
     "num_block": 8,
     "soften": 0.8,
     "jpeg": 60,
@@ -150,6 +150,7 @@ _BOXED: _Flags = {
     "beta1": 0.9,
     "beta2": 0.99,
     "ema_decay": 0.999,
+    "cache": "ram",
     "val_freq": 1000,
     "save_latest_freq": 500,
 }
@@ -165,8 +166,8 @@ SRGAN: Mapping[str, _Flags] = {
         "scale": 2,
         "gt_size": 64,
         "batch_size": 16,
-        "total_iter": 6000,
-        "periods": (6000,),
+        "total_iter": 2500,
+        "periods": (2500,),
     },
     "upscale_x4": {
         **_BOXED,
@@ -175,8 +176,8 @@ SRGAN: Mapping[str, _Flags] = {
         "gt_size": 128,
         "batch_size": 16,
         "soften": 1.6,
-        "total_iter": 6000,
-        "periods": (6000,),
+        "total_iter": 2500,
+        "periods": (2500,),
     },
     "paper": _SRGAN_PAPER,
     "basicsr": {

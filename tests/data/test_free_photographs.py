@@ -24,6 +24,12 @@ def deb(files):
     return b"!<arch>\n" + b"".join(head % (name, len(data)) + data + b"\n" * (len(data) % 2) for name, data in parts)
 
 
+def read(path):
+    """The pixels of a file, which is closed."""
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """A package of three photographs in a mirror of its own."""
@@ -44,9 +50,8 @@ def package(tmp_path, monkeypatch):
 def test_photographs_are_written_by_split(package, tmp_path):
     counts = free_photographs.prepare(tmp_path / "free", tmp_path / "debs")
     assert counts == {"train": 3, "val": 1, "test": 1, "native": 1}
-    sizes = {
-        path.relative_to(tmp_path / "free").as_posix(): Image.open(path).size for path in tmp_path.rglob("x_*.png")
-    }
+    written = [path.relative_to(tmp_path / "free") for path in tmp_path.rglob("x_*.png")]
+    sizes = {path.as_posix(): read(tmp_path / "free" / path).shape[1::-1] for path in written}
     assert sizes == {
         "train/x_a.png": (1200, 600),
         "train/x_a_half.png": (600, 300),
@@ -55,7 +60,7 @@ def test_photographs_are_written_by_split(package, tmp_path):
         "test/x_c.png": (1024, 512),
         "native/x_c.png": (1024, 600),
     }
-    np.testing.assert_array_equal(Image.open(tmp_path / "free/train/x_a.png"), package)
+    np.testing.assert_array_equal(read(tmp_path / "free/train/x_a.png"), package)
     assert (tmp_path / "debs" / "x+1_all.deb").exists()  # and is not fetched again
 
 
