@@ -149,7 +149,6 @@ _BOXED: _Flags = {
     "lr": 1e-3,
     "beta1": 0.9,
     "beta2": 0.99,
-    "ema_decay": 0.999,
     "cache": "ram",
     "val_freq": 1000,
     "save_latest_freq": 500,
