@@ -11,7 +11,7 @@ WEIGHTS := $(VENV)/weights-$(VERSION)
 EXPORT := $(VENV)-export
 BEAM := $(VENV)-beam
 
-.PHONY: demo check test test-all test-slow test-device lint format clean
+.PHONY: demo check test test-all test-slow test-device ffmpeg lint format clean
 
 demo: $(INSTALLED)
 	$(BIN)/python -m experiments.pix2pix demo
@@ -29,7 +29,7 @@ test-all:
 	$(MAKE) test PYTHON=python3.11
 	$(MAKE) test PYTHON=python3.13
 
-test-slow: $(WEIGHTS) $(EXPORT)/export-$(VERSION) $(BEAM)/beam-$(VERSION)
+test-slow: $(WEIGHTS) $(EXPORT)/export-$(VERSION) $(BEAM)/beam-$(VERSION) ffmpeg
 	$(BIN)/python -m pytest -m slow
 	$(EXPORT)/bin/python -m pytest tests/networks/exports.py
 	$(BEAM)/bin/python -m pytest tests/data/on_beam.py
@@ -74,6 +74,11 @@ $(BEAM)/beam-$(VERSION): setup.cfg $(CONSTRAINTS) constraints/beam.txt
 	$(MAKE) VENV=$(BEAM) $(BEAM)/installed-$(VERSION)
 	$(BEAM)/bin/pip install --quiet --constraint constraints/beam.txt --editable '.[dev,photos,beam]'
 	touch $@
+
+# No package of pip's; the tests of video want it.
+ffmpeg:
+	@command -v ffmpeg ffprobe > /dev/null || apt-get install -y --no-install-recommends ffmpeg \
+		|| { echo "The slow tests of video want ffmpeg 5.1 or later: apt install ffmpeg, or brew install ffmpeg."; exit 1; }
 
 clean:
 	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache *.egg-info

@@ -7,6 +7,7 @@ plain parameters, which go into the generator's file. All of it is JAX: it runs 
 
 import dataclasses
 import functools
+import math
 import zlib
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -26,13 +27,14 @@ __dir__ = __all__.copy
 Kind = Literal["bicubic", "bilinear", "lanczos", "area", "nearest", "blur"]
 
 _SECOND_ORDER = "second_order"
+_SOFTEN, _CLEAN = 1, 2  # folded into the key: what came later leaves the other draws as they were
 _BLOCK = 256  # to whose multiples images are padded
 _RESAMPLED = ("bicubic", "bilinear", "lanczos", "area", "nearest")
 
 
 @dataclasses.dataclass(frozen=True)
 class Degradation:
-    """A downscaler, then noise, then 8 bits, then JPEG; a function of (images, key).
+    """Softening, a downscaler, noise, 8 bits, JPEG, in this order; a function of (images, key).
 
     By name: MATLAB's anti-aliased "bicubic", "bilinear" and "lanczos" (three lobes); "area", the mean of each
     scale x scale block; "nearest", one pixel of each block, the later of the two about its middle; "blur", a Gaussian
@@ -47,10 +49,14 @@ class Degradation:
     noise: float | tuple[float, float] = 0.0  # standard deviation in 8-bit levels; of a pair each image draws its own
     jpeg: int | tuple[int, int] | None = None  # quality, 1 to 100; of a pair each image draws its own
     subsampling: Subsampling = "4:2:0"  # of JPEG's colors
+    # Standard deviation in pixels of a Gaussian before a resampling name; of a pair each image draws its own.
+    soften: float | tuple[float, float] = 0.0
+    clean: float = 0.0  # the share of images that are downscaled alone: not softened, without noise and JPEG
 
     def __post_init__(self) -> None:
         blurs = self.kernel_size is not None and self.sigma is not None
         noise, quality = _range(self.noise), _range(1 if self.jpeg is None else self.jpeg)
+        soft = _range(self.soften)
         for wrong, remedy in (
             (self.name not in (*_RESAMPLED, "blur"), f"a name among {', '.join((*_RESAMPLED, 'blur'))}"),
             (self.scale < 1, "a scale of 1 or more"),
@@ -61,6 +67,9 @@ class Degradation:
             (not 0.0 <= noise[0] <= noise[1], "noise of 0 or more, or (low, high)"),
             (not 1 <= quality[0] <= quality[1] <= 100, "a JPEG quality of 1 to 100, or (low, high)"),
             (self.subsampling not in ("4:2:0", "4:4:4"), 'subsampling "4:2:0" or "4:4:4"'),
+            (not 0.0 <= soft[0] <= soft[1], "soften of 0 or more, or (low, high)"),
+            (self.name == "blur" and soft[1] > 0.0, 'no soften beside "blur"'),
+            (not 0.0 <= self.clean < 1.0, "a clean share of 0 or more and less than 1"),
         ):
             if wrong:
                 raise ValueError(f"the degradation is {dataclasses.asdict(self)}; wanted {remedy}.")
@@ -80,11 +89,20 @@ class Degradation:
                 f"images are {height}x{width}; a degradation of scale {self.scale} wants multiples of it: "
                 "image.mod_crop them."
             )
+        degraded = self._degraded(x, key)
+        if not self.clean:
+            return degraded
+        is_clean = jax.random.bernoulli(jax.random.fold_in(key, _CLEAN), self.clean, (*leading, 1, 1, 1))
+        return jnp.where(is_clean, image.round_to(self._downscaled(x), jnp.uint8), degraded)
+
+    def _degraded(self, x: jax.Array, key: jax.Array) -> jax.Array:
+        leading = x.shape[:-3]
         level_key, noise_key, quality_key = jax.random.split(key, 3)
-        if self.name == "blur":
-            x = _blurred(x, self.kernel_size or 1, self.sigma or 1.0, self.scale)
-        else:
-            x = image.imresize(x, shape=(height // self.scale, width // self.scale), method=self.name)
+        if self.soften:
+            low, high = _range(self.soften)
+            draws = jax.random.uniform(jax.random.fold_in(key, _SOFTEN), (*leading, 1, 1, 1), minval=low, maxval=high)
+            x = _blurred(x, 2 * math.ceil(3 * high) + 1, draws)
+        x = self._downscaled(x)
         if self.noise:
             low, high = _range(self.noise)
             level = jax.random.uniform(level_key, (*leading, 1, 1, 1), minval=low, maxval=high)
@@ -95,6 +113,12 @@ class Degradation:
         low, high = _range(self.jpeg)
         quality = jax.random.randint(quality_key, tuple(leading), low, high + 1)
         return jpeg(levels_u8, quality, subsampling=self.subsampling)
+
+    def _downscaled(self, x: jax.Array) -> jax.Array:
+        height, width = x.shape[-3:-1]
+        if self.name == "blur":
+            return _blurred(x, self.kernel_size or 1, self.sigma or 1.0, self.scale)
+        return image.imresize(x, shape=(height // self.scale, width // self.scale), method=self.name)
 
 
 AnyDegradation = Degradation | SecondOrder
@@ -130,7 +154,7 @@ def describe(degradation: AnyDegradation) -> dict[str, Any]:
     if isinstance(degradation, SecondOrder):
         return _plain({"name": _SECOND_ORDER, **fields})
     idle = {"kernel_size": degradation.name != "blur", "sigma": degradation.name != "blur"}
-    idle["subsampling"] = degradation.jpeg is None
+    idle |= {"subsampling": degradation.jpeg is None, "soften": not degradation.soften, "clean": not degradation.clean}
     return _plain({key: value for key, value in fields.items() if not idle.get(key)})
 
 
@@ -162,18 +186,26 @@ def _from_plain(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _blurred(x: jax.Array, kernel_size: int, sigma: float, stride: int) -> jax.Array:
-    """Every `stride`-th pixel of [..., H, W, C] under a Gaussian that sums to 1; borders mirrored at the last pixel."""
-    offsets = np.arange(kernel_size) - kernel_size // 2
-    weights = np.exp(-0.5 * (offsets / sigma) ** 2)
-    weights /= weights.sum()
+def _blurred(x: jax.Array, kernel_size: int, sigma: float | jax.Array, stride: int = 1) -> jax.Array:
+    """Every `stride`-th pixel of [..., H, W, C] under a Gaussian that sums to 1; borders mirrored at the last pixel.
+
+    `sigma` may be one an image, [..., 1, 1, 1].
+    """
     half = kernel_size // 2
+    offsets = np.arange(kernel_size) - half
+    weights: list[Any]
+    if isinstance(sigma, jax.Array):
+        weights = [jnp.exp(-0.5 * (offset / jnp.maximum(sigma, 1e-3)) ** 2) for offset in offsets]
+        weights = [weight / sum(weights) for weight in weights]
+    else:
+        levels = np.exp(-0.5 * (offsets / sigma) ** 2)
+        weights = (levels / levels.sum()).tolist()
     for axis in (x.ndim - 3, x.ndim - 2):
         widths = [(0, 0)] * x.ndim
         widths[axis] = (half, half)
         padded, count = jnp.pad(x, widths, mode="reflect"), x.shape[axis]
         shifted = (jax.lax.slice_in_dim(padded, i, i + count, stride, axis) for i in range(kernel_size))
-        x = sum((float(weight) * part for weight, part in zip(weights, shifted, strict=True)), jnp.zeros(()))
+        x = sum((weight * part for weight, part in zip(weights, shifted, strict=True)), jnp.zeros(()))
     return x
 
 

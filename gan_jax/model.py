@@ -15,7 +15,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from gan_jax import errors, files, folders, networks
+from gan_jax import boxed, errors, files, folders, networks
 from gan_jax.networks.layers import SPECTRAL_NORM_EPS
 from gan_jax.values import Values, read_values
 
@@ -147,7 +147,7 @@ def load(path: str | Path, *, step: int | None = None, direction: Direction | No
     path = find(path, step=step, direction=direction)
     spec, told = _read_spec(path)
     with safetensors.safe_open(path, framework="numpy") as file:
-        arrays = {name: file.get_tensor(name) for name in sorted(file.keys())}
+        arrays = {name: _widened(file.get_tensor(name)) for name in sorted(file.keys())}
     variables: dict[str, Any] = {"params": {}, "stats": {}}
     for name, array in arrays.items():
         *parents, leaf = name.split("/")
@@ -162,20 +162,29 @@ def load(path: str | Path, *, step: int | None = None, direction: Direction | No
     return model
 
 
+def _widened(array: np.ndarray) -> np.ndarray:
+    """Half precision saves room in files; networks compute with float32."""
+    return array.astype(np.float32) if array.dtype == np.float16 else array
+
+
 def find(path: str | Path, *, step: int | None = None, direction: Direction | None = None) -> Path:
     """The file that a path means: itself, or the last generator of a run's folder, or of the last run below a folder.
+
+    A text, and not a Path, may also be the name of a generator that is installed (`boxed.NAMES`).
 
     `step` takes the one that the run keeps of that step, `direction` one of CycleGAN's two. <run>_best.safetensors
     and critics do not count.
     Raises FileNotFoundError where there is none, ValueError where a folder holds several.
     """
-    path = Path(path)
+    path = boxed.resolved(path)
     if path.is_file():
         if step is not None or direction is not None:
             raise ValueError(f"{path} is the file of one generator; leave out --step and --direction.")
         return path
     if not path.is_dir():
-        raise FileNotFoundError(f"{path} does not exist; name a .safetensors file or a run's folder.")
+        raise FileNotFoundError(
+            f"{path} does not exist; name a .safetensors file, a run's folder, or what `gan-jax models` lists."
+        )
     folder = path if any(path.glob("*.safetensors")) else folders.last(path)
     if step is not None:
         folder = folders.kept_at(folder, step)

@@ -68,6 +68,28 @@ def test_a_flat_image_stays(name):
     np.testing.assert_array_equal(Degradation(name, 4, **fields)(flat, KEY), flat[:, :4, :3])
 
 
+def test_softening_is_a_gaussian_in_front_of_the_downscaler():
+    photo = np.random.default_rng(0).uniform(0, 255, (40, 40, 1)).astype(np.float32)
+    soft = Degradation("nearest", 1, soften=1.2)(photo, KEY)
+    taps = np.exp(-0.5 * (np.arange(-4, 5) / 1.2) ** 2)
+    padded = np.pad(photo[..., 0], 4, mode="reflect")
+    rows = sum(tap * padded[i : i + 40] for i, tap in enumerate(taps / taps.sum()))
+    expected = sum(tap * rows[:, i : i + 40] for i, tap in enumerate(taps / taps.sum()))
+    np.testing.assert_allclose(soft[..., 0], expected, atol=0.51)  # half a level of rounding
+    drawn = Degradation("nearest", 1, soften=(0.0, 2.0))(np.stack([photo] * 8), KEY)
+    assert len({float(np.std(one)) for one in drawn}) == 8  # each image draws its own
+
+
+def test_a_share_of_the_images_is_clean():
+    photos = np.random.default_rng(0).integers(0, 256, (64, 16, 16, 3), dtype=np.uint8)
+    mixed = Degradation("bicubic", 2, jpeg=30, soften=1.0, clean=0.25)(photos, KEY)
+    clean = Degradation("bicubic", 2)(photos, KEY)
+    spoilt = Degradation("bicubic", 2, jpeg=30, soften=1.0)(photos, KEY)
+    is_clean, is_spoilt = ((mixed == other).all(axis=(1, 2, 3)) for other in (clean, spoilt))
+    np.testing.assert_array_equal(is_clean, ~is_spoilt)
+    assert 6 <= is_clean.sum() <= 26  # 16 expected, with a deviation of 3.5
+
+
 def test_noise_has_its_deviation_follows_from_the_key_and_works_under_jit_and_vmap():
     gray = np.full((3, 64, 64, 3), 128, np.uint8)
     degradation = Degradation("area", 1, noise=6.0)
@@ -94,7 +116,12 @@ def test_noise_has_its_deviation_follows_from_the_key_and_works_under_jit_and_vm
 
 @pytest.mark.parametrize(
     "degradation",
-    [Degradation(), Degradation("blur", 3, 7, 1.6, noise=(0.0, 5.0)), Degradation("area", 2, jpeg=(30, 95))],
+    [
+        Degradation(),
+        Degradation("blur", 3, 7, 1.6, noise=(0.0, 5.0)),
+        Degradation("area", 2, jpeg=(30, 95)),
+        Degradation("bicubic", 2, soften=(0.0, 0.8), clean=0.5),
+    ],
 )
 def test_plain_data_says_all_of_a_degradation(degradation):
     described = degrade.describe(degradation)
@@ -122,6 +149,9 @@ def test_the_data_of_the_default_and_of_an_unknown_field():
         ({"jpeg": 0}, "a JPEG quality of 1 to 100"),
         ({"jpeg": (50, 101)}, "a JPEG quality of 1 to 100"),
         ({"subsampling": "4:1:1"}, 'subsampling "4:2:0" or "4:4:4"'),
+        ({"soften": (0.5, 0.2)}, "soften of 0 or more"),
+        ({"name": "blur", "sigma": 1.0, "kernel_size": 3, "soften": 1.0}, 'no soften beside "blur"'),
+        ({"clean": 1.0}, "a clean share"),
     ],
 )
 def test_fields_that_make_no_sense_are_refused(fields, expected):

@@ -68,9 +68,10 @@ class Prepare:
         """Returns the exit code."""
         import shlex
 
-        from gan_jax.data import layouts, prepare, transforms
+        from gan_jax import builtin
+        from gan_jax.data import prepare, transforms
 
-        if layouts.builtin(self.source, "photos", said="") is not None:
+        if builtin.word(self.source, "photos", said="") is not None:
             return self._photographs()
         speaker, workers = Speaker("written"), self.workers if self.workers is not None else os.cpu_count() or 1
         derive = transforms.spelled(self.derive)

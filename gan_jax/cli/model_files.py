@@ -9,6 +9,7 @@ from typing import Any, Literal
 from tyro.conf import Positional
 
 from gan_jax.cli.speaking import each, load
+from gan_jax.terminal.commandline import ModelPlace
 
 __all__ = ["Blend", "Convert", "Export", "Inspect"]
 __dir__ = __all__.copy
@@ -18,16 +19,17 @@ __dir__ = __all__.copy
 class Inspect:
     """Say what a generator file, a run's folder, a checkpoint, or a PyTorch or Chainer file is."""
 
-    path: Positional[Path]
-    """The file or folder; of a folder of several runs each is described."""
+    path: Positional[ModelPlace]
+    """The file, folder, or name of `gan-jax models`; of a folder of several runs each is described."""
     all: bool = False
     """Show every flag of a run, and not only those that differ from their defaults."""
 
     def run(self) -> int:
         """Returns the exit code."""
+        from gan_jax import boxed
         from gan_jax.cli import inspection
 
-        return each(self.path, functools.partial(inspection.describe, every_flag=self.all))
+        return each(boxed.resolved(self.path), functools.partial(inspection.describe, every_flag=self.all))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Convert:
     """Make a PyTorch or Chainer file (.pth, .pt, .safetensors, .npz) a file of this program, or with --to_torch the
     other way; what the file cannot show is taken from the project that its names are of, and printed."""
 
-    source: Positional[Path]
+    source: Positional[ModelPlace]
     """The file to read."""
     target: Positional[Path]
     """The .safetensors file to write."""
@@ -62,29 +64,31 @@ class Convert:
 
     def run(self) -> int:
         """Returns the exit code."""
+        from gan_jax import boxed
         from gan_jax import model as models
         from gan_jax.interop import convert
 
         if not self.to_torch and (self.step is not None or self.direction):
             raise ValueError("--step and --direction choose among a run's generators; give them with --to_torch.")
-        if not self.to_torch and self.source.is_dir():
+        source = boxed.resolved(self.source)
+        if not self.to_torch and source.is_dir():
             raise ValueError(
                 f"{self.source} is a folder; name the file to convert, or give --to_torch to write a run's generator "
                 "under PyTorch names."
             )
-        _require_target(self.target, self.source)
+        _require_target(self.target, source)
         if self.to_torch:
             convert.write_torch(self.target, load(self.source, self.step, self.direction))
             print(f"wrote {self.target} under PyTorch names")
             return 0
-        if self.source.is_file() and not models.is_foreign(self.source):
+        if source.is_file() and not models.is_foreign(source):
             raise ValueError(f"{self.source} is a file of gan_jax already; --to_torch writes it under PyTorch names.")
         fields = convert.fields(self.set)
         architecture: Any = self.architecture
         if fields:
             architecture = {**({"name": self.architecture} if self.architecture else {}), **fields}
         converted = convert.read(
-            self.source,
+            source,
             entry=self.entry,
             architecture=architecture,
             input_range=self.input_range,
@@ -108,9 +112,9 @@ class Blend:
     """Make one generator of two of one architecture, number by number, between them: network interpolation, and
     Real-ESRGAN's denoise strength."""
 
-    first: Positional[Path]
+    first: Positional[ModelPlace]
     """A generator's file or a run's folder; a PyTorch file too."""
-    second: Positional[Path]
+    second: Positional[ModelPlace]
     """Another of the same architecture."""
     target: Positional[Path]
     """The .safetensors file to write."""
@@ -140,8 +144,9 @@ class Export:
     out. Dropout is off.
     """
 
-    generator: Positional[Path]
-    """A .safetensors file, another program's file, or a run's folder: then its last generator."""
+    generator: Positional[ModelPlace]
+    """A .safetensors file, another program's file, a model that `gan-jax models` lists, or a run's folder: then its
+    last generator."""
     target: Positional[Path]
     """The file to write."""
     format: Literal["stablehlo", "onnx"] = "stablehlo"
@@ -157,11 +162,12 @@ class Export:
 
     def run(self) -> int:
         """Returns the exit code."""
+        from gan_jax import boxed
         from gan_jax.infer import exported
 
         if self.size is not None and self.size < 16:
             raise ValueError(f"--size is {self.size}; wanted at least 16.")
-        if self.target.resolve() == self.generator.resolve():
+        if self.target.resolve() == boxed.resolved(self.generator).resolve():
             raise ValueError(f"{self.generator} would be overwritten; write to another file.")
         model = load(self.generator, self.step, self.direction)
         try:
@@ -182,10 +188,10 @@ class Export:
         return 0
 
 
-def _require_target(target: Path, *sources: Path) -> None:
+def _require_target(target: Path, *sources: str | Path) -> None:
     """Raises ValueError where a file of ours cannot be written to the target, or is one of the sources."""
     if target.suffix != ".safetensors":
         raise ValueError(f"{target}: what is written is .safetensors; give it that name.")
     for source in sources:
-        if target.resolve() == source.resolve():
+        if target.resolve() == Path(source).resolve():
             raise ValueError(f"{source} would be overwritten; write to another file.")

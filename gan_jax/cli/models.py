@@ -1,26 +1,33 @@
-"""Verbs that use a trained model: `translate` and `sample`."""
+"""Verbs that use a trained model: `translate` and `sample`; and `models`, those that are installed."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
 from gan_jax.cli.speaking import Compiling, Speaker, load
+from gan_jax.terminal.commandline import ModelPlace
 
-__all__ = ["Sample", "Translate"]
+__all__ = ["Models", "Sample", "Translate"]
 __dir__ = __all__.copy
+
+# Flags of images that no video has.
+_OF_IMAGES = ("suffix", "format", "quality", "frame", "half", "limit", "samples", "num_processes")
+_INPUTS = {"clean": "clean inputs", "jpeg": "JPEG of quality 75", "native": "at the photographs' own size"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Translate(Compiling):
     """Run a generator over images: any size in, the same out, or that times the generator's scale."""
 
-    generator: Positional[Path]
-    """A .safetensors file, a PyTorch or Chainer file, or a run's folder: then its last generator; of several stages
-    that of the last."""
+    generator: Positional[ModelPlace]
+    """A .safetensors file, a PyTorch or Chainer file, a model that `gan-jax models` lists, or a run's folder: then its
+    last generator; of several stages that of the last."""
     paths: Annotated[Positional[tuple[Path, ...]], arg(metavar="INPUT... OUTPUT")]
-    """Images or folders of images, then the folder to write to (or, for one image, one file)."""
+    """Images or folders of images, then the folder to write to (or, for one image, one file); or a video, and the one
+    to write, by ffmpeg."""
     direction: Literal["AtoB", "BtoA"] | None = None
     """Which of the two generators of a run of CycleGAN."""
     step: int | None = None
@@ -92,12 +99,17 @@ class Translate(Compiling):
         if "/" in self.suffix:
             raise ValueError(f"--suffix is {self.suffix}; wanted the end of a name, without separators.")
         *inputs, output = self.paths
+        moving = any(_is_video(path) for path in self.paths)
+        if moving:
+            self._require_video(inputs, output)
         dropout = None if self.dropout is None else self.dropout == "on"
         model = load(self.generator, self.step, self.direction)
         try:
             model = infer.with_options(model, dropout=dropout, norm=self.norm)
         except ValueError as error:  # it knows no file
             raise ValueError(f"{self.generator}: {error}") from None
+        if moving:
+            return self._video(model, inputs[0], output)
         if (self.suffix or self.format) and infer.names_a_file(inputs, output):
             raise ValueError(f"{output} is one image; --suffix and --format are for those of a folder: leave them out.")
         bands, form = model.spec.bands, self.format or ("png" if model.spec.bands is None else "same")
@@ -155,12 +167,70 @@ class Translate(Compiling):
         if self.format not in (None, "tif", "npy", "png", "same"):
             raise ValueError(f"--format {self.format} holds no arrays of channels; wanted tif, npy, png or same.")
 
+    def _require_video(self, inputs: Sequence[Path], output: Path) -> None:
+        """Raises ValueError where paths or flags do not go with a video."""
+        from gan_jax.data import video
+
+        if len(inputs) > 1:
+            raise ValueError("a video is translated alone; give gan-jax translate MODEL clip.mp4 out.mp4.")
+        if not _is_video(inputs[0]):
+            raise ValueError(f"{output} is the name of a video and {inputs[0]} is none; name a folder or an image.")
+        if not output.name.lower().endswith(video.WRITTEN) or output.is_dir():
+            raise ValueError(
+                f"{inputs[0]} is a video; wanted one to write, called {' or '.join(video.WRITTEN)}, and not {output}."
+            )
+        if not inputs[0].is_file():
+            raise FileNotFoundError(f"{inputs[0]} does not exist; name a video.")
+        if output.exists() and output.samefile(inputs[0]):
+            raise ValueError(f"{output} is the input and would be overwritten; write to another file.")
+        plain = {field.name: field.default for field in dataclasses.fields(self)}
+        for name in _OF_IMAGES:
+            if getattr(self, name) != plain[name]:
+                raise ValueError(f"--{name} is for images and {inputs[0]} is a video; leave it out.")
+
+    def _video(self, model: Any, source: Path, target: Path) -> int:
+        """Translates a video; returns the exit code."""
+        from gan_jax import infer
+        from gan_jax.data import video
+        from gan_jax.infer import engine
+
+        if self.skip_existing and target.exists():
+            print("wrote 0 of 0")
+            return 0
+        speaker = Speaker("translated")
+        try:
+            count = infer.translate_video(
+                model,
+                source,
+                target,
+                batch_size=self.batch_size,
+                seed=self.seed,
+                tile=self.tile,
+                outscale=self.outscale,
+                self_ensemble=self.self_ensemble,
+                say=speaker.note,
+                progress=speaker.count,
+            )
+        except (engine.Failure, video.BrokenError) as error:
+            speaker.end([f"{str(error).rstrip('.')}; {target} is not written."])
+            return 1
+        speaker.end([])
+        print(f"wrote {target}: {count} frames")
+        return 0
+
+
+def _is_video(path: Path) -> bool:
+    """Whether a path is called like a video."""
+    from gan_jax.data import video
+
+    return path.name.lower().endswith(video.READ)
+
 
 @dataclasses.dataclass(frozen=True)
 class Sample(Compiling):
     """Make images with a generator that starts from latents: a DCGAN's or a WGAN's."""
 
-    generator: Positional[Path]
+    generator: Positional[ModelPlace]
     """A .safetensors file, a PyTorch or Chainer file, or a run's folder: then its last generator."""
     output: Positional[Path] = Path("samples.png")
     """One .png, for a grid of all images, or the folder to write each image to."""
@@ -195,4 +265,40 @@ class Sample(Compiling):
         if label is not None and model.spec.classes:
             of_class = f" of class {model.spec.classes[label]} (label {label})"
         print(f"wrote {written} images{of_class} to {self.output}")
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Models(Compiling):
+    """List the generators that are installed with the program, which every verb takes by their names."""
+
+    time: bool = False
+    """Measure the seconds a megapixel here, in place of saying those of the machine that judged them."""
+
+    def run(self) -> int:
+        """Returns the exit code."""
+        from gan_jax import boxed
+        from gan_jax import model as models
+        from gan_jax.infer import timing
+
+        machines = set()
+        for name in boxed.NAMES:
+            facts, file = boxed.facts(name), boxed.file(name)
+            seconds = timing.seconds_a_megapixel(models.load(file)) if self.time else facts["seconds_a_megapixel"]
+            machines.add("this machine" if self.time else facts["machine"])
+            print(
+                f"{name}: photographs {facts['scale']} times as large, {file.stat().st_size / 1e6:.2f} MB, "
+                f"{seconds:.3g} s for a megapixel that goes in"
+            )
+            for kind, words in _INPUTS.items():
+                told = ", ".join(
+                    f"{metric.upper()} {scored['model']:.{digits}f} ({scored['bicubic']:.{digits}f})"
+                    for metric, digits in (("psnr", 2), ("ssim", 4), ("lpips", 3))
+                    if (scored := facts["scores"][kind].get(metric))
+                )
+                print(f"  {words}: {told}")
+        print(
+            f"In parentheses bicubic, on {len(facts['photographs'])} test photographs, {facts['protocol']}; seconds on "
+            f"{' and '.join(sorted(machines))}."
+        )
         return 0

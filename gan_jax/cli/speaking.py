@@ -54,12 +54,12 @@ class Speaker:
             print(f"error: {failure}", file=sys.stderr)
 
 
-def load(path: Path, step: int | None = None, direction: Literal["AtoB", "BtoA"] | None = None) -> Any:
+def load(path: str | Path, step: int | None = None, direction: Literal["AtoB", "BtoA"] | None = None) -> Any:
     """The generator that a path means, another program's too; said where the path leaves open what that is."""
     from gan_jax import model as models
 
     model_file = models.find(path, step=step, direction=direction)
-    if path.is_dir() and model_file.parent != path:
+    if model_file.parent != Path(path) and Path(path).is_dir():
         print(f"note: the generator is {model_file}.", file=sys.stderr)
     return _converted(model_file) if models.is_foreign(model_file) else models.load(model_file)
 

@@ -17,7 +17,6 @@ from gan_jax.data.sources import Images, Pairs
 __all__ = [
     "STAND_INS",
     "Layout",
-    "builtin",
     "files_of",
     "held_out",
     "left_out",
@@ -29,28 +28,6 @@ __dir__ = __all__.copy
 _SPLIT_FOLDERS = ", or split folders: train, trainA and trainB, or A/train and B/train"
 STAND_INS = {"train": ("train",), "val": ("val", "test"), "test": ("test", "val")}
 Layout = Callable[[str], tuple[Path, ...]]  # a split's name to its folders, "" to those above the splits
-
-_BUILTIN = "builtin:"
-
-
-def builtin(dataroot: str, *words: str, said: str = "--dataroot ") -> str | None:
-    """Which of `words` a dataroot means, builtin:WORD or the bare WORD; None where it is a folder's path.
-
-    A word that ends in a colon is how a name begins: "tfds:" of tfds:mnist. Raises ValueError for builtin: and another
-    word, and for a bare word where a file or folder of that name makes it ambiguous; `said` is what is typed before it.
-    """
-    name = dataroot.removeprefix(_BUILTIN)
-    if not any(name.startswith(word) if word.endswith(":") else name == word for word in words):
-        if name == dataroot:
-            return None
-        known = " and ".join(f"{_BUILTIN}{word}{'NAME' if word.endswith(':') else ''}" for word in words)
-        raise ValueError(f"{said}{dataroot}: there is {known}; a folder of that name is ./{dataroot}.")
-    if name == dataroot and os.path.lexists(name):
-        raise ValueError(
-            f"{said}{name} may mean what is called so in this folder, or the images that the program knows by "
-            f"that word; give {said}./{name} or {said}{_BUILTIN}{name}."
-        )
-    return name
 
 
 def open_pairs(

@@ -6,6 +6,7 @@ image size, the same whatever is computed beside it. Sample 0 is what `translate
 
 from gan_jax.infer.arrays import on_device, samples, translate, with_options
 from gan_jax.infer.files import STD_SCALE, Job, names_a_file, outputs, plan, translate_files
+from gan_jax.infer.video import translate_video
 
 __all__ = [
     "STD_SCALE",
@@ -17,6 +18,7 @@ __all__ = [
     "samples",
     "translate",
     "translate_files",
+    "translate_video",
     "with_options",
 ]
 __dir__ = __all__.copy

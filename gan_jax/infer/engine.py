@@ -214,7 +214,7 @@ def _outputs(
             total += unrotate(output, orientation)
     for total in totals:
         total /= len(orientations)
-    shapes = [final_sides(image, generator.spec.scale, options.outscale) for image in images]
+    shapes = [final_sides(image.shape, generator.spec.scale, options.outscale) for image in images]
     return [resized(total, shape, dtype) for total, shape in zip(totals, shapes, strict=True)]
 
 

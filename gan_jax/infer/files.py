@@ -24,6 +24,7 @@ __all__ = [
     "names_a_file",
     "outputs",
     "plan",
+    "require_image_channels",
     "translate_files",
 ]
 __dir__ = __all__.copy
@@ -201,7 +202,7 @@ def translate_files(
     """
     arrays.require_generator(generator)
     if generator.spec.bands is None:
-        _require_image_channels(generator)
+        require_image_channels(generator)
     elif half is not None or samples is not None:
         raise ValueError("this generator makes arrays of channels; leave out half and samples.")
     if samples is not None:
@@ -342,7 +343,7 @@ def _alpha(planned: engine.Plan, generator: Model, photograph: ImageFile, name: 
     alpha, spec = photograph.alpha, generator.spec
     if alpha is None:
         return None
-    height, width = final_sides(alpha, spec.scale, planned.options.outscale)
+    height, width = final_sides(alpha.shape, spec.scale, planned.options.outscale)
     if (alpha == alpha[0, 0]).all():
         return np.broadcast_to(alpha[0, 0], (height, width, 1))
     if spec.scale > 1:
@@ -388,7 +389,10 @@ def _save_array(path: Path, made: ImageFile, spec: ModelSpec) -> None:
     rasters.write(path, spec.output_values.from_network(made.pixels), spec.bands, made.place)
 
 
-def _require_image_channels(generator: Model) -> None:
+def require_image_channels(generator: Model) -> None:
+    """Raises ValueError for a generator of arrays of channels, and for one whose channels no image file has."""
+    if generator.spec.bands is not None:
+        raise ValueError("this generator makes arrays of channels, and images are given; name arrays, or another.")
     channels = (generator.spec.in_channels, generator.spec.out_channels)
     if not set(channels) <= {1, 3}:
         raise ValueError(

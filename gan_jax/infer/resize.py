@@ -1,5 +1,7 @@
 """The final size of an output: bicubic on the host, a strip of rows at a time."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from gan_jax import image
@@ -10,9 +12,9 @@ __dir__ = __all__.copy
 _STRIP = 64  # rows that are resized or rounded at once
 
 
-def final_sides(array: np.ndarray, scale: int, outscale: float | None) -> tuple[int, int]:
+def final_sides(sides: Sequence[int], scale: int, outscale: float | None) -> tuple[int, int]:
     """An output's height and width: `scale` times the input's, or `outscale` times, rounded, and at least 1."""
-    height, width = (max(int(np.floor(side * (outscale or scale) + 0.5)), 1) for side in array.shape[:2])
+    height, width = (max(int(np.floor(side * (outscale or scale) + 0.5)), 1) for side in sides[:2])
     return height, width
 
 

@@ -14,7 +14,7 @@ from gan_jax.data import super_resolution as data
 from gan_jax.recipes import super_resolution
 from gan_jax.training import processes, translation
 
-__all__ = ["as_markdown", "compare", "show"]
+__all__ = ["as_markdown", "compare", "details", "show"]
 __dir__ = __all__.copy
 
 _DETAIL = 96  # side of what the image shows of each photograph
@@ -45,11 +45,11 @@ def compare(config: super_resolution.PhotographFlags, folders: Mapping[str, Path
             columns[f"{name}, running statistics"] = [infer.translate(running, source) for source in inputs]
     score = super_resolution.scores(config.scale)
     rows = [{"name": name, **score(images, targets, sources)} for name, images in columns.items()]
-    image_files.save(image, _details([*columns.values(), targets]))
+    image_files.save(image, details([*columns.values(), targets]))
     return {"protocol": super_resolution.protocol(config.scale).title, "scale": config.scale, "rows": rows}
 
 
-def _details(columns: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
+def details(columns: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
     """The middle of each photograph, a row each: a column for each maker, enlarged by repetition."""
     rows = []
     for images in zip(*columns, strict=True):

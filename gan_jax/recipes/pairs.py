@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gan_jax import image, metrics
+from gan_jax import builtin, image, metrics
 from gan_jax.data import layouts, scan, seams, sources, tfds_source, transforms
 from gan_jax.data.demo import facade_scores
 from gan_jax.data.demo import facades as demo_facades
@@ -133,7 +133,7 @@ def require_dataroot(config: ImageFlags, presets: Iterable[str]) -> None:
 def is_embedded(config: ImageFlags) -> bool:
     """Whether the images are those that the program draws. Raises ValueError for an ambiguous --dataroot."""
     assert config.dataroot is not None
-    return layouts.builtin(config.dataroot, "embedded", "tfds:") == "embedded"
+    return builtin.word(config.dataroot, "embedded", "tfds:") == "embedded"
 
 
 def prepared(config: ImageFlags) -> str | None:

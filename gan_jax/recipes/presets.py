@@ -135,12 +135,49 @@ _SRGAN_DEMO: _Flags = {
     "val_freq": 200,
     "save_latest_freq": 200,
 }
+# The generators in the box (gan_jax/boxed), for two CPU cores: half of the inputs are clean, as photographs shrunk by
+# bicubic are, the others softened and stored as JPEG.
+_BOXED: _Flags = {
+    "dataroot": "datasets/free",
+    "netG": "srvgg",
+    "num_feat": 32,
+    "num_block": 8,
+    "soften": 0.8,
+    "jpeg": 60,
+    "clean": 0.5,
+    "pixel_loss": "l1",
+    "lr": 1e-3,
+    "beta1": 0.9,
+    "beta2": 0.99,
+    "cache": "ram",
+    "val_freq": 1000,
+    "save_latest_freq": 500,
+}
 # BasicSR's features: VGG19 before activation.
 _BASICSR_CONTENT: _Flags = {"content_layers": ("conv5_4",), "content_distance": "l1", "content_scale": 1.0}
 # First stages, with what `--stage both` takes for the second.
 SRGAN: Mapping[str, _Flags] = {
     "demo": _SRGAN_DEMO,
     "real": {**_SRGAN_DEMO, "name": "demo_real", "downscale": "second_order", "netD": "unet"},
+    "upscale_x2": {
+        **_BOXED,
+        "name": "upscale_x2",
+        "scale": 2,
+        "gt_size": 64,
+        "batch_size": 16,
+        "total_iter": 2500,
+        "periods": (2500,),
+    },
+    "upscale_x4": {
+        **_BOXED,
+        "name": "upscale_x4",
+        "scale": 4,
+        "gt_size": 128,
+        "batch_size": 16,
+        "soften": 1.6,
+        "total_iter": 2500,
+        "periods": (2500,),
+    },
     "paper": _SRGAN_PAPER,
     "basicsr": {
         **_BASICSR_CONTENT,

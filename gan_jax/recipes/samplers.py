@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from gan_jax import networks, schedules
-from gan_jax.data import labeled, layouts, scan, seams, tfds_source
+from gan_jax import builtin, networks, schedules
+from gan_jax.data import labeled, scan, seams, tfds_source
 from gan_jax.data.demo.shapes import Shapes
 from gan_jax.data.labeled import Labeled
 from gan_jax.method import Method
@@ -100,7 +100,7 @@ def open_split(config: SamplerFlags, split: str) -> Labeled | None:
     root = config.dataroot
     if root is None:
         raise ValueError("no training images: give --dataroot FOLDER, or a preset.")
-    named = layouts.builtin(root, "embedded", "tfds:")
+    named = builtin.word(root, "embedded", "tfds:")
     if named == "embedded":
         count = min(EMBEDDED_COUNTS[split], config.max_dataset_size or EMBEDDED_COUNTS[split])
         return Shapes(split, count, config.size)

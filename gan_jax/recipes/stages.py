@@ -20,7 +20,7 @@ def runs(config: _C) -> list[_C]:
         return [config]
     first = dataclasses.replace(config, stage="srresnet", name="srresnet", checkpoints_dir=config.folder)
     # A dry run has not written the first.
-    start = None if config.dry_run else first.folder
+    start = None if config.dry_run else str(first.folder)
     second = dataclasses.replace(first, **first.of_second, name="srgan", init_generator=start)
     return [first, second]
 

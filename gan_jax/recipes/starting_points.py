@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from gan_jax import model, networks
 from gan_jax.folders import RunFolder
+from gan_jax.terminal import commandline
 from gan_jax.training import checkpoint
 from gan_jax.training.config import Settings
 
@@ -20,9 +21,10 @@ _FREE = ("dropout", "dropout_layers", "statistics_batch", "dtype")  # fields tha
 class StartFlags(Settings):
     """The flags of what networks start from."""
 
-    init_generator: Path | None = None
-    """Start from the generator in this file, or from the last one of this run's folder."""
-    init_critic: Path | None = None
+    init_generator: commandline.ModelPlace | None = None
+    """Start from the generator in this file, from the last one of this run's folder, or from what `gan-jax models`
+    lists."""
+    init_critic: commandline.ModelPlace | None = None
     """Start from the critic in this file (a run writes NAME_critic.safetensors)."""
 
     def free_to_change(self, begun: Mapping[str, Any]) -> set[str]:
@@ -37,9 +39,9 @@ def network(
 
     A run in `folder` that has begun needs the file no more. Raises ValueError where the file holds something else.
     """
-    path: Path | None = getattr(config, f"init_{kind}")
+    path: str | None = getattr(config, f"init_{kind}")
     begun = checkpoint.latest_step(RunFolder(folder).checkpoints) is not None
-    if path is None or (begun and not path.exists()):
+    if path is None or (begun and not Path(path).exists()):
         return fresh  # a run that has begun goes on without the file
     start = model.load(path)
     named = (start.spec.kind, start.spec.architecture["name"])

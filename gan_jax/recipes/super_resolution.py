@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gan_jax import degrade, evaluate, image, perceptual, second_order
-from gan_jax.data import layouts, scan, seams, super_resolution, tfds_source, transforms
+from gan_jax import builtin, degrade, evaluate, image, perceptual, second_order
+from gan_jax.data import scan, seams, super_resolution, tfds_source, transforms
 from gan_jax.data.pipeline import Source
 from gan_jax.terminal import commandline
 from gan_jax.training import processes, translation
@@ -66,6 +66,10 @@ class PhotographFlags(Settings):
     """Standard deviation of the noise in low resolution, in 8-bit levels; each image draws its own up to this."""
     jpeg: int | None = None
     """Lowest JPEG quality of low resolution; each image draws its own up to 95."""
+    soften: float = 0.0
+    """Standard deviation in pixels of a Gaussian before the downscaler; each image draws its own up to this."""
+    clean: float = 0.0
+    """The share of images that are downscaled alone, without --soften, --noise and --jpeg."""
     degrade_size: int | None = None
     """Side of the crops that low resolution is made of, before gt_size is cut out; gt_size unless given."""
     sharpen: bool = False
@@ -94,6 +98,8 @@ class PhotographFlags(Settings):
             sigma=self.blur_sigma if blurs else None,
             noise=(0.0, self.noise) if self.noise else 0.0,
             jpeg=None if self.jpeg is None else (self.jpeg, 95),
+            soften=(0.0, self.soften) if self.soften else 0.0,
+            clean=self.clean,
         )
 
     @property
@@ -114,7 +120,7 @@ class PhotographFlags(Settings):
     @property
     def builtin(self) -> str | None:
         """What the dataroot names that is no folder."""
-        return None if self.dataroot is None else layouts.builtin(self.dataroot, PHOTOS, PREPARED)
+        return None if self.dataroot is None else builtin.word(self.dataroot, PHOTOS, PREPARED)
 
     @property
     def makes_low(self) -> bool:
@@ -139,11 +145,21 @@ class PhotographFlags(Settings):
         if self.loaded_size < self.gt_size:
             raise ValueError(f"--degrade_size is {self.degrade_size}; wanted at least --gt_size {self.gt_size}.")
         plain = PhotographFlags()
-        if self.downscale == "second_order" and (self.noise, self.jpeg) != (plain.noise, plain.jpeg):
-            raise ValueError("--downscale second_order has noise and JPEG of its own: leave out --noise and --jpeg.")
+        own = ("noise", "jpeg", "soften", "clean")
+        if self.downscale == "second_order" and any(getattr(self, name) != getattr(plain, name) for name in own):
+            raise ValueError(
+                "--downscale second_order has blur, noise and JPEG of its own: leave out --noise, --jpeg, --soften and "
+                "--clean."
+            )
         if not self.makes_low and self.degradation != degrade.Degradation(scale=self.scale):
             raise ValueError(
-                "low resolution is given as it is: leave out --downscale, --blur_sigma, --noise and --jpeg."
+                "low resolution is given as it is: leave out --downscale, --blur_sigma, --noise, --jpeg, --soften and "
+                "--clean."
+            )
+        if not 0 <= self.soften < 100 or not 0 <= self.clean < 1 or (self.soften and self.downscale == "blur"):
+            raise ValueError(
+                f"--soften {self.soften}, --clean {self.clean}; wanted pixels of 0 or more, none with --downscale "
+                "blur, and a share of 0 or more and less than 1."
             )
         if not 0 <= self.noise < 256 or not 0 < self.blur_sigma < 100 or not (self.jpeg is None or 1 <= self.jpeg < 95):
             raise ValueError(

@@ -15,7 +15,7 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 from gan_jax.terminal import other_programs
 
-__all__ = ["Place", "arranged", "as_words", "choose", "lay_over", "program", "read", "take", "unknown"]
+__all__ = ["ModelPlace", "Place", "arranged", "as_words", "choose", "lay_over", "program", "read", "take", "unknown"]
 __dir__ = __all__.copy
 
 _T = TypeVar("_T")
@@ -26,17 +26,20 @@ _ALSO = {"--save_every": "--save_latest_freq"}  # other names of flags
 _HELP_ALL = "--help_all"
 (_POSITIONAL,) = get_args(tyro.conf.Positional[int])[1:]  # the mark of fields without a flag
 
-# A path, or a word that stands for data.
-Place = Annotated[
-    str,
-    PrimitiveConstructorSpec(
+
+def _place(metavar: str) -> PrimitiveConstructorSpec[str]:
+    return PrimitiveConstructorSpec(
         nargs=1,
-        metavar="FOLDER",
+        metavar=metavar,
         instance_from_str=lambda words: os.path.expanduser(words[0]),
         is_instance=lambda value: isinstance(value, str),
         str_from_instance=lambda value: [value],
-    ),
-]
+    )
+
+
+# A path, or a word that stands for data or a model. As text: a Path loses the ./ that tells them apart.
+Place = Annotated[str, _place("FOLDER")]
+ModelPlace = Annotated[str, _place("MODEL")]
 
 _REGISTRY = ConstructorRegistry()
 

@@ -254,6 +254,31 @@ def test_a_run_translates_with_its_last_generator(finished_run, folder):
     assert image_files.read(folder / "x.png", 3).shape == (12, 14, 3)
 
 
+def test_an_installed_model_is_taken_by_its_name(folder, capsys, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert gan_jax("translate", "upscale_x2", "in/a.png", "big.png") == 0
+    assert image_files.read(folder / "big.png", 3).shape == (24, 28, 3)
+    assert gan_jax("inspect", "upscale_x4") == 0
+    assert "SRVGGNetCompact" in capsys.readouterr().out
+    (folder / "upscale_x2").mkdir()
+    assert gan_jax("translate", "builtin:upscale_x2", "in/a.png", "other.png") == 0
+    assert (folder / "other.png").read_bytes() == (folder / "big.png").read_bytes()
+    assert gan_jax("translate", "./upscale_x2", "in/a.png", "none.png") == 2
+    assert "upscale_x2 holds no generator" in capsys.readouterr().err
+
+
+def test_models_lists_what_is_installed(capsys, monkeypatch):
+    assert gan_jax("models") == 0
+    said = capsys.readouterr().out
+    for words in ("upscale_x2: photographs 2 times as large", "upscale_x4: photographs 4 times", "JPEG of quality 75"):
+        assert words in said
+    monkeypatch.setattr("gan_jax.infer.timing.seconds_a_megapixel", lambda model: 12.5)
+    assert gan_jax("models", "--time") == 0
+    said = capsys.readouterr().out
+    assert "12.5 s for a megapixel" in said
+    assert "seconds on this machine." in said
+
+
 def test_evaluate_prints_scores_and_writes_json_and_csv(folder, capsys):
     shutil.copytree(folder / "in", folder / "ref")
     flags = ("--json", folder / "s.json", "--csv", folder / "s.csv")

@@ -546,29 +546,6 @@ def test_a_tenth_is_held_out_and_never_all():
 # What is said of a folder
 
 
-def test_a_word_of_the_programs_own_and_a_folder_of_its_name_are_never_confused(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    words = ("photos", "tfds:")
-    assert [layouts.builtin(word, *words) for word in ("photos", "builtin:photos")] == ["photos"] * 2
-    assert [layouts.builtin(word, *words) for word in ("tfds:mnist", "builtin:tfds:mnist")] == ["tfds:mnist"] * 2
-    for path in ("photographs", "photos/", "./photos", "embedded", "data/photos", "~/photos", "."):
-        assert layouts.builtin(path, *words) is None
-    with pytest.raises(
-        ValueError, match=r"there is builtin:photos and builtin:tfds:NAME; a folder of that name is \./b"
-    ):
-        layouts.builtin("builtin:embedded", *words)
-    paint(tmp_path / "photos" / "a.png")
-    (tmp_path / "tfds:mnist").write_text("a file")
-    for word in ("photos", "tfds:mnist"):
-        with pytest.raises(ValueError, match=f"give --dataroot ./{word} or --dataroot builtin:{word}"):
-            layouts.builtin(word, *words)
-        assert layouts.builtin(f"builtin:{word}", *words) == word
-        assert layouts.builtin(f"./{word}", *words) is None
-    (tmp_path / "embedded").symlink_to("nowhere")
-    with pytest.raises(ValueError, match="--dataroot embedded may mean"):
-        layouts.builtin("embedded", "embedded")
-
-
 def test_gray_is_gray(tmp_path):
     paint(tmp_path / "train" / "1.png")
     photos = layouts.open_pairs(str(tmp_path), "train", derive="gray", source_channels=1, target_channels=3)

@@ -7,7 +7,7 @@ CASES = [
     Case(
         "a generator that does not exist",
         "gan-jax sample nowhere.safetensors grid.png",
-        "nowhere.safetensors does not exist; name a .safetensors file or a run's folder.",
+        "nowhere.safetensors does not exist; name a .safetensors file, a run's folder, or what `gan-jax models` lists.",
     ),
     Case(
         "a generator that starts from images",

@@ -7,7 +7,7 @@ CASES = [
     Case(
         "`--init_generator` with a file that does not exist",
         "pix2pix --init_generator g.safetensors",
-        "g.safetensors does not exist; name a .safetensors file or a run's folder.",
+        "g.safetensors does not exist; name a .safetensors file, a run's folder, or what `gan-jax models` lists.",
     ),
     Case(
         "`--init_generator` with a critic",

@@ -33,7 +33,8 @@ CASES = [
     Case(
         "noise beside degradations that have their own",
         "srgan --dataroot data --downscale second_order --noise 5",
-        "--downscale second_order has noise and JPEG of its own: leave out --noise and --jpeg.",
+        "--downscale second_order has blur, noise and JPEG of its own: leave out --noise, --jpeg, --soften and "
+        "--clean.",
     ),
     Case(
         "VGG19 without its file",

@@ -7,7 +7,7 @@ CASES = [
     Case(
         "a run that does not exist",
         "test.py --name nobody",
-        "runs/nobody does not exist; name a .safetensors file or a run's folder.",
+        "runs/nobody does not exist; name a .safetensors file, a run's folder, or what `gan-jax models` lists.",
     ),
     Case(
         "a folder without images to test on",

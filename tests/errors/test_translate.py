@@ -28,7 +28,59 @@ CASES = [
     Case(
         "a run that does not exist",
         "gan-jax translate nowhere data/test out",
-        "nowhere does not exist; name a .safetensors file or a run's folder.",
+        "nowhere does not exist; name a .safetensors file, a run's folder, or what `gan-jax models` lists.",
+    ),
+    Case(
+        "the name of an installed model, and a folder called so",
+        "gan-jax translate upscale_x2 data/test out",
+        "upscale_x2 may mean what is called so in this folder, or the model that the program knows by that word; give "
+        "./upscale_x2 or builtin:upscale_x2.",
+        folder("upscale_x2"),
+    ),
+    Case(
+        "an installed model that there is not",
+        "gan-jax translate builtin:upscale_x3 data/test out",
+        "builtin:upscale_x3: there is builtin:upscale_x2 and builtin:upscale_x4; a folder of that name is "
+        "./builtin:upscale_x3.",
+    ),
+    Case(
+        "a video, without ffmpeg",
+        "gan-jax translate runs/tiny clip.mp4 out.mp4",
+        "videos are read and written by ffprobe, which is not on this machine; install it (apt install ffmpeg, brew "
+        "install ffmpeg), or translate a folder of frames.",
+        both(text("clip.mp4"), lambda patch: patch.setenv("PATH", "")),
+    ),
+    Case(
+        "a video that does not exist",
+        "gan-jax translate runs/tiny clip.mp4 out.mp4",
+        "clip.mp4 does not exist; name a video.",
+    ),
+    Case(
+        "two videos",
+        "gan-jax translate runs/tiny clip.mp4 other.mp4 out.mp4",
+        "a video is translated alone; give gan-jax translate MODEL clip.mp4 out.mp4.",
+    ),
+    Case(
+        "a folder into a video",
+        "gan-jax translate runs/tiny data/test out.mp4",
+        "out.mp4 is the name of a video and data/test is none; name a folder or an image.",
+    ),
+    Case(
+        "a video into a folder",
+        "gan-jax translate runs/tiny clip.mp4 out",
+        "clip.mp4 is a video; wanted one to write, called .mp4 or .m4v or .mov or .mkv or .webm, and not out.",
+    ),
+    Case(
+        "a video over itself",
+        "gan-jax translate runs/tiny clip.mp4 ./clip.mp4",
+        "clip.mp4 is the input and would be overwritten; write to another file.",
+        text("clip.mp4"),
+    ),
+    Case(
+        "`--samples` of a video",
+        "gan-jax translate runs/tiny clip.mp4 out.mp4 --samples 3",
+        "--samples is for images and clip.mp4 is a video; leave it out.",
+        text("clip.mp4"),
     ),
     Case(
         "a folder without a generator",

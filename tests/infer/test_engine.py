@@ -313,9 +313,9 @@ def test_weights_of_resampling_are_those_of_imresize():
 
 def test_final_sides_are_rounded():
     x = np.zeros((10, 3, 3))
-    assert resize.final_sides(x, 4, None) == (40, 12)
-    assert resize.final_sides(x, 4, 1.25) == (13, 4)
-    assert resize.final_sides(x, 4, 0.01) == (1, 1)
+    assert resize.final_sides(x.shape, 4, None) == (40, 12)
+    assert resize.final_sides(x.shape, 4, 1.25) == (13, 4)
+    assert resize.final_sides(x.shape, 4, 0.01) == (1, 1)
 
 
 def test_outputs_of_another_size_do_not_depend_on_tiles():
