@@ -25,6 +25,7 @@ __all__ = [
     "Model",
     "ModelSpec",
     "blend",
+    "described",
     "find",
     "is_foreign",
     "load",
@@ -117,14 +118,17 @@ def save(path: str | Path, model: Model) -> None:
 
     Which images shared statistics in training, the architecture's `statistics_batch`, is not kept.
     """
-    spec = dataclasses.replace(model.spec, architecture=_for_use(model.spec.architecture))
-    told = {name: getattr(spec, name) for name in _TOLD}
-    metadata = {"format": FORMAT_VERSION, **dataclasses.asdict(spec), **told}
     arrays = {
         jax.tree_util.keystr(place, simple=True, separator="/"): np.ascontiguousarray(leaf)
         for place, leaf in jax.tree_util.tree_leaves_with_path(model.variables)
     }
-    files.write(path, safetensors.numpy.save(arrays, {_KEY: json.dumps(metadata, sort_keys=True)}))
+    files.write(path, safetensors.numpy.save(arrays, {_KEY: json.dumps(described(model.spec), sort_keys=True)}))
+
+
+def described(spec: ModelSpec) -> dict[str, Any]:
+    """What a file says beside its arrays, in values of JSON."""
+    spec = dataclasses.replace(spec, architecture=_for_use(spec.architecture))
+    return {"format": FORMAT_VERSION, **dataclasses.asdict(spec), **{name: getattr(spec, name) for name in _TOLD}}
 
 
 def load(path: str | Path, *, step: int | None = None, direction: Direction | None = None) -> Model:

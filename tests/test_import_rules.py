@@ -49,8 +49,8 @@ ALLOWED = {
     },
     "gan_jax/infer/": {
         "jax", "numpy", "jax2onnx", "onnxruntime",
-        "gan_jax.data", "gan_jax.errors", "gan_jax.files", "gan_jax.model", "gan_jax.image", "gan_jax.latents",
-        "gan_jax.networks",
+        "gan_jax.data", "gan_jax.errors", "gan_jax.files", "gan_jax.folders", "gan_jax.model", "gan_jax.image",
+        "gan_jax.latents", "gan_jax.networks",
     },
     "gan_jax/evaluate/": {
         "numpy",
@@ -58,7 +58,8 @@ ALLOWED = {
     },
     "gan_jax/terminal/": {"tyro"},
     "gan_jax/report/": {
-        "numpy", "PIL", "gan_jax.files", "gan_jax.folders", "gan_jax.log", "gan_jax.scores", "gan_jax.terminal",
+        "numpy", "PIL", "gan_jax.files", "gan_jax.folders", "gan_jax.log", "gan_jax.model", "gan_jax.scores",
+        "gan_jax.terminal",
     },
     "gan_jax/training/": {
         "jax", "numpy", "flax.struct", "optax", "orbax", "rich",
