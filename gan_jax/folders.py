@@ -29,6 +29,8 @@ class RunFolder:
         self.results = self.path / "results"
         self.profile = self.path / "profile"  # traces of steps
         self.report = self.path / "report.html"
+        self.tensorboard = self.path / "tensorboard"
+        self.wandb_id = self.path / "wandb" / "id"  # by which Weights & Biases knows the run
 
     def decoded(self, process: int) -> Path:
         """The folder of training images that a process has decoded, while the run is trained."""

@@ -52,6 +52,10 @@ ALLOWED = {
         "gan_jax.data", "gan_jax.errors", "gan_jax.files", "gan_jax.folders", "gan_jax.model", "gan_jax.image",
         "gan_jax.latents", "gan_jax.networks",
     },
+    "gan_jax/app/": {
+        "gradio", "numpy", "PIL", "starlette",
+        "gan_jax.data", "gan_jax.folders", "gan_jax.image", "gan_jax.infer", "gan_jax.model", "gan_jax.report",
+    },
     "gan_jax/evaluate/": {
         "numpy",
         "gan_jax.data", "gan_jax.files", "gan_jax.image", "gan_jax.metrics", "gan_jax.perceptual", "gan_jax.scores",
@@ -62,7 +66,7 @@ ALLOWED = {
         "gan_jax.terminal",
     },
     "gan_jax/training/": {
-        "jax", "numpy", "flax.struct", "optax", "orbax", "rich",
+        "jax", "numpy", "flax.struct", "optax", "orbax", "PIL", "rich", "tensorboard", "wandb",
         "gan_jax.buckets", "gan_jax.compile_cache", "gan_jax.data", "gan_jax.errors", "gan_jax.evaluate",
         "gan_jax.files", "gan_jax.folders", "gan_jax.hlo", "gan_jax.model", "gan_jax.image", "gan_jax.infer",
         "gan_jax.log", "gan_jax.losses", "gan_jax.method", "gan_jax.metrics", "gan_jax.networks", "gan_jax.report",
@@ -78,9 +82,12 @@ ONLY_IN = {
     "orbax": {"gan_jax/training/checkpoint.py"},
     "grain": {"gan_jax/data/pipeline.py"},
     "tensorflow_datasets": {"gan_jax/data/records.py", "gan_jax/data/tfds_source.py"},
+    "gradio": {"gan_jax/app/page.py"},
     "apache_beam": {"gan_jax/data/on_beam.py"},
     "array_record": {"gan_jax/data/records.py"},
     "jax2onnx": {"gan_jax/infer/exported.py"},
+    "tensorboard": {"gan_jax/training/loggers.py"},
+    "wandb": {"gan_jax/training/loggers.py"},
     "rich": {"gan_jax/training/meter.py"},
 }
 FILES = sorted(

@@ -9,15 +9,29 @@ from gan_jax.cli import data
 from gan_jax.cli.images import Shrink
 from gan_jax.cli.model_files import Blend, Convert, Export, Inspect
 from gan_jax.cli.models import Sample, Translate
+from gan_jax.cli.playing import App
 from gan_jax.cli.scores import Evaluate, Report
 
-__all__ = ["Blend", "Convert", "Evaluate", "Export", "Inspect", "Report", "Sample", "Shrink", "Translate", "main"]
+__all__ = [
+    "App",
+    "Blend",
+    "Convert",
+    "Evaluate",
+    "Export",
+    "Inspect",
+    "Report",
+    "Sample",
+    "Shrink",
+    "Translate",
+    "main",
+]
 __dir__ = __all__.copy
 
 
 _VERBS: dict[str, Any] = {  # or verbs of a verb
     "translate": Translate,
     "sample": Sample,
+    "app": App,
     "evaluate": Evaluate,
     "convert": Convert,
     "blend": Blend,

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from gan_jax import folders, scores
+from gan_jax.log import number
 from gan_jax.model import Model
 from gan_jax.report import read
 
@@ -155,12 +156,12 @@ def _rows(table: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _numbers(row: Mapping[str, Any]) -> dict[str, float]:
-    numbers = {key: read.number(value) for key, value in row.items() if key != "name"}
+    numbers = {key: number(value) for key, value in row.items() if key != "name"}
     return {key: value for key, value in numbers.items() if value is not None and math.isfinite(value)}
 
 
 def _score(key: str, row: Mapping[str, Any]) -> str:
-    value = read.number(row.get(key))
+    value = number(row.get(key))
     return "–" if value is None else f"{value:,.{scores.metric(key).decimals}f}"
 
 

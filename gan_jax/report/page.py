@@ -9,8 +9,9 @@ from importlib import resources
 from typing import Any
 
 from gan_jax import files, scores
+from gan_jax.log import number
 from gan_jax.report import charts
-from gan_jax.report.read import Curves, EmbeddedImage, RunFiles, fields, number
+from gan_jax.report.read import Curves, EmbeddedImage, RunFiles, fields
 from gan_jax.terminal import console
 
 __all__ = ["render"]

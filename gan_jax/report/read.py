@@ -13,9 +13,9 @@ from PIL import Image
 
 from gan_jax import folders
 from gan_jax.folders import RunFolder
-from gan_jax.log import read_log
+from gan_jax.log import number, read_log
 
-__all__ = ["Curves", "EmbeddedImage", "RunFiles", "Series", "Shown", "description", "fields", "number", "read_run"]
+__all__ = ["Curves", "EmbeddedImage", "RunFiles", "Series", "Shown", "description", "fields", "read_run"]
 __dir__ = __all__.copy
 
 _T = TypeVar("_T")
@@ -99,13 +99,6 @@ def description(run: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise FileNotFoundError(f"{run} is not a run's folder (it has no config.json); name that of one run.")
     scores = folder.results / "scores.json"
     return _read_object(folder.config), _read_object(scores) if scores.is_file() else {}
-
-
-def number(value: object) -> float | None:
-    """A JSON number, or one of the strings that stand for those JSON lacks; None for anything else."""
-    if isinstance(value, str) and value.lower().lstrip("+-") in ("inf", "infinity", "nan"):
-        return float(value)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def fields(value: object) -> dict[str, Any]:
