@@ -65,6 +65,9 @@ ALLOWED = {
         "numpy", "PIL", "gan_jax.files", "gan_jax.folders", "gan_jax.log", "gan_jax.model", "gan_jax.scores",
         "gan_jax.terminal",
     },
+    "gan_jax/study/": {
+        "numpy", "PIL", "gan_jax.data", "gan_jax.errors", "gan_jax.evaluate", "gan_jax.files",
+    },
     "gan_jax/training/": {
         "jax", "numpy", "flax.struct", "optax", "orbax", "PIL", "rich", "tensorboard", "wandb",
         "gan_jax.buckets", "gan_jax.compile_cache", "gan_jax.data", "gan_jax.errors", "gan_jax.evaluate",

@@ -42,6 +42,37 @@ CASES = [
         "gan-jax app runs/tiny/tiny_critic.safetensors",
         "runs/tiny/tiny_critic.safetensors holds a critic; wanted a generator: name its file or the run.",
     ),
+    Case(
+        "the two-choice test without real images",
+        "gan-jax study data/train study",
+        "the two-choice test asks which image is the real one; give --truth C/, or take --kind mos.",
+    ),
+    Case(
+        "folders without a scene in common",
+        "gan-jax study data/train --truth data/test study",
+        "data/train, data/test have no image of one name; images of one scene are called alike in each.",
+    ),
+    Case(
+        "a study without an output",
+        "gan-jax study data/train",
+        "give at least one folder of images and, last, an output: gan-jax study A/ B/ OUT/.",
+    ),
+    Case(
+        "`--seconds 0`",
+        "gan-jax study data/train study --seconds 0",
+        "--seconds is 0; wanted more than 0 and at most 60.",
+    ),
+    Case(
+        "one folder twice",
+        "gan-jax study data/train data/train study --kind mos",
+        "one folder is given twice; name each method's once.",
+    ),
+    Case(
+        "answers that are none",
+        "gan-jax study score answers.json",
+        "answers.json holds no answers of a study; name the JSON files that raters saved.",
+        text("answers.json", "{}"),
+    ),
 ]
 
 
