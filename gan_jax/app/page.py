@@ -168,7 +168,7 @@ def _of_images(generator: Model, subject: Subject, folder: Path) -> None:
                 interactive=False,
                 elem_id="after",
                 buttons=["fullscreen"],
-                height=420,
+                max_height=420,
             )
             download = gr.DownloadButton("Download", interactive=False, elem_id="download")
             gallery = gr.Gallery(

@@ -142,7 +142,8 @@ async function run(rater) {
 
 at("instructions").append(...(isChoice ? [
   `You see two images, one after the other, each for ${study.seconds} s. One is real; the other was made by a program.`,
-  "Say which one was real. Take your time for that. The first rounds are practice: they tell you whether you were right.",
+  "Say which one was real. Take your time for that.",
+  ...(study.practice ? ["The first rounds are practice: they tell you whether you were right."] : []),
 ] : [
   "You see one image after another. Rate each from 1, bad, to 5, excellent.",
   ...(study.calibration.length ? ["First some images show what a 1 is, and what a 5 is."] : []),
