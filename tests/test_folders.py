@@ -130,6 +130,14 @@ def test_what_a_run_keeps(make):
         folders.kept_at(run, 4, unit="epoch", steps=10)
 
 
+def test_an_exported_model_is_no_run(make):
+    run = make("checkpoints/run")
+    exported = make("checkpoints/hub")
+    (exported / "config.json").write_text(json.dumps({"model_type": folders.MODEL_TYPE}))
+    assert (folders.is_export(exported), folders.is_export(run)) == (True, False)
+    assert folders.runs("checkpoints") == [run]
+
+
 def test_the_names_of_a_runs_files():
     run = folders.RunFolder("runs/tiny")
     names = (run.config, run.log, run.samples, run.checkpoints, run.kept, run.recent, run.results, run.report, run.lock)

@@ -52,20 +52,28 @@ ALLOWED = {
     },
     "gan_jax/infer/": {
         "jax", "numpy", "jax2onnx", "onnxruntime",
-        "gan_jax.data", "gan_jax.errors", "gan_jax.files", "gan_jax.model", "gan_jax.image", "gan_jax.latents",
-        "gan_jax.networks",
+        "gan_jax.data", "gan_jax.errors", "gan_jax.files", "gan_jax.folders", "gan_jax.model", "gan_jax.image",
+        "gan_jax.latents", "gan_jax.networks",
+    },
+    "gan_jax/app/": {
+        "gradio", "numpy", "PIL", "starlette",
+        "gan_jax.data", "gan_jax.folders", "gan_jax.image", "gan_jax.infer", "gan_jax.model", "gan_jax.report",
     },
     "gan_jax/evaluate/": {
-        "numpy",
+        "jax", "numpy",
         "gan_jax.data", "gan_jax.files", "gan_jax.image", "gan_jax.metrics", "gan_jax.perceptual", "gan_jax.scores",
         "gan_jax.values",
     },
     "gan_jax/terminal/": {"tyro"},
     "gan_jax/report/": {
-        "numpy", "PIL", "gan_jax.files", "gan_jax.folders", "gan_jax.log", "gan_jax.scores", "gan_jax.terminal",
+        "numpy", "PIL", "gan_jax.files", "gan_jax.folders", "gan_jax.log", "gan_jax.model", "gan_jax.scores",
+        "gan_jax.terminal",
+    },
+    "gan_jax/study/": {
+        "numpy", "PIL", "gan_jax.data", "gan_jax.errors", "gan_jax.evaluate", "gan_jax.files",
     },
     "gan_jax/training/": {
-        "jax", "numpy", "flax.struct", "optax", "orbax", "rich",
+        "jax", "numpy", "flax.struct", "optax", "orbax", "PIL", "rich", "tensorboard", "wandb",
         "gan_jax.buckets", "gan_jax.compile_cache", "gan_jax.data", "gan_jax.errors", "gan_jax.evaluate",
         "gan_jax.files", "gan_jax.folders", "gan_jax.hlo", "gan_jax.model", "gan_jax.image", "gan_jax.infer",
         "gan_jax.log", "gan_jax.losses", "gan_jax.method", "gan_jax.metrics", "gan_jax.networks", "gan_jax.report",
@@ -81,9 +89,12 @@ ONLY_IN = {
     "orbax": {"gan_jax/training/checkpoint.py"},
     "grain": {"gan_jax/data/pipeline.py"},
     "tensorflow_datasets": {"gan_jax/data/records.py", "gan_jax/data/tfds_source.py"},
+    "gradio": {"gan_jax/app/page.py"},
     "apache_beam": {"gan_jax/data/on_beam.py"},
     "array_record": {"gan_jax/data/records.py"},
     "jax2onnx": {"gan_jax/infer/exported.py"},
+    "tensorboard": {"gan_jax/training/loggers.py"},
+    "wandb": {"gan_jax/training/loggers.py"},
     "rich": {"gan_jax/training/meter.py"},
 }
 FILES = sorted(

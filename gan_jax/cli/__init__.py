@@ -7,11 +7,14 @@ from typing import Any
 
 from gan_jax.cli import data
 from gan_jax.cli.images import Shrink
+from gan_jax.cli.judging import Study, StudyScore
 from gan_jax.cli.model_files import Blend, Convert, Export, Inspect
 from gan_jax.cli.models import Models, Sample, Translate
+from gan_jax.cli.playing import App
 from gan_jax.cli.scores import Evaluate, Report
 
 __all__ = [
+    "App",
     "Blend",
     "Convert",
     "Evaluate",
@@ -21,6 +24,8 @@ __all__ = [
     "Report",
     "Sample",
     "Shrink",
+    "Study",
+    "StudyScore",
     "Translate",
     "main",
 ]
@@ -31,6 +36,7 @@ _VERBS: dict[str, Any] = {  # or verbs of a verb
     "translate": Translate,
     "sample": Sample,
     "models": Models,
+    "app": App,
     "evaluate": Evaluate,
     "convert": Convert,
     "blend": Blend,
@@ -38,6 +44,7 @@ _VERBS: dict[str, Any] = {  # or verbs of a verb
     "inspect": Inspect,
     "shrink": Shrink,
     "data": data.VERBS,
+    "study": Study,
     "report": Report,
 }
 _HELP = """usage: gan-jax VERB ..., and `gan-jax VERB --help`
@@ -90,6 +97,8 @@ def _run(arguments: list[str]) -> int:
             return 0 if rest else 2
         kind = kind[commandline.choose(rest[0], f"verb of gan-jax {name}", list(kind))]
         name, rest = f"{name} {rest[0]}", rest[1:]
+    if kind is Study and rest[:1] == ["score"]:
+        kind, name, rest = StudyScore, "study score", rest[1:]
     if kind is data.Preview:  # whose flags are a recipe's
         return data.Preview.main(rest)
     verb: Any = commandline.read(kind, rest, program=f"gan-jax {name}")

@@ -27,6 +27,8 @@ def describe(path: str | Path, *, every_flag: bool = False) -> str:
     path = Path(path)
     if path.is_file():
         return convert.describe(path) if models.is_foreign(path) else _model(path)
+    if folders.is_export(path):
+        return _model(models.find(path))
     if folders.is_run(path):
         return _run(path, every_flag)
     if checkpoint.is_checkpoint(path):

@@ -138,8 +138,9 @@ class Blend:
 
 @dataclasses.dataclass(frozen=True)
 class Export:
-    """Write a generator as StableHLO or ONNX, for programs without gan_jax, and show that it computes the same.
+    """Write a generator as StableHLO, ONNX or a folder for Hugging Face, and show that it computes the same.
 
+    StableHLO and ONNX are for programs without gan_jax.
     Ranges, padding, each image's own statistics and the crop are inside: images [N, H, W, C] in [0, 1] go in, and come
     out. Dropout is off.
     """
@@ -148,9 +149,10 @@ class Export:
     """A .safetensors file, another program's file, a model that `gan-jax models` lists, or a run's folder: then its
     last generator."""
     target: Positional[Path]
-    """The file to write."""
-    format: Literal["stablehlo", "onnx"] = "stablehlo"
-    """stablehlo: for `jax.export`, on CPUs, NVIDIA's GPUs and TPUs. onnx: wants the extra `export`."""
+    """The file to write, or the folder."""
+    format: Literal["stablehlo", "onnx", "huggingface"] = "stablehlo"
+    """stablehlo: for `jax.export`, on CPUs, NVIDIA's GPUs and TPUs. onnx: wants the extra `export`. huggingface: a
+    folder of weights, config.json and a model card, which `translate` and `sample` take too; nothing is uploaded."""
     uint8: bool = False
     """Take and give uint8 in place of floats."""
     size: int | None = None
@@ -169,7 +171,11 @@ class Export:
             raise ValueError(f"--size is {self.size}; wanted at least 16.")
         if self.target.resolve() == boxed.resolved(self.generator).resolve():
             raise ValueError(f"{self.generator} would be overwritten; write to another file.")
+        if self.format == "huggingface" and (self.uint8 or self.size is not None):
+            raise ValueError("--uint8 and --size are for programs without gan_jax; leave them out.")
         model = load(self.generator, self.step, self.direction)
+        if self.format == "huggingface":
+            return self._write_folder(model)
         try:
             made = exported.write(self.target, model, self.format, uint8=self.uint8, size=self.size)
         except exported.DifferentError as error:
@@ -184,6 +190,26 @@ class Export:
             f"wrote {self.target}: {made.bytes / 2**20:,.1f} MiB, any number of images {sizes}\n"
             f"read back: outputs differ by {made.difference:.2g} {unit} at most; {theirs:,.0f} ms an image, "
             f"the generator itself {ours:,.0f} ms"
+        )
+        return 0
+
+    def _write_folder(self, model: Any) -> int:
+        from gan_jax import model as models
+        from gan_jax.infer import exported
+        from gan_jax.report import card
+
+        run = card.run_of(models.find(self.generator, step=self.step, direction=self.direction))
+        text = card.write(model, self.target.name, run)
+        try:
+            weights = exported.write_folder(self.target, model, text)
+        except exported.DifferentError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+        about = "" if run else ", which says nothing of a run since the file is in none"
+        print(
+            f"wrote {self.target}: weights of {weights.stat().st_size / 2**20:,.1f} MiB, config.json, and a card in "
+            f"README.md{about}\nread back: the same {model.parameter_count:,} parameters; `license:` in README.md is "
+            "yours to fill in"
         )
         return 0
 

@@ -111,13 +111,21 @@ class Evaluate(Compiling):
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """Write a run's report.html anew, also while the run is training."""
+    """Write a run's report.html anew, also while the run is training; or one page of several runs side by side."""
 
-    run_folder: Positional[Path]
-    """The run's folder, or one of several runs: then that of each."""
+    run_folders: Annotated[Positional[tuple[Path, ...]], arg(metavar="RUN [RUN...]")]
+    """The run's folder, or one of several runs: then that of each. Several folders: one page of all their runs."""
+    output: Path = Path("comparison.html")
+    """The page of several folders."""
 
     def run(self) -> int:
         """Returns the exit code."""
-        from gan_jax import report
+        from gan_jax import folders, report
 
-        return each(self.run_folder, report.write)
+        if len(self.run_folders) == 1:
+            return each(self.run_folders[0], report.write)
+        runs = [run for folder in self.run_folders for run in folders.runs(folder) or [folder]]
+        if len(set(runs)) < 2:
+            raise ValueError("give a run's folder, or the folders of at least two runs: gan-jax report A B.")
+        print(report.write_together(self.output, list(dict.fromkeys(runs))))
+        return 0

@@ -1,11 +1,13 @@
-"""Generators as files for other programs: StableHLO and ONNX, each loaded again and compared with the original.
+"""Generators for elsewhere: StableHLO, ONNX, and a folder for Hugging Face, each loaded again and compared.
 
 What is exported is all that `translate` does to an array: padding, ranges, each image's own statistics, clipping and
 the crop are inside. Dropout is off, since noise has no place in a file; convolutions are in their plain form.
 """
 
 import dataclasses
+import json
 import logging
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,12 +18,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export as jax_export
 
-from gan_jax import files
+from gan_jax import files, folders
+from gan_jax import model as models
 from gan_jax.infer import arrays, compiled
 from gan_jax.model import Model, ModelSpec
 from gan_jax.networks import convolution
 
-__all__ = ["DifferentError", "Exported", "Format", "load", "program", "write"]
+__all__ = ["DifferentError", "Exported", "Format", "load", "program", "write", "write_folder"]
 __dir__ = __all__.copy
 
 Format = Literal["stablehlo", "onnx"]
@@ -46,6 +49,54 @@ class Exported(NamedTuple):
     difference: float  # the largest, in [0, 1] or in levels of uint8
     seconds: tuple[float, float]  # of the original and of the file, an image of the last size, after the first call
     note: str = ""  # why not any size, where none was asked for
+
+
+def write_folder(path: str | Path, generator: Model, card: str) -> Path:
+    """Writes a new folder as Hugging Face has them: model.safetensors, config.json, and the card as README.md.
+
+    The weights' file is one of ours and says all that the other two do. Returns its path. Raises ValueError where
+    something is at that place already, and DifferentError, leaving nothing, where what is read back is another model.
+    """
+    path = Path(path)
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        raise ValueError(f"{path} is there already, and its card may say what yours does not; name a new folder.")
+    spec = generator.spec
+    config = {
+        "model_type": folders.MODEL_TYPE,
+        "architectures": [spec.architecture["name"]],
+        "gan_jax": models.described(spec),
+    }
+    part = path.with_name(files.part_name(path.name))
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        models.save(part / "model.safetensors", generator)
+        files.write(part / "config.json", json.dumps(config, indent=2, sort_keys=True) + "\n")
+        files.write(part / "README.md", card)
+        _require_same(models.load(part), generator, path)
+        part.replace(path)
+    except OSError as error:
+        if error.filename is not None:
+            error.filename = str(path)
+        raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return path / "model.safetensors"
+
+
+def _require_same(read: Model, generator: Model, path: Path) -> None:
+    """Raises DifferentError where a model that was read back is not, bit for bit, the one that was written."""
+    same = models.described(read.spec) == models.described(generator.spec)
+    leaves, wanted = (jax.tree_util.tree_leaves_with_path(model.variables) for model in (read, generator))
+    arrays = ((place, np.asarray(leaf)) for place, leaf in leaves)
+    pairs = zip(arrays, wanted, strict=False)
+    if (
+        not same
+        or len(leaves) != len(wanted)
+        or not all(
+            place == other and np.array_equal(array, leaf, equal_nan=True) for (place, array), (other, leaf) in pairs
+        )
+    ):
+        raise DifferentError(f"{path} is not written: what is read back is another model.")
 
 
 class _Sizes(NamedTuple):

@@ -28,6 +28,7 @@ class Row(NamedTuple):
 
 
 _REPORT = "the run's report.html shows curves and samples; gan-jax report RUN writes it anew while a run trains."
+_WANDB = "--logger wandb, with the extra wandb, logs to Weights & Biases."
 _GOES_ON = "the same command goes on where a run stopped, its epoch included."
 _SAVES = "the last checkpoint is written every --save_latest_freq steps, and --save_epoch_freq keeps others."
 _CPU = "set JAX_PLATFORMS=cpu in the environment to compute on the CPU."
@@ -94,8 +95,9 @@ BOTH = (
     Row("--gpu_ids", ANY, "ignored", _GPUS),
     Row("--display_id --display_port --display_server --display_env --display_winsize", ANY, "ignored", _REPORT),
     Row("--display_freq --display_ncols --display_single_pane_ncols --update_html_freq", ANY, "ignored", _REPORT),
-    Row("--no_html --use_wandb", None, "ignored", _REPORT),
-    Row("--wandb_project_name", ANY, "ignored", _REPORT),
+    Row("--no_html", None, "ignored", _REPORT),
+    Row("--use_wandb", None, "ignored", _WANDB),
+    Row("--wandb_project_name", ANY, "ignored", _WANDB),
     Row("--verbose", None, "ignored", "--dry_run shows the networks and their sizes."),
     Row(
         "--results_dir --num_test --how_many --ntest --aspect_ratio --model_suffix",

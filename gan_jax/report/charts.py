@@ -1,15 +1,16 @@
-"""The curves of a run's log as charts: SVG drawings of lines, smoothed where they are noisy."""
+"""The curves of runs' logs as charts: SVG drawings of lines, smoothed where they are noisy, with their values."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
+from html import escape, unescape
 
 import numpy as np
 
 from gan_jax import scores
 from gan_jax.report.read import Curves, Series
 
-__all__ = ["draw"]
+__all__ = ["draw", "overlay"]
 __dir__ = __all__.copy
 
 _MAX_POINTS, _MANY_POINTS, _FEW_POINTS = 300, 40, 15  # a line drawn; also smoothed; also dotted
@@ -24,6 +25,26 @@ def draw(curves: Curves, last_step: int) -> str:
             continue
         title, line = _placed(kind, key)
         charts.setdefault(title, {})[line] = values
+    return _drawn(charts, last_step)
+
+
+def overlay(runs: Mapping[str, Curves]) -> str:
+    """The same for several runs by name: a figure for each value that any of them logged, with a line for each run."""
+    charts: dict[tuple[str, str], dict[str, Series]] = {}
+    for name, curves in runs.items():
+        for (kind, key), values in curves.items():
+            if key != "seconds":
+                charts.setdefault(_placed(kind, key), {})[escape(name)] = values
+    # What has a chart of its own in one run's report needs no more than its title.
+    titles = [title for title, _ in charts]
+    named = {
+        title if titles.count(title) == 1 else f"{title}: {line}": lines for (title, line), lines in charts.items()
+    }
+    last_step = max((step for lines in charts.values() for values in lines.values() for step in values), default=0)
+    return _drawn(named, last_step)
+
+
+def _drawn(charts: Mapping[str, Mapping[str, Series]], last_step: int) -> str:
     return "\n".join(_chart(title, charts[title], max(last_step, 1)) for title in sorted(charts, key=_rank))
 
 
@@ -49,7 +70,7 @@ def _placed(kind: str, key: str) -> tuple[str, str]:
 
 def _rank(title: str) -> int:
     """Losses, then validation, then everything else, each in the log's order."""
-    if title.endswith(("loss", "losses")):
+    if title.partition(":")[0].endswith(("loss", "losses")):
         return 0 if title.startswith("Adversarial") else 1
     return 2 if title.startswith("Validation") else 3
 
@@ -74,13 +95,25 @@ def _chart(title: str, lines: Mapping[str, Series], last_step: int) -> str:
         bad = [step for step, value in sorted(lines[name].items()) if not math.isfinite(value)]
         warning = f" (not finite at step {bad[0]:,})" if bad else ""
         legend.append(f'<span class="{color}">{name}{end}{warning}</span>')
+    values = [
+        [unescape(name), index % 6, [[step, _digits(value)] for step, value in sorted(series.items())]]
+        for index, (name, series) in enumerate(lines.items())
+    ]
+    # All that was logged, for the values under the pointer and the CSV file, which the page's program makes of it.
+    told = {"plot": [_LEFT, _TOP, _WIDTH, _HEIGHT], "steps": last_step, "range": [low, high], "lines": values}
     return (
-        f'<figure class="chart"><figcaption><h3>{title}</h3>{"".join(legend)}</figcaption>'
+        f'<figure class="chart" data-told="{escape(json.dumps(told, separators=(",", ":")))}">'
+        f"<figcaption><h3>{title}</h3>{''.join(legend)}</figcaption>"
         f'<svg viewBox="0 0 360 190" role="img" aria-label="{title}">{_axes(low, high, last_step)}'
         # An inner svg cuts off what leaves the plot; half a dot may.
         f'<svg x="{_LEFT}" y="{_TOP}" width="{_WIDTH + 3}" height="{_HEIGHT}">{"".join(marks)}</svg></svg>'
         "</figure>"
     )
+
+
+def _digits(value: float) -> float | None:
+    """A value in the digits that a chart's reader may want; JSON has none for what is not finite."""
+    return float(f"{value:.7g}") if math.isfinite(value) else None
 
 
 def _thinned(values: Series) -> np.ndarray:
@@ -140,5 +173,6 @@ def _ticks(low: float, high: float, count: int) -> list[float]:
 
 def _brief(value: float, digits: int = 3) -> str:
     if not 1e3 <= abs(value) < 1e9:
-        return f"{value:.{digits}g}"
+        # The digits in front of the point are written whatever they are.
+        return f"{value:,.0f}" if 10 ** (digits - 1) <= abs(value) < 1e3 else f"{value:.{digits}g}"
     return f"{value:,.0f}" if abs(value) < 1e4 else f"{value / 1e3:.4g}k" if abs(value) < 1e6 else f"{value / 1e6:.4g}M"

@@ -9,14 +9,16 @@ from importlib import resources
 from typing import Any
 
 from gan_jax import files, scores
+from gan_jax.log import number
 from gan_jax.report import charts
-from gan_jax.report.read import Curves, EmbeddedImage, RunFiles, fields, number
+from gan_jax.report.read import Curves, EmbeddedImage, RunFiles, fields
 from gan_jax.terminal import console
 
-__all__ = ["render"]
+__all__ = ["render", "render_together"]
 __dir__ = __all__.copy
 
 _MAX_WARNINGS = 6
+_MANY_COLUMNS = 5  # of scores: more stand closer
 _PIXELATED_SIDE, _LARGE_SIDE = 128, 200  # pixels: up to here enlarged unblurred; from here three fill a line
 _HEADLINE_SCORES, _NARROW_ROW = 3, 3  # scores; images of a row that has half the page
 _REFERENCE_ROW = "ground truth"  # a score table's upper bound, which competes with nobody
@@ -50,11 +52,91 @@ def render(run: RunFiles) -> str:
         "Networks": _networks(fields(config.get("networks"))),
         "Made with": _pairs(versions),
     }
+    return _whole(title or "run", _headline(run), sections)
+
+
+def render_together(runs: Mapping[str, RunFiles]) -> str:
+    """The page of several runs by name: where their recipes differ, scores, test images, and curves overlaid."""
+    names = [f'<span class="c{index % 6}">{_name(name)}</span>' for index, name in enumerate(runs)]
+    legend = f'<p class="chart runs">{"".join(names)}</p>'
+    headline = f"<header>\n<p>{len(runs)} runs</p>\n<h1>Side by side</h1>\n{legend}\n</header>"
+    drawn = charts.overlay({name: run.curves for name, run in runs.items()})
+    sections = {
+        "Where they differ": _differences(runs),
+        "Scores": _scores_together(runs),
+        "Test images": _images_together(runs),
+        "Curves": drawn and f'<div class="charts">\n{drawn}\n</div>',
+    }
+    return _whole("Side by side", headline, sections)
+
+
+def _whole(title: str, headline: str, sections: Mapping[str, str]) -> str:
     body = "\n".join(f"<section>\n<h2>{name}</h2>\n{html}\n</section>" for name, html in sections.items() if html)
     return (
-        f"{_HEAD}<title>{title or 'run'}</title>\n<style>\n{_resource('style.css')}</style>\n</head>\n<body>\n"
-        f"{_headline(run)}\n{body}\n<script>\n{_resource('script.js')}</script>\n</body>\n</html>\n"
+        f"{_HEAD}<title>{title}</title>\n<style>\n{_resource('style.css')}</style>\n</head>\n<body>\n"
+        f"{headline}\n{body}\n<script>\n{_resource('script.js')}</script>\n</body>\n</html>\n"
     )
+
+
+def _differences(runs: Mapping[str, RunFiles]) -> str:
+    """Of recipes, images, steps and installations what is not the same in all runs."""
+    said = []
+    for run in runs.values():
+        config, data = run.config, fields(run.config.get("data"))
+        images = {f"images of {split}": digest for split, digest in fields(data.get("fingerprints")).items()}
+        said.append(
+            {"method": config.get("method"), "steps": config.get("steps")}
+            | {f"--{name}": value for name, value in fields(config.get("recipe")).items() if name != "name"}
+            | {name: _short(str(digest)) for name, digest in images.items()}
+            | {f"version of {name}": value for name, value in fields(config.get("versions")).items()}
+            | {"device": config.get("device")}
+        )
+    keys = list(dict.fromkeys(key for one in said for key in one))
+    lines = []
+    for key in keys:
+        cells = [_text(one[key]) if key in one else "–" for one in said]
+        if len(set(cells)) > 1:
+            lines.append(f'<tr><th scope="row">{_text(key)}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>')
+    if not lines:
+        return _note("Nowhere: recipes, images, versions and devices are the same.")
+    return f'<div class="differences">{_table(["", *map(_name, runs)], lines)}</div>'
+
+
+def _short(digest: str) -> str:
+    """As much of a fingerprint as tells two apart; the names of images that a program draws stay whole."""
+    return digest[:12] if re.fullmatch(r"[0-9a-f]{20,}", digest) else digest
+
+
+def _scores_together(runs: Mapping[str, RunFiles]) -> str:
+    """The score tables of the runs as one, each line behind its run's name."""
+    rows, protocols = [], []
+    for name, run in runs.items():
+        own = [row for row in run.scores.get("rows") or () if isinstance(row, dict)]
+        if own:
+            protocols.append(str(run.scores.get("protocol")))
+        rows += [{**row, "name": name if row is own[0] else f"{name}: {row.get('name', '')}"} for row in own]
+    if not rows:
+        return ""
+    about = {"protocol": protocols[0]} if len(set(protocols)) == 1 else {"protocol": "protocols differ; see each run"}
+    return _score_table(about, rows)
+
+
+def _images_together(runs: Mapping[str, RunFiles]) -> str:
+    """Of test images that all runs have: the input, each run's output, and the target."""
+    tested = {name: {row[0].name: row for row in run.groups.get("", ()) if row} for name, run in runs.items()}
+    tested = {name: rows for name, rows in tested.items() if rows}
+    common = [image for image in next(iter(tested.values()), {}) if all(image in rows for rows in tested.values())]
+    cells = []
+    for image in common:
+        first = {shown.kind: shown.image for shown in next(iter(tested.values()))[image]}
+        shown = [("input", first["input"])] * ("input" in first)
+        for name, rows in tested.items():
+            shown += [(_name(name), output.image) for output in rows[image] if output.kind == "output"]
+        shown += [("target", first["target"])] * ("target" in first)
+        figures = "".join(_figures(shown))
+        cells.append(f'<div class="row"><h4>{_name(image)}</h4><div class="beside">{figures}</div></div>')
+    lines = "\n".join(cells)
+    return f'<div class="rows wide">\n{lines}\n</div>' if cells and len(tested) > 1 else ""
 
 
 def _resource(name: str) -> str:
@@ -114,7 +196,7 @@ def _scores(table: Mapping[str, Any], notes: object, finished: bool) -> str:
 
 def _score_table(table: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
     keys = list(dict.fromkeys(key for row in rows for key in row if key != "name"))
-    competing = [row for row in rows if row.get("name") != _REFERENCE_ROW]
+    competing = [row for row in rows if not str(row.get("name")).endswith(_REFERENCE_ROW)]
     best = {key: _best(key, competing) for key in keys}
     lines = []
     for row in rows:
@@ -127,7 +209,7 @@ def _score_table(table: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) ->
     about = "; ".join(form.format(_text(table[key])) for key, form in parts if key in table)
     legend = "↑ higher is better, ↓ lower is better, → 1 nearer to 1 is better. Bold: best of its column."
     headings = (escape(scores.metric(key).heading) for key in keys)
-    return _table(["", *headings], lines) + f"\n{_note(about)}\n{_note(legend)}"
+    return _table(["", *headings], lines, many=len(keys) > _MANY_COLUMNS) + f"\n{_note(about)}\n{_note(legend)}"
 
 
 def _score(key: str, row: Mapping[str, Any]) -> str:
@@ -226,10 +308,11 @@ def _pairs(values: Mapping[str, Any]) -> str:
     return f'<dl class="pairs">\n{pairs}\n</dl>' if pairs else ""
 
 
-def _table(head: Sequence[str], rows: Iterable[str]) -> str:
+def _table(head: Sequence[str], rows: Iterable[str], *, many: bool = False) -> str:
     cells = "".join(f'<th scope="col">{words}</th>' for words in head)
     body = "\n".join(rows)
-    return f'<div class="scroll"><table><thead><tr>{cells}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
+    kind = ' class="many"' if many else ""
+    return f'<div class="scroll"><table{kind}><thead><tr>{cells}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
 
 
 def _note(words: str) -> str:

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from PIL import Image
 
+from gan_jax import folders
 from gan_jax.folders import RunFolder
-from gan_jax.log import read_log
+from gan_jax.log import number, read_log
 
-__all__ = ["Curves", "EmbeddedImage", "RunFiles", "Series", "Shown", "fields", "number", "read_run"]
+__all__ = ["Curves", "EmbeddedImage", "RunFiles", "Series", "Shown", "description", "fields", "read_run"]
 __dir__ = __all__.copy
 
 _T = TypeVar("_T")
@@ -75,10 +76,8 @@ def read_run(run: str | Path) -> RunFiles:
     Raises FileNotFoundError where `run` is not a run's folder, ValueError where a file in it is broken.
     """
     folder = RunFolder(run)
-    if not folder.config.is_file():
-        raise FileNotFoundError(f"{run} is not a run's folder (it has no config.json); name that of one run.")
-    config, rows = _read_object(folder.config), read_log(folder.log)
-    scores = folder.results / "scores.json"
+    config, scores = description(run)
+    rows = read_log(folder.log)
     captions = {group: fields(named) for group, named in fields(config.get("pictures")).items()}
     groups, samples = _test_groups(folder.results, captions), _samples(folder.samples)
     shown = _embedded([item for lines in groups.values() for line in lines for item in line] + samples)
@@ -87,17 +86,19 @@ def read_run(run: str | Path) -> RunFiles:
         captions=captions,
         curves=_curves(rows),
         warnings=[row for row in rows if row["kind"] == "warning"],
-        scores=_read_object(scores) if scores.is_file() else {},
+        scores=scores,
         groups={group: [[shown[item] for item in line] for line in lines] for group, lines in groups.items()},
         samples=[shown[item] for item in samples],
     )
 
 
-def number(value: object) -> float | None:
-    """A JSON number, or one of the strings that stand for those JSON lacks; None for anything else."""
-    if isinstance(value, str) and value.lower().lstrip("+-") in ("inf", "infinity", "nan"):
-        return float(value)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+def description(run: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a run's config.json and its test's scores say, {} where it is not tested yet. Raises as `read_run` does."""
+    folder = RunFolder(run)
+    if not folders.is_run(run):
+        raise FileNotFoundError(f"{run} is not a run's folder (it has no config.json); name that of one run.")
+    scores = folder.results / "scores.json"
+    return _read_object(folder.config), _read_object(scores) if scores.is_file() else {}
 
 
 def fields(value: object) -> dict[str, Any]:

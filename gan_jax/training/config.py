@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from gan_jax import files, model
 from gan_jax.compile_cache import AUTO
-from gan_jax.training import joining
+from gan_jax.training import joining, loggers
 
 __all__ = ["RunConfig", "Settings", "require_at_least", "require_finite"]
 __dir__ = __all__.copy
@@ -24,6 +24,7 @@ _FREE_TO_CHANGE = {
     "dry_run",
     "from_step",
     "keep",
+    "logger",
     "num_threads",
     "print_freq",
     "profile",
@@ -77,6 +78,8 @@ class RunConfig(Settings):
     """Chooses the initial weights, the order of the data, the jitter and the dropout."""
     print_freq: int = 100
     """Steps between lines of the log."""
+    logger: Literal["tensorboard", "wandb"] | None = None
+    """Log to TensorBoard's files in the run's folder, or to Weights & Biases, too; each wants the extra of its name."""
     val_freq: int = 1000
     """Steps between validations, each with samples of the fixed batch."""
     save_latest_freq: int | str = 5000
@@ -175,6 +178,7 @@ class RunConfig(Settings):
         require_at_least(self, "keep", 2)  # one is whole while the next replaces the other
         require_at_least(self, "seed", 0)
         require_finite(self, "cache_gib")
+        loggers.require(self.logger)
         if self.topology is not None and not self.dry_run:
             raise ValueError(f"--topology {self.topology} is of chips that are not here; give --dry_run with it.")
         if self.seed >= 2**32:

@@ -19,6 +19,7 @@ from gan_jax.training import (
     checkpoint,
     export,
     joining,
+    loggers,
     loop,
     mirrors,
     notes,
@@ -200,7 +201,9 @@ def _train(
         if begin.step:
             print(f"going on after step {begin.step}")
             write(begin.step, begin.state)
-        log = Log(run.log if processes.first() else None, keep_through=begin.step)
+        leads = processes.first()
+        also = held.enter_context(loggers.opened(config.logger if leads else None, run, begin=begin.step))
+        log = Log(run.log if leads else None, keep_through=begin.step, also=also)
         meter = Meter(
             log,
             start=begin.step,
@@ -227,7 +230,7 @@ def _train(
         events = [loop.Periodic(keep_every, keep)] if keep_every is not None else []
         validation = None
         if experiment.evaluator.has_validation:
-            validation = Validation(config, experiment, steps, log, meter, begin.extra)
+            validation = Validation(config, experiment, steps, log, meter, begin.extra, begin=begin.step)
             events.insert(0, loop.Periodic(config.val_freq, validation))
         watching: contextlib.AbstractContextManager[loop.Meter] = contextlib.nullcontext(meter)
         if config.profile is not None:

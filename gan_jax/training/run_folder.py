@@ -182,6 +182,7 @@ def _go_back(run: RunFolder, kept: Path) -> None:
     for sample in run.samples.glob("step_*.png"):
         if int(sample.stem.removeprefix("step_")) > step:
             sample.unlink()
+    run.wandb_id.unlink(missing_ok=True)  # what was sent of later steps stays there, and this becomes another run
     for best in run.path.glob("*_best.safetensors"):
         if not (kept / best.name).exists():
             best.unlink()

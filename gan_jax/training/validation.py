@@ -23,7 +23,15 @@ class Validation:
     """Scores and samples at intervals, the best generators so far, and the plateau rule."""
 
     def __init__(
-        self, config: RunConfig, experiment: Experiment, steps: int, log: Log, meter: Meter, before: Mapping[str, Any]
+        self,
+        config: RunConfig,
+        experiment: Experiment,
+        steps: int,
+        log: Log,
+        meter: Meter,
+        before: Mapping[str, Any],
+        *,
+        begin: int,
     ) -> None:
         self._config, self._experiment, self._steps, self._log, self._meter = config, experiment, steps, log, meter
         rows = [row for row in read_log(RunFolder(config.folder).log) if row["kind"] == "validation"]
@@ -32,6 +40,7 @@ class Validation:
         self._plateau = schedules.Plateau(*before.get("plateau", ()))
         for name, image in experiment.evaluator.references().items():
             self._save(name, image)
+            log.picture(f"samples/{name}", begin, image)
 
     @property
     def extra(self) -> dict[str, Any]:
@@ -43,6 +52,7 @@ class Validation:
         generators = export.generators(self._experiment, state, step)
         scores, image = self._experiment.evaluator.validate(generators)
         self._save(f"step_{step:08d}", image)
+        self._log.picture("samples/output", step, image)
         self._log.write("validation", step, {name: evaluate.json_number(value) for name, value in scores.items()})
         words = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
         self._meter.say(f"step {step} validation: {words or 'samples'}")

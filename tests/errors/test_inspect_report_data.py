@@ -6,6 +6,11 @@ from tests.errors.cases import Case, both, copy, photographs, refusing, text
 
 TITLE = "gan-jax inspect, report and data"
 CASES = [
+    Case(
+        "report on one run twice",
+        "gan-jax report runs/tiny runs/tiny",
+        "give a run's folder, or the folders of at least two runs: gan-jax report A B.",
+    ),
     Case("inspect what does not exist", "gan-jax inspect nowhere", "nowhere does not exist."),
     Case(
         "inspect a folder of images",

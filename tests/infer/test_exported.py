@@ -91,6 +91,22 @@ def test_a_file_that_computes_otherwise_is_not_left(enlarger, tmp_path, monkeypa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_is_read_back_as_another_model_is_not_left(tiny_generator, tmp_path, monkeypatch):
+    model = tiny_generator()
+    for changed in (
+        model._replace(spec=dataclasses.replace(model.spec, step=7)),
+        model._replace(variables=jax.tree.map(lambda leaf: 0 * leaf, model.variables)),
+    ):
+        monkeypatch.setattr(models, "load", lambda path, changed=changed: changed)
+        with pytest.raises(exported.DifferentError, match="hub is not written: what is read back is another model"):
+            exported.write_folder(tmp_path / "hub", model, "# card")
+        assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    (tmp_path / "hub").mkdir()  # an empty one is no obstacle
+    assert exported.write_folder(tmp_path / "hub", model, "# card") == tmp_path / "hub" / "model.safetensors"
+    assert (tmp_path / "hub" / "README.md").read_text() == "# card"
+
+
 def test_the_command_says_what_it_wrote_and_what_is_wrong(enlarger, tmp_path, capsys, monkeypatch):
     models.save(tmp_path / "g.safetensors", enlarger)
     arguments = ["export", str(tmp_path / "g.safetensors"), str(tmp_path / "g.stablehlo"), "--size", "16"]

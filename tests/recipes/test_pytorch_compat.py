@@ -141,7 +141,8 @@ def test_flags_that_are_ignored_for_one_reason_share_a_line():
     assert ours == ["demo"]
     assert [line.partition(":")[0] for line in lines] == [
         "ignored --gpu_ids",
-        "ignored --display_id, --no_html, --use_wandb, --display_port",
+        "ignored --display_id, --no_html, --display_port",
+        "ignored --use_wandb",
         "ignored --continue_train",
     ]
     assert "CUDA_VISIBLE_DEVICES" in lines[0]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_jax import report
+from gan_jax import cli, report
 from gan_jax.report import charts, page, read
 
 _VOID = {"meta", "link", "img", "input"}
@@ -437,3 +437,90 @@ def test_what_of_json_is_a_number_and_what_an_object() -> None:
     assert [read.number(value) for value in (1, 2.5, "inf", "-Infinity")] == [1.0, 2.5, np.inf, -np.inf]
     assert [read.number(value) for value in (True, None, "1", [1])] == [None] * 4
     assert [read.fields(value) for value in ({"a": 1}, None, [1])] == [{"a": 1}, {}, {}]
+
+
+def _told(page: _Page) -> dict[str, dict[str, object]]:
+    """What each chart holds for the page's program, by the chart's title."""
+    titles = [attributes["aria-label"] for tag, attributes in page.tags if tag == "svg" and "role" in attributes]
+    values = [attributes["data-told"] for _, attributes in page.tags if "data-told" in attributes]
+    return {title: json.loads(value) for title, value in zip(titles, values, strict=True)}  # type: ignore[arg-type]
+
+
+def test_charts_hold_all_values_and_not_those_that_are_drawn_alone(full: pathlib.Path) -> None:
+    told = _told(_page(full))
+    lines = {name: points for name, _, points in told["Adversarial losses"]["lines"]}  # type: ignore[union-attr]
+    assert list(lines) == ["critic", "gan"]
+    assert lines["critic"] == [[step, 1.2 + step % 7] for step in range(1, 501)]
+    assert told["Validation PSNR (dB) ↑"]["lines"] == [["PSNR", 0, [[250, 19.456], [500, 18.2]]]]
+    _log(full, _train(1, **{"loss/l1": "inf"}), _train(2))
+    assert _told(_page(full))["L1 loss"]["lines"] == [["l1", 0, [[1, None], [2, 0.2]]]]
+
+
+@pytest.mark.parametrize(("value", "words"), [(400.0, "400"), (380.0, "380"), (0.25, "0.2"), (4.0, "4"), (99.6, "100")])
+def test_ticks_are_written_out(value: float, words: str) -> None:
+    assert charts._brief(value, 1) == words
+
+
+@pytest.fixture
+def both(full: pathlib.Path) -> list[pathlib.Path]:
+    """Two runs that differ in a flag, their scores and their curves."""
+    other = full / "other"
+    config = json.loads((full / "config.json").read_text())
+    config["recipe"] |= {"lr": 0.001, "new_flag": 7}
+    config["data"]["fingerprints"] = {"train": "ab" * 32}
+    _picture(other / "results" / "output" / "07.png", seed=1)
+    _picture(other / "results" / "input" / "07.png")
+    (other / "config.json").write_text(json.dumps(config))
+    _log(other, *(_train(step, loss_x=0) for step in (1, 2)), _validation(2, psnr=21.0))
+    rows = [{"name": "generator", "psnr": 21.0}]
+    (other / "results" / "scores.json").write_text(json.dumps({"rows": rows, "protocol": "another"}))
+    run = full / "run"
+    run.mkdir()
+    for name in ("config.json", "log.jsonl", "results"):
+        (full / name).rename(run / name)
+    return [run, other]
+
+
+def test_runs_side_by_side_say_first_where_they_differ(both: list[pathlib.Path], tmp_path: pathlib.Path) -> None:
+    path = report.write_together(tmp_path / "both.html", both)
+    page = _Page(path.read_text("utf-8"))
+    assert re.findall("Where they differ|Scores|Test images|Curves", page.text) == [
+        "Where they differ", "Scores", "Test images", "Curves",
+    ]  # fmt: skip
+    text = path.read_text("utf-8")
+    differences = re.findall('<tr><th scope="row">(.*?)</th><td>(.*?)</td><td>(.*?)</td></tr>', text)[:3]
+    assert differences == [
+        ("--lr", "0.0002", "0.001"),
+        ("--new_flag", "–", "7"),
+        ("images of train", "–", "abababababab"),
+    ]
+    assert "protocols differ; see each run" in page.text
+    assert re.findall('<th scope="row">(.*?)</th>', text)[3:] == [
+        "run", "run: mean color of each class", "run: ground truth", "other",
+    ]  # fmt: skip
+    assert [attributes["alt"] for tag, attributes in page.tags if tag == "img"] == ["input", "run", "other", "target"]
+    told = _told(page)
+    assert [line[:2] for line in told["Adversarial losses: critic"]["lines"]] == [  # type: ignore[union-attr]
+        ["run", 0], ["other", 1],
+    ]  # fmt: skip
+    assert "L1 loss" in told
+    assert report.write_together(tmp_path / "again.html", both).read_bytes() == path.read_bytes()
+
+
+def test_equal_recipes_are_said_to_be(both: list[pathlib.Path], tmp_path: pathlib.Path) -> None:
+    (both[1] / "config.json").write_text((both[0] / "config.json").read_text())
+    text = report.write_together(tmp_path / "both.html", both).read_text("utf-8")
+    assert "Nowhere: recipes, images, versions and devices are the same." in text
+
+
+def test_the_command_takes_several_runs(
+    both: list[pathlib.Path],
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["report", *map(str, both)]) == 0
+    assert capsys.readouterr().out == "comparison.html\n"
+    assert cli.main(["report", str(both[0]), str(both[0])]) == 2
+    assert "the folders of at least two runs" in capsys.readouterr().err
