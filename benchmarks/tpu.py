@@ -55,16 +55,21 @@ _STEPS: Mapping[str, tuple[Recipe, str, Mapping[str, int], Mapping[str, Any]]] =
         _FACADES | _LOWER | {"statistics_batch": 1},
     ),
     "srgan": (srgan.RECIPE, "srgan-paper", {"source": 24, "target": 96}, _PHOTOS | _LOWER),
+    "esrgan": (srgan.RECIPE, "esrgan-paper", {"source": 32, "target": 128}, _PHOTOS | _LOWER),
+    "realesrnet": (srgan.RECIPE, "realesrnet", {"target": 400}, _PHOTOS | _LOWER),
+    "realesrgan": (srgan.RECIPE, "realesrgan", {"target": 400}, _PHOTOS | _LOWER),
     "srresnet": (srgan.RECIPE, "srresnet-paper", {"source": 24, "target": 96}, _PHOTOS | _LOWER),
     "cyclegan-256": (cyclegan.RECIPE, "monet2photo", {"A": 256, "B": 256}, _FACADES | _LOWER),
     "dcgan-64": (dcgan.RECIPE, "pytorch", {"image": 64}, _FACADES),
     "wgan-gp-32": (wgan.RECIPE, "cifar10", {"image": 32}, _FACADES),
 }
+_FOUR_GPUS = {"esrgan": 4, "realesrnet": 12, "realesrgan": 12}  # images on each, as the papers have them
 _BATCHES = {"wgan-gp-32": 5}  # one for each step of the critic
 
 
 def _cases() -> dict[str, Case]:
-    wanted = [(step, "v5e", 4) for step in _STEPS]
+    wanted = [(step, "v5e", 4) for step in _STEPS if step not in _FOUR_GPUS]
+    wanted += [(step, "v5p:2x2x1", images) for step, images in _FOUR_GPUS.items()]
     for step in ("pix2pix-256", "srgan"):
         wanted += [*((step, "v5e", images) for images in (1, 16, 64)), (step, "v5p", 4), (step, "v6e", 4)]
         wanted += [(step, name, 4) for name in _SMALLER]
