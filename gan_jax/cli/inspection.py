@@ -16,6 +16,8 @@ from gan_jax.training import checkpoint
 __all__ = ["describe"]
 __dir__ = __all__.copy
 
+# Flags of several numbers that are typed as one word, and what is between these.
+_IN_ONE_WORD = {"load_size": "x", "crop_size": "x", "input_values": ":", "output_values": ":"}
 _WIDTH = 100  # of the lines that flags fill
 
 
@@ -128,6 +130,8 @@ def _flag(name: str, value: Any) -> str:
     """A flag as it is typed; the preset has no name."""
     if value is True:
         return f"--{name}"
+    if name in _IN_ONE_WORD and isinstance(value, list):
+        value = _IN_ONE_WORD[name].join(f"{part:.10g}" for part in value)
     words = " ".join(shlex.quote(str(part)) for part in (value if isinstance(value, list) else [value]))
     return words if name == "preset" else f"--{name} {words}"
 

@@ -19,6 +19,8 @@ _SIDE = 16  # of what an image is shrunk to, to compare it with others
 _BITS = _SIDE * _SIDE
 # Of 256 bits. With as many bands as one more than bits that differ, two images have at least one band in common.
 _NEAR = 10
+# Arrays of channels are seen from their least to their most, which are at least so far apart: 2 of uint16 are noise.
+_STRETCHED = {"uint8": 255.0, "uint16": 512.0, "float32": 1e-12}
 _FLAT = 4.0  # levels: of images that vary less the bits are noise
 
 
@@ -73,7 +75,7 @@ def _facts_of_array(path: Path, size: int, array: np.ndarray) -> Facts:
     digest = hashlib.sha256(f"{kind} {width}".encode() + array.tobytes()).hexdigest()
     gray = array.mean(axis=2, dtype=np.float64)
     low, high = np.quantile(gray, (0.02, 0.98))  # one bright spot shall not make all else black
-    levels = np.clip((gray - low) * (255.0 / max(high - low, 1e-12)), 0.0, 255.0) if high > low else gray * 0.0
+    levels = np.clip((gray - low) * (255.0 / max(high - low, _STRETCHED[kind.dtype])), 0.0, 255.0)
     look = _look(Image.fromarray(levels.astype(np.float32)))
     form = {"TIF": "TIFF", "JPG": "JPEG"}.get(name := path.suffix[1:].upper(), name)
     return Facts(size, None, form, str(kind), 8 * array.itemsize, width, height, 1, digest, look)

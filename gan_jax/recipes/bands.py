@@ -17,7 +17,7 @@ __all__ = ["BandFlags", "arrays", "counted", "notes", "require_alike"]
 __dir__ = __all__.copy
 
 _LOOKED_AT = 16  # images whose numbers are looked at
-_NARROW = 8  # what a note is said of: numbers that take less than one part of so many of the range
+_NARROW = 4  # what a note is said of: numbers that take less than one part of so many of the range
 _SIDES = ("input", "output")
 _C = TypeVar("_C", bound="BandFlags")
 

@@ -200,6 +200,16 @@ def test_pairs_of_arrays_are_split_together(root, tmp_path):
         assert len(names[0]) == count
 
 
+def test_arrays_that_are_nearly_plain_are_like_no_other(tmp_path):
+    rng = np.random.default_rng(0)
+    for i in range(4):
+        rasters.write(tmp_path / f"{i}.tif", rng.integers(0, 3, (20, 24, 2), dtype=np.uint16), "samples")
+        rasters.write(tmp_path / f"{i}.npy", array(i, 2) // 60, "samples")
+    rasters.write(tmp_path / "again.npy", array(3, 2) // 60 + 3, "samples")
+    (fault,) = checking.check(tmp_path, bands="samples").faults
+    assert (fault.kind, fault.files) == ("near-duplicates", (str(tmp_path / "3.npy"), str(tmp_path / "again.npy")))
+
+
 def test_check_finds_what_is_wrong_with_arrays_and_nothing_else(root):
     assert checking.check(root, bands="samples").faults == []
     rasters.write(root / "trainA" / "1.tif", array(1, 4), "samples")
