@@ -8,7 +8,7 @@ from pathlib import Path
 from gan_jax.app.subject import Subject
 from gan_jax.model import Model
 
-__all__ = ["serve"]
+__all__ = ["Subject", "serve"]
 __dir__ = __all__.copy
 
 # Read when Gradio and what it brings are imported: nothing is told to anybody, and nothing asked for.

@@ -38,7 +38,8 @@ footer { display: none !important }
 .gradio-container { width: 100% !important; max-width: 1180px !important; margin: 0 auto !important }
 .gradio-container main { width: 100% !important }
 #about p { color: var(--body-text-color-subdued) }
-.gallery .grid-container { grid-template-columns: repeat(var(--columns), minmax(0, 1fr)) !important }
+.gallery .grid-container { grid-template-columns: repeat(var(--columns), minmax(0, 1fr)) !important;
+ grid-template-rows: none !important; grid-auto-rows: auto !important }
 .gallery, .gallery > div, .gallery .grid-wrap, .gallery .grid-container {
  height: auto !important; max-height: none !important; min-height: 0 !important; overflow: hidden !important }
 .gallery .thumbnail-item { height: auto !important; aspect-ratio: 1 }
@@ -51,8 +52,6 @@ def serve(
     generator: Model, subject: Subject, folder: str | Path, *, host: str, port: int, say: Callable[[str], None]
 ) -> None:
     """Serves the page until it is interrupted, with its files in a folder. Raises as `app.serve` does."""
-    # A browser that goes away in the middle of an answer is nothing to be told.
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     page = build(infer.on_device(generator), subject, folder)
     page.queue(default_concurrency_limit=1, max_size=_WAITING)
     try:
@@ -77,6 +76,8 @@ def serve(
         raise ValueError(
             f"the page cannot be served at {host}:{port}: {reason}; give another --port or --host."
         ) from error
+    # A browser that goes away in the middle of an answer is nothing to be told; the launch has set what is.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     say(address)
     try:
         threading.Event().wait()

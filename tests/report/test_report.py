@@ -421,6 +421,7 @@ def test_of_warnings_that_differ_in_numbers_the_last_is_shown(empty: pathlib.Pat
 def test_the_page_is_that_of_what_was_read(full: pathlib.Path) -> None:
     run = read.read_run(full)
     assert (run.last_step, run.is_finished, len(run.groups[""]), len(run.samples)) == (500, True, 12, 4)
+    assert read.description(full) == (run.config, run.scores)
     assert page.render(run) == report.write(full).read_text("utf-8")
     assert run.curves["validation", "psnr"] == {250: 19.456, 500: 18.2}
     assert charts.draw(run.curves, 500) in page.render(run)
@@ -483,8 +484,8 @@ def both(full: pathlib.Path) -> list[pathlib.Path]:
 
 def test_runs_side_by_side_say_first_where_they_differ(both: list[pathlib.Path], tmp_path: pathlib.Path) -> None:
     path = report.write_together(tmp_path / "both.html", both)
-    page = _Page(path.read_text("utf-8"))
-    assert re.findall("Where they differ|Scores|Test images|Curves", page.text) == [
+    parsed = _Page(path.read_text("utf-8"))
+    assert re.findall("Where they differ|Scores|Test images|Curves", parsed.text) == [
         "Where they differ", "Scores", "Test images", "Curves",
     ]  # fmt: skip
     text = path.read_text("utf-8")
@@ -494,12 +495,15 @@ def test_runs_side_by_side_say_first_where_they_differ(both: list[pathlib.Path],
         ("--new_flag", "–", "7"),
         ("images of train", "–", "abababababab"),
     ]
-    assert "protocols differ; see each run" in page.text
+    assert "protocols differ; see each run" in parsed.text
     assert re.findall('<th scope="row">(.*?)</th>', text)[3:] == [
         "run", "run: mean color of each class", "run: ground truth", "other",
     ]  # fmt: skip
-    assert [attributes["alt"] for tag, attributes in page.tags if tag == "img"] == ["input", "run", "other", "target"]
-    told = _told(page)
+    assert [attributes["alt"] for tag, attributes in parsed.tags if tag == "img"] == ["input", "run", "other", "target"]
+    runs = {name: read.read_run(run) for name, run in (("run", both[0]), ("other", both[1]))}
+    assert page.render_together(runs) == path.read_text("utf-8")
+    assert charts.overlay({name: run.curves for name, run in runs.items()}) in path.read_text("utf-8")
+    told = _told(parsed)
     assert [line[:2] for line in told["Adversarial losses: critic"]["lines"]] == [  # type: ignore[union-attr]
         ["run", 0], ["other", 1],
     ]  # fmt: skip
