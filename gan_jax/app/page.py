@@ -130,7 +130,7 @@ def _of_images(generator: Model, subject: Subject, folder: Path) -> None:
                     visible=subject.kind == "translate",
                 )
                 derive = gr.Checkbox(
-                    value=not subject.palette,
+                    value=subject.derive is not None and not subject.palette,
                     label=f"A photograph: take its {subject.derive} first",
                     visible=subject.derive is not None,
                 )
