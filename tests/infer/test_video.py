@@ -207,7 +207,7 @@ def test_clips_that_are_turned_odd_uneven_or_damaged(clips, tiny_generator):
 @pytest.mark.slow
 def test_ctrl_c_leaves_no_file_and_no_process(clips):
     ffmpeg("-f", "lavfi", "-i", "testsrc=size=320x180:rate=25:duration=20", clips / "long.mp4")
-    command = [sys.executable, "-m", "gan_jax", "translate", "upscale_x4", "long.mp4", "out.mp4"]
+    command = [sys.executable, "-m", "gan_jax", "translate", "upscale_x2", "long.mp4", "out.mp4"]
     process = subprocess.Popen(command, cwd=clips, stderr=subprocess.PIPE, text=True)
     while not list(clips.glob(".*.part.mp4")):
         assert process.poll() is None
