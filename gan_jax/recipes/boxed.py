@@ -30,6 +30,7 @@ from gan_jax.training import run
 __all__ = ["judge", "main", "write"]
 __dir__ = __all__.copy
 
+_Pair = tuple[np.ndarray, np.ndarray]  # low and high resolution, uint8 [H, W, 3]
 _QUALITY = 75
 _SHOWN = ("lomiri_Picture_1A", "lomiri_friends", "lomiri_picosdeeuropa")  # in the picture, by how their names begin
 
@@ -57,11 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run.guarded(boxing)
 
 
-def write(name: str, folder: Path, photographs: Path) -> None:
+def write(name: str, folder: str | Path, photographs: str | Path) -> None:
     """Writes the last generator of a run's folder, in half precision, and what is known of it into the box.
 
     A picture of it beside bicubic goes into the run's folder.
     """
+    folder, photographs = Path(folder), Path(photographs)
     whole = models.load(folder)
     half = whole._replace(variables=jax.tree.map(lambda array: np.asarray(array, np.float16), whole.variables))
     models.save(boxed.file(name), half)
@@ -89,10 +91,7 @@ def write(name: str, folder: Path, photographs: Path) -> None:
     print(json.dumps(facts, indent=1))
 
 
-Pair = tuple[np.ndarray, np.ndarray]  # low and high resolution, uint8 [H, W, 3]
-
-
-def judge(model: models.Model, pairs: Sequence[Pair]) -> dict[str, dict[str, float]]:
+def judge(model: models.Model, pairs: Sequence[_Pair]) -> dict[str, dict[str, float]]:
     """Mean scores over pairs of low and high resolution: metric -> {"model": ..., "bicubic": ...}."""
     scale = model.spec.scale
     sources, targets = ([pair[at] for pair in pairs] for at in (0, 1))
@@ -102,10 +101,10 @@ def judge(model: models.Model, pairs: Sequence[Pair]) -> dict[str, dict[str, flo
     return {name: {"model": round(ours[name], 4), "bicubic": round(theirs[name], 4)} for name in ours}
 
 
-def _inputs(photographs: Path, scale: int) -> dict[str, list[Pair]]:
+def _inputs(photographs: Path, scale: int) -> dict[str, list[_Pair]]:
     """The test photographs and their low resolution, by what was done to that."""
 
-    def pairs(split: str, stored: Callable[[np.ndarray], np.ndarray]) -> list[Pair]:
+    def pairs(split: str, stored: Callable[[np.ndarray], np.ndarray]) -> list[_Pair]:
         read = [image_files.read(path, 3) for path in _listed(photographs / split)]
         targets = [np.asarray(image.mod_crop(photograph, scale)) for photograph in read]
         shrink = degrade.Degradation("bicubic", scale)
@@ -128,7 +127,7 @@ def _as_jpeg(image_u8: np.ndarray) -> np.ndarray:
     return np.asarray(Image.open(buffer))
 
 
-def _picture(path: Path, model: models.Model, pairs: Sequence[Pair]) -> None:
+def _picture(path: Path, model: models.Model, pairs: Sequence[_Pair]) -> None:
     """The middle of each: enlarged by bicubic, by the model, and the photograph."""
     columns = (
         [super_resolution.enlarge(source, model.spec.scale) for source, _ in pairs],
