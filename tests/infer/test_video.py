@@ -109,7 +109,7 @@ def test_a_video_is_there_when_its_block_ends_and_not_where_it_fails(pretended):
     known, frame = video.probe(folder / "clip.mp4"), np.full((8, 8, 3), 7, np.uint8)
     with video.writing(folder / "out.mp4", known, 8, 8) as writer:
         writer.put(frame)
-        assert left(folder) == {files.part_name("out.mp4")}
+        assert left(folder) <= {files.part_name("out.mp4")}
     assert (folder / "out.mp4").read_bytes() == frame.tobytes()
     with pytest.raises(KeyboardInterrupt), video.writing(folder / "other.mp4", known, 8, 8):
         raise KeyboardInterrupt
