@@ -22,6 +22,7 @@ from PIL import Image
 from gan_jax import boxed, degrade, files, image, infer, perceptual
 from gan_jax import model as models
 from gan_jax.data import finding, free_photographs, image_files
+from gan_jax.folders import RunFolder
 from gan_jax.infer import timing
 from gan_jax.log import read_log
 from gan_jax.recipes import comparison, srgan, super_resolution
@@ -52,19 +53,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(", ".join(f"{count} to {split}" for split, count in counts.items()))
         if code := srgan.RECIPE.main(words):
             return code
-        write(str(config.preset), config.folder, photographs)
+        name, folders = str(config.preset), [config.folder]
+        if (second := f"{name}_features") in srgan.PRESETS:
+            start = ["--init_generator", str(config.folder), "--name", second]
+            words[words.index(name)] = second
+            if code := srgan.RECIPE.main([*words, *start]):
+                return code
+            folders.append(config.folder.with_name(second))
+        write(name, folders, photographs)
         return 0
 
     return run.guarded(boxing)
 
 
-def write(name: str, folder: str | Path, photographs: str | Path) -> None:
-    """Writes the last generator of a run's folder, in half precision, and what is known of it into the box.
+def write(name: str, stages: Sequence[str | Path], photographs: str | Path) -> None:
+    """Writes the generator of the last run in `stages`, in half precision, and what is known of it into the box.
 
-    A picture of it beside bicubic goes into the run's folder.
+    A picture of it beside bicubic goes into that run's folder.
     """
-    folder, photographs = Path(folder), Path(photographs)
-    whole = models.load(folder)
+    folders, photographs = [Path(stage) for stage in stages], Path(photographs)
+    trained = [models.load(folder) for folder in folders]
+    whole = trained[-1]
     half = whole._replace(variables=jax.tree.map(lambda array: np.asarray(array, np.float16), whole.variables))
     models.save(boxed.file(name), half)
     boxed_model = models.load(boxed.file(name))
@@ -76,8 +85,8 @@ def write(name: str, folder: str | Path, photographs: str | Path) -> None:
     names = [path.stem for path in _listed(photographs / "test")]
     facts = {
         "scale": scale,
-        "steps": whole.spec.step,
-        "training_seconds": round(_training_seconds(folder)),
+        "steps": [model.spec.step for model in trained],
+        "training_seconds": round(sum(map(_training_seconds, folders))),
         "seconds_a_megapixel": round(timing.seconds_a_megapixel(boxed_model), 2),
         "machine": _machine(),
         "protocol": super_resolution.protocol(scale).title,
@@ -87,7 +96,7 @@ def write(name: str, folder: str | Path, photographs: str | Path) -> None:
     }
     files.write(boxed.file(name).with_suffix(".json"), json.dumps(facts, indent=1) + "\n")
     shown = [at for at, stem in enumerate(names) if stem.startswith(_SHOWN)]
-    _picture(folder / f"{name}.jpg", boxed_model, [kinds[kind][at] for kind in ("clean", "jpeg") for at in shown])
+    _picture(folders[-1] / f"{name}.jpg", boxed_model, [kinds[kind][at] for kind in ("clean", "jpeg") for at in shown])
     print(json.dumps(facts, indent=1))
 
 
@@ -138,8 +147,8 @@ def _picture(path: Path, model: models.Model, pairs: Sequence[_Pair]) -> None:
 
 
 def _training_seconds(folder: Path) -> float:
-    """The seconds of all stages of a run's folder."""
-    return sum(max(row["seconds"] for row in read_log(log)) for log in folder.rglob("log.jsonl"))
+    """The seconds that a run trained, which its log tells."""
+    return float(max(row["seconds"] for row in read_log(RunFolder(folder).log)))
 
 
 def _machine() -> str:
