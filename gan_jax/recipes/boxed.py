@@ -67,13 +67,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def write(name: str, stages: Sequence[str | Path], photographs: str | Path) -> None:
-    """Writes the generator of the last run in `stages`, in half precision, and what is known of it into the box.
+    """Writes what lies between the generators of the first and last run in `stages`, which may be one, into the box.
 
-    A picture of it beside bicubic goes into that run's folder.
+    In half precision, and with what is known of it. A picture of it beside bicubic goes into the last run's folder.
     """
     folders, photographs = [Path(stage) for stage in stages], Path(photographs)
     trained = [models.load(folder) for folder in folders]
-    whole = trained[-1]
+    # Between pixels and features: most of the one's PSNR, and most of the other's LPIPS.
+    whole = models.blend(trained[-1], trained[0], 0.5)
     half = whole._replace(variables=jax.tree.map(lambda array: np.asarray(array, np.float16), whole.variables))
     models.save(boxed.file(name), half)
     boxed_model = models.load(boxed.file(name))
