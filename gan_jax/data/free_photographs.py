@@ -157,13 +157,14 @@ PACKAGES: Mapping[str, Package] = {
 }
 
 
-def prepare(folder: Path, debs: Path) -> dict[str, int]:
+def prepare(folder: str | Path, debs: str | Path) -> dict[str, int]:
     """Writes the photographs below folder/train, val, test and native; the number of files in each.
 
     Training has each as it is and shrunk to a half and a third: sharper, and without its own JPEG. `test` has them
     shrunk to sides of 1024 at most, `native` the middle of the same as they are. Packages are kept in `debs`. Raises
     OSError where one is not to be had, ValueError where one has other bytes.
     """
+    folder, debs = Path(folder), Path(debs)
     counts = dict.fromkeys(SPLITS, 0)
     for name, package in PACKAGES.items():
         contents = _contents(_fetched(package, debs))

@@ -39,7 +39,7 @@ class BrokenError(ValueError):
 class Video(NamedTuple):
     """What is known of a video before its frames are read."""
 
-    path: Path
+    path: str | Path
     height: int  # upright
     width: int
     length: int  # frames, as the file's packets tell
@@ -176,7 +176,7 @@ def _read(video: Video, channels: int, process: subprocess.Popen[bytes], complai
 class Writer:
     """A video that is being written."""
 
-    def __init__(self, process: subprocess.Popen[bytes], complaint: BinaryIO, path: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], complaint: BinaryIO, path: str | Path) -> None:
         self._process, self._complaint, self._path = process, complaint, path
 
     def put(self, frame_u8: np.ndarray) -> None:
@@ -266,7 +266,7 @@ def _tool(name: str) -> str:
     return found
 
 
-def _named(path: Path) -> str:
+def _named(path: str | Path) -> str:
     """A path that ffmpeg takes for no flag and no address."""
     return f"file:{os.fspath(path)}"
 

@@ -22,6 +22,7 @@ from PIL import Image
 from gan_jax import boxed, degrade, files, image, infer, perceptual
 from gan_jax import model as models
 from gan_jax.data import finding, free_photographs, image_files
+from gan_jax.folders import RunFolder
 from gan_jax.infer import timing
 from gan_jax.log import read_log
 from gan_jax.recipes import comparison, srgan, super_resolution
@@ -30,8 +31,9 @@ from gan_jax.training import run
 __all__ = ["judge", "main", "write"]
 __dir__ = __all__.copy
 
+_Pair = tuple[np.ndarray, np.ndarray]  # low and high resolution, uint8 [H, W, 3]
 _QUALITY = 75
-_SHOWN = ("lomiri_picosdeeuropa", "lomiri_friends", "lomiri_greentock")  # in the picture, by how their names begin
+_SHOWN = ("lomiri_Picture_1A", "lomiri_friends", "lomiri_picosdeeuropa")  # in the picture, by how their names begin
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,18 +53,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(", ".join(f"{count} to {split}" for split, count in counts.items()))
         if code := srgan.RECIPE.main(words):
             return code
-        write(str(config.preset), config.folder, photographs)
+        name, folders = str(config.preset), [config.folder]
+        if (second := f"{name}_features") in srgan.PRESETS:
+            start = ["--init_generator", str(config.folder), "--name", second]
+            words[words.index(name)] = second
+            if code := srgan.RECIPE.main([*words, *start]):
+                return code
+            folders.append(config.folder.with_name(second))
+        write(name, folders, photographs)
         return 0
 
     return run.guarded(boxing)
 
 
-def write(name: str, folder: Path, photographs: Path) -> None:
-    """Writes the last generator of a run's folder, in half precision, and what is known of it into the box.
+def write(name: str, stages: Sequence[str | Path], photographs: str | Path) -> None:
+    """Writes what lies between the generators of the first and last run in `stages`, which may be one, into the box.
 
-    A picture of it beside bicubic goes into the run's folder.
+    In half precision, and with what is known of it. A picture of it beside bicubic goes into the last run's folder.
     """
-    whole = models.load(folder)
+    folders, photographs = [Path(stage) for stage in stages], Path(photographs)
+    trained = [models.load(folder) for folder in folders]
+    # Between pixels and features: most of the one's PSNR, and most of the other's LPIPS.
+    whole = models.blend(trained[-1], trained[0], 0.5)
     half = whole._replace(variables=jax.tree.map(lambda array: np.asarray(array, np.float16), whole.variables))
     models.save(boxed.file(name), half)
     boxed_model = models.load(boxed.file(name))
@@ -74,8 +86,8 @@ def write(name: str, folder: Path, photographs: Path) -> None:
     names = [path.stem for path in _listed(photographs / "test")]
     facts = {
         "scale": scale,
-        "steps": whole.spec.step,
-        "training_seconds": round(_training_seconds(folder)),
+        "steps": [model.spec.step for model in trained],
+        "training_seconds": round(sum(map(_training_seconds, folders))),
         "seconds_a_megapixel": round(timing.seconds_a_megapixel(boxed_model), 2),
         "machine": _machine(),
         "protocol": super_resolution.protocol(scale).title,
@@ -85,14 +97,11 @@ def write(name: str, folder: Path, photographs: Path) -> None:
     }
     files.write(boxed.file(name).with_suffix(".json"), json.dumps(facts, indent=1) + "\n")
     shown = [at for at, stem in enumerate(names) if stem.startswith(_SHOWN)]
-    _picture(folder / f"{name}.jpg", boxed_model, [kinds[kind][at] for kind in ("clean", "jpeg") for at in shown])
+    _picture(folders[-1] / f"{name}.jpg", boxed_model, [kinds[kind][at] for kind in ("clean", "jpeg") for at in shown])
     print(json.dumps(facts, indent=1))
 
 
-Pair = tuple[np.ndarray, np.ndarray]  # low and high resolution, uint8 [H, W, 3]
-
-
-def judge(model: models.Model, pairs: Sequence[Pair]) -> dict[str, dict[str, float]]:
+def judge(model: models.Model, pairs: Sequence[_Pair]) -> dict[str, dict[str, float]]:
     """Mean scores over pairs of low and high resolution: metric -> {"model": ..., "bicubic": ...}."""
     scale = model.spec.scale
     sources, targets = ([pair[at] for pair in pairs] for at in (0, 1))
@@ -102,10 +111,10 @@ def judge(model: models.Model, pairs: Sequence[Pair]) -> dict[str, dict[str, flo
     return {name: {"model": round(ours[name], 4), "bicubic": round(theirs[name], 4)} for name in ours}
 
 
-def _inputs(photographs: Path, scale: int) -> dict[str, list[Pair]]:
+def _inputs(photographs: Path, scale: int) -> dict[str, list[_Pair]]:
     """The test photographs and their low resolution, by what was done to that."""
 
-    def pairs(split: str, stored: Callable[[np.ndarray], np.ndarray]) -> list[Pair]:
+    def pairs(split: str, stored: Callable[[np.ndarray], np.ndarray]) -> list[_Pair]:
         read = [image_files.read(path, 3) for path in _listed(photographs / split)]
         targets = [np.asarray(image.mod_crop(photograph, scale)) for photograph in read]
         shrink = degrade.Degradation("bicubic", scale)
@@ -128,7 +137,7 @@ def _as_jpeg(image_u8: np.ndarray) -> np.ndarray:
     return np.asarray(Image.open(buffer))
 
 
-def _picture(path: Path, model: models.Model, pairs: Sequence[Pair]) -> None:
+def _picture(path: Path, model: models.Model, pairs: Sequence[_Pair]) -> None:
     """The middle of each: enlarged by bicubic, by the model, and the photograph."""
     columns = (
         [super_resolution.enlarge(source, model.spec.scale) for source, _ in pairs],
@@ -139,8 +148,8 @@ def _picture(path: Path, model: models.Model, pairs: Sequence[Pair]) -> None:
 
 
 def _training_seconds(folder: Path) -> float:
-    """The seconds of all stages of a run's folder."""
-    return sum(max(row["seconds"] for row in read_log(log)) for log in folder.rglob("log.jsonl"))
+    """The seconds that a run trained, which its log tells."""
+    return float(max(row["seconds"] for row in read_log(RunFolder(folder).log)))
 
 
 def _machine() -> str:

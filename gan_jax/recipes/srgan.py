@@ -69,7 +69,9 @@ def _stages(second: str, published: str) -> dict[str, Config]:
 PRESETS = {
     "demo": Config(preset="demo", **presets.SRGAN["demo"]),
     "real": Config(preset="real", **presets.SRGAN["real"]),
-    **{name: Config(preset=name, **presets.SRGAN[name]) for name in ("upscale_x2", "upscale_x4")},
+    **{
+        name: Config(preset=name, **presets.SRGAN[name]) for name in ("upscale_x2", "upscale_x4", "upscale_x4_features")
+    },
     **_stages("srgan-paper", "paper"),
     **_stages("srgan-basicsr", "basicsr"),
     **_stages("esrgan-paper", "esrgan"),

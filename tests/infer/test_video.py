@@ -12,10 +12,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from gan_jax import cli, infer
+from gan_jax import cli, files, infer
 from gan_jax import model as models
 from gan_jax.data import video
 from gan_jax.infer import engine
+from gan_jax.infer import files as image_files
 
 STREAM = {"width": 8, "height": 16, "pix_fmt": "yuv420p10le", "r_frame_rate": "2/1", "avg_frame_rate": "2/1"}
 FFPROBE = """#!/bin/sh
@@ -101,6 +102,29 @@ def test_a_frame_that_cannot_be_computed_leaves_no_file(pretended, tiny_generato
     assert capsys.readouterr().out == f"wrote {folder / 'out.mp4'}: 3 frames\n"
     assert cli.main([*command, "--skip_existing"]) == 0
     assert capsys.readouterr().out == "wrote 0 of 0\n"
+
+
+def test_a_video_is_there_when_its_block_ends_and_not_where_it_fails(pretended):
+    folder = pretended()
+    known, frame = video.probe(folder / "clip.mp4"), np.full((8, 8, 3), 7, np.uint8)
+    with video.writing(folder / "out.mp4", known, 8, 8) as writer:
+        writer.put(frame)
+        assert left(folder) <= {files.part_name("out.mp4")}
+    assert (folder / "out.mp4").read_bytes() == frame.tobytes()
+    with pytest.raises(KeyboardInterrupt), video.writing(folder / "other.mp4", known, 8, 8):
+        raise KeyboardInterrupt
+    assert left(folder) == {"out.mp4"}
+
+
+def test_a_generator_of_other_channels_makes_no_video(pretended, tiny_generator):
+    folder, odd = pretended(), tiny_generator(in_channels=2)
+    for call in (
+        lambda: image_files.require_image_channels(odd),
+        lambda: infer.translate_video(odd, folder / "clip.mp4", folder / "out.mp4"),
+    ):
+        with pytest.raises(ValueError, match="the generator turns 2 channels into 3 and image files have 1 or 3"):
+            call()
+    assert left(folder) == set()
 
 
 def test_what_the_header_says_is_understood(pretended):
@@ -207,7 +231,7 @@ def test_clips_that_are_turned_odd_uneven_or_damaged(clips, tiny_generator):
 @pytest.mark.slow
 def test_ctrl_c_leaves_no_file_and_no_process(clips):
     ffmpeg("-f", "lavfi", "-i", "testsrc=size=320x180:rate=25:duration=20", clips / "long.mp4")
-    command = [sys.executable, "-m", "gan_jax", "translate", "upscale_x4", "long.mp4", "out.mp4"]
+    command = [sys.executable, "-m", "gan_jax", "translate", "upscale_x2", "long.mp4", "out.mp4"]
     process = subprocess.Popen(command, cwd=clips, stderr=subprocess.PIPE, text=True)
     while not list(clips.glob(".*.part.mp4")):
         assert process.poll() is None
