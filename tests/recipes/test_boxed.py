@@ -80,3 +80,5 @@ def test_the_command_wants_a_name_and_the_presets_are_there(capsys):
     for name in boxed.NAMES:
         assert srgan.PRESETS[name].scale == int(name[-1])
         assert srgan.PRESETS[name].degradation.clean == 0.5
+    second = srgan.PRESETS["upscale_x4_features"]
+    assert (second.stage, second.degradation) == ("srgan", srgan.PRESETS["upscale_x4"].degradation)
