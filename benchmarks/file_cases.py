@@ -25,10 +25,12 @@ from gan_jax.data.demo.facades import Facades
 from gan_jax.model import Model, ModelSpec
 from gan_jax.recipes import pix2pix
 from gan_jax.training.checkpoint import Checkpoints
+from gan_jax.training.experiment import Experiment
 
-__all__ = ["FILE_CASES"]
+__all__ = ["FILE_CASES", "experiment"]
 
 _COUNT, _SIDE, _BATCH = 200, 256, 4
+_PAIRS = 2000  # of batches: an order over fewer is made more slowly (Grain's shuffle)
 _CORES = len(os.sched_getaffinity(0))
 
 
@@ -57,20 +59,36 @@ def _pictures() -> Mapping[str, Path]:
     return folders
 
 
-def _batches(stored: records.Stored | None = None) -> Program:
-    """Batches of the folder, or of what was prepared of it."""
-    dataroot = _pictures()["pairs/train"].parent
+@functools.cache
+def _pairs() -> Path:
+    """A folder of so many pairs side by side as JPEG, drawn facades."""
+    folder, drawn = _folder() / "many" / "train", Facades("train", _PAIRS, _SIDE)
+    folder.mkdir(parents=True)
+    for index in range(_PAIRS):
+        pair = np.concatenate([drawn[index]["source"], drawn[index]["target"]], axis=1)
+        Image.fromarray(pair).save(folder / f"{index}.jpg", quality=95)
+    return folder
+
+
+@functools.cache
+def experiment(stored: records.Stored | None = None) -> Experiment:
+    """pix2pix on the folder of pairs, or on what was prepared of it."""
+    dataroot = _pairs().parent
     if stored is not None:
         folder, dataroot = dataroot, _folder() / f"prepared_{stored}"
         prepare.prepare(folder, dataroot, prepare.Settings("pairs", load_size=286, crop_size=256, stored=stored))
-    config = dataclasses.replace(pix2pix.RECIPE.preset("facades"), dataroot=str(dataroot), max_dataset_size=_COUNT)
-    experiment = pix2pix.RECIPE.experiment(config)
+    config = dataclasses.replace(pix2pix.RECIPE.preset("facades"), dataroot=str(dataroot), max_dataset_size=_PAIRS)
+    return pix2pix.RECIPE.experiment(config)
+
+
+def _batches(stored: records.Stored | None = None) -> Program:
+    made_of = experiment(stored)
 
     def run() -> None:
         made = pipeline.batches(
-            experiment.train, batch_size=_BATCH, seed=0, transform=experiment.train_transform, threads=_CORES
+            made_of.train, batch_size=_BATCH, seed=0, transform=made_of.train_transform, threads=_CORES
         )
-        for _ in itertools.islice(made, _COUNT // _BATCH):
+        for _ in itertools.islice(made, _PAIRS // _BATCH):
             pass
         made.close()
 
@@ -80,7 +98,7 @@ def _batches(stored: records.Stored | None = None) -> Program:
 def _loader() -> Program:
     from benchmarks import torch_programs
 
-    loader = torch_programs.loader(_pictures()["pairs/train"], _BATCH, workers=_CORES)
+    loader = torch_programs.loader(_pairs(), _BATCH, workers=_CORES)
 
     def run() -> None:
         for _ in loader:
@@ -204,7 +222,7 @@ def _torch_checkpoint() -> Program:
 
 FILE_CASES = {
     "batches-256": Case(
-        f"{_COUNT} pairs to batches of {_BATCH}, one thread or process a core",
+        f"{_PAIRS:,} pairs to batches of {_BATCH}, one thread or process a core",
         lambda: {
             "threads": _batches,
             "threads, prepared as pixels": lambda: _batches("pixels"),
