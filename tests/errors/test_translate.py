@@ -330,7 +330,7 @@ CASES = [
         "`gan-jax translat`",
         "gan-jax translat",
         "there is no verb translat; perhaps translate is meant; wanted one of train, translate, sample, models, "
-        "evaluate, convert, blend, export, inspect, shrink, data, report.",
+        "app, evaluate, convert, blend, export, inspect, shrink, data, study, report.",
     ),
     Case("`gan-jax pix2pix`", "gan-jax pix2pix", "there is no verb pix2pix; use train pix2pix."),
     Case("`gan-jax predict`", "gan-jax predict runs/tiny", "there is no verb predict; use translate."),
