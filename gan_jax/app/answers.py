@@ -23,7 +23,6 @@ __all__ = [
     "drawn",
     "dropped",
     "fitted",
-    "png",
     "samples",
     "translated",
 ]
@@ -97,7 +96,7 @@ def translated(
     """
     channels = generator.spec.in_channels
     if derive and subject.derive:
-        make = transforms.deriver(subject.derive, channels)  # type: ignore[arg-type]
+        make = transforms.deriver(subject.derive, channels)
         assert make is not None
         image_u8 = make(image_files.in_channels(image_u8, 3))
     image_u8 = image_files.in_channels(image_u8, channels)
@@ -139,17 +138,10 @@ def samples(
     return list(latents.sample(generator, latents.latents_of(generator, count, seed=seed), labels))
 
 
-def png(image_u8: np.ndarray) -> bytes:
-    """An image [H, W, 1 or 3] as a PNG file's bytes."""
-    content = io.BytesIO()
-    Image.fromarray(image_u8[..., 0] if image_u8.shape[2] == 1 else image_u8).save(content, "PNG")
-    return content.getvalue()
-
-
 def archive(images_u8: Sequence[np.ndarray], name: str) -> bytes:
     """Several images as a ZIP file of PNG files, which are called by the name and their number."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as file:
         for number, image_u8 in enumerate(images_u8):
-            file.writestr(f"{name}_{number}.png", png(image_u8))
+            file.writestr(f"{name}_{number}.png", image_files.png(image_u8))
     return content.getvalue()

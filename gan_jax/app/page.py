@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 from gan_jax import infer
 from gan_jax.app import answers
 from gan_jax.app.subject import Subject
+from gan_jax.data import image_files
 from gan_jax.model import Model
 
 __all__ = ["build", "serve"]
@@ -318,5 +319,5 @@ def _rgb(image: np.ndarray) -> np.ndarray:
 def _file(images: Any, name: str, folder: Path) -> str:
     """One image as a PNG file, several as a ZIP, in a folder of its own."""
     path = Path(tempfile.mkdtemp(dir=folder), f"{name}{'.png' if len(images) == 1 else '.zip'}")
-    path.write_bytes(answers.png(images[0]) if len(images) == 1 else answers.archive(images, name))
+    path.write_bytes(image_files.png(images[0]) if len(images) == 1 else answers.archive(images, name))
     return str(path)

@@ -35,7 +35,7 @@ class Subject(NamedTuple):
     side: int  # that translators were trained on
     has_noise: bool  # whether dropout makes samples differ
     palette: tuple[tuple[int, int, int], ...]  # of the training labels, the most frequent first; () of photographs
-    derive: str | None  # what makes its inputs of photographs: "edges"
+    derive: transforms.Derive | None  # what makes its inputs of photographs: "edges"
     examples: tuple[str | Path, ...]  # inputs of the run's test
     classes: tuple[str, ...]  # what each label is called
 

@@ -3,6 +3,7 @@
 Training and scoring see alpha over white; an `ImageFile` keeps it, and all else that a file has beside its colors.
 """
 
+import io
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -40,6 +41,7 @@ __all__ = [
     "orientation",
     "pad",
     "padded_size",
+    "png",
     "profile_for",
     "read",
     "read_image_file",
@@ -396,3 +398,10 @@ def require_written(path: str | Path) -> None:
             f"{path}: images are not written as {suffix or 'a file without extension'}; wanted .png, "
             ".jpg, .webp, .tif, .bmp, .ppm, .jp2 or .avif."
         )
+
+
+def png(image_u8: np.ndarray) -> bytes:
+    """An image uint8 [H, W, 1 or 3] as the bytes of a PNG file."""
+    content = io.BytesIO()
+    Image.fromarray(image_u8[..., 0] if image_u8.shape[2] == 1 else image_u8).save(content, "PNG")
+    return content.getvalue()

@@ -433,7 +433,7 @@ def _measured(parts: Mapping[str, _Part], settings: Settings) -> tuple[records.F
             height, width = _size(image)
             pixels += height * width * channels * (1 if isinstance(image, bytes) else image.itemsize) / len(items)
             if not settings.bands:
-                encoded += len(image if isinstance(image, bytes) else records.encoded(image)) / len(items)
+                encoded += len(image if isinstance(image, bytes) else image_files.png(image)) / len(items)
     return form, pixels, encoded
 
 

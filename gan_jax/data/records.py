@@ -6,7 +6,6 @@ Arrays of channels are stored as they are, in their own dtype.
 
 import errno
 import functools
-import io
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,9 +13,10 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from PIL import Image
 
-__all__ = ["Form", "Part", "Stored", "encoded", "serialized", "write_info", "write_shard"]
+from gan_jax.data import image_files
+
+__all__ = ["Form", "Part", "Stored", "serialized", "write_info", "write_shard"]
 __dir__ = __all__.copy
 
 Stored = Literal["pixels", "encoded"]
@@ -67,19 +67,12 @@ def _serializer(form: Form) -> Any:
     return example_serializer.ExampleSerializer(_features(form).get_serialized_info())
 
 
-def encoded(image_u8: np.ndarray) -> bytes:
-    """An image uint8 [H, W, 1 or 3] as the bytes of a PNG file."""
-    file = io.BytesIO()
-    Image.fromarray(image_u8[..., 0] if image_u8.shape[2] == 1 else image_u8).save(file, "PNG")
-    return file.getvalue()
-
-
 def serialized(form: Form, item: Mapping[str, Any]) -> bytes:
     """A record: of an item's images, uint8 [H, W, C] or where that is stored encoded bytes; "label" and "name"."""
     values: dict[str, Any] = {_NAME: os.fsencode(item[_NAME])}
     for name, _ in form.images:
         image = item[name]
-        values[name] = encoded(image) if form.stored == "encoded" and isinstance(image, np.ndarray) else image
+        values[name] = image_files.png(image) if form.stored == "encoded" and isinstance(image, np.ndarray) else image
     if form.classes:
         values["label"] = int(item["label"])
     example = _serializer(form).get_tf_example(_features(form).encode_example(values))

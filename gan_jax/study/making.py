@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import io
 import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -85,9 +84,7 @@ def make(
 
 def _png(image_u8: np.ndarray) -> str:
     """An image as the page holds it, without what its file said beside the pixels."""
-    content = io.BytesIO()
-    Image.fromarray(image_u8).save(content, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
+    return f"data:image/png;base64,{base64.b64encode(image_files.png(image_u8)).decode()}"
 
 
 def _coarse(image_u8: np.ndarray) -> np.ndarray:

@@ -5,7 +5,6 @@ A value is called by the kind of its row and its own name: "train/loss/l1", "val
 
 import contextlib
 import importlib.metadata
-import io
 import json
 import time
 import uuid
@@ -13,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import numpy as np
-from PIL import Image
 
 from gan_jax import files
+from gan_jax.data import image_files
 from gan_jax.folders import RunFolder
 from gan_jax.log import Also
 
@@ -67,10 +66,9 @@ def _tensorboard(run: RunFolder, begin: int) -> Iterator[Also]:
 
         def picture(self, name: str, step: int, image_u8: np.ndarray) -> None:
             height, width, channels = image_u8.shape
-            content = io.BytesIO()
-            Image.fromarray(image_u8[..., 0] if channels == 1 else image_u8).save(content, "PNG")
+            content = image_files.png(image_u8)
             image = summary_pb2.Summary.Image(
-                height=height, width=width, colorspace=channels, encoded_image_string=content.getvalue()
+                height=height, width=width, colorspace=channels, encoded_image_string=content
             )
             write(step, summary=summary_pb2.Summary(value=[summary_pb2.Summary.Value(tag=name, image=image)]))
 

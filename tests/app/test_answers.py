@@ -116,8 +116,8 @@ def test_downloads_are_png_files():
         with Image.open(io.BytesIO(content)) as file:
             return Read(file.mode, file.size)
 
-    assert read(answers.png(random_image(4, 6))) == ("RGB", (6, 4))
-    assert read(answers.png(random_image(4, 6, 1))) == ("L", (6, 4))
+    assert read(image_files.png(random_image(4, 6))) == ("RGB", (6, 4))
+    assert read(image_files.png(random_image(4, 6, 1))) == ("L", (6, 4))
     with zipfile.ZipFile(io.BytesIO(answers.archive([random_image(4, 6)] * 2, "out"))) as file:
         assert file.namelist() == ["out_0.png", "out_1.png"]
         assert read(file.read("out_1.png")) == ("RGB", (6, 4))
