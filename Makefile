@@ -11,11 +11,17 @@ WEIGHTS := $(VENV)/weights-$(VERSION)
 EXPORT := $(VENV)-export
 BEAM := $(VENV)-beam
 APP := $(VENV)-app
+DOCS := $(VENV)-docs
 
-.PHONY: demo check test test-all test-slow test-device ffmpeg lint format clean
+.PHONY: demo docs check test test-all test-slow test-device ffmpeg lint format clean
 
 demo: $(INSTALLED)
 	$(BIN)/python -m experiments.pix2pix demo
+
+# Into docs/_build. Warnings, links to nowhere among them, are errors.
+docs: $(DOCS)/docs-$(VERSION)
+	$(DOCS)/bin/python -m sphinx --builder html --nitpicky --fail-on-warning --keep-going --quiet docs docs/_build
+	@echo "docs/_build/index.html"
 
 # What a change to one function is likely to break: the modules that import little of ours, and the rules.
 CHECKED := import_rules schedules files folders latents image losses metrics degrade
@@ -30,10 +36,11 @@ test-all:
 	$(MAKE) test PYTHON=python3.11
 	$(MAKE) test PYTHON=python3.13
 
-test-slow: $(WEIGHTS) $(EXPORT)/export-$(VERSION) $(BEAM)/beam-$(VERSION) $(APP)/app-$(VERSION) ffmpeg
+test-slow: $(WEIGHTS) $(EXPORT)/export-$(VERSION) $(BEAM)/beam-$(VERSION) $(APP)/app-$(VERSION) $(DOCS)/docs-$(VERSION) ffmpeg
 	$(BIN)/python -m pytest -m slow
 	$(EXPORT)/bin/python -m pytest tests/networks/exports.py
 	$(BEAM)/bin/python -m pytest tests/data/on_beam.py
+	$(DOCS)/bin/python -m pytest tests/site.py
 	$(APP)/bin/python -m pytest tests/app/in_chromium.py tests/study/in_chromium.py tests/report/in_chromium.py tests/report/on_the_hub.py
 
 # What is compared with other programs' numbers, on whatever JAX finds: with the extra cuda or tpu, a GPU or a TPU.
@@ -83,10 +90,16 @@ $(APP)/app-$(VERSION): setup.cfg $(CONSTRAINTS) constraints/app.txt
 	$(APP)/bin/pip install --quiet --constraint constraints/app.txt --editable '.[dev,photos,app]' selenium
 	touch $@
 
+# Of its own: Sphinx and Jupyter's parts are for the pages.
+$(DOCS)/docs-$(VERSION): setup.cfg $(CONSTRAINTS) constraints/docs.txt
+	$(MAKE) VENV=$(DOCS) $(DOCS)/installed-$(VERSION)
+	$(DOCS)/bin/pip install --quiet --constraint $(CONSTRAINTS) --constraint constraints/docs.txt --editable '.[dev,photos,docs]'
+	touch $@
+
 # No package of pip's; the tests of video want it.
 ffmpeg:
 	@command -v ffmpeg ffprobe > /dev/null || apt-get install -y --no-install-recommends ffmpeg \
 		|| { echo "The slow tests of video want ffmpeg 5.1 or later: apt install ffmpeg, or brew install ffmpeg."; exit 1; }
 
 clean:
-	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	rm -rf docs/_build docs/api docs/commands .venv .venv-* .mypy_cache .pytest_cache .ruff_cache *.egg-info

@@ -1,18 +1,9 @@
 """Photographs that are free to use, out of Debian's packages: what the generators in the box are trained and judged on.
 
 A package that is not in the folder of packages is fetched; each is known by its SHA-256. No scene is in two splits, and
-no photograph of lomiri-wallpapers in any but `test` and `native`. What each package says of its photographs' licenses:
-
-| package | photographs by | license |
-|---|---|---|
-| mate-backgrounds | Charles Barbin, Lennart Poettering, Marco Cogoni, Jens Ansorg, Timothy Schellhase, Sergey Nazarov, Jean-François Fortin Tam, "blackcombwhistler07" | GPL-2+ |
-| plasma-workspace-wallpapers | Maciej Wiklo, Risto Saukonpää, Dmitri Popov, Ian Hex, Martin Klapetek, Sigi Sagi | LGPL-3; the package GPL-2+ |
-| lxqt-themes | the LXQt team, Kenneth Wimer | LGPL-2.1+ |
-| libjxl-testdata | the JPEG XL project; wesaturate's | BSD-3-clause; CC0 |
-| python3-sklearn | danielbuechele (china), vultilion (flower) | CC-BY-2.0 |
-| python3-skimage | NASA (astronaut), SpaceX (rocket), Stéfan van der Walt (chelsea), Rachel Michetti (coffee) | public domain, CC0 |
-| lomiri-wallpapers-16.04 and -20.04 (test) | Aitzol Berasategi, Peter Nerlich, Sander Klootwijk, "Bolly", Trevor "Freespace", Jakkub Mede, Clemens Engelhardt, Lukas Baubkus | CC-BY-4.0, CC-BY-SA-4.0, CC-BY-SA-3.0, CC0 |
-"""  # noqa: E501 - a table's rows
+no photograph of lomiri-wallpapers in any but `test` and `native`. docs/licences.md
+says what each package says of its photographs' licenses.
+"""
 
 import hashlib
 import io
