@@ -13,7 +13,11 @@ BEAM := $(VENV)-beam
 APP := $(VENV)-app
 DOCS := $(VENV)-docs
 
-.PHONY: demo docs check test test-all test-slow test-device ffmpeg lint format clean
+# Debian's python3 comes without venv; virtualenv, which pip can fetch anywhere, then takes its place.
+new = $(PYTHON) -m venv --clear $(1) || { $(PYTHON) -m pip install --quiet --target $(VENV)-tool virtualenv \
+	&& PYTHONPATH=$(VENV)-tool $(PYTHON) -m virtualenv --quiet --clear $(1); }
+
+.PHONY: demo dist docs check test test-all test-slow test-device ffmpeg lint format clean
 
 demo: $(INSTALLED)
 	$(BIN)/python -m experiments.pix2pix demo
@@ -36,7 +40,7 @@ test-all:
 	$(MAKE) test PYTHON=python3.11
 	$(MAKE) test PYTHON=python3.13
 
-test-slow: $(WEIGHTS) $(EXPORT)/export-$(VERSION) $(BEAM)/beam-$(VERSION) $(APP)/app-$(VERSION) $(DOCS)/docs-$(VERSION) ffmpeg
+test-slow: docs $(WEIGHTS) $(EXPORT)/export-$(VERSION) $(BEAM)/beam-$(VERSION) $(APP)/app-$(VERSION) ffmpeg
 	$(BIN)/python -m pytest -m slow
 	$(EXPORT)/bin/python -m pytest tests/networks/exports.py
 	$(BEAM)/bin/python -m pytest tests/data/on_beam.py
@@ -49,6 +53,18 @@ test-device: $(INSTALLED)
 	$(BIN)/python -c 'import jax; print(*jax.devices())'
 	TEST_DEVICE=any $(BIN)/python -m pytest -m "not slow" $(foreach name,$(GOLDEN),tests/$(dir $(name))test_$(notdir $(name)).py)
 
+# A wheel and an sdist, and that each is whole in an environment of its own: the wheel enlarges a picture, and the sdist passes
+# `make check` where it is unpacked.
+dist: $(INSTALLED)
+	rm -rf build dist
+	$(BIN)/python -m build
+	$(call new,$(VENV)-wheel)
+	$(VENV)-wheel/bin/pip install --quiet --constraint $(CONSTRAINTS) dist/*.whl
+	$(VENV)-wheel/bin/gan-jax models
+	$(VENV)-wheel/bin/gan-jax translate upscale_x2 docs/demo.png $(VENV)-wheel/demo_x2.png
+	sdist=$$(mktemp -d) && tar -x --strip-components 1 -C $$sdist -f dist/*.tar.gz && $(MAKE) -C $$sdist check && rm -rf $$sdist
+	ls -l dist
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -60,9 +76,7 @@ format: $(INSTALLED)
 
 $(INSTALLED): setup.cfg $(CONSTRAINTS)
 	$(PYTHON) -c 'import sys; sys.exit("gan_jax needs Python 3.11 or later; name one: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
-	# Debian's python3 comes without venv; virtualenv, which pip can fetch anywhere, then takes its place.
-	$(PYTHON) -m venv --clear $(VENV) || { $(PYTHON) -m pip install --quiet --target $(VENV)-tool virtualenv \
-		&& PYTHONPATH=$(VENV)-tool $(PYTHON) -m virtualenv --quiet --clear $(VENV); }
+	$(call new,$(VENV))
 	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev,photos]'
 	touch $@
 

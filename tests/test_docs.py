@@ -1,14 +1,17 @@
-"""The code on the pages runs, and docs/losses.md uses every loss."""
+"""The code on the pages runs, docs/losses.md uses every loss, and the site that `make docs` made of them is whole."""
 
+import html.parser
 import inspect
 import re
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import gan_jax
 from gan_jax import cli, losses
 from gan_jax.data import image_files
 from gan_jax.data.demo.facades import Facades
@@ -129,3 +132,72 @@ def test_the_page_on_the_wasserstein_distance_says_what_its_code_computes():
     for name, pulls in names["pulls"].items():
         numbers = " | ".join(f"{pull:.4f}" for pull in pulls)
         assert re.search(rf"^\| {name}.* \| {re.escape(numbers)} \|$", text, re.MULTILINE), (name, numbers)
+
+
+def test_each_number_of_the_readmes_table_is_on_the_page_that_its_row_names():
+    rows = re.findall(r"^\| `.*\|$", (DOCS.parent / "README.md").read_text(), re.MULTILINE)
+    assert len(rows) > 4
+    for row in rows:
+        (page,) = re.findall(r"\]\((docs/\w+\.md)\)", row)
+        text = (DOCS.parent / page).read_text()
+        numbers = re.findall(r"\d*\.\d+|\d+ min \d+ s", row)
+        assert [number for number in numbers if number not in text] == [], row
+
+
+def test_every_module_that_import_gan_jax_offers_is_on_the_page_of_modules():
+    listed = set(re.findall(r"^   gan_jax\.(\w+)", (DOCS / "api.md").read_text(), re.MULTILINE))
+    # Left out: commands, the older names of `model`, and what commands stand on.
+    assert set(dir(gan_jax)) - listed == {"cli", "generator", "terminal"}
+
+
+class Page(html.parser.HTMLParser):
+    """What an HTML page names itself and what it names elsewhere."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.names, self.links, self.parts = set(), set(), set()
+        self.feed(path.read_text())
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self.names |= {found[name] for name in ("id", "name") if found.get(name)}
+        for name in ("href", "src", "srcset", "data", "poster", "action"):
+            if value := found.get(name):
+                (self.links if tag == "a" else self.parts).add(value)
+
+
+@pytest.fixture(scope="module")
+def site():
+    """The pages of `make docs` by file; Sphinx itself has refused warnings."""
+    folder = DOCS / "_build"
+    assert (folder / "index.html").exists(), "this wants the site: make docs"
+    return {path.resolve(): Page(path) for path in folder.rglob("*.html")}
+
+
+@pytest.mark.slow
+def test_the_site_has_every_page_and_every_local_address_leads_somewhere(site):
+    stems = {path.stem for path in site}
+    assert {path.stem for path in DOCS.glob("*.md")} <= stems
+    assert {"gan_jax.losses", "train_pix2pix", "translate", "study_score"} <= stems
+    lost = []
+    for path, page in site.items():
+        for address in page.links | page.parts:
+            parts = urlsplit(address)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            names = site[target].names if target in site else set()
+            if not target.is_file() or (parts.fragment and target in site and unquote(parts.fragment) not in names):
+                lost.append(f"{path.name}: {address}")
+    assert lost == []
+
+
+@pytest.mark.slow
+def test_the_site_asks_no_other_host(site):
+    """Links may lead elsewhere; what a page is made of may not."""
+    foreign = {part for page in site.values() for part in page.parts if urlsplit(part).netloc}
+    assert foreign == set()
+    styles = list((DOCS / "_build").rglob("*.css"))
+    assert styles
+    for path in styles:
+        assert re.findall(r"(?:url\(|@import)\s*[\"']?(?:https?:)?//", path.read_text()) == [], path

@@ -1,8 +1,8 @@
 """Photographs that are free to use, out of Debian's packages: what the generators in the box are trained and judged on.
 
 A package that is not in the folder of packages is fetched; each is known by its SHA-256. No scene is in two splits, and
-no photograph of lomiri-wallpapers in any but `test` and `native`. docs/licences.md
-says what each package says of its photographs' licenses.
+no photograph of lomiri-wallpapers in any but `test` and `native`. docs/licences.md has
+what each package says of their licenses.
 """
 
 import hashlib
