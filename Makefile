@@ -24,7 +24,7 @@ demo: $(INSTALLED)
 
 # Into docs/_build. Warnings, links to nowhere among them, are errors.
 docs: $(DOCS)/docs-$(VERSION)
-	$(DOCS)/bin/python -m sphinx --builder html --nitpicky --fail-on-warning --keep-going --quiet docs docs/_build
+	$(DOCS)/bin/python -m sphinx --builder html --fresh-env --nitpicky --fail-on-warning --keep-going --quiet docs docs/_build
 	@echo "docs/_build/index.html"
 
 # What a change to one function is likely to break: the modules that import little of ours, and the rules.
