@@ -1,7 +1,7 @@
 """Photographs that are free to use, out of Debian's packages: what the generators in the box are trained and judged on.
 
 A package that is not in the folder of packages is fetched; each is known by its SHA-256. No scene is in two splits, and
-no photograph of lomiri-wallpapers in any but `test` and `native`. docs/licences.md has
+no photograph of lomiri-wallpapers in any but `test` and `native`. docs/licenses.md has
 what each package says of their licenses.
 """
 
