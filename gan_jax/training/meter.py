@@ -4,12 +4,14 @@ import math
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from gan_jax.log import Log
 from gan_jax.terminal import console
+from gan_jax.training.diagnostics import Monitor
 
 __all__ = ["Meter"]
 __dir__ = __all__.copy
@@ -18,7 +20,7 @@ _WAITING, _FEWEST_STEPS = 0.3, 20  # the share of the time from which waiting fo
 
 
 class Meter:
-    """Averages what the steps report, logs and shows it every `print_freq` steps.
+    """Averages what the steps report, logs and shows it every `print_freq` steps, and warns of what `monitor` hears.
 
     Where much of the time goes into waiting for data, what `on_waiting` makes of its share is said once, as a warning.
     """
@@ -32,10 +34,12 @@ class Meter:
         steps_per_epoch: int,
         batch_size: int,
         print_freq: int,
+        monitor: Monitor,
         on_waiting: Callable[[float], str],
     ) -> None:
         self._log, self._steps, self._steps_per_epoch = log, steps, steps_per_epoch
         self._batch_size, self._print_freq, self._on_waiting = batch_size, print_freq, on_waiting
+        self._monitor = monitor
         self._sums: dict[str, float] = {}
         self._count, self._timed, self._waited, self._paused = 0, 0, 0.0, 0.0
         self._paused_in_all = 0.0
@@ -78,6 +82,18 @@ class Meter:
     def say(self, text: str) -> None:
         """Prints a line above the bar."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def log(self, kind: str, step: int, values: dict[str, Any], words: str | None = None) -> None:
+        """Logs a row, says it in words, and warns of what has come true with it."""
+        self._log.write(kind, step, values)
+        if words is not None:
+            self.say(f"step {step}{words}")
+        for finding in self._monitor.hear(kind, step, values):
+            self._warn(step, finding.text, rule=finding.rule)
+
+    def _warn(self, step: int, text: str, **more: str) -> None:
+        self._log.write("warning", step, {**more, "text": text})
+        self.say(f"step {step} warning: {text}")
 
     def pause(self, seconds: float) -> None:
         """Takes time that was not training out of the throughput."""
@@ -124,10 +140,12 @@ class Meter:
         self._window = (steps + self._timed, waited + self._waited, timed + seconds)
         # Before anything that may fail: what is left here would be logged again at the end.
         self._sums, self._count, self._timed, self._waited, self._paused, self._since = {}, 0, 0, 0.0, 0.0, now
-        self._log.write("train", step, row)
-        self.say(
-            f"step {step}/{self._steps} | epoch {epoch:.2f} | to go {console.clock(to_go)} | {speed:.1f} images/s | "
-            f"waiting for data {wait:.0%} | {losses}"
+        self.log(
+            "train",
+            step,
+            row,
+            f"/{self._steps} | epoch {epoch:.2f} | to go {console.clock(to_go)} | {speed:.1f} images/s | "
+            f"waiting for data {wait:.0%} | {losses}",
         )
         self._warn_of_waiting(step)
 
@@ -139,6 +157,4 @@ class Meter:
         share = min(waited / seconds, 1.0)
         if share > _WAITING:
             self._warned = True
-            text = self._on_waiting(share)
-            self._log.write("warning", step, {"text": text})
-            self.say(f"step {step} warning: {text}")
+            self._warn(step, self._on_waiting(share))

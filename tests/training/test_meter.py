@@ -7,11 +7,13 @@ import pytest
 
 from gan_jax.log import Log, read_log
 from gan_jax.training import meter as meter_module
+from gan_jax.training.diagnostics import Monitor
 from gan_jax.training.meter import Meter
 
 
 def meter(tmp_path, **options):
     defaults = {"start": 0, "steps": 6, "steps_per_epoch": 4, "batch_size": 2, "print_freq": 2}
+    defaults["monitor"] = Monitor(steps=defaults["steps"])
     defaults["on_waiting"] = lambda share: f"waiting for {share:.0%}"
     return Meter(Log(tmp_path / "log.jsonl", keep_through=0), **{**defaults, **options})
 
@@ -113,3 +115,17 @@ def test_little_waiting_and_a_slow_first_batch_are_not_said(tmp_path, clock):
     assert waited(tmp_path, clock, [1.0] * 19) == []
     (tmp_path / "log.jsonl").unlink()
     assert waited(tmp_path, clock, [0.0] * 40 + [0.9] * 20) == [(61, "waiting for 90%")]
+
+
+def test_what_comes_true_with_a_row_is_said_behind_it_and_logged(tmp_path, capsys):
+    show = meter(tmp_path)
+    for step in (2, 4, 6):
+        show.log("validation", step, {"health/contrast": 1.0 if step > 2 else 50.0}, " validation: looked at")
+    said, warned = capsys.readouterr().out.splitlines(), "the images are flat (standard deviation 1.0 of 255)"
+    assert said[0] == "step 2 validation: looked at"
+    assert said[1] == "step 4 validation: looked at"
+    assert said[2].startswith(f"step 4 warning: {warned}")
+    assert said[3:] == ["step 6 validation: looked at"]
+    rows = [row for row in read_log(tmp_path / "log.jsonl") if row["kind"] == "warning"]
+    assert [(row["step"], row["rule"]) for row in rows] == [(4, "the images are flat")]
+    assert rows[0]["text"].startswith(warned)
