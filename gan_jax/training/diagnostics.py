@@ -33,12 +33,12 @@ _FLAT = 4.0  # of 255: the dullest photographs have several times this contrast
 _COLLAPSED = 0.3  # of variety, between what runs that collapsed had and what the others had: docs/cyclegan.md
 _SETTLED = 300  # steps: before, every generator makes nearly one image, and every critic can tell it
 _WINDOW = 300  # steps: what lasts so long is no swing of the game, whose losses go up and down within tens of steps
-_WON = 0.02  # of the critic's loss at chance: right with 98.6% on both kinds; healthy runs had 0.14 and more (measured)
+_WON = 0.02  # of the critic's loss at chance: sure by 98.6% of both kinds; healthy runs stayed far above (measured)
 _FOOLED = 1.5  # times the loss at chance: worse than a critic that says nothing, by more than noise
 _STILL = 1e-5  # of a number: batches alone move losses by far more, and the least step of a generator its scores
 _APART = 100  # steps between validations that are compared: after fewer, scores may well be the same
 _VANISHED = 1e-8  # Adam's eps: below it an update shrinks with its gradient, above it has the size of the rate
-_EXPLODED = 100.0  # times the median before: a game's swings were up to 8 times it (measured)
+_EXPLODED = 100.0  # times the median before: a healthy game's swings were up to 4 times it (measured)
 _KNOWN = 5  # rows that make a median
 _KEPT = 1000  # rows of a kind: more than a window has
 
@@ -251,18 +251,29 @@ def _gradients_explode(rows: Sequence[Row], run: _Run) -> Iterator[tuple[str, st
             )
 
 
-def _parsed(row: Row) -> Iterator[tuple[str, str, float, str]]:
-    """Of a validation's health: what was measured, the generator or "", the value, and the generator for a sentence."""
+def _measured(name: str, row: Row) -> Iterator[tuple[str, float, str]]:
+    """Of a validation's health, by one measure: the generator or "", the value, and the generator for a sentence."""
     for key, value in row.items():
         measure, family, generator = ScoreKey.parse(key)
-        if family == _FAMILY:
-            yield measure, generator, value, f"{generator}: " if generator else ""
+        if family == _FAMILY and measure == name:
+            yield generator, value, f"{generator}: " if generator else ""
+
+
+def _lasting(name: str, below: float, rows: Sequence[Row], run: _Run) -> Iterator[tuple[str, float, str]]:
+    """The same where it is so low, as it was the validation before, which came late enough.
+
+    Each generator begins with nearly one gray image for all. At a run's end the scores are judged alone.
+    """
+    earlier = rows[-2] if len(rows) > 1 and rows[-2]["step"] >= _SETTLED else {}
+    for generator, value, which in _measured(name, rows[-1]):
+        if value < below and (run.is_over or earlier.get(str(ScoreKey(name, _FAMILY, generator)), below) < below):
+            yield generator, value, which
 
 
 def _colors_are_inverted(rows: Sequence[Row], run: _Run) -> Iterator[tuple[str, str]]:
     del run
-    for measure, generator, value, which in _parsed(rows[-1]):
-        if measure == "agreement" and value < _INVERTED:
+    for generator, value, which in _measured("agreement", rows[-1]):
+        if value < _INVERTED:
             yield (
                 generator,
                 f"{which}light and dark are the reverse of what they should be (correlation {value:.2f}): the colors "
@@ -271,32 +282,22 @@ def _colors_are_inverted(rows: Sequence[Row], run: _Run) -> Iterator[tuple[str, 
 
 
 def _outputs_have_collapsed(rows: Sequence[Row], run: _Run) -> Iterator[tuple[str, str]]:
-    """Where it was so the validation before too, which came late enough: each generator begins with one image for all.
-
-    At a run's end the scores are judged alone.
-    """
-    earlier = rows[-2] if len(rows) > 1 else {}
-    for measure, generator, value, which in _parsed(rows[-1]):
-        before = earlier.get(str(ScoreKey(measure, _FAMILY, generator)), 1.0)
-        lasts = run.is_over or (earlier.get("step", 0) >= _SETTLED and before < _COLLAPSED)
-        if measure == "variety" and value < _COLLAPSED and lasts:
-            yield (
-                generator,
-                f"{which}different inputs give nearly the same image ({value:.0%} of the variety that there should "
-                "be): the generator has collapsed, or needs far more steps; where this stays, begin anew with a lower "
-                "--lr, another --gan_mode or more images.",
-            )
+    for generator, value, which in _lasting("variety", _COLLAPSED, rows, run):
+        yield (
+            generator,
+            f"{which}different inputs give nearly the same image ({value:.0%} of the variety that there should be): "
+            "the generator has collapsed, or needs far more steps; where this stays, begin anew with a lower --lr, "
+            "another --gan_mode or more images.",
+        )
 
 
 def _images_are_flat(rows: Sequence[Row], run: _Run) -> Iterator[tuple[str, str]]:
-    del run
-    for measure, generator, value, which in _parsed(rows[-1]):
-        if measure == "contrast" and value < _FLAT:
-            yield (
-                generator,
-                f"{which}the images are flat (standard deviation {value:.1f} of 255): black, white or one color; "
-                "begin anew with a lower --lr, and look at the training images.",
-            )
+    for generator, value, which in _lasting("contrast", _FLAT, rows, run):
+        yield (
+            generator,
+            f"{which}the images are flat (standard deviation {value:.1f} of 255): black, white or one color; begin "
+            "anew with a lower --lr, and look at the training images.",
+        )
 
 
 RULES = {

@@ -1,5 +1,6 @@
-"""What a run says while it trains: a bar on a terminal, lines everywhere, and rows of its log."""
+"""What a run says while it trains: a bar on a terminal or in a notebook, lines everywhere, and rows of its log."""
 
+import io
 import math
 import sys
 import time
@@ -16,6 +17,7 @@ from gan_jax.training.diagnostics import Monitor
 __all__ = ["Meter"]
 __dir__ = __all__.copy
 
+_INTERVAL = 0.5  # seconds between a notebook's bars
 _WAITING, _FEWEST_STEPS = 0.3, 20  # the share of the time from which waiting for data is said; steps that tell it
 
 
@@ -49,7 +51,10 @@ class Meter:
         self._first: tuple[int, float] | None = None
         self._last = start
         self._warned, self._window = False, (0, 0.0, 0.0)  # steps, seconds that they waited and seconds in all
-        self._console = Console(file=sys.stdout)
+        notebook = Console().is_jupyter
+        # A notebook's kernel asks for colors by FORCE_COLOR; a bar's codes of the cursor would be garbage there.
+        plain = {"force_jupyter": False, "force_terminal": False} if notebook else {}
+        self._console = Console(file=sys.stdout, **plain)  # type: ignore[arg-type]
         self._bar = Progress(
             TextColumn("{task.completed}/{task.total}{task.description}"),
             BarColumn(bar_width=24),
@@ -61,6 +66,7 @@ class Meter:
             disable=not self._console.is_terminal,
         )
         self._task = self._bar.add_task(" compiling", total=steps, completed=start, epoch=start / steps_per_epoch)
+        self._cell = _Cell(self._bar) if notebook else None
 
     def __enter__(self) -> "Meter":
         self._bar.start()
@@ -78,6 +84,8 @@ class Meter:
                 self.say(f"validation and saving took {share:.0%} of the time since step {self._first[0]}")
         finally:
             self._bar.stop()
+            if self._cell is not None:
+                self._cell.show()
 
     def say(self, text: str) -> None:
         """Prints a line above the bar."""
@@ -114,6 +122,8 @@ class Meter:
             self._timed += 1
             self._waited += waited
         self._bar.update(self._task, completed=step, epoch=step / self._steps_per_epoch)
+        if self._cell is not None and time.perf_counter() - self._cell.at > _INTERVAL:
+            self._cell.show()
         if step % self._print_freq == 0 or step == self._steps:
             self._flush(step)
 
@@ -158,3 +168,23 @@ class Meter:
         if share > _WAITING:
             self._warned = True
             self._warn(step, self._on_waiting(share))
+
+
+class _Cell:
+    """A line in a notebook's cell that shows a bar, and is written over. Rich's own wants widgets."""
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar, self.at, self._place = bar, -math.inf, None
+
+    def show(self) -> None:
+        """Shows the bar as it is now."""
+        from IPython.display import display  # which a notebook has
+
+        self.at = time.perf_counter()
+        screen = io.StringIO()
+        Console(file=screen, width=120, force_jupyter=False, force_terminal=False).print(self._bar.get_renderable())
+        line = {"text/plain": screen.getvalue().rstrip()}
+        if self._place is None:
+            self._place = display(line, raw=True, display_id=True)
+        else:
+            self._place.update(line, raw=True)

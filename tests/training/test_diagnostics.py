@@ -210,20 +210,29 @@ def test_gradients_that_vanish_or_explode_are_found():
     assert found(*usual[:4], 0.2, 0.3) == []  # too few rows to know what is usual
 
 
+def test_a_young_generator_is_gray_and_that_is_not_said():
+    def found(*contrasts, is_over=False):
+        rows = [{"step": 100 * i, "health/contrast": value} for i, value in enumerate(contrasts, 1)]
+        return rules("validation", rows, is_over=is_over)
+
+    assert found(2.0) == found(2.0, 2.1) == found(2.0, 2.1, 2.2) == found(9.0, 9.0, 2.0, 9.0) == []
+    assert found(9.0, 9.0, 2.0, 2.1) == found(2.0, is_over=True) == [("the images are flat", "")]
+
+
 def test_the_monitor_says_once_what_has_come_true():
     monitor = Monitor(steps=9000)
     heard = [
-        [finding.of for finding in monitor.hear("validation", step, {"psnr": step, "health/contrast": value})]
-        for step, value in ((100, 50.0), (200, 1.0), (300, 2.0), (400, 50.0), (500, 3.0))
+        [finding.of for finding in monitor.hear("validation", step, {"psnr": step, "AtoB/health/agreement": value})]
+        for step, value in ((100, 0.5), (200, -0.4), (300, -0.5), (400, 0.5), (500, -0.4))
     ]
-    assert heard == [[], [""], [], [], [""]]
+    assert heard == [[], ["AtoB"], [], [], ["AtoB"]]
 
 
 def test_a_run_that_goes_on_does_not_say_again_what_its_log_says():
-    flat = {"kind": "validation", "step": 100, "seconds": 1.0, "psnr": "inf", "health/contrast": 1.0}
-    other = {"kind": "warning", "step": 100, "text": "flat"}
-    assert Monitor(steps=900, earlier=[flat, other]).hear("validation", 200, {**flat, "psnr": 1.0}) == []
-    assert Monitor(steps=900).hear("validation", 200, flat)[0].rule == "the images are flat"
+    inverted = {"kind": "validation", "step": 100, "seconds": 1.0, "psnr": "inf", "health/agreement": -0.9}
+    other = {"kind": "warning", "step": 100, "text": "colors"}
+    assert Monitor(steps=900, earlier=[inverted, other]).hear("validation", 200, {**inverted, "psnr": 1.0}) == []
+    assert Monitor(steps=900).hear("validation", 200, inverted)[0].rule == "colors are inverted"
     # What is judged at the end alone.
     varied = {"health/variety": 0.1, "health/contrast": 50.0}
     assert Monitor(steps=900).hear("validation", 200, varied) == []

@@ -120,12 +120,12 @@ def test_little_waiting_and_a_slow_first_batch_are_not_said(tmp_path, clock):
 def test_what_comes_true_with_a_row_is_said_behind_it_and_logged(tmp_path, capsys):
     show = meter(tmp_path)
     for step in (2, 4, 6):
-        show.log("validation", step, {"health/contrast": 1.0 if step > 2 else 50.0}, " validation: looked at")
-    said, warned = capsys.readouterr().out.splitlines(), "the images are flat (standard deviation 1.0 of 255)"
+        show.log("validation", step, {"health/agreement": -0.9 if step > 2 else 0.9}, " validation: looked at")
+    said, warned = capsys.readouterr().out.splitlines(), "light and dark are the reverse of what they should be"
     assert said[0] == "step 2 validation: looked at"
     assert said[1] == "step 4 validation: looked at"
     assert said[2].startswith(f"step 4 warning: {warned}")
     assert said[3:] == ["step 6 validation: looked at"]
     rows = [row for row in read_log(tmp_path / "log.jsonl") if row["kind"] == "warning"]
-    assert [(row["step"], row["rule"]) for row in rows] == [(4, "the images are flat")]
+    assert [(row["step"], row["rule"]) for row in rows] == [(4, "colors are inverted")]
     assert rows[0]["text"].startswith(warned)
