@@ -2,6 +2,8 @@
 
 import io
 import itertools
+import sys
+import types
 
 import pytest
 
@@ -129,3 +131,32 @@ def test_what_comes_true_with_a_row_is_said_behind_it_and_logged(tmp_path, capsy
     rows = [row for row in read_log(tmp_path / "log.jsonl") if row["kind"] == "warning"]
     assert [(row["step"], row["rule"]) for row in rows] == [(4, "colors are inverted")]
     assert rows[0]["text"].startswith(warned)
+
+
+def test_in_a_notebook_one_line_is_written_over_and_nothing_else_has_codes(tmp_path, monkeypatch, clock, capsys):
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as ipykernel does
+    begun, updates = [], []
+
+    class Place:
+        def update(self, line, *, raw):
+            updates.append(line["text/plain"])
+
+    def display(line, *, raw, display_id):
+        begun.append(line["text/plain"])
+        return Place()
+
+    for name in ("IPython", "IPython.display"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    sys.modules["IPython.display"].display = display
+    with meter(tmp_path) as show:
+        for step in range(1, 7):
+            show.step(step, {"loss/l1": 1.0}, waited=0.0)
+            clock[0] += 0.3
+    assert len(begun) == 1
+    assert begun[0].startswith("1/6 ━")
+    assert [line.split()[0] for line in updates] == ["3/6", "5/6", "6/6"]  # twice a second, and at the end
+    assert all("\n" not in line and "\x1b" not in line for line in begun + updates)
+    said = capsys.readouterr().out
+    assert "step 2/6 | epoch 0.50" in said
+    assert "\x1b" not in said
