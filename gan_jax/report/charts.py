@@ -73,6 +73,8 @@ def _placed(kind: str, key: str) -> tuple[str, str]:
         metric, parsed = scores.metric(key), scores.ScoreKey.parse(key)
         together = parsed.family == "label" and not parsed.generator
         return f"Validation {'label scores ↑' if together else escape(metric.heading)}", escape(metric.title)
+    if kind == "gradients":
+        return "Gradients (root mean square)", escape(key.replace("_", " "))
     family, _, rest = (escape(part.replace("_", " ")) for part in key.partition("/"))
     if family == "loss" and rest:
         stem = rest.split()[0]
