@@ -45,7 +45,7 @@ function compare() {
   over.alt = under ? under.alt : "";
   const width = shown.naturalWidth, height = shown.naturalHeight, factor = zoomed.clientWidth / width;
   const words = `${shown.alt}, ${width}x${height}${factor > 1 ? `, each pixel as ${factor}x${factor}` : ""}`;
-  const how = apart.checked ? "; its difference, four times as bright, to " : "; right of the border ";
+  const how = apart.checked ? "; its difference, four times as bright, to " : "; right of the border: ";
   said.textContent = under ? words + how + under.alt : words;
 }
 function enlarge(image) {

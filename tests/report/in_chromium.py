@@ -118,7 +118,7 @@ def test_images_are_compared_up_to_a_border_and_by_their_difference(tmp_path):
         assert not browser.all("dialog input[type=range]")[0].is_displayed()
         assert {seen(browser, 0.1), seen(browser, 0.9)} == {(90,) * 3}
         Select(browser.one("dialog select")).select_by_visible_text("target")
-        assert "right of the border target" in browser.one("dialog p").text
+        assert "right of the border: target" in browser.one("dialog p").text
         assert (seen(browser, 0.1), seen(browser, 0.9)) == ((90,) * 3, (60,) * 3)
         look(browser, "report_slider")
         browser.script("arguments[0].focus()", browser.one("dialog input[type=range]"))
