@@ -220,7 +220,9 @@ def _is_still(values: Sequence[float | None]) -> bool:
     known = [value for value in values if value is not None]
     if len(known) < len(values):
         return False
-    return len(set(known)) == 1 or max(known) - min(known) <= _STILL * max(map(abs, known))
+    if not all(map(math.isfinite, known)):
+        return len(set(known)) == 1
+    return max(known) - min(known) <= _STILL * max(map(abs, known))
 
 
 def _gradients_vanish(rows: Sequence[Row], run: _Run) -> Iterator[tuple[str, str]]:

@@ -191,7 +191,8 @@ def test_images_that_stand_still_are_found():
         return rules("validation", [{"step": apart * i, "psnr": psnr, "ssim": 0.5} for i, psnr in enumerate(rows, 1)])
 
     assert found(20.0, 20.0) == [("the images stand still", "")]
-    assert found(20.0, 20.001) == []
+    assert found(math.inf, math.inf) == [("the images stand still", "")]
+    assert found(20.0, 20.001) == found(math.inf, 20.0) == found(20.0, math.inf) == []
     assert found(20.0) == []
     assert found(20.0, 20.0, apart=10) == []
     assert found(20.0, 20.0, 21.0) == []
