@@ -24,7 +24,7 @@ const made = (kind, options = {}, ...children) => {
   return element;
 };
 const zoom = made("dialog"), zoomed = made("img"), over = made("img", {className: "over"}), said = made("p");
-const stage = made("div", {className: "stage"}, zoomed, over), other = made("select");
+const stage = made("div", {className: "stage", tabIndex: -1}, zoomed, over), other = made("select");
 const apart = made("input", {type: "checkbox"}), border = made("input", {type: "range", min: 0, max: 100, step: 0.1});
 const tools = made("div", {className: "tools"}, made("label", {}, "compare with ", other),
   made("label", {}, apart, " difference"), border);
@@ -61,7 +61,10 @@ function enlarge(image) {
   const options = others.map(([index, one]) => made("option", {value: index, textContent: one.alt, selected: one.alt === kept}));
   other.replaceChildren(made("option", {value: "", textContent: "nothing"}), ...options);
   tools.hidden = !others.length;
-  if (!zoom.open) zoom.showModal();
+  if (!zoom.open) {
+    zoom.showModal();
+    stage.focus();  // not what to compare with, which would take the arrows
+  }
   compare();
 }
 for (const [element, event] of [[other, "change"], [apart, "change"], [border, "input"]]) element.addEventListener(event, compare);

@@ -130,7 +130,7 @@ def test_images_are_compared_up_to_a_border_and_by_their_difference(tmp_path):
         assert {seen(browser, 0.1), seen(browser, 0.9)} == {(4 * (90 - 60),) * 3}
         assert "difference, four times as bright, to target" in browser.one("dialog p").text
         look(browser, "report_difference")
-        browser.one("dialog .stage img").click()
+        browser.one("dialog .over").click()
         assert browser.all("dialog[open]") == []
         # What is compared with stays for the images that follow.
         first = browser.all(".beside img")[0]
