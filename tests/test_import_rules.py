@@ -73,7 +73,7 @@ ALLOWED = {
         "numpy", "PIL", "gan_jax.data", "gan_jax.errors", "gan_jax.evaluate", "gan_jax.files",
     },
     "gan_jax/training/": {
-        "jax", "numpy", "flax.struct", "optax", "orbax", "rich", "tensorboard", "wandb",
+        "jax", "numpy", "flax.struct", "optax", "orbax", "rich", "IPython", "tensorboard", "wandb",
         "gan_jax.buckets", "gan_jax.compile_cache", "gan_jax.data", "gan_jax.errors", "gan_jax.evaluate",
         "gan_jax.files", "gan_jax.folders", "gan_jax.hlo", "gan_jax.model", "gan_jax.image", "gan_jax.infer",
         "gan_jax.log", "gan_jax.losses", "gan_jax.method", "gan_jax.metrics", "gan_jax.networks", "gan_jax.report",
@@ -96,6 +96,7 @@ ONLY_IN = {
     "tensorboard": {"gan_jax/training/loggers.py"},
     "wandb": {"gan_jax/training/loggers.py"},
     "rich": {"gan_jax/training/meter.py"},
+    "IPython": {"gan_jax/training/meter.py"},
 }
 FILES = sorted(
     path.relative_to(ROOT).as_posix() for top in ("gan_jax", "experiments") for path in (ROOT / top).rglob("*.py")

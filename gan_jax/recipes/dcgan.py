@@ -46,6 +46,7 @@ def experiment(config: Config) -> Experiment:
     """The experiment that a configuration means."""
     parts = samplers.open_parts(config, critic_norm=config.norm)
     per_epoch = run.steps_per_epoch(config, len(parts.train))
+    game = adversarial.ADVERSARIAL_LOSSES[config.gan_mode]
     method = dcgan(
         networks.from_linen(parts.generator),
         networks.from_linen(parts.critic),
@@ -53,13 +54,13 @@ def experiment(config: Config) -> Experiment:
         critic_tx=flags.adam(config, per_epoch),
         latent_size=config.nz,
         latent=config.latent,
-        adversarial=adversarial.ADVERSARIAL_LOSSES[config.gan_mode],
+        adversarial=game,
         conditional=config.conditional,
         r1_weight=config.lambda_r1,
         ema_decay=config.ema_decay,
     )
     whole_batch = adversarial.whole_batch(config.gan_mode)
-    return samplers.experiment(config, parts, "dcgan", method, needs_whole_batch=whole_batch)
+    return samplers.experiment(config, parts, "dcgan", method, needs_whole_batch=whole_batch, game=game)
 
 
 RECIPE = Recipe(__doc__, Config, PRESETS, experiment)

@@ -9,6 +9,7 @@ from gan_jax import builtin, networks, schedules
 from gan_jax.data import labeled, scan, seams, tfds_source
 from gan_jax.data.demo.shapes import Shapes
 from gan_jax.data.labeled import Labeled
+from gan_jax.losses import AdversarialLoss
 from gan_jax.method import Method
 from gan_jax.model import ModelSpec
 from gan_jax.networks import layers
@@ -154,7 +155,13 @@ def open_parts(config: Config, critic_norm: layers.NormName) -> Parts:
 
 
 def experiment(
-    config: SamplerFlags, parts: Parts, name: str, method: Method, *, needs_whole_batch: Sequence[str] = ()
+    config: SamplerFlags,
+    parts: Parts,
+    name: str,
+    method: Method,
+    *,
+    needs_whole_batch: Sequence[str] = (),
+    game: AdversarialLoss | None = None,
 ) -> Experiment:
     """The experiment of a method, called `name`, that trains the parts' modules."""
     described = {"generator": networks.describe(parts.generator), "critic": networks.describe(parts.critic)}
@@ -172,4 +179,5 @@ def experiment(
         train_transform=labeled.fitted(config.size, config.output_nc, flip=config.flip),
         evaluator=parts.evaluator,
         needs_whole_batch=needs_whole_batch,
+        game=game,
     )

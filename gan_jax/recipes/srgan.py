@@ -128,6 +128,7 @@ def experiment(config: Config) -> Experiment:
         train_transform=data.crop(config.loaded_size, config.scale, flip=not config.no_flip),
         evaluator=evaluator,
         needs_whole_batch=config.needs_whole_batch + (["--queue_size"] if config.queue_size else []),
+        game=config.adversarial,
     )
 
 

@@ -252,4 +252,5 @@ def experiment(
         train_transform=pairs.jitter(config, multiple, {key: of.values for key, of in arrays.items()}),
         evaluator=evaluator,
         needs_whole_batch=needs_whole_batch,
+        game=config.adversarial,
     )

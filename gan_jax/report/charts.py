@@ -10,11 +10,30 @@ import numpy as np
 from gan_jax import scores
 from gan_jax.report.read import Curves, Series
 
-__all__ = ["draw", "overlay"]
+__all__ = ["clocks", "draw", "overlay"]
 __dir__ = __all__.copy
 
 _MAX_POINTS, _MANY_POINTS, _FEW_POINTS = 300, 40, 15  # a line drawn; also smoothed; also dotted
 _LEFT, _TOP, _WIDTH, _HEIGHT = 50, 6, 292, 156  # the plot, inside the 360 x 190 units of the drawing
+
+
+def clocks(runs: Sequence[Curves]) -> str:
+    """The seconds that each run had trained by a step, for an axis of wall time; "" where one has logged none.
+
+    The page's program reads them, and shows the switch.
+    """
+    told = [_thinned(_seconds(curves)).tolist() for curves in runs]
+    if not told or not all(told):
+        return ""
+    return (
+        '<p class="note" id="axis" hidden><label>Axis <select><option value="steps">steps</option>'
+        '<option value="time">wall time</option></select></label></p>'
+        f'<script type="application/json" id="clocks">{json.dumps(told, separators=(",", ":"))}</script>'
+    )
+
+
+def _seconds(curves: Curves) -> Series:
+    return {step: value for (_, key), series in curves.items() if key == "seconds" for step, value in series.items()}
 
 
 def draw(curves: Curves, last_step: int) -> str:
@@ -25,7 +44,7 @@ def draw(curves: Curves, last_step: int) -> str:
             continue
         title, line = _placed(kind, key)
         charts.setdefault(title, {})[line] = values
-    return _drawn(charts, last_step)
+    return _drawn(charts, last_step, [])
 
 
 def overlay(runs: Mapping[str, Curves]) -> str:
@@ -41,11 +60,11 @@ def overlay(runs: Mapping[str, Curves]) -> str:
         title if titles.count(title) == 1 else f"{title}: {line}": lines for (title, line), lines in charts.items()
     }
     last_step = max((step for lines in charts.values() for values in lines.values() for step in values), default=0)
-    return _drawn(named, last_step)
+    return _drawn(named, last_step, [escape(name) for name in runs])
 
 
-def _drawn(charts: Mapping[str, Mapping[str, Series]], last_step: int) -> str:
-    return "\n".join(_chart(title, charts[title], max(last_step, 1)) for title in sorted(charts, key=_rank))
+def _drawn(charts: Mapping[str, Mapping[str, Series]], last_step: int, runs: Sequence[str]) -> str:
+    return "\n".join(_chart(title, charts[title], max(last_step, 1), runs) for title in sorted(charts, key=_rank))
 
 
 def _placed(kind: str, key: str) -> tuple[str, str]:
@@ -54,6 +73,8 @@ def _placed(kind: str, key: str) -> tuple[str, str]:
         metric, parsed = scores.metric(key), scores.ScoreKey.parse(key)
         together = parsed.family == "label" and not parsed.generator
         return f"Validation {'label scores ↑' if together else escape(metric.heading)}", escape(metric.title)
+    if kind == "gradients":
+        return "Gradients (root mean square)", escape(key.replace("_", " "))
     family, _, rest = (escape(part.replace("_", " ")) for part in key.partition("/"))
     if family == "loss" and rest:
         stem = rest.split()[0]
@@ -75,28 +96,34 @@ def _rank(title: str) -> int:
     return 2 if title.startswith("Validation") else 3
 
 
-def _chart(title: str, lines: Mapping[str, Series], last_step: int) -> str:
+def _chart(title: str, lines: Mapping[str, Series], last_step: int, runs: Sequence[str]) -> str:
+    """`runs` are whose the lines are, by their names; none: all are of one."""
     thinned = {name: _thinned(values) for name, values in lines.items()}
     low, high = _limits(list(thinned.values()))
 
-    def drawn(points: np.ndarray, kind: str) -> str:
+    def drawn(points: np.ndarray, kind: str, line: int) -> str:
         x, y = points[:, 0] / last_step * _WIDTH, (high - points[:, 1]) / (high - low) * _HEIGHT
         places = [(f"{a:.1f}", f"{b:.1f}") for a, b in zip(x, y, strict=True)]
         path = " ".join(",".join(place) for place in places)
         dots = [f'<circle cx="{a}" cy="{b}" r="2.5"/>' for a, b in places] * (len(points) <= _FEW_POINTS)
-        return f'<g class="{kind}"><polyline points="{path}"/>{"".join(dots)}</g>'
+        return f'<g class="{kind}" data-line="{line}"><polyline points="{path}"/>{"".join(dots)}</g>'
 
     marks, legend = [], []
     for index, (name, points) in enumerate(thinned.items()):
         color, noisy = f"c{index % 6}", _is_noisy(points)
         strong = _smoothed(points) if noisy else points
-        marks += [drawn(points, f"{color} faint")] * noisy + [drawn(strong, color)]
+        marks += [drawn(points, f"{color} faint", index)] * noisy + [drawn(strong, color, index)]
         end = f" <b>{_brief(strong[-1, 1])}</b>" if len(points) else ""
         bad = [step for step, value in sorted(lines[name].items()) if not math.isfinite(value)]
         warning = f" (not finite at step {bad[0]:,})" if bad else ""
         legend.append(f'<span class="{color}">{name}{end}{warning}</span>')
     values = [
-        [unescape(name), index % 6, [[step, _digits(value)] for step, value in sorted(series.items())]]
+        [
+            unescape(name),
+            index % 6,
+            [[step, _digits(value)] for step, value in sorted(series.items())],
+            runs.index(name) if runs else 0,
+        ]
         for index, (name, series) in enumerate(lines.items())
     ]
     # All that was logged, for the values under the pointer and the CSV file, which the page's program makes of it.
@@ -157,10 +184,11 @@ def _axes(low: float, high: float, last_step: int) -> str:
         y = _TOP + (high - tick) / (high - low) * _HEIGHT
         marks.append(f'<line x1="{_LEFT}" x2="{_LEFT + _WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>')
         marks.append(f'<text x="{_LEFT - 6}" y="{y + 3.5:.1f}" text-anchor="end">{_brief(tick, digits)}</text>')
+    steps = []
     for tick in _ticks(0, last_step, min(last_step, 5)):
         x, words = _LEFT + tick / last_step * _WIDTH, _brief(tick) if tick else "step 0"
-        marks.append(f'<text x="{x:.1f}" y="{_TOP + _HEIGHT + 16}" text-anchor="middle">{words}</text>')
-    return "".join(marks)
+        steps.append(f'<text x="{x:.1f}" y="{_TOP + _HEIGHT + 16}" text-anchor="middle">{words}</text>')
+    return f'{"".join(marks)}<g class="steps">{"".join(steps)}</g>'
 
 
 def _ticks(low: float, high: float, count: int) -> list[float]:

@@ -65,7 +65,7 @@ def render_together(runs: Mapping[str, RunFiles]) -> str:
         "Where they differ": _differences(runs),
         "Scores": _scores_together(runs),
         "Test images": _images_together(runs),
-        "Curves": drawn and f'<div class="charts">\n{drawn}\n</div>',
+        "Curves": _charts(drawn, list(runs.values())),
     }
     return _whole("Side by side", headline, sections)
 
@@ -284,7 +284,11 @@ def _figure(caption: str, image: EmbeddedImage | None, widest: int) -> str:
 def _curves(run: RunFiles) -> str:
     drawn = charts.draw(run.curves, run.last_step or 0)
     legend = "Faint: as logged; strong: smoothed. The number ends the line. Scales leave out the outermost 1%."
-    return drawn and _note(legend) + f'\n<div class="charts">\n{drawn}\n</div>'
+    return drawn and f"{_note(legend)}\n{_charts(drawn, [run])}"
+
+
+def _charts(drawn: str, runs: Sequence[RunFiles]) -> str:
+    return drawn and f'{charts.clocks([run.curves for run in runs])}<div class="charts">\n{drawn}\n</div>'
 
 
 def _networks(networks: Mapping[str, Any]) -> str:

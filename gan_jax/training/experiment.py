@@ -8,6 +8,7 @@ import numpy as np
 
 from gan_jax.data.pipeline import Source
 from gan_jax.data.transforms import Transform
+from gan_jax.losses import AdversarialLoss
 from gan_jax.method import Method
 from gan_jax.model import Model, ModelSpec
 
@@ -62,3 +63,4 @@ class Experiment(NamedTuple):
     train_transform: Transform
     evaluator: Evaluator
     needs_whole_batch: Sequence[str] = ()  # what replicas with a share of the batch each cannot compute, in words
+    game: AdversarialLoss | None = None  # of its critics, by which their losses are judged

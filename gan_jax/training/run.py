@@ -12,11 +12,12 @@ from jax.sharding import Mesh
 from gan_jax import buckets, errors, model, report
 from gan_jax.data import caching, pipeline
 from gan_jax.folders import RunFolder
-from gan_jax.log import Log
+from gan_jax.log import Log, read_log
 from gan_jax.method import State, rematerialized
 from gan_jax.terminal import console
 from gan_jax.training import (
     checkpoint,
+    diagnostics,
     export,
     joining,
     loggers,
@@ -211,6 +212,7 @@ def _train(
             steps_per_epoch=per_epoch,
             batch_size=config.images_per_step,
             print_freq=config.print_freq,
+            monitor=diagnostics.Monitor(steps=steps, game=experiment.game, earlier=read_log(run.log)),
             on_waiting=functools.partial(notes.of_waiting, config.num_threads, experiment.train, example),
         )
         train = experiment.train
@@ -227,10 +229,16 @@ def _train(
             process=(processes.index(), processes.count()),
             threads=config.num_threads,
         )
-        events = [loop.Periodic(keep_every, keep)] if keep_every is not None else []
+
+        def look_at_gradients(step: int, state: State) -> None:
+            if found := diagnostics.gradients(experiment.method.networks(state)):
+                meter.log("gradients", step, found)
+
+        events = [loop.Periodic(config.print_freq, look_at_gradients)]
+        events += [loop.Periodic(keep_every, keep)] if keep_every is not None else []
         validation = None
         if experiment.evaluator.has_validation:
-            validation = Validation(config, experiment, steps, log, meter, begin.extra, begin=begin.step)
+            validation = Validation(config, experiment, log, meter, begin.extra, begin=begin.step)
             events.insert(0, loop.Periodic(config.val_freq, validation))
         watching: contextlib.AbstractContextManager[loop.Meter] = contextlib.nullcontext(meter)
         if config.profile is not None:

@@ -16,12 +16,13 @@ from gan_jax.data.sources import fingerprint
 from gan_jax.data.transforms import Transform
 from gan_jax.infer import latents
 from gan_jax.model import Model
-from gan_jax.training import classifier, processes, translation
+from gan_jax.training import classifier, diagnostics, processes, translation
 
 __all__ = ["SampleEvaluator"]
 __dir__ = __all__.copy
 
 _SCORED, _TRANSPORTED = 500, 200  # samples that a score looks at, at most; those that Sinkhorn's plan holds
+_LOOKED_AT = 64  # samples whose health is measured where there are no scores
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,13 +69,30 @@ class SampleEvaluator:
         return {"target": np.asarray(image.grid(images, latents.COLUMNS))}
 
     def validate(self, generators: Mapping[str, Model]) -> tuple[dict[str, float], np.ndarray]:
-        """Scores against the validation images where they have labels, and the samples of fixed latents."""
+        """Scores against the validation images where they have labels, health, and the samples of fixed latents."""
         return processes.once(lambda: self._validate(generators))
 
     def _validate(self, generators: Mapping[str, Model]) -> tuple[dict[str, float], np.ndarray]:
         (model,) = generators.values()
-        scores = self._scores(model, self.val) if self.val is not None and self.has_scores else {}
-        return scores, latents.class_rows(model)
+        scored = self.val if self.has_scores else None
+        images, labels = _samples(model, _LOOKED_AT if scored is None else min(len(scored), _SCORED))
+        scores = {} if scored is None else self._compare(images, labels, scored)
+        return {**scores, **self._health(images, labels)}, latents.class_rows(model)
+
+    def _health(self, images_u8: np.ndarray, labels: np.ndarray | None) -> dict[str, float]:
+        """Health beside training images: of each class, where there are classes, and their mean."""
+        real, real_labels = self._real
+        if labels is None:
+            return diagnostics.measures(list(images_u8), real_u8=list(real))
+        each = [
+            diagnostics.measures(list(images_u8[labels == label]), real_u8=list(real[real_labels == label]))
+            for label in np.intersect1d(labels, real_labels)
+        ]
+        return {key: float(np.mean([one[key] for one in each if key in one])) for key in (each[0] if each else ())}
+
+    @functools.cached_property
+    def _real(self) -> tuple[np.ndarray, np.ndarray]:
+        return _stacked(self.train, self.val_transform, _SCORED)
 
     def selection_loss(self, scores: Mapping[str, float]) -> float | None:
         """The kernel distance."""
@@ -102,7 +120,7 @@ class SampleEvaluator:
         count = 0
         if real is not None and self._scored(real):
             count = min(len(real), _SCORED)
-            rows = [{"name": "generator", **self._scores(model, real)}]
+            rows = [{"name": "generator", **self._compare(*_samples(model, count), real)}]
             if self.val is not None and self._scored(self.val):
                 rows.append(
                     {"name": "ground truth", **self._compare(*_stacked(self.val, self.val_transform, _SCORED), real)}
@@ -131,12 +149,6 @@ class SampleEvaluator:
             self.classifier_folder, self.train, len(self.train.classes), self.val_transform, steps=self.classifier_steps
         )
 
-    def _scores(self, model: Model, real: Labeled) -> dict[str, float]:
-        """The scores of samples, as many as there are real images and with labels in turn."""
-        count, known = min(len(real), _SCORED), latents.classes_of(model)
-        labels = latents.labels_in_turn(known, count) if known else None
-        return self._compare(latents.sample(model, latents.latents_of(model, count, seed=2), labels), labels, real)
-
     def _compare(self, images_u8: np.ndarray, labels: np.ndarray | None, real: Labeled) -> dict[str, float]:
         predicted, features = classifier.judge(self._classifier, images_u8)
         _, reference = classifier.judge(self._classifier, _stacked(real, self.val_transform, _SCORED)[0])
@@ -147,6 +159,13 @@ class SampleEvaluator:
             "frechet": metrics.frechet_distance(features, reference),
             "sinkhorn": _transport(features[:_TRANSPORTED], reference[:_TRANSPORTED]),
         }
+
+
+def _samples(model: Model, count: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """`count` samples [N, H, W, C] and, of a generator with classes, their labels [N], in turn."""
+    known = latents.classes_of(model)
+    labels = latents.labels_in_turn(known, count) if known else None
+    return latents.sample(model, latents.latents_of(model, count, seed=2), labels), labels
 
 
 def _transport(features: np.ndarray, reference: np.ndarray) -> float:

@@ -8,9 +8,9 @@ import numpy as np
 from gan_jax import evaluate, model, schedules
 from gan_jax.data import image_files
 from gan_jax.folders import RunFolder
-from gan_jax.log import Log, read_log
+from gan_jax.log import Log
 from gan_jax.method import State, scale_rates
-from gan_jax.training import diagnostics, export, processes
+from gan_jax.training import export, processes
 from gan_jax.training.config import RunConfig
 from gan_jax.training.experiment import Experiment
 from gan_jax.training.meter import Meter
@@ -26,16 +26,13 @@ class Validation:
         self,
         config: RunConfig,
         experiment: Experiment,
-        steps: int,
         log: Log,
         meter: Meter,
         before: Mapping[str, Any],
         *,
         begin: int,
     ) -> None:
-        self._config, self._experiment, self._steps, self._log, self._meter = config, experiment, steps, log, meter
-        rows = [row for row in read_log(RunFolder(config.folder).log) if row["kind"] == "validation"]
-        self._earlier: Mapping[str, Any] = rows[-1] if rows else {}
+        self._config, self._experiment, self._log, self._meter = config, experiment, log, meter
         self._lowest: float | None = before.get("lowest_loss")
         self._plateau = schedules.Plateau(*before.get("plateau", ()))
         for name, image in experiment.evaluator.references().items():
@@ -53,13 +50,9 @@ class Validation:
         scores, image = self._experiment.evaluator.validate(generators)
         self._save(f"step_{step:08d}", image)
         self._log.picture("samples/output", step, image)
-        self._log.write("validation", step, {name: evaluate.json_number(value) for name, value in scores.items()})
+        row = {name: evaluate.json_number(value) for name, value in scores.items()}
         words = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
-        self._meter.say(f"step {step} validation: {words or 'samples'}")
-        for warning in diagnostics.warnings(scores, earlier=None if step == self._steps else self._earlier):
-            self._log.write("warning", step, {"text": warning})
-            self._meter.say(f"step {step} warning: {warning}")
-        self._earlier = {"step": step, **scores}
+        self._meter.log("validation", step, row, f" validation: {words or 'samples'}")
         loss = self._experiment.evaluator.selection_loss(scores)
         if loss is None:
             return None

@@ -449,12 +449,31 @@ def _told(page: _Page) -> dict[str, dict[str, object]]:
 
 def test_charts_hold_all_values_and_not_those_that_are_drawn_alone(full: pathlib.Path) -> None:
     told = _told(_page(full))
-    lines = {name: points for name, _, points in told["Adversarial losses"]["lines"]}  # type: ignore[union-attr]
+    lines = {name: points for name, _, points, _ in told["Adversarial losses"]["lines"]}  # type: ignore[union-attr]
     assert list(lines) == ["critic", "gan"]
     assert lines["critic"] == [[step, 1.2 + step % 7] for step in range(1, 501)]
-    assert told["Validation PSNR (dB) ↑"]["lines"] == [["PSNR", 0, [[250, 19.456], [500, 18.2]]]]
+    assert told["Validation PSNR (dB) ↑"]["lines"] == [["PSNR", 0, [[250, 19.456], [500, 18.2]], 0]]
     _log(full, _train(1, **{"loss/l1": "inf"}), _train(2))
-    assert _told(_page(full))["L1 loss"]["lines"] == [["l1", 0, [[1, None], [2, 0.2]]]]
+    assert _told(_page(full))["L1 loss"]["lines"] == [["l1", 0, [[1, None], [2, 0.2]], 0]]
+
+
+def test_gradients_have_a_chart(empty: pathlib.Path) -> None:
+    _log(empty, *({"kind": "gradients", "step": step, "generator": 0.1, "critic_A": 0.2} for step in (1, 2)))
+    (lines,) = (chart["lines"] for title, chart in _told(_page(empty)).items() if title.startswith("Gradients"))
+    assert [line[0] for line in lines] == ["generator", "critic A"]  # type: ignore[attr-defined]
+
+
+def test_wall_time_is_an_axis_where_all_runs_have_logged_it(empty: pathlib.Path) -> None:
+    timed = {("train", "seconds"): {10: 2.0, 20: 5.0}, ("validation", "seconds"): {15: 4.0}}
+    html = charts.clocks([timed, {("train", "seconds"): {10: 8.0}}])
+    (clocks,) = re.findall('<script type="application/json" id="clocks">(.*?)</script>', html)
+    assert json.loads(clocks) == [[[10, 2], [15, 4], [20, 5]], [[10, 8]]]
+    assert 'id="axis" hidden' in html
+    assert charts.clocks([]) == charts.clocks([timed, {("train", "loss/l1"): {10: 1.0}}]) == ""
+    _log(empty, {"kind": "train", "step": 1, "loss/l1": 1.0}, {"kind": "train", "step": 2, "loss/l1": 1.0})
+    assert 'id="clocks"' not in report.write(empty).read_text()
+    _log(empty, {"kind": "train", "step": 1, "seconds": 1.5, "loss/l1": 1.0})
+    assert '<script type="application/json" id="clocks">[[[1.0,1.5]]]</script>' in report.write(empty).read_text()
 
 
 @pytest.mark.parametrize(("value", "words"), [(400.0, "400"), (380.0, "380"), (0.25, "0.2"), (4.0, "4"), (99.6, "100")])
@@ -504,8 +523,8 @@ def test_runs_side_by_side_say_first_where_they_differ(both: list[pathlib.Path],
     assert page.render_together(runs) == path.read_text("utf-8")
     assert charts.overlay({name: run.curves for name, run in runs.items()}) in path.read_text("utf-8")
     told = _told(parsed)
-    assert [line[:2] for line in told["Adversarial losses: critic"]["lines"]] == [  # type: ignore[union-attr]
-        ["run", 0], ["other", 1],
+    assert [[*line[:2], line[3]] for line in told["Adversarial losses: critic"]["lines"]] == [  # type: ignore[union-attr]
+        ["run", 0, 0], ["other", 1, 1],
     ]  # fmt: skip
     assert "L1 loss" in told
     assert report.write_together(tmp_path / "again.html", both).read_bytes() == path.read_bytes()

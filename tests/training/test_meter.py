@@ -2,16 +2,20 @@
 
 import io
 import itertools
+import sys
+import types
 
 import pytest
 
 from gan_jax.log import Log, read_log
 from gan_jax.training import meter as meter_module
+from gan_jax.training.diagnostics import Monitor
 from gan_jax.training.meter import Meter
 
 
 def meter(tmp_path, **options):
     defaults = {"start": 0, "steps": 6, "steps_per_epoch": 4, "batch_size": 2, "print_freq": 2}
+    defaults["monitor"] = Monitor(steps=defaults["steps"])
     defaults["on_waiting"] = lambda share: f"waiting for {share:.0%}"
     return Meter(Log(tmp_path / "log.jsonl", keep_through=0), **{**defaults, **options})
 
@@ -113,3 +117,46 @@ def test_little_waiting_and_a_slow_first_batch_are_not_said(tmp_path, clock):
     assert waited(tmp_path, clock, [1.0] * 19) == []
     (tmp_path / "log.jsonl").unlink()
     assert waited(tmp_path, clock, [0.0] * 40 + [0.9] * 20) == [(61, "waiting for 90%")]
+
+
+def test_what_comes_true_with_a_row_is_said_behind_it_and_logged(tmp_path, capsys):
+    show = meter(tmp_path)
+    for step in (2, 4, 6):
+        show.log("validation", step, {"health/agreement": -0.9 if step > 2 else 0.9}, " validation: looked at")
+    said, warned = capsys.readouterr().out.splitlines(), "light and dark are the reverse of what they should be"
+    assert said[0] == "step 2 validation: looked at"
+    assert said[1] == "step 4 validation: looked at"
+    assert said[2].startswith(f"step 4 warning: {warned}")
+    assert said[3:] == ["step 6 validation: looked at"]
+    rows = [row for row in read_log(tmp_path / "log.jsonl") if row["kind"] == "warning"]
+    assert [(row["step"], row["rule"]) for row in rows] == [(4, "colors are inverted")]
+    assert rows[0]["text"].startswith(warned)
+
+
+def test_in_a_notebook_one_line_is_written_over_and_nothing_else_has_codes(tmp_path, monkeypatch, clock, capsys):
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as ipykernel does
+    begun, updates = [], []
+
+    class Place:
+        def update(self, line, *, raw):
+            updates.append(line["text/plain"])
+
+    def display(line, *, raw, display_id):
+        begun.append(line["text/plain"])
+        return Place()
+
+    for name in ("IPython", "IPython.display"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    sys.modules["IPython.display"].display = display
+    with meter(tmp_path) as show:
+        for step in range(1, 7):
+            show.step(step, {"loss/l1": 1.0}, waited=0.0)
+            clock[0] += 0.3
+    assert len(begun) == 1
+    assert begun[0].startswith("1/6 ━")
+    assert [line.split()[0] for line in updates] == ["3/6", "5/6", "6/6"]  # twice a second, and at the end
+    assert all("\n" not in line and "\x1b" not in line for line in begun + updates)
+    said = capsys.readouterr().out
+    assert "step 2/6 | epoch 0.50" in said
+    assert "\x1b" not in said

@@ -33,7 +33,8 @@ def test_the_exam_scores_samples_and_shows_them(tmp_path):
     assert len(opened) < 50
     model = {"generator": untrained(10)}
     scores, image = evaluator.validate(model)
-    assert set(scores) == {"consistency", "kernel", "frechet", "sinkhorn"}
+    health = {"health/contrast", "health/variety"}
+    assert set(scores) == {"consistency", "kernel", "frechet", "sinkhorn"} | health
     assert 0.0 <= scores["consistency"] <= 1.0
     assert evaluator.selection_loss(scores) == scores["kernel"]
     assert image.shape == (98, 78, 3)
@@ -54,7 +55,8 @@ def test_without_labels_there_are_images_and_no_scores(tmp_path):
     still = labeled.fitted(8, 3, flip=False)
     evaluator = samples.SampleEvaluator(train, val, None, still, tmp_path / "classifier")
     scores, image = evaluator.validate({"generator": plain})
-    assert (scores, evaluator.selection_loss(scores)) == ({}, None)
+    assert set(scores) == {"health/contrast", "health/variety"}
+    assert evaluator.selection_loss(scores) is None
     np.testing.assert_array_equal(image, latents.class_rows(plain))
     assert evaluator.test({"generator": plain}, tmp_path / "results")["rows"] == []
     assert (tmp_path / "results" / "output" / "samples.png").exists()
