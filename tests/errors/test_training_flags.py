@@ -276,6 +276,7 @@ CASES = [
         "the name or the address of the host of process 0.",
     ),
     Case("`--num_threads 0`", "pix2pix --num_threads 0", "--num_threads is 0; wanted at least 1."),
+    Case("`--crops_per_image 0`", "pix2pix --crops_per_image 0", "--crops_per_image is 0; wanted at least 1."),
     Case(
         "`--name a/b`",
         "pix2pix --name a/b",
