@@ -1,8 +1,8 @@
 """Training crops of large photographs, by each way to read them: crops a second, and how far reduced decoding is off.
 
-    python -m benchmarks.photographs --count 16
+    python -m benchmarks.photographs --count 8
 
-The photographs are drawn, JPEG of 21 megapixels and about 10 MB; nothing but batches is made of them.
+The photographs are drawn, JPEG of 21 megapixels and some 10 MB; nothing but batches is made of them.
 """
 
 import argparse
@@ -71,8 +71,8 @@ def _rate(source: Any, transform: transforms.Transform, seconds: float, *, warm:
 def main() -> None:
     """Prints a line for each way."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.photographs", description=__doc__.split("\n")[0])
-    parser.add_argument("--count", type=int, default=16, help="photographs (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=40.0, help="that each way is measured, at least (%(default)s)")
+    parser.add_argument("--count", type=int, default=8, help="photographs (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=20.0, help="that each way is measured, at least (%(default)s)")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="photographs-"))
     try:
@@ -101,8 +101,9 @@ def _measure(folder: Path, count: int, seconds: float) -> None:
             print(f"  {name:24}{_rate(source, cropped, seconds, **given):9.1f} a second", flush=True)
     start = time.perf_counter()
     prepare.prepare(folder / "photographs", folder / "tiles", prepare.Settings("photographs", tile=480, step=240))
-    tiles = tfds_source.open_resolutions(str(folder / "tiles"), "train", channels=3, smallest=_CROP)
-    rate, prepared = _rate(tiles, cropped, seconds), time.perf_counter() - start
+    prepared = time.perf_counter() - start
+    tiles = tfds_source.open_resolutions(folder / "tiles", "train", channels=3, smallest=_CROP)
+    rate = _rate(tiles, cropped, seconds)
     print(f"  {'tiles of 480':24}{rate:9.1f} a second, prepared in {prepared:.0f} s", flush=True)
 
     print(f"resized to {_LOAD}, cropped to {_CUT}:")
