@@ -37,7 +37,7 @@ __all__ = [
 ]
 __dir__ = __all__.copy
 
-_Files = TypeVar("_Files", sources.Pairs, sources.Images)
+_Files = TypeVar("_Files", bound=sources.Pairs | sources.Images)
 EMBEDDED_COUNTS = {"train": 400, "val": 32, "test": 64}
 _ARCHIVES = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
 _ARCHIVED = ("facades", "maps", "edges2shoes", "edges2handbags", "night2day")
