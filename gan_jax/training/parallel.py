@@ -24,7 +24,6 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from gan_jax.method import Batch, Draws, Key, Method, Metrics, NetState, State, accumulating, train_step
-from gan_jax.training.drawing import drawn_in_loops
 
 __all__ = [
     "SAVE",
@@ -131,11 +130,9 @@ def compile_frozen(method: Method, mesh: Mesh) -> Any:
 
 
 def _compiled_once(init: Any, mesh: Mesh) -> Any:
-    if not _on_cpu(mesh):
-        return jax.jit(init, out_shardings=_replicated(mesh))
-    # It runs once: optimizing the random number code takes 15 s and saves half a second.
-    options = {"xla_backend_optimization_level": 0}
-    return jax.jit(drawn_in_loops(init), out_shardings=_replicated(mesh), compiler_options=options)
+    # It runs once: on CPU, optimizing the random number code takes 15 s and saves half a second.
+    options = {"xla_backend_optimization_level": 0} if _on_cpu(mesh) else None
+    return jax.jit(init, out_shardings=_replicated(mesh), compiler_options=options)
 
 
 @functools.lru_cache(maxsize=1)  # a method that is trained with several seeds is compiled once
