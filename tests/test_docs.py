@@ -15,6 +15,7 @@ import gan_jax
 from gan_jax import cli, losses
 from gan_jax.data import image_files
 from gan_jax.data.demo.facades import Facades
+from gan_jax.networks import windowed
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "losses.md"
@@ -72,6 +73,16 @@ def test_the_added_network_is_one():
     assert names["description"]["upsample"] == "bilinear"
     with pytest.raises(ValueError, match="images are 8x7; an Hourglass wants even sides"):
         module().init(jax.random.key(0), jnp.zeros((1, 8, 7, 3)), train=False)
+    # And that of stages is its stages.
+    deep, images = names["Deep"](width=4, blocks=2), jax.random.normal(jax.random.key(1), (1, 8, 12, 3))
+    whole, variables = deep.init_with_output(jax.random.key(0), images, train=False)
+    assert set(variables["params"]) == {"head", "block0", "block1", "tail"}
+    given = [images]
+    for module, name in deep.stages:
+        own = variables["params"][name] if name else variables["params"]
+        given.append(module.apply({"params": own}, given[-1], *given[1:2]))
+    np.testing.assert_allclose(given[-1], whole, rtol=1e-5, atol=1e-6)
+    assert [at.radius for at in windowed.stage_reaches(deep, 3)] == [1, 1, 1, 1]
 
 
 def test_the_added_method_trains_and_its_file_is_taken_by_the_command_line(tmp_path, monkeypatch, capsys):

@@ -4,6 +4,7 @@ Training and scoring see alpha over white; an `ImageFile` keeps it, and all else
 """
 
 import io
+import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -46,6 +47,7 @@ __all__ = [
     "read",
     "read_image_file",
     "read_pil",
+    "read_reduced",
     "require_written",
     "round_to",
     "save",
@@ -335,6 +337,25 @@ def as_array(image: Image.Image, channels: int) -> np.ndarray:
 def read(path: str | Path, channels: int) -> np.ndarray:
     """An image file as uint8 [H, W, channels]; raises ValueError as `read_pil` does."""
     return as_array(read_pil(path), channels)
+
+
+def read_reduced(path: str | Path, channels: int, size: tuple[int, int], *, gap: float) -> np.ndarray:
+    """As `read`; but a large JPEG is resized to `size`, (height, width), from no more pixels than it takes.
+
+    It is decoded at half, a quarter or an eighth of its sides (Pillow's draft mode), as long as these are at least
+    `gap` times the wanted ones: a few levels from the whole image resized. Images of other formats, and those that are
+    not so much larger, come whole.
+    """
+    with opened(path) as image:
+        turn, whole = _TURNS.get(orientation(image)), image.size
+        width, height = size[::-1] if orientation(image) < 5 else size
+        known = image.draft(None, (math.ceil(gap * width), math.ceil(gap * height)))
+        if known is None or image.size == whole:
+            return as_array(decoded(image), channels)
+        # The last pixel of a side that does not divide stands for fewer than the others.
+        colors = image.convert("L" if channels == 1 else "RGB")
+        small = colors.resize((width, height), Image.Resampling.BICUBIC, known[1])
+        return as_array(small if turn is None else small.transpose(turn), channels)
 
 
 def padded_size(size: tuple[int, int], multiple: int) -> tuple[int, int]:

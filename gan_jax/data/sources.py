@@ -11,15 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
 
 from gan_jax.data import finding, image_files, rasters
-from gan_jax.data.transforms import Size, height_width
+from gan_jax.data.transforms import Size, height_width, resize
 
 __all__ = [
     "Images",
     "OneSide",
     "Pairs",
+    "Reduced",
     "SplitFiles",
     "SwappedPairs",
     "UnpairedDataset",
@@ -72,6 +75,17 @@ class SplitFiles:
         return digest.hexdigest()
 
 
+class Reduced(NamedTuple):
+    """Images are resized as they are read, to (height, width), and large JPEGs reduced as `read_reduced` has it."""
+
+    size: tuple[int, int]
+    gap: float
+
+    def read(self, path: str | Path, channels: int) -> np.ndarray:
+        """An image file as uint8 [height, width, channels]; raises ValueError as `image_files.read_pil` does."""
+        return resize(image_files.read_reduced(path, channels, self.size, gap=self.gap), *self.size)
+
+
 def _too_small(path: Path, size: tuple[int, int], smallest: Size, each: str = "") -> str | None:
     width, height = size
     least_height, least_width = height_width(smallest)
@@ -90,6 +104,7 @@ class Pairs(SplitFiles):
     direction: Literal["AtoB", "BtoA"]
     source_channels: int | None  # None: those of the files, with `bands`
     target_channels: int | None
+    reduced: Reduced | None = None  # of A and B in files of their own
 
     def __repr__(self) -> str:
         where = " and ".join(map(str, self.folders))
@@ -113,13 +128,20 @@ class Pairs(SplitFiles):
         if self.bands is not None:
             arrays = [rasters.read(path, self.bands) for path in self.paths(i)]
             return {"name": self.name(i), **dict(zip(self._sides, arrays, strict=True))}
+        assert self.source_channels is not None
+        assert self.target_channels is not None
+        if self.reduced is not None:
+            side = dict(zip(self._sides, self.paths(i), strict=True))
+            return {
+                "name": self.name(i),
+                "source": self.reduced.read(side["source"], self.source_channels),
+                "target": self.reduced.read(side["target"], self.target_channels),
+            }
         halves = [image_files.read_pil(path) for path in self.paths(i)]
         if len(halves) == 1:
             (both,) = halves
             width, height = both.size
             halves = [both.crop((0, 0, width // 2, height)), both.crop((width // 2, 0, width, height))]
-        assert self.source_channels is not None
-        assert self.target_channels is not None
         source, target = halves if self.direction == "AtoB" else halves[::-1]
         return {
             "name": self.name(i),
@@ -146,6 +168,7 @@ class Images(SplitFiles):
 
     key: str
     channels: int | None  # None: those of the files, with `bands`
+    reduced: Reduced | None = None
 
     def __repr__(self) -> str:
         channels = f"{self.channels} channels" if self.bands is None else f"{self.bands} as channels"
@@ -161,7 +184,8 @@ class Images(SplitFiles):
         if self.bands is not None:
             return {"name": self.name(i), self.key: rasters.read(self.paths(i)[0], self.bands)}
         assert self.channels is not None
-        return {"name": self.name(i), self.key: image_files.read(self.paths(i)[0], self.channels)}
+        read = image_files.read if self.reduced is None else self.reduced.read
+        return {"name": self.name(i), self.key: read(self.paths(i)[0], self.channels)}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from gan_jax.data.pipeline import Source
 from gan_jax.recipes import bands, flags
 from gan_jax.terminal import commandline
 from gan_jax.training import translation
-from gan_jax.training.config import Settings, require_at_least
+from gan_jax.training.config import Settings, require_at_least, require_finite
 from gan_jax.values import Values
 
 __all__ = [
@@ -30,12 +30,14 @@ __all__ = [
     "label_scores",
     "open_split",
     "prepared",
+    "reduced",
     "require_dataroot",
     "task",
     "transform_options",
 ]
 __dir__ = __all__.copy
 
+_Files = TypeVar("_Files", bound=sources.Pairs | sources.Images)
 EMBEDDED_COUNTS = {"train": 400, "val": 32, "test": 64}
 _ARCHIVES = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets"
 _ARCHIVED = ("facades", "maps", "edges2shoes", "edges2handbags", "night2day")
@@ -64,6 +66,9 @@ class FolderFlags(Settings):
     """Side that images are resized to before the crop, or the width that they are scaled to."""
     crop_size: flags.SizeFlag = 256
     """Side of the training images."""
+    reducing_gap: float | None = None
+    """Decode a JPEG to train on at half, a quarter or an eighth of its sides where these are at least so many times
+    load_size, as Pillow's reducing_gap: quicker, and not the same to the level. 2 or 3; whole images unless given."""
     no_flip: bool = False
     """Do not mirror training images at random."""
 
@@ -91,6 +96,14 @@ class FolderFlags(Settings):
         for name in ("load_size", "crop_size"):
             if min(transforms.height_width(getattr(self, name))) < 1:
                 raise ValueError(f"--{name} is {transforms.shown(getattr(self, name))}; wanted at least 1.")
+        require_at_least(self, "reducing_gap", 1)
+        if self.reducing_gap is not None:
+            require_finite(self, "reducing_gap")
+            if self.preprocess != "resize_and_crop":
+                raise ValueError(
+                    "--reducing_gap is of images that are resized to load_size; leave it out with --preprocess "
+                    f"{self.preprocess}."
+                )
 
     def check_mode(self, dataset_mode: str | None) -> None:
         """Raises ValueError for a --dataset_mode of pairs and of single photographs that --derive contradicts."""
@@ -120,6 +133,8 @@ class ImageFlags(FolderFlags, bands.BandFlags):
         super().check()
         if self.bands and self.derive:
             raise ValueError(f"--derive {self.derive} makes the input of 8-bit photographs; leave out --bands.")
+        if self.bands and self.reducing_gap is not None:
+            raise ValueError("--reducing_gap is of 8-bit images; leave it out with --bands.")
         if self.colors and (self.input_channels, self.output_channels) != (1, 3):
             raise ValueError("--derive lab makes color of one channel of light; leave out --input_nc and --output_nc.")
 
@@ -128,6 +143,8 @@ def require_dataroot(config: ImageFlags, presets: Iterable[str]) -> None:
     """Raises ValueError where no images are said."""
     if config.dataroot is None:
         raise ValueError(f"no training images: give --dataroot FOLDER, or a preset ({', '.join(presets)}).")
+    if config.reducing_gap is not None and (is_embedded(config) or prepared(config)):
+        raise ValueError(f"--reducing_gap is of image files, which {config.dataroot} has none of; leave it out.")
 
 
 def is_embedded(config: ImageFlags) -> bool:
@@ -198,8 +215,21 @@ def open_split(config: ImageFlags, split: str, *, guessed: bool = False) -> Sour
         notes = (*pairs.notes, *scan.check_headers(pairs, smallest=smallest))
         if split == "train":
             notes += tuple(bands.notes(config, pairs))
+            pairs = reduced(config, pairs)
         pairs = dataclasses.replace(pairs, notes=notes)
     return pairs
+
+
+def reduced(config: ImageFlags, train: _Files) -> _Files:
+    """Training images of files, decoded as --reducing_gap says. Raises ValueError for A and B in one file."""
+    if config.reducing_gap is None:
+        return train
+    if isinstance(train, sources.Pairs) and len(train.folders) == 1:
+        raise ValueError(
+            "--reducing_gap is of images in files of their own, not of A and B side by side; leave it out."
+        )
+    size = transforms.height_width(config.load_size)
+    return dataclasses.replace(train, reduced=sources.Reduced(size, config.reducing_gap))
 
 
 def _require_likeness(opened: sources.SplitFiles, derive: str | None) -> None:

@@ -142,6 +142,7 @@ def _open_kind(config: pairs.ImageFlags, mode: str, split: str, kind: str) -> So
         notes = (*opened.notes, *said)
         if split == "train":
             notes += tuple(bands.notes(config, opened, ("A", "B")))
+            opened = pairs.reduced(config, opened)
         if config.bands is None:
             notes += seams.notes(opened.folders[0], paths)
         opened = dataclasses.replace(opened, notes=notes)

@@ -95,6 +95,8 @@ class RunConfig(Settings):
     """Keep decoded training images for the next epoch, in memory or in the run's folder, as many as cache_gib holds."""
     cache_gib: float = 4.0
     """GiB that the cache may take, of each process."""
+    crops_per_image: int = 1
+    """Steps in which a decoded training image is used, each with a crop of its own; a batch's images stay in memory."""
     serial_batches: bool = False
     """Take training images in the order of their names, not shuffled."""
     stop_signal: Literal["USR1", "USR2"] | None = None
@@ -167,6 +169,7 @@ class RunConfig(Settings):
             "print_freq",
             "val_freq",
             "num_threads",
+            "crops_per_image",
             "from_step",
             "profile",
             "coordinator_timeout",

@@ -225,6 +225,7 @@ def _train(
             seed=config.seed,
             transform=experiment.train_transform,
             shuffle=not config.serial_batches,
+            crops=config.crops_per_image,
             start=begin.step,
             process=(processes.index(), processes.count()),
             threads=config.num_threads,

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from gan_jax import files, image
-from gan_jax.data import finding, image_files
+from gan_jax.data import finding, image_files, transforms
 
 
 def colors(height=4, width=6):
@@ -247,6 +247,30 @@ def test_a_tiff_on_its_side_is_read_as_it_lies(tmp_path):
         image.load()
         np.testing.assert_array_equal(np.asarray(image), np.rot90(colors(), -1))
     np.testing.assert_array_equal(image_files.read(tmp_path / "a.tif", 3), np.rot90(colors(), -1))
+
+
+@pytest.mark.parametrize("turned", [1, 3, 6])
+def test_of_a_large_jpeg_no_more_is_decoded_than_it_takes(tmp_path, turned):
+    y, x = np.mgrid[:203, :302] / 302.0
+    smooth = np.stack([255 * (1 - x), 255 * y, 100 * (x + y)], axis=-1).astype(np.uint8)
+    exif, path = Image.Exif(), tmp_path / "a.jpg"
+    exif[0x0112] = turned
+    for channels in (1, 3):
+        Image.fromarray(smooth).save(path, exif=exif, quality=100, subsampling="4:4:4")
+        whole = image_files.read(path, channels)
+        size = (24, 20) if turned == 6 else (20, 24)
+        reduced = image_files.read_reduced(path, channels, size, gap=1.2)
+        assert reduced.shape == (*size, channels)
+        # Of an eighth, whose last pixels stand for 3 rows and 6 columns: taken for 8, the far edge is 4 levels off.
+        assert 0 < np.abs(reduced.astype(int) - transforms.resize(whole, *size)).max() <= 2
+        np.testing.assert_array_equal(image_files.read_reduced(path, channels, (150, 150), gap=1.0), whole)
+        path.with_suffix(".png").write_bytes(image_files.png(whole))
+        np.testing.assert_array_equal(
+            image_files.read_reduced(path.with_suffix(".png"), channels, size, gap=1.0), whole
+        )
+    path.write_bytes(path.read_bytes()[:-300])
+    with pytest.raises(ValueError, match="is damaged or not an image"):
+        image_files.read_reduced(path, 3, (20, 24), gap=1.0)
 
 
 def test_levels_are_cut_and_rounded_with_halves_up():

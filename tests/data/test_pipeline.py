@@ -1,3 +1,4 @@
+import collections
 import gc
 import itertools
 import threading
@@ -105,6 +106,51 @@ def test_seed_decides_order_and_augmentation():
     assert len(set(draws)) > 50
 
 
+class Counted(Numbers):
+    """Says how often each image was read."""
+
+    def __init__(self, count):
+        super().__init__(count)
+        self.read = collections.Counter()
+
+    def __getitem__(self, i):
+        self.read[int(i)] += 1
+        return super().__getitem__(i)
+
+
+@pytest.mark.parametrize("crops", [2, 4, 6, 16])
+def test_crops_of_an_image_come_from_one_reading_of_it(crops):
+    source = Counted(23)
+    iterator = pipeline.batches(source, batch_size=4, seed=7, transform=numbered, crops=crops, threads=1)
+    taken = list(itertools.islice(iterator, 5 * crops))
+    iterator.close()
+    ahead = 2 + 1  # batches, read but not asked for
+    shown = np.reshape(order(taken), (5 * crops, 4))
+    drawn = np.stack([batch["target"][:, 0, 0, 0] for batch in taken])
+    first = order(take(12))  # of places that show an image for one step
+    for place in range(4):
+        turns = [(next(steps), 1 + len(list(steps))) for _, steps in itertools.groupby(shown[:, place])]
+        assert [image for image, _ in turns] == first[place::4][: len(turns)]
+        assert all(steps == crops for _, steps in turns[1:-1])
+        assert turns[0][1] == crops - place * max(crops // 4, 1) % crops
+        assert len(set(drawn[:crops, place])) > crops // 2
+    # Not all places change at once.
+    assert max((shown[1:] != shown[:-1]).sum(axis=1)) <= -(-4 // crops)
+    assert source.read.total() <= 4 + (5 * crops + ahead) * 4 // crops + 4
+
+
+def test_a_stream_of_crops_resumes_and_is_shared_by_processes():
+    whole = take(14, crops=3)
+    assert_equal(take(14, crops=3, threads=1), whole)
+    for start in (1, 5, 6, 12):
+        assert_equal(take(2, crops=3, start=start), whole[start : start + 2])
+    parts = [take(14, crops=3, process=(index, 4)) for index in range(4)]
+    joined = [
+        {name: np.concatenate([part[name] for part in step]) for name in step[0]} for step in zip(*parts, strict=True)
+    ]
+    assert_equal(joined, whole)
+
+
 def test_source_of_one_image_fills_a_batch():
     assert order(take(2, length=1)) == [0] * 8
 
@@ -114,10 +160,11 @@ def test_batch_that_processes_cannot_share_is_refused_at_once():
         pipeline.batches(Numbers(9), batch_size=4, seed=0, transform=numbered, process=(0, 3))
 
 
-def test_error_of_a_thread_surfaces_with_its_own_message():
-    iterator = pipeline.batches(Numbers(9, bad=(5,)), batch_size=4, seed=0, transform=numbered)
+@pytest.mark.parametrize("crops", [1, 2])
+def test_error_of_a_thread_surfaces_with_its_own_message(crops):
+    iterator = pipeline.batches(Numbers(9, bad=(5,)), batch_size=4, seed=0, transform=numbered, crops=crops)
     with pytest.raises(ValueError, match="damaged") as caught:
-        list(itertools.islice(iterator, 3))
+        list(itertools.islice(iterator, 6))
     assert str(caught.value) == "5.png is damaged; replace it."
 
 
@@ -238,6 +285,11 @@ def test_unpaired_parts_have_orders_and_jitter_of_their_own():
         assert all(sorted(epoch) == list(range(length)) for epoch in epochs)
         assert len({tuple(epoch) for epoch in epochs}) > 1
     assert (taken["A"][:, 1] != taken["B"][:, 1]).mean() > 0.9
+    crops = take_unpaired(56, crops=4)
+    for key, length in (("A", 7), ("B", 4)):
+        _, times = np.unique(crops[key][:, 0], return_counts=True)
+        assert times.size == length
+        assert np.ptp(times) <= 8
     # Of one length, too, no image always meets the same other one.
     same = take_unpaired(14, lengths=(4, 4))
     assert (same["A"][:, 0] != same["B"][:, 0]).any()

@@ -207,6 +207,31 @@ CASES = [
         "crop_size 64 is larger than load_size 36, the width to crop from; use a load_size of at least 64.",
     ),
     Case(
+        "`--reducing_gap 0.5`",
+        "pix2pix --reducing_gap 0.5",
+        "--reducing_gap is 0.5; wanted at least 1.",
+    ),
+    Case(
+        "`--reducing_gap` without resizing",
+        "pix2pix --reducing_gap 2 --preprocess crop",
+        "--reducing_gap is of images that are resized to load_size; leave it out with --preprocess crop.",
+    ),
+    Case(
+        "`--reducing_gap` and `--bands`",
+        "pix2pix --reducing_gap 2 --bands samples",
+        "--reducing_gap is of 8-bit images; leave it out with --bands.",
+    ),
+    Case(
+        "`--reducing_gap` with images that are drawn",
+        "pix2pix --reducing_gap 2 --dataroot builtin:embedded",
+        "--reducing_gap is of image files, which builtin:embedded has none of; leave it out.",
+    ),
+    Case(
+        "`--reducing_gap` with A and B in one file",
+        "pix2pix --reducing_gap 2",
+        "--reducing_gap is of images in files of their own, not of A and B side by side; leave it out.",
+    ),
+    Case(
         "`--preprocess scale_width --load_size 32x64`",
         "pix2pix --preprocess scale_width --load_size 32x64",
         "load_size 32x64 has two sides, and the preprocesses that scale the width take one; use load_size 64.",
@@ -276,6 +301,7 @@ CASES = [
         "the name or the address of the host of process 0.",
     ),
     Case("`--num_threads 0`", "pix2pix --num_threads 0", "--num_threads is 0; wanted at least 1."),
+    Case("`--crops_per_image 0`", "pix2pix --crops_per_image 0", "--crops_per_image is 0; wanted at least 1."),
     Case(
         "`--name a/b`",
         "pix2pix --name a/b",

@@ -280,3 +280,28 @@ def test_a_run_goes_on_with_what_its_images_are_said_to_be():
     begun = dataclasses.asdict(experiment.Config())
     assert "dataset_mode" in config.free_to_change(begun)
     assert "derive" not in config.free_to_change(begun)
+
+
+def test_training_images_alone_are_reduced(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for side, suffix in (("A", "jpg"), ("B", "png")):
+            path = tmp_path / f"{split}{side}" / f"a.{suffix}"
+            path.parent.mkdir()
+            Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)).resize((301, 257)).save(path)
+    flags = ["--dataroot", tmp_path, "--load_size=32x36", "--crop_size=32", "--reducing_gap=2"]
+    for recipe in (experiment, cyclegan):
+        sources = {}
+        for gap in (2, None):
+            _, parts = recipe.build([str(flag) for flag in flags[: None if gap else -1]])
+            sources[gap] = parts.train
+            for scored in parts.evaluator.splits.values():
+                assert {image.shape for name, image in scored[0].items() if name != "name"} == {(257, 301, 3)}
+        reduced = {name: image for name, image in sources[2][0].items() if name != "name"}
+        assert {image.shape for image in reduced.values()} == {(32, 36, 3)}
+        for name, image in reduced.items():
+            whole = transforms.resize(sources[None][0][name], 32, 36)
+            is_jpeg = (name == "source") or (name == "A")
+            assert is_jpeg == (0 < np.abs(whole.astype(int) - image).mean() < 1)
+            assert np.array_equal(whole, image) != is_jpeg

@@ -43,6 +43,7 @@ def test_checkpoints_come_after_steps_or_minutes():
         ({"profile": 0}, "--profile is 0; wanted at least 1"),
         ({"num_threads": 0}, "--num_threads is 0; wanted at least 1"),
         ({"accumulate": 0}, "--accumulate is 0; wanted at least 1"),
+        ({"crops_per_image": 0}, "--crops_per_image is 0; wanted at least 1"),
         ({"accumulate": 2, "parallel": "pmap"}, "--accumulate wants --parallel jit"),
         ({"keep": 1}, "--keep is 1; wanted at least 2"),
         ({"save_latest_freq": 0}, "--save_latest_freq is 0; wanted at least 1"),

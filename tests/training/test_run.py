@@ -189,6 +189,7 @@ def test_stopped_by_a_signal_and_resumed_it_ends_in_the_same_bytes(
     ("flags", "words"),
     [
         (["--lr", "1e-3"], "--lr was 0.0002 and is 0.001"),
+        (["--crops_per_image", "2"], "--crops_per_image was 1 and is 2"),
         (["--n_epochs", "2"], "--n_epochs was 1 and is 2"),
         (["--seed", "1", "--gan_mode", "lsgan"], "--gan_mode was vanilla and is lsgan; --seed was 0 and is 1"),
     ],
@@ -205,6 +206,11 @@ def test_a_cache_changes_no_byte_and_leaves_nothing(finished_toy, tiny_flags, tm
     assert start(tiny_flags(tmp_path, "--cache", place, "--cache_gib", "0.00001")) == 0
     assert (tmp_path / "tiny/tiny.safetensors").read_bytes() == (finished_toy / "tiny.safetensors").read_bytes()
     assert not list((tmp_path / "tiny").glob(".decoded*"))
+
+
+def test_crops_of_one_image_are_other_images_than_one_of_each(finished_toy, tiny_flags, tmp_path):
+    assert start(tiny_flags(tmp_path, "--crops_per_image", "2")) == 0
+    assert (tmp_path / "tiny/tiny.safetensors").read_bytes() != (finished_toy / "tiny.safetensors").read_bytes()
 
 
 def test_settings_that_change_no_number_may_change(again, tiny_flags):
