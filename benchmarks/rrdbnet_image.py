@@ -2,7 +2,8 @@
 
     python -m benchmarks.rrdbnet_image > benchmarks/results/rrdbnet_image.txt
 
-Both read the same file, of PyTorch's first weights, and the same image: noise over a gradient. It wants the `bench` extra.
+Both read the same file, of PyTorch's first weights, and the same image, noise over a gradient. It wants the extra
+`bench`.
 """
 
 import argparse
@@ -11,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
