@@ -5,7 +5,17 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-__all__ = ["dcgan_critic", "dcgan_generator", "patch_gan", "resnet", "srgan_critic", "srresnet", "unet", "vgg19"]
+__all__ = [
+    "RRDBNet",
+    "dcgan_critic",
+    "dcgan_generator",
+    "patch_gan",
+    "resnet",
+    "srgan_critic",
+    "srresnet",
+    "unet",
+    "vgg19",
+]
 
 
 class UNet(nn.Module):
@@ -93,6 +103,54 @@ def srresnet(blocks: int = 16, width: int = 64) -> nn.Module:
     up += [nn.Conv2d(width, 4 * width, 3, 1, 1), nn.PixelShuffle(2), nn.PReLU()]
     head = nn.Conv2d(3, width, 9, 1, 4), nn.PReLU()
     return nn.Sequential(*head, Residual(*layers, *normed()), *up, nn.Conv2d(width, 3, 9, 1, 4))
+
+
+class _Dense(nn.Module):
+    """Five convolutions, each of all maps before it."""
+
+    def __init__(self, width: int, growth: int) -> None:
+        super().__init__()
+        for index in range(5):
+            outputs = growth if index < 4 else width
+            self.add_module(f"conv{index + 1}", nn.Conv2d(width + index * growth, outputs, 3, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = [x]
+        for index in range(4):
+            layer = self.get_submodule(f"conv{index + 1}")
+            maps.append(nn.functional.leaky_relu(layer(torch.cat(maps, 1)), 0.2, inplace=True))
+        return x + 0.2 * self.get_submodule("conv5")(torch.cat(maps, 1))
+
+
+class _Dense3(nn.Module):
+    """Three dense blocks under a skip."""
+
+    def __init__(self, width: int, growth: int) -> None:
+        super().__init__()
+        self.rdb1, self.rdb2, self.rdb3 = (_Dense(width, growth) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + 0.2 * self.rdb3(self.rdb2(self.rdb1(x)))
+
+
+class RRDBNet(nn.Module):
+    """ESRGAN's generator for x4, by the names of Real-ESRGAN's files."""
+
+    def __init__(self, blocks: int = 23, width: int = 64, growth: int = 32) -> None:
+        super().__init__()
+        self.conv_first = nn.Conv2d(3, width, 3, 1, 1)
+        self.body = nn.Sequential(*(_Dense3(width, growth) for _ in range(blocks)))
+        self.conv_body = nn.Conv2d(width, width, 3, 1, 1)
+        self.conv_up1, self.conv_up2, self.conv_hr = (nn.Conv2d(width, width, 3, 1, 1) for _ in range(3))
+        self.conv_last = nn.Conv2d(width, 3, 3, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv_first(x)
+        x = x + self.conv_body(self.body(x))
+        for layer in (self.conv_up1, self.conv_up2):
+            x = nn.functional.interpolate(x, scale_factor=2, mode="nearest")
+            x = nn.functional.leaky_relu(layer(x), 0.2, inplace=True)
+        return self.conv_last(nn.functional.leaky_relu(self.conv_hr(x), 0.2, inplace=True))
 
 
 def srgan_critic(size: int = 96, width: int = 64) -> nn.Module:

@@ -1,6 +1,7 @@
 """Programs of PyTorch on files, as its users write them: a data set of pairs, a folder translated.
 
 python -m benchmarks.torch_programs translate GENERATOR.pth INPUT OUTPUT
+python -m benchmarks.torch_programs upscale RRDBNET.pth IMAGE OUTPUT
 python -m benchmarks.torch_programs first_step PAIRS
 """
 
@@ -16,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks import torch_nets, torch_steps
 
-__all__ = ["Pairs", "first_step", "loader", "translate"]
+__all__ = ["Pairs", "first_step", "loader", "translate", "upscale"]
 
 
 def _tensor(image: Image.Image) -> Tensor:
@@ -66,6 +67,24 @@ def translate(generator: nn.Module, inputs: Path, output: Path) -> None:
         Image.fromarray(levels.numpy()).save(output / path.name)
 
 
+@torch.inference_mode()
+def upscale(generator: nn.Module, path: Path, output: Path, scale: int = 4, tile: int = 256, around: int = 10) -> None:
+    """An image enlarged in tiles with a margin of `around` pixels, as Real-ESRGAN's program does it on --tile 256."""
+    image = torch.from_numpy(np.array(Image.open(path).convert("RGB"))).permute(2, 0, 1)[None].float() / 255
+    height, width = image.shape[2:]
+    canvas = image.new_empty(1, 3, scale * height, scale * width)
+    for top in range(0, height, tile):
+        for left in range(0, width, tile):
+            bottom, right = min(top + tile, height), min(left + tile, width)
+            y, x = max(top - around, 0), max(left - around, 0)
+            part = image[:, :, y : bottom + around, x : right + around]
+            made = generator(part.contiguous(memory_format=torch.channels_last))
+            inner = (slice(scale * (top - y), scale * (bottom - y)), slice(scale * (left - x), scale * (right - x)))
+            canvas[..., scale * top : scale * bottom, scale * left : scale * right] = made[:, :, *inner]
+    levels = (canvas[0].clamp_(0, 1) * 255).round_().byte().permute(1, 2, 0)
+    Image.fromarray(levels.numpy()).save(output, compress_level=1)
+
+
 def first_step(folder: Path) -> None:
     """One step of pix2pix on a pair of a folder."""
     pair = Pairs(folder)[0]
@@ -81,6 +100,10 @@ def main(verb: str, *arguments: str) -> None:
         generator = torch_nets.unet().to(memory_format=torch.channels_last)
         generator.load_state_dict(torch.load(paths[0], weights_only=True))
         translate(generator, *paths[1:])
+    elif verb == "upscale":
+        generator = torch_nets.RRDBNet().to(memory_format=torch.channels_last)
+        generator.load_state_dict(torch.load(paths[0], weights_only=True)["params_ema"])
+        upscale(generator.eval(), *paths[1:])
     elif verb == "first_step":
         first_step(*paths)
 

@@ -33,7 +33,7 @@ __dir__ = __all__.copy
 
 _Pair = tuple[np.ndarray, np.ndarray]  # low and high resolution, uint8 [H, W, 3]
 _QUALITY = 75
-_SHOWN = ("lomiri_Picture_1A", "lomiri_friends", "lomiri_picosdeeuropa")  # in the picture, by how their names begin
+_SHOWN = ("lomiri_Dragonfly", "lomiri_Picture_0B", "lomiri_life")  # in the picture, by how their names begin
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
