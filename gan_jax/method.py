@@ -29,7 +29,9 @@ __all__ = [
     "Variables",
     "accumulating",
     "clip_weights",
+    "gradient",
     "rematerialized",
+    "rounded_once",
     "scale_rates",
     "train_step",
 ]
@@ -41,6 +43,7 @@ State = Any  # one frozen tree a method, with at least `step` and `key`
 Draws = Any  # everything random in one step, as data
 Metrics = dict[str, jax.Array]  # scalar by name
 _ACCUMULATING: contextvars.ContextVar[str | None] = contextvars.ContextVar("accumulating", default=None)
+_ROUNDING = contextvars.ContextVar("rounding", default=False)
 
 
 @contextlib.contextmanager
@@ -57,6 +60,20 @@ def accumulating(how: Literal["loop", "unrolled"] = "loop") -> Iterator[None]:
 
 
 Variables = dict[str, Any]  # {"params": ..., "stats": ...}
+
+
+def gradient(
+    loss: Callable[..., tuple[jax.Array, Any]], params: Params, *arguments: Any
+) -> tuple[tuple[jax.Array, Any], Params]:
+    """((value, auxiliary), gradient) of `loss(params, *arguments)`, which gives (value, auxiliary)."""
+    seen = jax.tree.map(_rounded, params) if _ROUNDING.get() else params
+    values, grads = jax.value_and_grad(loss, has_aux=True)(seen, *arguments)
+    return values, jax.tree.map(lambda grad, param: grad.astype(param.dtype), grads, params)
+
+
+def _rounded(param: jax.Array) -> jax.Array:
+    """A kernel in bfloat16; vectors, among them a norm's scale, stay as they are."""
+    return param.astype(jnp.bfloat16) if param.ndim > 1 and param.dtype == jnp.float32 else param
 
 
 @flax.struct.dataclass
@@ -87,10 +104,10 @@ class NetState:
     def gradient(
         self, loss: Callable[..., tuple[jax.Array, Any]], *arguments: Any
     ) -> tuple[tuple[jax.Array, Any], Params]:
-        """((value, auxiliary), gradient) of `loss(params, *arguments)`, which gives (value, auxiliary)."""
+        """`gradient` at its parameters; where steps accumulate, that of all members."""
 
         def compute(params: Params) -> Any:
-            return jax.value_and_grad(loss, has_aux=True)(params, *arguments)
+            return gradient(loss, params, *arguments)
 
         return _mean_of_members(compute, self.params) if _ACCUMULATING.get() is not None else compute(self.params)
 
@@ -208,6 +225,23 @@ def rematerialized(method: Method) -> Method:
     def update(state: State, batch: Batch, draws: Draws) -> tuple[State, Metrics]:
         with networks.rematerialized():
             return method.update(state, batch, draws)
+
+    return method._replace(update=update)
+
+
+def rounded_once(method: Method) -> Method:
+    """The method whose kernels become bfloat16 before its networks' passes, where layers would round them in each.
+
+    So the gradients of a network's passes are added up before they go over the links between devices; where each pass
+    rounds, XLA for TPUs sends each by itself. The sum is in bfloat16, as its terms are.
+    """
+
+    def update(state: State, batch: Batch, draws: Draws) -> tuple[State, Metrics]:
+        token = _ROUNDING.set(True)
+        try:
+            return method.update(state, batch, draws)
+        finally:
+            _ROUNDING.reset(token)
 
     return method._replace(update=update)
 

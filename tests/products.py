@@ -1,5 +1,6 @@
-"""The products of a program, and what precision they ask for."""
+"""The equations of a program, and what precision its products ask for."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -8,14 +9,16 @@ from jax.extend.core import ClosedJaxpr, Jaxpr
 
 def precisions(function: Any, *arguments: Any) -> list[Any]:
     """What each matrix product and convolution asks for that `function` traces, those of inner programs too."""
-    return list(_of(jax.make_jaxpr(function)(*arguments).jaxpr))
+    products = ("dot_general", "conv_general_dilated")
+    found = equations(jax.make_jaxpr(function)(*arguments).jaxpr)
+    return [equation.params["precision"] for equation in found if equation.primitive.name in products]
 
 
-def _of(jaxpr: Any) -> Any:
+def equations(jaxpr: Any) -> Iterator[Any]:
+    """Those of inner programs too."""
     for equation in jaxpr.eqns:
-        if equation.primitive.name in ("dot_general", "conv_general_dilated"):
-            yield equation.params["precision"]
+        yield equation
         inner = jax.tree.leaves(equation.params, is_leaf=lambda leaf: isinstance(leaf, ClosedJaxpr | Jaxpr))
         for program in inner:
             if isinstance(program, ClosedJaxpr | Jaxpr):
-                yield from _of(getattr(program, "jaxpr", program))
+                yield from equations(getattr(program, "jaxpr", program))

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from gan_jax import image, losses
-from gan_jax.method import Batch, Key, Method, Metrics, NetState
+from gan_jax.method import Batch, Key, Method, Metrics, NetState, gradient
 from gan_jax.methods import penalties, pool
 from gan_jax.methods.pool import Pool
 from gan_jax.networks.network import Network, Params, Stats
@@ -168,8 +168,7 @@ def cyclegan(
             return net.apply_gradients(critic_tx, grads, new_stats), loss
 
         params = {"AtoB": state.AtoB.params, "BtoA": state.BtoA.params}
-        gradient = jax.value_and_grad(generators_loss, has_aux=True)
-        (loss, (stats, critic_stats, fake_a, fake_b, metrics)), grads = gradient(params)
+        (loss, (stats, critic_stats, fake_a, fake_b, metrics)), grads = gradient(generators_loss, params)
         to_b = state.AtoB.apply_gradients(generator_tx, grads["AtoB"], stats["AtoB"], ema_decay=ema_decay)
         to_a = state.BtoA.apply_gradients(generator_tx, grads["BtoA"], stats["BtoA"], ema_decay=ema_decay)
         new_state = dataclasses.replace(state, step=state.step + 1, AtoB=to_b, BtoA=to_a)

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from gan_jax import losses, networks
 from gan_jax.data import super_resolution as data
+from gan_jax.method import rounded_once
 from gan_jax.methods.srgan import srgan
 from gan_jax.methods.srresnet import srresnet
 from gan_jax.recipes import enlargers, flags, presets, srgan_real, stages, super_resolution, translators
@@ -121,7 +122,7 @@ def experiment(config: Config) -> Experiment:
         )
     return Experiment(
         method_name=config.stage,
-        method=method,
+        method=rounded_once(method) if config.dtype == "bfloat16" else method,
         networks=described,
         specs=specs,
         train=train,

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from gan_jax import networks
 from gan_jax.data import transforms
 from gan_jax.data.pipeline import Source
-from gan_jax.method import Method
+from gan_jax.method import Method, rounded_once
 from gan_jax.model import ModelSpec
 from gan_jax.networks import layers
 from gan_jax.recipes import adversarial, flags, pairs, starting_points
@@ -245,7 +245,7 @@ def experiment(
     (multiple,) = {module.size_multiple for module, _ in generators.values()}
     return Experiment(
         method_name=name,
-        method=method,
+        method=rounded_once(method) if config.dtype == "bfloat16" else method,
         networks=described,
         specs=specs,
         train=train,

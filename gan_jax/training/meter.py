@@ -174,7 +174,8 @@ class _Cell:
     """A line in a notebook's cell that shows a bar, and is written over. Rich's own wants widgets."""
 
     def __init__(self, bar: Progress) -> None:
-        self._bar, self.at, self._place = bar, -math.inf, None
+        self._bar, self.at = bar, -math.inf
+        self._place: Any = None  # a handle of IPython's
 
     def show(self) -> None:
         """Shows the bar as it is now."""
