@@ -19,7 +19,7 @@ from gan_jax.log import number
 from gan_jax.method import NetState
 from gan_jax.scores import ScoreKey
 
-__all__ = ["RULES", "Finding", "Monitor", "Rule", "findings", "gradients", "measures"]
+__all__ = ["RULES", "Finding", "Monitor", "Row", "Rule", "findings", "gradients", "measures"]
 __dir__ = __all__.copy
 
 Row = Mapping[str, Any]  # "step", and the numbers that were logged there
