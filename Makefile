@@ -56,7 +56,7 @@ test-device: $(INSTALLED)
 # `make check` where it is unpacked.
 dist: $(INSTALLED)
 	rm -rf build dist
-	$(BIN)/python -m build
+	$(BIN)/python -m build --quiet
 	$(call new,$(VENV)-wheel)
 	$(VENV)-wheel/bin/pip install --quiet --constraint $(CONSTRAINTS) dist/*.whl
 	$(VENV)-wheel/bin/gan-jax models
