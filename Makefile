@@ -44,7 +44,6 @@ test-slow: docs $(WEIGHTS) $(EXPORT)/export-$(VERSION) $(BEAM)/beam-$(VERSION) $
 	$(BIN)/python -m pytest -m slow
 	$(EXPORT)/bin/python -m pytest tests/networks/exports.py
 	$(BEAM)/bin/python -m pytest tests/data/on_beam.py
-	$(DOCS)/bin/python -m pytest tests/site.py
 	$(APP)/bin/python -m pytest tests/app/in_chromium.py tests/study/in_chromium.py tests/report/in_chromium.py tests/report/on_the_hub.py
 
 # What is compared with other programs' numbers, on whatever JAX finds: with the extra cuda or tpu, a GPU or a TPU.
@@ -57,7 +56,7 @@ test-device: $(INSTALLED)
 # `make check` where it is unpacked.
 dist: $(INSTALLED)
 	rm -rf build dist
-	$(BIN)/python -m build
+	$(BIN)/python -m build --quiet
 	$(call new,$(VENV)-wheel)
 	$(VENV)-wheel/bin/pip install --quiet --constraint $(CONSTRAINTS) dist/*.whl
 	$(VENV)-wheel/bin/gan-jax models
@@ -116,4 +115,4 @@ ffmpeg:
 		|| { echo "The slow tests of video want ffmpeg 5.1 or later: apt install ffmpeg, or brew install ffmpeg."; exit 1; }
 
 clean:
-	rm -rf docs/_build docs/api docs/commands .venv .venv-* .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	rm -rf build dist docs/_build docs/api docs/commands .venv .venv-* .mypy_cache .pytest_cache .ruff_cache *.egg-info

@@ -24,6 +24,8 @@ smartquotes = False  # would make one dash of the two of a flag
 
 myst_heading_anchors = 3  # the addresses that headings have on GitHub
 nb_execution_mode = "cache"  # notebooks run when pages are built, and again when they change
+nb_execution_cache_path = str(Path(__file__).parent / "_build" / ".jupyter_cache")  # beside _build it would be pages
+nb_execution_in_temp = True  # what they write is not left in the tree, nor found there by the next execution
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600
 
