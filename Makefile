@@ -44,6 +44,7 @@ test-slow: docs $(WEIGHTS) $(EXPORT)/export-$(VERSION) $(BEAM)/beam-$(VERSION) $
 	$(BIN)/python -m pytest -m slow
 	$(EXPORT)/bin/python -m pytest tests/networks/exports.py
 	$(BEAM)/bin/python -m pytest tests/data/on_beam.py
+	$(DOCS)/bin/python -m pytest tests/training/in_notebook.py
 	$(APP)/bin/python -m pytest tests/app/in_chromium.py tests/study/in_chromium.py tests/report/in_chromium.py tests/report/on_the_hub.py
 
 # What is compared with other programs' numbers, on whatever JAX finds: with the extra cuda or tpu, a GPU or a TPU.

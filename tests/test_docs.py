@@ -3,6 +3,7 @@
 import html.parser
 import inspect
 import re
+import shlex
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -12,10 +13,12 @@ import numpy as np
 import pytest
 
 import gan_jax
-from gan_jax import cli, losses
+from gan_jax import cli, losses, recipes
 from gan_jax.data import image_files
 from gan_jax.data.demo.facades import Facades
 from gan_jax.networks import windowed
+from gan_jax.terminal import commandline
+from gan_jax.training import loggers
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "losses.md"
@@ -153,6 +156,38 @@ def test_each_number_of_the_readmes_table_is_on_the_page_that_its_row_names():
         text = (DOCS.parent / page).read_text()
         numbers = re.findall(r"\d*\.\d+|\d+ min \d+ s", row)
         assert [number for number in numbers if number not in text] == [], row
+
+
+def commands(page):
+    """The words of each `gan-jax` line of a page, but those with words that stand for others."""
+    lines = re.findall(r"^ *gan-jax (.*)$", page.read_text().replace("\\\n", " "), re.MULTILINE)
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [found for found in words if not {"VERB", "RECIPE", "...", "--help"} & {*found}]
+
+
+def parse(words):
+    """Reads a command line of `gan-jax` and runs nothing."""
+    if words[:2] == ["data", "preview"]:
+        words = ["train", *commandline.take(words[2:], "--out")[1]]
+    verb, *rest = words
+    if verb == "train":
+        return recipes.load(rest[0]).parse(rest[1:], program="gan-jax train")
+    kind = cli._VERBS[verb]
+    if rest[:1] == ["score"] and kind is cli.Study:
+        kind, *rest = cli.StudyScore, *rest[1:]
+    elif isinstance(kind, dict):
+        kind, *rest = kind[rest[0]], *rest[1:]
+    return commandline.read(kind, rest, program=f"gan-jax {verb}")
+
+
+PAGES = {page.name: page for page in [*DOCS.glob("*.md"), DOCS.parent / "README.md"] if commands(page)}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_commands_of_a_page_are_understood(name, monkeypatch):
+    monkeypatch.setattr(loggers, "require", lambda kind: None)  # whose packages are extras
+    for words in commands(PAGES[name]):
+        parse(words)
 
 
 def test_every_module_that_import_gan_jax_offers_is_on_the_page_of_modules():

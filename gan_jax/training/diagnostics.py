@@ -231,9 +231,9 @@ def _gradients_vanish(rows: Sequence[Row], run: _Run) -> Iterator[tuple[str, str
         if name != "step" and len(rows) > 1 and max(value, rows[-2].get(name, math.inf)) < _VANISHED:
             yield (
                 name,
-                f"the {name}'s gradient vanishes (root mean square {value:.1e}): it no longer learns; give --gan_mode "
-                "vanilla or lsgan in place of minimax, --norm instance or batch in place of none, or a lower --lr, "
-                "and begin anew.",
+                f"the {name}'s gradient vanishes (root mean square {value:.1e}): it no longer learns; begin anew with "
+                "a lower --lr, with --norm instance or batch in place of none, or with --gan_mode vanilla or lsgan in "
+                "place of minimax.",
             )
 
 
