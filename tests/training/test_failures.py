@@ -16,7 +16,7 @@ from gan_jax.methods.pix2pix import pix2pix as pix2pix_method
 from gan_jax.recipes import flags, pix2pix
 from gan_jax.training import run
 
-COMMON = "--name tiny --netG resnet_6blocks --load_size 16 --crop_size 16 --no_flip --batch_size 2 --n_epochs 90 "
+COMMON = "--name tiny --dataset_mode aligned --netG resnet_6blocks --load_size 16 --crop_size 16 --no_flip --batch_size 8 --n_epochs 360 "
 COMMON += "--n_epochs_decay 0 --print_freq 25 --val_freq 200 --save_latest_freq 100000 --lr 2e-3 "
 
 
@@ -95,7 +95,7 @@ def test_a_generator_wins_where_its_critic_hardly_learns(tmp_path):
 
 @pytest.mark.slow
 def test_without_a_rate_nothing_moves(tmp_path):
-    given = "--lr 1e-20 --max_dataset_size 1 --batch_size 1 --n_epochs 720"
+    given = "--lr 1e-20 --max_dataset_size 8 --n_epochs 720"
     assert {"the losses stand still", "the images stand still"} <= warned(tmp_path, given, mixed)
 
 
