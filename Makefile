@@ -116,4 +116,4 @@ ffmpeg:
 		|| { echo "The slow tests of video want ffmpeg 5.1 or later: apt install ffmpeg, or brew install ffmpeg."; exit 1; }
 
 clean:
-	rm -rf build dist docs/_build docs/api docs/commands .venv .venv-* .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	rm -rf build dist docs/_build docs/jupyter_execute docs/api docs/commands .venv .venv-* .mypy_cache .pytest_cache .ruff_cache *.egg-info

@@ -19,7 +19,7 @@ release = gan_jax.__version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary"]
 templates_path = ["templates"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "jupyter_execute"]  # the second: notebooks with their outputs, which MyST-NB writes there
 smartquotes = False  # would make one dash of the two of a flag
 
 myst_heading_anchors = 3  # the addresses that headings have on GitHub
