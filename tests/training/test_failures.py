@@ -16,7 +16,8 @@ from gan_jax.methods.pix2pix import pix2pix as pix2pix_method
 from gan_jax.recipes import flags, pix2pix
 from gan_jax.training import run
 
-COMMON = "--name tiny --dataset_mode aligned --netG resnet_6blocks --load_size 16 --crop_size 16 --no_flip --batch_size 8 --n_epochs 360 "
+COMMON = "--name tiny --dataset_mode aligned --netG resnet_6blocks --load_size 16 --crop_size 16 --no_flip "
+COMMON += "--batch_size 8 --n_epochs 360 "
 COMMON += "--n_epochs_decay 0 --print_freq 25 --val_freq 200 --save_latest_freq 100000 --lr 2e-3 "
 
 
