@@ -37,7 +37,7 @@ def run(tmp_path):
     (folder / "log.jsonl").write_text('{"kind": "train", "step": 7, "seconds": 61.3}\n')
     rng = np.random.default_rng(0)
     for split in ("test", "native"):
-        for name in ("lomiri_friends", "lomiri_sunset"):
+        for name in ("lomiri_Dragonfly", "lomiri_sunset"):
             coarse = rng.integers(0, 256, (SIDE // 4, SIDE // 4, 3), dtype=np.uint8)
             image_files.save(tmp_path / "free" / split / f"{name}.png", coarse.repeat(4, 0).repeat(4, 1))
     return folder
@@ -51,7 +51,7 @@ def test_the_file_and_what_was_measured_are_written(run, monkeypatch, tmp_path, 
     assert json.loads(capsys.readouterr().out) == facts
     assert (facts["scale"], facts["steps"], facts["training_seconds"]) == (2, [7], 61)
     assert facts["seconds_a_megapixel"] == 1.23
-    assert facts["photographs"] == ["lomiri_friends", "lomiri_sunset"]
+    assert facts["photographs"] == ["lomiri_Dragonfly", "lomiri_sunset"]
     assert set(facts["scores"]) == {"clean", "jpeg", "native"}
     for scored in facts["scores"].values():
         assert scored["psnr"]["bicubic"] > 10
