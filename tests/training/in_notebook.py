@@ -12,8 +12,8 @@ import pytest
 
 CELL = """from tests import toy
 
-toy.start("--dataroot builtin:embedded --load_size 32 --crop_size 32 --max_dataset_size 8 --batch_size 4 "
-          "--n_epochs 200 --n_epochs_decay 0 --print_freq 200 --val_freq 400 --name seen".split()
+toy.start("--dataroot builtin:embedded --load_size 32 --crop_size 32 --max_dataset_size 8 --batch_size 8 "
+          "--n_epochs 400 --n_epochs_decay 0 --print_freq 200 --val_freq 400 --name seen".split()
           + ["--checkpoints_dir", {folder!r}])"""
 
 
