@@ -154,20 +154,21 @@ def _recent(rows: Sequence[Row]) -> list[Row]:
     return list(itertools.takewhile(lambda row: row["step"] > end - _WINDOW, reversed(rows)))
 
 
-def _players(rows: Sequence[Row]) -> Iterator[tuple[str, list[float], list[float]]]:
-    """Each critic's name, its losses, and those of the generator that it judges."""
-    for key in rows[-1] if rows else ():
+def _players(rows: Sequence[Row], run: _Run) -> Iterator[tuple[str, _Game, list[float], list[float]]]:
+    """Each critic's name, its game, its recent losses, and those of the generator that it judges."""
+    game = _GAMES.get(run.game) if run.game is not None else None
+    if game is None or not (rows := _recent(rows)):
+        return
+    for key in rows[-1]:
         if key.startswith("loss/critic"):
             own = f"loss/gan{key.removeprefix('loss/critic')}"
             other = own if own in rows[-1] else "loss/generator"
             if all(key in row and other in row for row in rows):
-                yield key.removeprefix("loss/"), [row[key] for row in rows], [row[other] for row in rows]
+                yield key.removeprefix("loss/"), game, [row[key] for row in rows], [row[other] for row in rows]
 
 
 def _critic_has_won(rows: Sequence[Row], run: _Run) -> Iterator[tuple[str, str]]:
-    game = _GAMES.get(run.game) if run.game is not None else None
-    for name, critic, _ in _players(_recent(rows) if game else ()):
-        assert game is not None
+    for name, game, critic, _ in _players(rows, run):
         if max(critic) < _WON * game.chance:
             yield (
                 name,
@@ -178,9 +179,7 @@ def _critic_has_won(rows: Sequence[Row], run: _Run) -> Iterator[tuple[str, str]]
 
 
 def _generator_has_won(rows: Sequence[Row], run: _Run) -> Iterator[tuple[str, str]]:
-    game = _GAMES.get(run.game) if run.game is not None else None
-    for name, critic, generator in _players(_recent(rows) if game else ()):
-        assert game is not None
+    for name, game, critic, generator in _players(rows, run):
         if min(critic) > _FOOLED * game.chance and max(generator) < game.fooled:
             yield (
                 name,
