@@ -33,7 +33,7 @@ _PIX2PIX_DEMO: _Flags = {
     "save_latest_freq": 1000,
 }
 PIX2PIX: Mapping[str, _Flags] = {
-    "demo": _PIX2PIX_DEMO,
+    "demo": {**_PIX2PIX_DEMO, "ema_decay": 0.999},
     "ablate": {
         **_PIX2PIX_DEMO,
         "name": "ablation",
