@@ -24,7 +24,7 @@ from gan_jax.infer import arrays, compiled
 from gan_jax.model import Model, ModelSpec
 from gan_jax.networks import convolution
 
-__all__ = ["DifferentError", "Exported", "Format", "load", "program", "write", "write_folder"]
+__all__ = ["DifferentError", "Exported", "Format", "load", "original", "program", "write", "write_folder"]
 __dir__ = __all__.copy
 
 Format = Literal["stablehlo", "onnx"]
@@ -132,6 +132,14 @@ def program(generator: Model, *, uint8: bool) -> Callable[[jax.Array], jax.Array
         return outputs if uint8 else jnp.clip((outputs + 1.0) / 2.0, 0.0, 1.0)
 
     return translated
+
+
+def original(generator: Model, *, uint8: bool) -> _Call:
+    """The same function, compiled for this machine: what a file is compared with."""
+    # Weights go in as arguments: as constants XLA would fold them into whatever is made of them, for minutes.
+    compute = jax.jit(lambda variables, images: program(generator._replace(variables=variables), uint8=uint8)(images))
+    variables = jax.device_put(generator.variables)
+    return lambda images: np.asarray(compute(variables, images))
 
 
 def _padded(images: jax.Array, axis: int, multiple: int) -> jax.Array:
@@ -266,14 +274,14 @@ def load(path: str | Path, form: Format) -> _Call:
 def _compared(generator: Model, call: _Call, uint8: bool, sizes: _Sizes) -> tuple[float, tuple[float, float]]:
     """The largest difference over images of ramps and noise, and the seconds of the last image either way."""
     worst, seconds = 0.0, (0.0, 0.0)
-    ours = jax.jit(program(generator, uint8=uint8))
+    ours = original(generator, uint8=uint8)
     for images in _images(generator.spec.in_channels, sizes.tried):
         given = images if uint8 else images.astype(np.float32) / 255
-        wanted, got = np.asarray(ours(given)), call(given)
+        wanted, got = ours(given), call(given)
         if wanted.shape != got.shape or wanted.dtype != got.dtype:
             return float("inf"), seconds
         worst = max(worst, float(np.abs(wanted.astype(np.float64) - got).max()))
-        seconds = _seconds(lambda x: np.asarray(ours(x)), given), _seconds(call, given)
+        seconds = _seconds(ours, given), _seconds(call, given)
     return worst, seconds
 
 

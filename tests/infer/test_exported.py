@@ -38,6 +38,7 @@ def test_a_file_of_any_size_computes_what_translate_does(enlarger, tmp_path):
     for size in ((16, 40), (33, 21)):
         images = random_images(*size)
         assert_same_levels(call(images), infer.translate(enlarger, images))
+        assert_same_levels(exported.original(enlarger, uint8=True)(images), infer.translate(enlarger, images))
     platforms = jax_export.deserialize(bytearray((tmp_path / "x.stablehlo").read_bytes())).platforms
     assert platforms == ("cpu", "cuda", "tpu")
 
