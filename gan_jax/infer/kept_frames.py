@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ __all__ = ["FRAMES_JSON", "KeptFrames", "described", "enter"]
 __dir__ = __all__.copy
 
 FRAMES_JSON = "frames.json"
+_WRITERS = 8  # threads: compressing a frame may take longer than computing it
 _FILES = ("clip", "generator")  # of which SHA-256 is kept; all else has the names of flags
 
 
@@ -100,12 +102,16 @@ class KeptFrames:
 
     def write(self, frames: Mapping[int, np.ndarray]) -> None:
         """Keeps frames, by number, each whole or not at all. Raises BrokenError where one cannot be written."""
-        for number, frame_u8 in frames.items():
-            path = self._path(number)
-            try:
-                image_files.save(path, frame_u8)
-            except OSError as error:
-                raise BrokenError(f"{path} cannot be written ({error.strerror}); {errors.remedy(error)}.") from None
+        with ThreadPoolExecutor(_WRITERS) as pool:
+            for _ in pool.map(self._write, frames.items()):
+                pass
+
+    def _write(self, numbered: tuple[int, np.ndarray]) -> None:
+        path = self._path(numbered[0])
+        try:
+            image_files.save(path, numbered[1])
+        except OSError as error:
+            raise BrokenError(f"{path} cannot be written ({error.strerror}); {errors.remedy(error)}.") from None
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:06d}.png"

@@ -51,7 +51,7 @@ def test_a_folder_is_of_one_job(tmp_path):
         assert json.loads((folder / kept_frames.FRAMES_JSON).read_text()) == asked
         kept_frames.enter(folder, asked)
     other = {**asked, "clip": "a2", "tile": 64}
-    with pytest.raises(ValueError, match="of another job: the clip is another; --tile was None and is 64. Give what"):
+    with pytest.raises(ValueError, match="of another job: the clip is another; --tile was None and is 64"):
         kept_frames.enter(empty, other)
     (empty / kept_frames.FRAMES_JSON).write_text("[]")
     with pytest.raises(ValueError, match=r"frames.json is damaged; name another folder, or remove .*empty"):

@@ -17,6 +17,7 @@ from gan_jax import model as models
 from gan_jax.data import image_files, video
 from gan_jax.infer import engine
 from gan_jax.infer.files import require_image_channels
+from tests.errors.cases import refusing
 
 STREAM = {"width": 8, "height": 16, "pix_fmt": "yuv420p10le", "r_frame_rate": "2/1", "avg_frame_rate": "2/1"}
 FFPROBE = """#!/bin/sh
@@ -156,6 +157,36 @@ def test_what_was_computed_before_a_stop_is_not_computed_again(pretended, tiny_g
     assert infer.translate_video(generator, clip, folder / "again.mp4", **options, frames=frames) == 10
     assert runs == []
     assert (folder / "again.mp4").read_bytes() == (folder / "whole.mp4").read_bytes()
+
+
+def test_a_frame_that_failed_is_the_first_to_be_computed(pretended, tiny_generator, monkeypatch, capsys):
+    folder = pretended(frames=4)
+    models.save(folder / "g.safetensors", tiny_generator())
+    command = ["translate", *(str(folder / name) for name in ("g.safetensors", "clip.mp4", "out.mp4"))]
+    command += ["--frames", str(folder / "frames")]
+    failing = engine.Failure("frame 2 does not fit into the device's memory; scale it down.")
+    with monkeypatch.context() as patch:
+        run, names = engine.run, []
+
+        def third_fails(*arguments, **options):
+            names.append(options["name"])
+            if len(names) == 3:
+                raise failing
+            return run(*arguments, **options)
+
+        patch.setattr(engine, "run", third_fails)
+        assert cli.main(command) == 1
+    assert f"{str(failing).rstrip('.')}; {folder / 'out.mp4'} is not written." in capsys.readouterr().err
+    with monkeypatch.context() as patch:
+        refusing(image_files, "save")(patch)
+        assert cli.main(command) == 1
+    said = (
+        f"{folder / 'frames' / '000002.png'} cannot be written (No space left on device); make room, then give the same"
+    )
+    assert said in capsys.readouterr().err
+    assert cli.main(command) == 0
+    assert "frames holds 2 frames, which are not computed again." in capsys.readouterr().err
+    assert len((folder / "out.mp4").read_bytes()) == 4 * 16 * 8 * 3
 
 
 def test_frames_of_no_use_are_computed_again(pretended, tiny_generator, runs):
