@@ -221,6 +221,13 @@ def test_a_video_is_there_when_its_block_ends_and_not_where_it_fails(pretended):
     with pytest.raises(KeyboardInterrupt), video.writing(folder / "other.mp4", known, 8, 8):
         raise KeyboardInterrupt
     assert left(folder) == {"out.mp4"}
+    # What a killed program's encoder still has open is another file.
+    (folder / files.part_name("next.mp4")).write_bytes(b"half")
+    os.link(folder / files.part_name("next.mp4"), folder / "half")
+    with video.writing(folder / "next.mp4", known, 8, 8) as writer:
+        writer.put(frame)
+    assert (folder / "next.mp4").read_bytes() == frame.tobytes()
+    assert (folder / "half").read_bytes() == b"half"
 
 
 def test_a_generator_of_other_channels_makes_no_video(pretended, tiny_generator):
