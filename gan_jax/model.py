@@ -25,6 +25,7 @@ __all__ = [
     "Direction",
     "Model",
     "ModelSpec",
+    "as_bytes",
     "blend",
     "described",
     "find",
@@ -123,7 +124,12 @@ class Model(NamedTuple):
 
 
 def save(path: str | Path, model: Model) -> None:
-    """Writes the file whole or not at all. No times, paths or versions: equal models give equal bytes.
+    """Writes the file whole or not at all."""
+    files.write(path, as_bytes(model))
+
+
+def as_bytes(model: Model) -> bytes:
+    """The content of a model's file. No times, paths or versions: equal models give equal bytes.
 
     Which images shared statistics in training, the architecture's `statistics_batch`, is not kept.
     """
@@ -131,7 +137,7 @@ def save(path: str | Path, model: Model) -> None:
         jax.tree_util.keystr(place, simple=True, separator="/"): np.ascontiguousarray(leaf)
         for place, leaf in jax.tree_util.tree_leaves_with_path(model.variables)
     }
-    files.write(path, safetensors.numpy.save(arrays, {_KEY: json.dumps(described(model.spec), sort_keys=True)}))
+    return safetensors.numpy.save(arrays, {_KEY: json.dumps(described(model.spec), sort_keys=True)})
 
 
 def described(spec: ModelSpec) -> dict[str, Any]:

@@ -47,7 +47,10 @@ class Translate(Compiling):
     limit: int | None = None
     """Translate only the first LIMIT images."""
     skip_existing: bool = False
-    """Leave out images whose output is there already."""
+    """Leave out images whose output is there already, and a video that is; one that stopped goes on by --frames."""
+    frames: Annotated[Path | None, arg(metavar="FOLDER")] = None
+    """Of a video: keep each computed frame in this folder too, as 000000.png and so on, and take from there those that
+    it holds, so that the same command goes on where it stopped. The folder stays."""
     num_processes: int = 1
     """How many processes, on one host or several, were given the same command; each takes its share of the images."""
     process_id: int = 0
@@ -102,6 +105,10 @@ class Translate(Compiling):
         moving = any(_is_video(path) for path in self.paths)
         if moving:
             self._require_video(inputs, output)
+        elif self.frames is not None:
+            raise ValueError(
+                f"--frames is for videos and {inputs[0]} is none; leave it out, and give --skip_existing to go on."
+            )
         dropout = None if self.dropout is None else self.dropout == "on"
         model = load(self.generator, self.step, self.direction)
         try:
@@ -195,9 +202,14 @@ class Translate(Compiling):
         from gan_jax.infer import engine
 
         if self.skip_existing and target.exists():
-            print("wrote 0 of 0")
+            print(f"wrote 0 of 0: {target} is there; one that stopped goes on by --frames FOLDER")
             return 0
         speaker = Speaker("translated")
+        if self.skip_existing and self.frames is None:
+            speaker.note(
+                "--skip_existing leaves out a video that is there; --frames FOLDER keeps its frames, so that the same "
+                "command goes on where it stopped."
+            )
         try:
             count = infer.translate_video(
                 model,
@@ -208,6 +220,7 @@ class Translate(Compiling):
                 tile=self.tile,
                 outscale=self.outscale,
                 self_ensemble=self.self_ensemble,
+                frames=self.frames,
                 say=speaker.note,
                 progress=speaker.count,
             )

@@ -215,6 +215,7 @@ def writing(path: str | Path, video: Video, height: int, width: int, *, channels
     chain += f",format={'yuv420p' if halved else 'yuv444p'},setsar={video.aspect.replace(':', '/')}"
     raw = ("-f", "rawvideo", "-pix_fmt", _pixels(channels), "-s", f"{width}x{height}", "-framerate", str(video.rate))
     with files.unfinished(path) as part:
+        part.unlink(missing_ok=True)  # the encoder of a program that was killed may still end its own
         command = [
             *("-y", *raw, "-itsoffset", f"{video.offset:.6f}", "-i", "pipe:0", "-i", _named(video.path)),
             *("-map", "0:v:0", "-map", "1:a?", "-c:a", "copy", "-map_metadata", "1", "-vf", chain, "-c:v", *encoder),

@@ -1,13 +1,23 @@
 """Errors: gan-jax translate."""
 
+import json
+from fractions import Fraction
+from pathlib import Path
+
 import numpy as np
 from PIL import Image
 
+from gan_jax import model as models
+from gan_jax.data import video
+from gan_jax.infer import kept_frames
+from gan_jax.infer.engine import Options
 from tests.errors.cases import (
     ENDINGS,
     LONGEST,
     ONE,
     Case,
+    Patch,
+    Prepare,
     an_image,
     bomb,
     both,
@@ -24,6 +34,25 @@ from tests.errors.cases import (
 )
 
 TITLE = "gan-jax translate"
+
+
+def a_video(path: str) -> Prepare:
+    """A video of 32x32, which no ffmpeg is asked about."""
+    known = video.Video(path, 32, 32, 3, Fraction(24), True, 0.0, "bt709", (), "1:1", True, ())
+    return both(text(path), lambda patch: patch.setattr(video, "probe", lambda asked: known))
+
+
+def kept(path: str, clip: str, batch_size: int) -> Prepare:
+    """A folder of frames of that clip by the run's generator."""
+
+    def prepare(patch: Patch) -> None:
+        asked = kept_frames.described(models.load("runs/tiny"), clip, Options(), batch_size=batch_size, seed=0)
+        Path(path).mkdir()
+        Path(path, kept_frames.FRAMES_JSON).write_text(json.dumps(asked))
+
+    return prepare
+
+
 CASES = [
     Case(
         "a run that does not exist",
@@ -81,6 +110,36 @@ CASES = [
         "gan-jax translate runs/tiny clip.mp4 out.mp4 --samples 3",
         "--samples is for images and clip.mp4 is a video; leave it out.",
         text("clip.mp4"),
+    ),
+    Case(
+        "`--frames` of images",
+        "gan-jax translate runs/tiny data/test out --frames frames",
+        "--frames is for videos and data/test is none; leave it out, and give --skip_existing to go on.",
+    ),
+    Case(
+        "`--frames` names a file",
+        "gan-jax translate runs/tiny clip.mp4 out.mp4 --frames frames",
+        "--frames frames is a file; wanted a folder.",
+        both(a_video("clip.mp4"), text("frames")),
+    ),
+    Case(
+        "`--frames` names a folder of other things",
+        "gan-jax translate runs/tiny clip.mp4 out.mp4 --frames data/test",
+        "data/test holds files but no frames.json, so no frames of ours; name another folder.",
+        a_video("clip.mp4"),
+    ),
+    Case(
+        "`--frames` names the folder of another clip, with another batch size",
+        "gan-jax translate runs/tiny clip.mp4 out.mp4 --frames frames",
+        "frames holds frames of another job: the clip is another; --batch_size was 2 and is 1. Give what was given "
+        "then to go on, or name another folder.",
+        both(a_video("clip.mp4"), text("other.mp4", "y"), kept("frames", "other.mp4", 2)),
+    ),
+    Case(
+        "`--frames` names a folder whose frames.json is damaged",
+        "gan-jax translate runs/tiny clip.mp4 out.mp4 --frames frames",
+        "frames/frames.json is damaged; name another folder, or remove frames.",
+        both(a_video("clip.mp4"), text("frames/frames.json")),
     ),
     Case(
         "a folder without a generator",

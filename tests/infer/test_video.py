@@ -14,9 +14,10 @@ import pytest
 
 from gan_jax import cli, files, infer
 from gan_jax import model as models
-from gan_jax.data import video
+from gan_jax.data import image_files, video
 from gan_jax.infer import engine
-from gan_jax.infer import files as image_files
+from gan_jax.infer.files import require_image_channels
+from tests.errors.cases import refusing
 
 STREAM = {"width": 8, "height": 16, "pix_fmt": "yuv420p10le", "r_frame_rate": "2/1", "avg_frame_rate": "2/1"}
 FFPROBE = """#!/bin/sh
@@ -24,7 +25,7 @@ case "$*" in *packet=*) printf '0.0,K__\\n0.5,___\\n1.0,___\\n';; *) echo '%s';;
 """
 FFMPEG = """#!/bin/sh
 case "$*" in
-*0:V:0*) head -c %d /dev/zero; echo '[h264 @ 0x1] a bad block' >&2; exit %d;;
+*0:V:0*) head -c %d '%s'; echo '[h264 @ 0x1] a bad block' >&2; exit %d;;
 *) for last; do :; done; cat > "${last#file:}"; echo 'no such codec' >&2; exit %d;;
 esac
 """
@@ -32,12 +33,12 @@ esac
 
 @pytest.fixture
 def pretended(tmp_path, monkeypatch):
-    """(frames, decoder's exit code, encoder's) -> scripts in the place of ffmpeg and ffprobe; a clip beside them."""
+    """(frames, decoder's exit code, encoder's, pixels' file) -> scripts as ffmpeg and ffprobe; a clip beside them."""
 
-    def make(frames=3.0, decoder=0, encoder=0, **stream):
+    def make(frames=3.0, decoder=0, encoder=0, pixels="/dev/zero", **stream):
         scripts = {
             "ffprobe": FFPROBE % json.dumps({"streams": [{**STREAM, **stream}], "format": {}}),
-            "ffmpeg": FFMPEG % (int(frames * 8 * 16 * 3), decoder, encoder),
+            "ffmpeg": FFMPEG % (int(frames * 8 * 16 * 3), pixels, decoder, encoder),
         }
         for name, script in scripts.items():
             (tmp_path / name).write_text(script)
@@ -101,7 +102,113 @@ def test_a_frame_that_cannot_be_computed_leaves_no_file(pretended, tiny_generato
     assert cli.main(command) == 0
     assert capsys.readouterr().out == f"wrote {folder / 'out.mp4'}: 3 frames\n"
     assert cli.main([*command, "--skip_existing"]) == 0
-    assert capsys.readouterr().out == "wrote 0 of 0\n"
+    said = f"wrote 0 of 0: {folder / 'out.mp4'} is there; one that stopped goes on by --frames FOLDER\n"
+    assert capsys.readouterr().out == said
+    (folder / "out.mp4").unlink()
+    assert cli.main([*command, "--skip_existing"]) == 0
+    assert "note: --skip_existing leaves out a video that is there; --frames FOLDER" in capsys.readouterr().err
+    assert cli.main([*command, "--skip_existing", "--frames", str(folder / "frames")]) == 0
+    assert "--frames FOLDER" not in capsys.readouterr().err
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """The names of what the engine runs, in order."""
+    run, names = engine.run, []
+
+    def counting(*arguments, **options):
+        names.append(options["name"])
+        return run(*arguments, **options)
+
+    monkeypatch.setattr(engine, "run", counting)
+    return names
+
+
+def stopping(after):
+    """Progress that is interrupted once so many frames are done."""
+
+    def progress(done, total):
+        if done >= after:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+@pytest.mark.parametrize(("batch_size", "again"), [(1, 6), (4, 2)])
+def test_what_was_computed_before_a_stop_is_not_computed_again(pretended, tiny_generator, runs, batch_size, again):
+    folder = pretended()
+    (folder / "raw").write_bytes(np.random.default_rng(0).bytes(10 * 8 * 16 * 3))
+    # The generator's dropout is on; its noise is that of each frame wherever it is computed.
+    folder, generator = pretended(frames=10, pixels=folder / "raw"), tiny_generator()
+    clip, frames, options = folder / "clip.mp4", folder / "frames", {"batch_size": batch_size}
+    infer.translate_video(generator, clip, folder / "whole.mp4", **options)
+    del runs[:]
+    with pytest.raises(KeyboardInterrupt):
+        infer.translate_video(generator, clip, folder / "out.mp4", **options, frames=frames, progress=stopping(4))
+    assert not (folder / "out.mp4").exists()
+    assert {path.name for path in frames.iterdir()} == {"frames.json", *(f"{i:06d}.png" for i in range(4))}
+    del runs[:]
+    said = []
+    count = infer.translate_video(generator, clip, folder / "out.mp4", **options, frames=frames, say=said.append)
+    assert (count, len(runs), runs[0]) == (10, again, f"frame 4 of {clip}")
+    assert said[1:] == [f"{frames} holds 4 frames, which are not computed again."]
+    assert (folder / "out.mp4").read_bytes() == (folder / "whole.mp4").read_bytes()
+    del runs[:]
+    assert infer.translate_video(generator, clip, folder / "again.mp4", **options, frames=frames) == 10
+    assert runs == []
+    assert (folder / "again.mp4").read_bytes() == (folder / "whole.mp4").read_bytes()
+
+
+def test_a_frame_that_failed_is_the_first_to_be_computed(pretended, tiny_generator, monkeypatch, capsys):
+    folder = pretended(frames=4)
+    models.save(folder / "g.safetensors", tiny_generator())
+    command = ["translate", *(str(folder / name) for name in ("g.safetensors", "clip.mp4", "out.mp4"))]
+    command += ["--frames", str(folder / "frames")]
+    failing = engine.Failure("frame 2 does not fit into the device's memory; scale it down.")
+    with monkeypatch.context() as patch:
+        run, names = engine.run, []
+
+        def third_fails(*arguments, **options):
+            names.append(options["name"])
+            if len(names) == 3:
+                raise failing
+            return run(*arguments, **options)
+
+        patch.setattr(engine, "run", third_fails)
+        assert cli.main(command) == 1
+    assert f"{str(failing).rstrip('.')}; {folder / 'out.mp4'} is not written." in capsys.readouterr().err
+    with monkeypatch.context() as patch:
+        refusing(image_files, "save")(patch)
+        assert cli.main(command) == 1
+    said = (
+        f"{folder / 'frames' / '000002.png'} cannot be written (No space left on device); make room, then give the same"
+    )
+    assert said in capsys.readouterr().err
+    assert cli.main(command) == 0
+    assert "frames holds 2 frames, which are not computed again." in capsys.readouterr().err
+    assert len((folder / "out.mp4").read_bytes()) == 4 * 16 * 8 * 3
+
+
+def test_frames_of_no_use_are_computed_again(pretended, tiny_generator, runs):
+    folder, generator = pretended(frames=4), tiny_generator()
+    clip, frames, options = folder / "clip.mp4", folder / "frames", {"frames": folder / "frames", "batch_size": 2}
+    infer.translate_video(generator, clip, folder / "whole.mp4", **options)
+    whole = (folder / "whole.mp4").read_bytes()
+    (frames / "000002.png").write_bytes((frames / "000002.png").read_bytes()[:-30])
+    image_files.save(frames / "000003.png", np.zeros((8, 8, 3), np.uint8))
+    del runs[:]
+    said = []
+    infer.translate_video(generator, clip, folder / "out.mp4", **options, say=said.append)
+    assert said[2:] == [
+        f"{frames}/000002.png is damaged or not an image; it is computed again.",
+        f"{frames}/000003.png has 8x8 pixels and frames here have 8x16; it is computed again.",
+    ]
+    assert (len(runs), (folder / "out.mp4").read_bytes()) == (1, whole)
+    # One of a batch is gone: the others are taken as they are, painted over or not.
+    image_files.save(frames / "000000.png", np.full((16, 8, 3), 255, np.uint8))
+    (frames / "000001.png").unlink()
+    infer.translate_video(generator, clip, folder / "out.mp4", **options)
+    assert (folder / "out.mp4").read_bytes() == b"\xff" * (16 * 8 * 3) + whole[16 * 8 * 3 :]
 
 
 def test_a_video_is_there_when_its_block_ends_and_not_where_it_fails(pretended):
@@ -114,12 +221,19 @@ def test_a_video_is_there_when_its_block_ends_and_not_where_it_fails(pretended):
     with pytest.raises(KeyboardInterrupt), video.writing(folder / "other.mp4", known, 8, 8):
         raise KeyboardInterrupt
     assert left(folder) == {"out.mp4"}
+    # What a killed program's encoder still has open is another file.
+    (folder / files.part_name("next.mp4")).write_bytes(b"half")
+    os.link(folder / files.part_name("next.mp4"), folder / "half")
+    with video.writing(folder / "next.mp4", known, 8, 8) as writer:
+        writer.put(frame)
+    assert (folder / "next.mp4").read_bytes() == frame.tobytes()
+    assert (folder / "half").read_bytes() == b"half"
 
 
 def test_a_generator_of_other_channels_makes_no_video(pretended, tiny_generator):
     folder, odd = pretended(), tiny_generator(in_channels=2)
     for call in (
-        lambda: image_files.require_image_channels(odd),
+        lambda: require_image_channels(odd),
         lambda: infer.translate_video(odd, folder / "clip.mp4", folder / "out.mp4"),
     ):
         with pytest.raises(ValueError, match="the generator turns 2 channels into 3 and image files have 1 or 3"):
@@ -241,3 +355,42 @@ def test_ctrl_c_leaves_no_file_and_no_process(clips):
     assert (process.communicate()[1].strip().splitlines()[-1], process.returncode) == ("interrupted", 130)
     assert not [path for path in clips.iterdir() if "out" in path.name or "part" in path.name]
     assert b"long.mp4" not in subprocess.run(["ps", "axww"], check=True, capture_output=True).stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("batch_size", "extension", "again"), [(1, ".mp4", 13), (4, ".mov", 3)])
+def test_a_clip_that_was_interrupted_goes_on_to_the_same_bytes(clips, runs, batch_size, extension, again):
+    generator, clip, target = models.load("upscale_x2"), clips / "clip.mp4", clips / f"out{extension}"
+    options = {"batch_size": batch_size}
+    infer.translate_video(generator, clip, clips / f"whole{extension}", **options)
+    with pytest.raises(KeyboardInterrupt):
+        infer.translate_video(generator, clip, target, **options, frames=clips / "frames", progress=stopping(11))
+    assert not target.exists()
+    del runs[:]
+    assert infer.translate_video(generator, clip, target, **options, frames=clips / "frames") == 24
+    assert len(runs) == again
+    assert target.read_bytes() == (clips / f"whole{extension}").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_killed_program_goes_on_to_the_same_bytes(clips, capsys):
+    picture = ("-f", "lavfi", "-i", "testsrc=size=320x180:rate=24:duration=1")
+    ffmpeg(*picture, "-i", clips / "clip.mp4", "-map", "0:v", "-map", "1:a", "-c:a", "copy", clips / "killed.mp4")
+    command = ["translate", "upscale_x2", str(clips / "killed.mp4")]
+    assert cli.main([*command, str(clips / "whole.mp4")]) == 0
+    command += [str(clips / "out.mp4"), "--frames", str(clips / "frames")]
+    process = subprocess.Popen([sys.executable, "-m", "gan_jax", *command], stderr=subprocess.DEVNULL)
+    while len(list(clips.glob("frames/0*.png"))) < 11:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    kept = len(list(clips.glob("frames/0*.png")))
+    assert 11 <= kept < 24
+    assert not (clips / "out.mp4").exists()
+    capsys.readouterr()
+    assert cli.main(command) == 0
+    done = capsys.readouterr()
+    assert f"{clips / 'frames'} holds {kept} frames, which are not computed again." in done.err
+    assert (clips / "out.mp4").read_bytes() == (clips / "whole.mp4").read_bytes()
+    assert len(list(clips.glob("frames/0*.png"))) == 24
