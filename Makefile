@@ -76,6 +76,7 @@ format: $(INSTALLED)
 
 $(INSTALLED): setup.cfg $(CONSTRAINTS)
 	$(PYTHON) -c 'import sys; sys.exit("gan_jax needs Python 3.11 or later; name one: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	@echo "installing into $(VENV), once: it takes minutes and says nothing"
 	$(call new,$(VENV))
 	$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) --editable '.[dev,photos]'
 	touch $@

@@ -1,6 +1,7 @@
 """The page itself, of Gradio's components. It is served by this machine alone, and its browser may ask no other."""
 
 import logging
+import signal
 import tempfile
 import threading
 import warnings
@@ -79,6 +80,8 @@ def serve(
         ) from error
     # A browser that goes away in the middle of an answer is nothing to be told; the launch has set what is.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+    # What ends programs elsewhere ends this one as Ctrl-C does: the folder goes.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     say(address)
     try:
         threading.Event().wait()
@@ -189,6 +192,9 @@ def _of_images(generator: Model, subject: Subject, folder: Path) -> None:
             [[str(path)] for path in subject.examples], [picture], label="Of the run's test", elem_id="examples"
         )
 
+    def follow(picture: Any, *settings: Any) -> Any:
+        return gr.skip() if picture is None else answer(picture, *settings)
+
     def answer(picture: Any, size: str, derive: bool, seed: float, count: int, outscale: float, tile: str) -> Any:
         with _in_sentences():
             channels = generator.spec.in_channels if not derive else 3
@@ -220,8 +226,10 @@ def _of_images(generator: Model, subject: Subject, folder: Path) -> None:
     inputs = [picture, size, derive, seed, count, outscale, tile]
     outputs = [beside, gallery, download]
     go.click(answer, inputs, outputs, concurrency_id="generator")
-    if not subject.palette:
-        picture.upload(answer, inputs, outputs, concurrency_id="generator")
+    if not subject.palette:  # a drawing waits for the button
+        settings = (size.input, derive.input, seed.submit, count.release, outscale.release, tile.input)
+        for event in (picture.change, *settings):
+            event(follow, inputs, outputs, concurrency_id="generator")
 
 
 def _upload() -> gr.Image:

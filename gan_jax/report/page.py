@@ -190,7 +190,8 @@ def _scores(table: Mapping[str, Any], notes: object, finished: bool) -> str:
         html = _note(f"No test scores: {_text(table['unscored'])}.")
     else:
         html = _missing("No test scores", finished)
-    said = [_note(f"Note: {_text(note)}") for note in notes] if isinstance(notes, list) else []
+    lists = (table.get("notes"), notes)
+    said = [_note(f"Note: {_text(note)}") for some in lists if isinstance(some, list) for note in some]
     return "\n".join(part for part in (html, *said) if part)
 
 

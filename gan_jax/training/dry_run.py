@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from gan_jax.terminal.console import clock
 from gan_jax.training import parallel, topology
 from gan_jax.training.config import RunConfig
 from gan_jax.training.experiment import Experiment
@@ -32,12 +33,18 @@ def dry_run(
     step_fn = parallel.compile_step(experiment.method, mesh, how=config.parallel, accumulate=config.accumulate)
     step = step_fn.lower(state, batch).compile()
     compiled = time.perf_counter()
-    _, metric_values = step(state, batch)
+    state, metric_values = step(state, batch)
+    jax.block_until_ready(state)
+    begun = time.perf_counter()
+    jax.block_until_ready(step(state, batch))
+    seconds = time.perf_counter() - begun
     values = {name: float(value) for name, value in metric_values.items() if name != parallel.SIGNAL}
     memory = step.memory_analysis()
     megabytes = (memory.argument_size_in_bytes + memory.temp_size_in_bytes) / 2**20
     print(f"one step: {', '.join(f'{name} {value:.4f}' for name, value in sorted(values.items()))}")
     print(f"memory of a step on each device: {megabytes:.0f} MiB; compiled in {compiled - before:.1f} s")
+    steps = description["steps"]
+    print(f"a step takes {seconds:.2g} s here: {steps:,} take {clock(steps * seconds)}, validation and saving apart")
     print("dry run: nothing was written.")
     return 0
 

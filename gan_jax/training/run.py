@@ -146,7 +146,7 @@ def _finish(config: RunConfig, experiment: Experiment) -> None:
     page = processes.once(lambda: report.write(config.folder))
     if scores is not None:
         print(translation.score_table(scores))
-    for note in notes.of_scores(experiment.evaluator):
+    for note in [*(scores or {}).get("notes", []), *notes.of_scores(experiment.evaluator)]:
         print(f"note: {note}")
     print(f"report: {_shown(page)}")
     for path in files.values():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +36,7 @@ __dir__ = __all__.copy
 
 _SHOWN, _VALIDATION_IMAGES = 8, 32
 _SHOWN_SIDE = 512  # of a larger image the middle is shown
+_NEARNESS = ("psnr", "ssim")  # the higher the nearer
 _UNSCORED = "nothing says what these images should be"
 _RGB = evaluate.PROTOCOLS["rgb"]
 
@@ -232,7 +234,9 @@ class TranslationEvaluator:
         if before is not None and made_of.items() <= before.items():
             return before
         processes.once(lambda: shutil.rmtree(folder, ignore_errors=True))
-        rows = [row for name, task in tested.items() for row in self._test_rows(name, task, generators, folder)]
+        by_task = {name: self._test_rows(name, task, generators, folder) for name, task in tested.items()}
+        rows = list(itertools.chain(*by_task.values()))
+        notes = [note for name, task in tested.items() for note in _beaten(by_task[name], len(task.baselines))]
         result = {
             "split": "test",
             "pictures": ", ".join(repr(task.test) for task in tested.values()),
@@ -240,6 +244,7 @@ class TranslationEvaluator:
             "protocol": self.protocol,
             "rows": rows,
             **({} if rows else {"unscored": _UNSCORED}),
+            **({"notes": notes} if notes else {}),
             **made_of,
         }
         processes.once(lambda: write_json(folder / "scores.json", result))
@@ -310,6 +315,21 @@ class TranslationEvaluator:
             }
             for baseline, by_kind in images.items()
         ]
+
+
+def _beaten(rows: Sequence[Mapping[str, Any]], baselines: int) -> list[str]:
+    """What is to be said where baselines, whose rows follow the generator's, have the better PSNR and SSIM."""
+    if not rows:
+        return []
+    generator, others = rows[0], rows[1 : 1 + baselines]
+    # As float, since JSON has "inf" and "nan" as words.
+    better = [row["name"] for row in others if all(float(row[key]) > float(generator[key]) for key in _NEARNESS)]
+    if not better:
+        return []
+    return [
+        f"nearer to the true images than {generator['name']}, in PSNR and SSIM: {', '.join(better)}. It has learned "
+        "too little, or its inputs say too little; docs/my_training_fails.md has what to try."
+    ]
 
 
 def _shown_input(item: Mapping[str, np.ndarray], task: Task) -> np.ndarray:

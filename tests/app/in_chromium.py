@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -39,16 +40,17 @@ def free_port():
 
 
 @contextlib.contextmanager
-def served(generator, *flags):
+def served(generator, *, ended_by=signal.SIGINT, **environment):
     """The address of the page of a generator, which `gan-jax app` serves meanwhile."""
-    command = [sys.executable, "-m", "gan_jax", "app", str(generator), "--port", str(free_port()), *flags]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", "gan_jax", "app", str(generator), "--port", str(free_port())]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=os.environ | environment, **pipes) as process:
         try:
             said = process.stdout.readline()
             assert "Ctrl-C ends it" in said, process.stderr.read()
             yield re.search(r"http://127\.0\.0\.1:\d+/", said)[0]
         finally:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(ended_by)
             _, errors = process.communicate(timeout=30)
         assert (process.returncode, errors) == (0, "")
 
@@ -177,6 +179,37 @@ def test_several_people_are_answered_one_after_another(sampler):
             thread.join()
         for browser in browsers:
             browser.until(lambda browser=browser: len(browser.all("#grid img")) == 16)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
+def test_what_was_uploaded_goes_with_the_page(ended_by, enlarger, tmp_path):
+    image_files.save(tmp_path / "good.png", np.zeros((8, 8, 3), np.uint8))
+    there = tmp_path / "temporary"
+    there.mkdir()
+    with served(enlarger, ended_by=ended_by, TMPDIR=str(there)) as address, opened(address) as browser:
+        browser.one("input[type=file]").send_keys(str(tmp_path / "good.png"))
+        browser.until(lambda: len(browser.all("#after img")) == 2)
+        assert any(path.is_file() for path in there.rglob("*"))
+    assert not [path for path in there.rglob("*") if path.is_file()]
+
+
+@pytest.mark.slow
+def test_an_example_is_translated_when_it_is_chosen_and_again_when_a_setting_changes(finished_run, tmp_path):
+    run = shutil.copytree(finished_run, tmp_path / finished_run.name)
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)  # no labels: there is no canvas
+    for path in (run / "results" / "input").glob("*.png"):
+        image_files.save(path, pixels)
+
+    def sides(browser):
+        return {image.get_property("naturalWidth") for image in browser.all("#after img")}
+
+    with served(run) as address, opened(address) as browser:
+        browser.one("#examples img").click()
+        browser.until(lambda: sides(browser) == {32})
+        browser.one('input[type=radio][value="as it is"]').click()
+        browser.until(lambda: sides(browser) == {64})
+        look(browser, "chosen")
 
 
 @pytest.mark.slow

@@ -404,10 +404,12 @@ def test_why_there_are_no_scores_and_what_they_are_worth(empty: pathlib.Path) ->
     config = {"name": "a", "steps": 9, "data": {"test": 2, "notes": ["<few> images."]}}
     (empty / "config.json").write_text(json.dumps(config))
     (empty / "results").mkdir()
-    (empty / "results" / "scores.json").write_text(json.dumps({"rows": [], "unscored": "nothing says <what>"}))
+    (empty / "results" / "scores.json").write_text(
+        json.dumps({"rows": [], "unscored": "nothing says <what>", "notes": ["gray is nearer."]})
+    )
     text = _page(empty).text
     assert "No test scores: nothing says <what>." in text
-    assert "Note: <few> images." in text
+    assert text.index("Note: gray is nearer.") < text.index("Note: <few> images.")
     assert "notes" not in text
 
 

@@ -61,8 +61,14 @@ def test_what_is_kept_has_the_best_of_then(begun):
 def test_a_dry_run_shows_one_step_and_writes_nothing(begun, tiny_batch, tmp_path, capsys):
     config, experiment, _ = begun
     mesh = parallel.data_mesh(jax.devices()[:1])
-    assert dry_run(config, experiment, {"name": "tiny"}, tiny_batch(), mesh) == 0
+    assert dry_run(config, experiment, {"name": "tiny", "steps": 3}, tiny_batch(), mesh) == 0
     said = capsys.readouterr().out
-    for words in ('"name": "tiny"', "one step: loss/critic ", "MiB; compiled in ", "dry run: nothing was written."):
+    for words in (
+        '"name": "tiny"',
+        "one step: loss/critic ",
+        "MiB; compiled in ",
+        " s here: 3 take 0:00:",
+        "dry run: nothing was written.",
+    ):
         assert words in said
     assert names(tmp_path) == []

@@ -114,6 +114,11 @@ def test_two_generators_have_a_task_each(tmp_path, tiny_generator):
     assert [row["name"] for row in table["rows"]] == ["AtoB", "BtoA", "BtoA: copy", "BtoA: ground truth"]
     assert table["rows"][-1]["psnr"] == "inf"
     assert (tmp_path / "output" / "BtoA" / "test_0001.png").exists()
+    # An untrained network: its input, which is the target, is nearer; of the truth nothing is said.
+    (note,) = table["notes"]
+    assert note.startswith(
+        "nearer to the true images than BtoA, in PSNR and SSIM: BtoA: copy. It has learned too little"
+    )
 
 
 def test_without_targets_there_are_images_and_no_scores(tmp_path, tiny_generator):
