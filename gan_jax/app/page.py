@@ -69,6 +69,7 @@ def serve(
             mcp_server=False,
             pwa=False,
             enable_monitoring=False,
+            allowed_paths=sorted({str(Path(path).parent) for path in subject.examples}),
             theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
             css=_STYLE,
             app_kwargs={"middleware": [Middleware(_Guarded)]},
@@ -188,9 +189,16 @@ def _of_images(generator: Model, subject: Subject, folder: Path) -> None:
                 object_fit="contain",
             )
     if subject.examples:
-        gr.Examples(
-            [[str(path)] for path in subject.examples], [picture], label="Of the run's test", elem_id="examples"
+        # No gr.Examples: it hands over a new component in place of the picture, one that reads files by itself.
+        paths = list(map(str, subject.examples))
+        samples = gr.Dataset(
+            components=[picture],
+            samples=[[path] for path in paths],
+            label="Of the run's test",
+            type="index",
+            elem_id="examples",
         )
+        samples.click(lambda place: paths[place], samples, picture, show_progress="hidden")
 
     def follow(picture: Any, *settings: Any) -> Any:
         return gr.skip() if picture is None else answer(picture, *settings)
