@@ -46,15 +46,21 @@ def whole(
     """Images [N, H, W, C] -> outputs of the dtype in `signature`, and whether all of them are finite."""
     network = networks.from_linen(module)
 
-    def one(array: jax.Array) -> tuple[jax.Array, jax.Array]:
-        batch = _to_network(array[None], signature)
+    def together(batch: jax.Array) -> tuple[jax.Array, jax.Array]:
         output, _ = network.apply(
-            variables["params"], variables["stats"], batch, train=signature.own_statistics, key=key
+            variables["params"],
+            variables["stats"],
+            _to_network(batch, signature),
+            train=signature.own_statistics,
+            key=key,
         )
-        return _from_network(output[0], array, signature), jnp.isfinite(output).all()
+        return _from_network(output, batch, signature), jnp.isfinite(output).all()
 
-    outputs, finite = jax.vmap(one)(images)
-    return outputs, finite.all()
+    if not signature.own_statistics and key is None:
+        return together(images)
+    # Each with its own statistics, and all with the same noise.
+    outputs, finite = jax.vmap(lambda array: together(array[None]))(images)
+    return outputs[:, 0], finite.all()
 
 
 # The module is a frozen dataclass, so that the program compiled for one shape serves every later call.
@@ -154,7 +160,7 @@ def _to_network(images: jax.Array, signature: Signature) -> jax.Array:
 
 
 def _from_network(output: jax.Array, images: jax.Array, signature: Signature) -> jax.Array:
-    """An output [H, W, C] in the dtype of `signature`; its input has the lightness of colors."""
+    """Outputs [..., H, W, C] in the dtype of `signature`; their inputs have the lightness of colors."""
     x = image.rescale(output.astype(jnp.float32), signature.output_range, (-1.0, 1.0))
     if signature.colors is not None:
         x = image.colored(image.lightness(_to_float(images)), x)
