@@ -1,6 +1,6 @@
 """pix2pix.
 
-    python -m experiments.pix2pix demo      # two CPU cores, 3 min 38 s: PSNR 19.49 dB, SSIM 0.665, label pixels 0.84
+    python -m experiments.pix2pix demo      # two CPU cores, 5 min 47 s: PSNR 19.49 dB, SSIM 0.665, label pixels 0.84
     python -m experiments.pix2pix ablate    # two CPU cores, 55 min: the paper's tables, docs/results.md
     python -m experiments.pix2pix upscale   # beside bicubic, SRResNet and SRGAN: the table of docs/super_resolution.md
 
