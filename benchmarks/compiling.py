@@ -1,6 +1,6 @@
 """How long a training step takes to compile: with our convolutions and with plain ones, each in a process of its own.
 
-    python -m benchmarks.compiling > benchmarks/results/compiling.txt
+    python -m benchmarks.compiling pix2pix-256-b1 cyclegan-128 > benchmarks/results/compiling.txt
 
 The first run of a step less its second. No cache of compiled programs is used.
 """
