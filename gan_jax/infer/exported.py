@@ -136,7 +136,7 @@ def program(generator: Model, *, uint8: bool) -> Callable[[jax.Array], jax.Array
 
 def original(generator: Model, *, uint8: bool) -> _Call:
     """The same function, compiled for this machine: what a file is compared with."""
-    # Weights go in as arguments: as constants XLA would fold them into whatever is made of them, for minutes.
+    # Weights go in as arguments: as constants XLA would fold them into whatever is made of them, slowly.
     compute = jax.jit(lambda variables, images: program(generator._replace(variables=variables), uint8=uint8)(images))
     variables = jax.device_put(generator.variables)
     return lambda images: np.asarray(compute(variables, images))

@@ -319,7 +319,7 @@ class TranslationEvaluator:
 
 def _beaten(rows: Sequence[Mapping[str, Any]], baselines: int) -> list[str]:
     """What is to be said where baselines, whose rows follow the generator's, have the better PSNR and SSIM."""
-    if not rows:
+    if not rows or not all(key in rows[0] for key in _NEARNESS):
         return []
     generator, others = rows[0], rows[1 : 1 + baselines]
     # As float, since JSON has "inf" and "nan" as words.
