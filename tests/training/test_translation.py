@@ -119,6 +119,10 @@ def test_two_generators_have_a_task_each(tmp_path, tiny_generator):
     assert note.startswith(
         "nearer to the true images than BtoA, in PSNR and SSIM: BtoA: copy. It has learned too little"
     )
+    # A method's own scores may be others.
+    other = task(baselines={"copy": lambda image: image}, score=lambda *_: {"likeness": 1.0})
+    alone = translation.TranslationEvaluator({"generator": other})
+    assert "notes" not in alone.test({"generator": tiny_generator()}, tmp_path / "other")
 
 
 def test_without_targets_there_are_images_and_no_scores(tmp_path, tiny_generator):
