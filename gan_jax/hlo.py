@@ -11,7 +11,7 @@ import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 __all__ = ["Array", "Operation", "collectives", "operations"]
@@ -27,6 +27,7 @@ _COLLECTIVES = {
     *("ragged-all-to-all", "reduce-scatter"),
 }
 _PRODUCTS = {"convolution", "dot"}
+_LIBRARY = re.compile(r'custom_call_target="__(cudnn\$conv|cublas\$)(\w*)')  # a GPU's: its convolutions and products
 _MOVES = {"bitcast", "constant", "copy", "pad", "parameter", "reshape", "reverse", "slice", "transpose", "tuple"}
 _SLICES = {"dynamic-slice", "gather", "slice"}
 
@@ -75,6 +76,7 @@ class Operation(NamedTuple):
     outputs: tuple[Array, ...]
     source: str = ""  # the operation of JAX, where it is known
     times: int = 1
+    flops: int = 0  # each time, of what a GPU's libraries compute; other programs' are in `cost_analysis`
 
     @property
     def traffic(self) -> int:
@@ -164,7 +166,8 @@ class _Program(NamedTuple):
         crosses = opcode != one.opcode and len(spaces) > 1 and opcode not in _COLLECTIVES
         kind = "prefetch" if crosses else self._kind(opcode, begun)
         source = re.search(r'op_name="([^"]*)"', one.rest) or re.search(r'op_name="([^"]*)"', begun.rest)
-        return Operation(one.name, opcode, kind, read, written, one.outputs, source[1] if source else "", times)
+        flops, name = _library_flops(begun, given), source[1] if source else ""
+        return Operation(one.name, opcode, kind, read, written, one.outputs, name, times, flops)
 
     def _read(self, opcode: str, one: _Instruction, done: _Instruction, place: int, source: _Instruction) -> int:
         """Bytes that an operation reads of its operand at a place."""
@@ -204,6 +207,8 @@ class _Program(NamedTuple):
             roots = [inner.root]
             if inner.root.opcode == "tuple":
                 roots = [inner.instructions[operand] for operand in inner.root.operands]
+            elif len(one.outputs) > 1:  # of a sort, for instance
+                return [array.main for array in one.outputs]
             return [min(array.main, self._update(inner, root)) for array, root in zip(one.outputs, roots, strict=True)]
         return [min(array.main, self._update(computation, one)) for array in one.outputs]
 
@@ -237,6 +242,27 @@ class _Program(NamedTuple):
         compared = [computation.instructions[operand] for operand in computation.root.operands]
         constants = [int(one.rest) for one in compared if one.opcode == "constant"]
         return constants[0] if constants and "direction=LT" in computation.root.rest else 1
+
+
+def _library_flops(one: _Instruction, given: Sequence[_Instruction]) -> int:
+    """Of a convolution, as if no pixel of a padding were spared, or of a matrix product; 0 of anything else."""
+    called = _LIBRARY.search(one.rest)
+    if called is None:
+        return 0
+    (first, *_), (second, *_), (result, *_) = given[0].outputs, given[1].outputs, one.outputs
+    if called[1] == "cublas$":
+        summed = re.search(r'"lhs_contracting_dimensions":\[([\d",]*)\]', one.rest)
+        axes = map(int, re.findall(r"\d+", summed[1] if summed else ""))
+        return 2 * math.prod(result.shape) * math.prod(first.shape[axis] for axis in axes)
+    labels = re.search(r"dim_labels=\w+_(\w+)->", one.rest)
+    if labels is None:
+        return 0
+    maps, kernel = result, second
+    if called[2] == "BackwardInput":
+        maps = first
+    elif called[2] == "BackwardFilter":
+        maps, kernel = second, result
+    return 2 * math.prod(maps.shape) * math.prod(kernel.shape) // kernel.shape[labels[1].index("o")]
 
 
 def _parsed(text: str) -> tuple[str, dict[str, _Computation]]:

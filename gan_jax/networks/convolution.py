@@ -66,7 +66,7 @@ def conv_transpose(x: jax.Array, kernel: jax.Array, *, stride: int, padding: int
 
 @jax.custom_vjp
 def _kept_in_order(kernel: jax.Array) -> jax.Array:
-    """The kernel, whose gradient lies in a TPU's memory as the kernel does.
+    """The kernel, whose gradient lies in a TPU's or GPU's memory as the kernel does.
 
     The gradient of a transposed convolution's kernel comes with its last two axes swapped. Left to itself XLA takes
     that order for the whole update, and copies the parameters and both moments of Adam, in float32, to it and back.
@@ -76,7 +76,7 @@ def _kept_in_order(kernel: jax.Array) -> jax.Array:
 
 def _gradient_in_order(_: None, gradient: jax.Array) -> tuple[jax.Array]:
     in_order = functools.partial(with_layout_constraint, layouts=Layout(tuple(range(gradient.ndim))))
-    return (lax.platform_dependent(gradient, tpu=in_order, default=lambda same: same),)
+    return (lax.platform_dependent(gradient, tpu=in_order, cuda=in_order, default=lambda same: same),)
 
 
 _kept_in_order.defvjp(lambda kernel: (kernel, None), _gradient_in_order)

@@ -118,8 +118,8 @@ class RunConfig(Settings):
     dry_run: bool = False
     """Show the resolved recipe, shapes, parameter counts and memory, run one step, write nothing."""
     topology: str | None = None
-    """With --dry_run: a slice of TPU chips that is not here, v5e:16x16 for instance. The step is compiled for it, not
-    run, and what it asks of a chip is shown; needs the extra tpu-compile."""
+    """With --dry_run: TPU chips or GPUs that are not here, v5e:16x16 or a100:1 for instance. The step is compiled for
+    them, not run, and what it asks of each is shown; needs the extra tpu-compile or gpu-compile."""
 
     @property
     def folder(self) -> Path:

@@ -66,12 +66,13 @@ def on_slice(
     before = time.perf_counter()
     try:
         step = topology.compiled(experiment.method, example, mesh, how=config.parallel)
+        asked = topology.analyzed(step, there.chip)
+        topology.require_fitting(asked, there.chip)
     except topology.TooLargeError as error:
         print(f"it does not fit: {error} Take a smaller --batch_size or --remat.")
         return 1
-    print(
-        f"compiled in {time.perf_counter() - before:.0f} s, not run: {topology.versions()}. A step asks of each chip:"
-    )
-    print(*topology.lines(topology.analyzed(step, there.chip), there.chip, chips=mesh.size, **share), sep="\n")
+    said = topology.versions(there.kind)
+    print(f"compiled in {time.perf_counter() - before:.0f} s, not run: {said}. A step asks of each chip:")
+    print(*topology.lines(asked, there.chip, chips=mesh.size, **share), sep="\n")
     print("dry run: nothing was written.")
     return 0

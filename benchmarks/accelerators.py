@@ -1,11 +1,14 @@
-"""What a training step asks of a TPU, by the TPU's own compiler: no TPU is needed, and nothing runs.
+"""What a training step asks of a TPU or a GPU, by its own compiler: none is needed, and nothing runs.
 
     python3.11 -m venv .venv-tpu
     .venv-tpu/bin/pip install --constraint constraints/tpu-compile.txt --editable '.[photos,tpu-compile]'
-    .venv-tpu/bin/python -m benchmarks.tpu --list
-    .venv-tpu/bin/python -m benchmarks.tpu pix2pix-256-b4-v5e --out benchmarks/results
+    python3.11 -m venv .venv-gpu
+    .venv-gpu/bin/pip install --constraint constraints/python3.11.txt --editable '.[photos,gpu-compile]'
+    .venv-tpu/bin/python -m benchmarks.accelerators --list
+    .venv-tpu/bin/python -m benchmarks.accelerators pix2pix-256-b4-v5e --out benchmarks/results
+    .venv-gpu/bin/python -m benchmarks.accelerators pix2pix-256-b4-a100 --out benchmarks/results
 
-docs/tpu.md says how to read the table.
+docs/accelerators.md says how to read the table.
 """
 
 import argparse
@@ -29,7 +32,7 @@ from gan_jax.training import parallel, topology
 
 __all__ = ["CASES", "Case", "main", "table"]
 
-_WHOLE = {"v5e": "v5e:16x16", "v5p": "v5p:8x8x4", "v6e": "v6e:16x16"}  # 256 chips each
+_WHOLE = {"v5e": "v5e:16x16", "v5p": "v5p:8x8x4", "v6e": "v6e:16x16", "a100": "a100:1"}  # TPUs: 256 chips each
 _SMALLER = ("v5e:4x4", "v5p:4x4x4", "v6e:8x8")
 
 
@@ -55,6 +58,7 @@ _STEPS: Mapping[str, tuple[Recipe, str, Mapping[str, int], Mapping[str, Any]]] =
         _FACADES | _LOWER | {"statistics_batch": 1},
     ),
     "srgan": (srgan.RECIPE, "srgan-paper", {"source": 24, "target": 96}, _PHOTOS | _LOWER),
+    "rrdbnet": (srgan.RECIPE, "rrdbnet-paper", {"source": 32, "target": 128}, _PHOTOS | _LOWER),
     "esrgan": (srgan.RECIPE, "esrgan-paper", {"source": 32, "target": 128}, _PHOTOS | _LOWER),
     "realesrnet": (srgan.RECIPE, "realesrnet", {"target": 400}, _PHOTOS | _LOWER),
     "realesrgan": (srgan.RECIPE, "realesrgan", {"target": 400}, _PHOTOS | _LOWER),
@@ -63,16 +67,28 @@ _STEPS: Mapping[str, tuple[Recipe, str, Mapping[str, int], Mapping[str, Any]]] =
     "dcgan-64": (dcgan.RECIPE, "pytorch", {"image": 64}, _FACADES),
     "wgan-gp-32": (wgan.RECIPE, "cifar10", {"image": 32}, _FACADES),
 }
-_FOUR_GPUS = {"esrgan": 4, "realesrnet": 12, "realesrgan": 12}  # images on each, as the papers have them
+_ONE_GPU = {  # its preset's whole batch, and for pix2pix some more
+    "pix2pix-256": (1, 4, 16, 64),
+    "srgan": (16, 64),
+    "rrdbnet": (16,),
+    "esrgan": (16,),
+    "realesrnet": (48,),
+    "realesrgan": (48,),
+    "srresnet": (16,),
+    "cyclegan-256": (1,),
+    "dcgan-64": (128,),
+    "wgan-gp-32": (64,),
+}
+_RRDBNETS = {"rrdbnet", "esrgan", "realesrnet", "realesrgan"}  # too large for a TPU's compiler and two cores
 _BATCHES = {"wgan-gp-32": 5}  # one for each step of the critic
 
 
 def _cases() -> dict[str, Case]:
-    wanted = [(step, "v5e", 4) for step in _STEPS if step not in _FOUR_GPUS]
-    wanted += [(step, "v5p:2x2x1", images) for step, images in _FOUR_GPUS.items()]
+    wanted = [(step, "v5e", 4) for step in _STEPS if step not in _RRDBNETS]
     for step in ("pix2pix-256", "srgan"):
         wanted += [*((step, "v5e", images) for images in (1, 16, 64)), (step, "v5p", 4), (step, "v6e", 4)]
         wanted += [(step, name, 4) for name in _SMALLER]
+    wanted += [(step, "a100", images) for step, batches in _ONE_GPU.items() for images in batches]
     return {
         f"{step}-b{images}-{name.replace(':', '-')}": Case(
             *_STEPS[step], _WHOLE.get(name, name), images, _BATCHES.get(step, 1)
@@ -112,14 +128,16 @@ _HEADINGS = (
 )
 
 
-def table(results: Mapping[str, Mapping[str, Any]], versions: str) -> str:
+def table(results: Mapping[str, Mapping[str, Any]]) -> str:
     """The results in Markdown."""
+    versions = "; ".join(sorted({result["versions"] for result in results.values()}))
     peaks = "; ".join(
         f"{name} {chip.flops / 1e12:.0f} TFLOP/s, {chip.bandwidth / 1e9:.0f} GB/s, links {chip.links / 1e9:.0f} GB/s"
         for name, chip in topology.CHIPS.items()
     )
     lines = [
-        f"A chip's share of a training step on 256 chips, or on the slice named, compiled, not run: {versions}.",
+        f"A chip's share of a training step on 256 TPU chips, on the slice named, or on one GPU, compiled, not run: "
+        f"{versions}.",
         f"Peaks: {peaks}.",
         "",
         f"| {' | '.join(_HEADINGS)} |",
@@ -147,7 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tpu", description=__doc__.split("\n")[0])
     parser.add_argument("cases", nargs="*", metavar="CASE", help="what is compiled; all cases unless given")
     parser.add_argument("--list", action="store_true", help="print the cases and do nothing else")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="add the results to tpu.json and tpu.md there")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="add the results to accelerators.json and .md there")
     return parser
 
 
@@ -160,23 +178,24 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if unknown := [name for name in options.cases if name not in CASES]:
         parser.error(f"no case is called {', '.join(unknown)}; --list prints them.")
-    try:
-        versions = topology.versions()
-    except ValueError as error:
-        parser.error(str(error))
-    path = options.out / "tpu.json" if options.out else None
-    results = json.loads(path.read_text())["cases"] if path and path.exists() else {}
+    path = options.out / "accelerators.json" if options.out else None
+    results = json.loads(path.read_text()) if path and path.exists() else {}
     for name in options.cases or CASES:
+        kind = CASES[name].slice.partition(":")[0]
+        try:
+            versions = topology.versions(kind)
+        except ValueError as error:
+            parser.error(str(error))
         before = time.perf_counter()
         compiled = _compiled(CASES[name])
         print(f"{name}: compiled in {time.perf_counter() - before:.0f} s", file=sys.stderr, flush=True)
-        results[name] = topology.analyzed(compiled, topology.CHIPS[CASES[name].slice.partition(":")[0]])
+        results[name] = {"versions": versions, **topology.analyzed(compiled, topology.CHIPS[kind])}
         results = {known: results[known] for known in CASES if known in results}
         if path:  # after each: a long run that is ended leaves what it has
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps({"versions": versions, "cases": results}, indent=1) + "\n")
-            path.with_suffix(".md").write_text(table(results, versions))
-    print(table(results, versions), end="")
+            path.write_text(json.dumps(results, indent=1) + "\n")
+            path.with_suffix(".md").write_text(table(results))
+    print(table(results), end="")
     return 0
 
 
