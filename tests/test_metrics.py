@@ -80,6 +80,19 @@ def test_psnr_and_ssim_equal_the_float64_references(name):
         np.testing.assert_allclose(ssim, [expected["ssim_f64"]], atol=1e-6)
 
 
+def test_identical_images_stay_identical_where_xla_optimizes():
+    """Of luma in the same program, compiled as a user's is and not as the tests are."""
+    optimized = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
+
+    @partial(jax.jit, compiler_options=optimized)
+    def compare(a, b):
+        x, y = image.luma(a), image.luma(b)
+        return metrics.psnr(x, y, max_value=255.0), metrics.ssim(x, y, max_value=255.0)
+
+    x = read(EXPECTED["identical"]["a"])
+    assert [value.tolist() for value in compare(x, x)] == [[math.inf], [1.0]]
+
+
 def test_psnr_adds_up_without_rounding_or_overflow():
     black = np.zeros((3, 1500, 2000, 1), np.uint8)
     other = black.copy()
