@@ -162,7 +162,7 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.tpu", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.accelerators", description=__doc__.split("\n")[0])
     parser.add_argument("cases", nargs="*", metavar="CASE", help="what is compiled; all cases unless given")
     parser.add_argument("--list", action="store_true", help="print the cases and do nothing else")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="add the results to accelerators.json and .md there")

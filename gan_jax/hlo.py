@@ -210,7 +210,8 @@ class _Program(NamedTuple):
             elif len(one.outputs) > 1:  # of a sort, for instance
                 return [array.main for array in one.outputs]
             return [min(array.main, self._update(inner, root)) for array, root in zip(one.outputs, roots, strict=True)]
-        return [min(array.main, self._update(computation, one)) for array in one.outputs]
+        kept = one.outputs[:1] if _LIBRARY.search(one.rest) else one.outputs  # the rest is a library's scratch
+        return [min(array.main, self._update(computation, one)) for array in kept]
 
     def _update(self, computation: _Computation, one: _Instruction) -> int:
         while one.opcode == "bitcast":

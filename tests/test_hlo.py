@@ -1,6 +1,7 @@
 """The counter of traffic on programs whose traffic is known, of the CPU's compiler and, as texts, of the TPU's.
 
-The texts below golden/hlo are of 2x2 chips of TPU v5e, by jax 0.10.2 and libtpu 0.0.42, less tables and settings.
+The texts below golden/hlo are of 2x2 chips of TPU v5e, by jax 0.10.2 and libtpu 0.0.42, less tables and settings;
+gpu.txt is of an A100, by jax-cuda12-pjrt 0.10.2.
 """
 
 from pathlib import Path
@@ -25,7 +26,7 @@ def compiled(function, *arguments, donate=()):
     return [operation for operation in hlo.operations(text) if operation.read + operation.written > SMALL]
 
 
-def from_tpu(name):
+def from_golden(name):
     operations = hlo.operations((GOLDEN / f"{name}.txt").read_text())
     return [operation for operation in operations if operation.read + operation.written > SMALL]
 
@@ -96,28 +97,28 @@ def test_the_branch_that_moves_most_counts():
 
 def test_a_product_on_a_tpu():
     """One operand is fetched while the program begins."""
-    assert bytes_of(from_tpu("matmul")) == (2 * (1024 * 2048 + 2048 * 512), 2 * 1024 * 512)
-    assert [one.kind for one in from_tpu("matmul")] == ["prefetch", "product"]
+    assert bytes_of(from_golden("matmul")) == (2 * (1024 * 2048 + 2048 * 512), 2 * 1024 * 512)
+    assert [one.kind for one in from_golden("matmul")] == ["prefetch", "product"]
 
 
 def test_adam_on_a_tpu():
-    read, written = bytes_of(from_tpu("adam"))
+    read, written = bytes_of(from_golden("adam"))
     assert (read, written) == (pytest.approx(4 * 4 * 4096 * 1024, abs=SMALL), 3 * 4 * 4096 * 1024)
 
 
 def test_a_layout_copy_on_a_tpu():
-    (copy,) = from_tpu("transpose")
+    (copy,) = from_golden("transpose")
     assert (copy.kind, copy.read, copy.written) == ("copy", 4 * 4096 * 2048, 4 * 4096 * 2048)
 
 
 def test_a_loop_on_a_tpu():
     """What it carries stays in the memory beside the cores; 7 slices come in."""
     carried = 4 * 2048 * 2048
-    assert bytes_of(from_tpu("scan")) == (pytest.approx(8 * carried, abs=SMALL), carried)
+    assert bytes_of(from_golden("scan")) == (pytest.approx(8 * carried, abs=SMALL), carried)
 
 
 def test_a_collective_on_a_tpu():
-    reduce, total = from_tpu("all_reduce")
+    reduce, total = from_golden("all_reduce")
     assert (reduce.kind, reduce.read, reduce.written) == ("other", 2 * 1024 * 1024, 0)
     assert (total.kind, total.opcode, total.read, total.written) == ("collective", "all-reduce", 0, 4 * 1024)
     assert total.outputs == (hlo.Array("f32", (1024,), (0,), (1024,)),)
@@ -170,3 +171,15 @@ def test_other_memories_do_not_count():
 def test_what_is_no_program_is_refused():
     with pytest.raises(ValueError, match="no program: wanted the text of a compiled one"):
         hlo.operations("module @jit_f {\n}\n")
+
+
+def test_a_gpu_calls_libraries_whose_work_is_counted():
+    """A convolution of x [4, 16, 16, 8] to 8x8x16 by 4x4, its two gradients, a product in float32, and a sort."""
+    operations = from_golden("gpu")
+    products = [one for one in operations if one.kind == "product"]
+    convolution = 2 * (4 * 8 * 8 * 16) * (4 * 4 * 8)
+    assert [one.flops for one in products] == [convolution] * 3 + [2 * 256 * 16 * 32]
+    assert products[0].traffic == 2 * (4 * 16 * 16 * 8 + 4 * 4 * 8 * 16 + 4 * 8 * 8 * 16)
+    assert products[3].written == 4 * 256 * 32  # its scratch of 4 MiB is not
+    assert [one.traffic for one in operations if "sort" in one.source] == [4 * 64 * 3]
+    assert sum(one.flops for one in operations) == sum(one.flops for one in products)

@@ -8,7 +8,7 @@ from tests.errors.cases import PRESETS, Case, Patch, text
 TITLE = "Flags of training"
 
 
-def without_libtpu(patch: Patch) -> None:
+def without_compiler(patch: Patch) -> None:
     def missing(name: str) -> str:
         raise PackageNotFoundError(name)
 
@@ -64,14 +64,22 @@ CASES = [
     Case(
         "`--dry_run --topology` of a slice that there is not",
         "pix2pix --dry_run --topology v5e:16",
-        "--topology is v5e:16; wanted a kind of chip and a slice's sides, as v5e:16x16, v5p:4x4x4 or v6e:8x8.",
+        "--topology is v5e:16; wanted a kind of chip and a slice's sides, as v5e:16x16, v5p:4x4x4 or v6e:8x8, or a GPU "
+        "and how many of one machine, as a100:1 or h100:8.",
     ),
     Case(
         "`--dry_run --topology` without the TPU's compiler",
         "pix2pix --dry_run --topology v5e:16x16",
         "libtpu, the TPU's compiler, is not installed; in an environment of its own: pip install "
         "'gan_jax[tpu-compile]'.",
-        without_libtpu,
+        without_compiler,
+    ),
+    Case(
+        "`--dry_run --topology` without the GPU's compiler",
+        "pix2pix --dry_run --topology a100:1",
+        "jax-cuda12-pjrt, the GPU's compiler, is not installed; in an environment of its own: pip install "
+        "'gan_jax[gpu-compile]'.",
+        without_compiler,
     ),
     Case("`--batch_size` without a value", "pix2pix --batch_size", "--batch_size wants a value."),
     Case(

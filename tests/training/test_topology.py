@@ -1,8 +1,11 @@
 """What a step asks of chips that are not there: the arithmetic and the words, with the compiler's part played."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import pytest
+from jax.experimental import topologies
 
 from gan_jax.training import parallel, topology
 from gan_jax.training.dry_run import on_slice
@@ -14,7 +17,7 @@ CHIP = topology.Chip(flops=2e14, bandwidth=8e11, links=2e11, memory=1e9, axes=2)
 @pytest.fixture
 def slice_of_eight(monkeypatch):
     """The eight virtual devices in the place of any slice."""
-    monkeypatch.setattr(topology, "versions", lambda: "jax 1, libtpu 2")
+    monkeypatch.setattr(topology, "versions", lambda kind: "jax 1, libtpu 2")
     there = topology.Slice("v5e:16x16", "v5e", tuple(jax.devices()))
     monkeypatch.setattr(topology, "open_slice", lambda name: there)
     return there
@@ -81,7 +84,7 @@ def test_a_dry_run_for_a_slice_compiles_and_runs_nothing(slice_of_eight, tiny_fl
 
 
 def test_a_step_that_is_too_large(slice_of_eight, tiny_flags, tmp_path, tiny_batch, capsys, monkeypatch):
-    def refuse(*given):
+    def refuse(*given, **options):
         raise jax.errors.JaxRuntimeError(
             "RESOURCE_EXHAUSTED: Ran out of memory in memory space hbm. Used 20.50G of 15.75G hbm. Exceeded by 4.75G."
         )
@@ -95,9 +98,38 @@ def test_a_step_that_is_too_large(slice_of_eight, tiny_flags, tmp_path, tiny_bat
     assert "it does not fit: the step takes 22.0 GB of a chip, which has 16.9. Take" in capsys.readouterr().out
 
 
+def test_a_step_that_is_too_large_for_a_gpu(slice_of_eight, tiny_flags, tmp_path, tiny_batch, capsys, monkeypatch):
+    """Whose compiler leaves that to the run."""
+    topology.require_fitting(ASKED, CHIP)
+    with pytest.raises(topology.TooLargeError) as raised:
+        topology.require_fitting(ASKED, CHIP._replace(memory=1.8e8))
+    assert (raised.value.used, raised.value.there) == (180_000_004, 1.8e8)
+    (config, experiment), mesh = toy.build(tiny_flags(tmp_path)), parallel.data_mesh()
+    monkeypatch.setitem(topology.CHIPS, "v5e", CHIP._replace(memory=1.0))
+    assert on_slice(config, experiment, {"name": "tiny"}, tiny_batch(), slice_of_eight, mesh) == 1
+    assert "it does not fit: the step takes 0.0 GB of a chip, which has 0.0. Take" in capsys.readouterr().out
+
+
+def test_gpus_are_described_to_their_compiler(monkeypatch):
+    asked = []
+
+    def describe(**given):
+        asked.append(given)
+        return SimpleNamespace(devices=jax.devices())
+
+    monkeypatch.setattr(topologies, "get_topology_desc", describe)
+    monkeypatch.setattr(topology, "version", lambda name: "1")
+    assert topology.open_slice("h100:8") == topology.Slice("h100:8", "h100", tuple(jax.devices()))
+    (given,) = asked
+    assert (given["platform"], given["topology"]) == ("cuda", "1x1x8")
+    for fact in ("core_count: 132 ", "cuda_compute_capability: { major: 9 }", "memory_bandwidth: 3352000000000 "):
+        assert fact in given["target_config"]
+
+
 def test_slices_that_there_are_not(monkeypatch):
     monkeypatch.setattr(topology, "version", lambda name: "1")
-    assert topology.versions() == "jax 1, libtpu 1"
-    for name in ("v5e", "v5e:16", "v5e:4x4x4", "v5p:4x4", "v9:2x2", "16x16"):
+    assert topology.versions("v5e") == "jax 1, libtpu 1"
+    assert topology.versions("a100") == "jax 1, jax-cuda12-pjrt 1"
+    for name in ("v5e", "v5e:16", "v5e:4x4x4", "v5p:4x4", "v9:2x2", "16x16", "a100", "a100:0", "a100:9", "a100:2x4"):
         with pytest.raises(ValueError, match=f"--topology is {name}; wanted a kind of chip and a slice's sides"):
             topology.open_slice(name)
