@@ -61,7 +61,8 @@ def on_slice(
     print(json.dumps(description | {"device": f"{len(there.devices)} x {there.devices[0].device_kind}"}, indent=2))
     images = config.images_per_step / mesh.size
     share = {"images": images, "nbytes": sum(array.nbytes for array in example.values()) / mesh.size}
-    where = f"each of {mesh.size} chips" if mesh.size > 1 else f"one of its {len(there.devices)} chips"
+    count = len(there.devices)
+    where = f"each of {mesh.size} chips" if mesh.size > 1 else f"one of its {count} chips" if count > 1 else "its one chip"
     print(f"compiling a step for {there.name}, a batch of {images:g} on {where}: it takes minutes", flush=True)
     before = time.perf_counter()
     try:
