@@ -62,7 +62,9 @@ def on_slice(
     images = config.images_per_step / mesh.size
     share = {"images": images, "nbytes": sum(array.nbytes for array in example.values()) / mesh.size}
     count = len(there.devices)
-    where = f"each of {mesh.size} chips" if mesh.size > 1 else f"one of its {count} chips" if count > 1 else "its one chip"
+    where = (
+        f"each of {mesh.size} chips" if mesh.size > 1 else f"one of its {count} chips" if count > 1 else "its one chip"
+    )
     print(f"compiling a step for {there.name}, a batch of {images:g} on {where}: it takes minutes", flush=True)
     before = time.perf_counter()
     try:
