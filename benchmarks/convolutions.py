@@ -5,7 +5,7 @@
 A line is a layer, as a correlation of x [N, H, H, I] with a k x k kernel of stride s to O channels: forward, and the
 gradients with respect to the input and the kernel. `*` marks what `networks.convolution` takes. The floor is the FLOPs
 of the plain form over the rate of a matrix product of 2048 x 2048, measured first. "padded" is XLA's convolution with
-one more column of zeros; "images" is XLA's of a few images after another.
+one more column of zeros; "images" is XLA's of a few images after another; "phases" is one for each place in a stride.
 """
 
 import functools
@@ -63,7 +63,7 @@ _KINDS = {
         {
             "spread": forms._spread_patches,
             "padded": forms._input_gradient_of_padded,
-            "images": forms._input_gradient_by_images,
+            "phases": forms._input_gradient_by_phases,
         },
     ),
     "kernel": (
@@ -108,6 +108,7 @@ def _line(name: str, rate: float) -> str:
             or not (
                 (label == "other" and stride > 1)
                 or (label == "padded" and stride > 1)
+                or (label == "phases" and stride == 1)
                 or (label == "images" and n == 1)
                 or 4 * pixels * k[..., 0].size > _LARGEST_PATCHES
             )

@@ -42,13 +42,13 @@ def correlation(at: Geometry, x: jax.Array, kernel: jax.Array) -> _Form | None:
 def input_gradient(at: Geometry, y: jax.Array, kernel: jax.Array) -> _Form | None:
     """How a CPU computes x of y and a kernel; None for XLA's convolution."""
     inputs, outputs = _channels(at, kernel)
-    few_pixels = _pixels(at, y) <= (4 * _FEW_PIXELS if at.kernel == (4, 4) else _FEW_PIXELS)
-    to_images = at.stride == 1 and inputs <= _FEW_CHANNELS
-    if at.kernel == (1, 1) or few_pixels or to_images:
+    to_images = inputs <= _FEW_CHANNELS
+    if at.kernel == (1, 1) or _pixels(at, y) <= _FEW_PIXELS or (to_images and at.stride == 1):
         return _spread_patches
     if at.stride == 1 and at.kernel[0] == at.kernel[1] and _on_one_core(at.flipped, y, outputs, inputs):
         return _input_gradient_of_padded
-    return _input_gradient_by_images if _by_images(at, y, kernel) else None
+    by_phases = 1 < at.stride <= min(at.kernel) and not to_images
+    return _input_gradient_by_phases if by_phases else None
 
 
 def kernel_gradient(at: Geometry, x: jax.Array, y: jax.Array) -> _Form | None:
@@ -153,14 +153,38 @@ def _input_gradient_of_padded(at: Geometry, y: jax.Array, kernel: jax.Array) -> 
     return _correlation_of_padded(at.flipped, y, turned if at.transposed else turned.swapaxes(2, 3))
 
 
-def _images_in_turn(form: _Form, at: Geometry, batch: jax.Array, kernel: jax.Array) -> jax.Array:
-    groups = batch.reshape(-1, _images_at_once(at, batch), *batch.shape[1:])
-    results = lax.map(lambda images: form(at, images, kernel), groups)
-    return results.reshape(batch.shape[0], *results.shape[2:])
+def _correlation_by_images(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    groups = x.reshape(-1, _images_at_once(at, x), *x.shape[1:])
+    y = lax.map(lambda images: plain_convolution.correlation(at, images, kernel), groups)
+    return y.reshape(x.shape[0], *y.shape[2:])
 
 
-_correlation_by_images = functools.partial(_images_in_turn, plain_convolution.correlation)
-_input_gradient_by_images = functools.partial(_images_in_turn, plain_convolution.input_gradient)
+def _input_gradient_by_phases(at: Geometry, y: jax.Array, kernel: jax.Array) -> jax.Array:
+    """A convolution of y for each place in a stride, by the taps of the kernel that meet it: no zero is multiplied.
+
+    With a column of outputs more, for the reasons of `_correlation_of_padded`.
+    """
+    stride = at.stride
+    kernel = kernel if at.transposed else kernel.swapaxes(2, 3)
+    counts = [-(-side // stride) for side in at.inputs]
+
+    def edges(axis: int, phase: int) -> tuple[int, int]:
+        """The zeros around y with which as many pixels come out as there are."""
+        reach = -(-(at.kernel[axis] - (phase + at.padding) % stride) // stride) - 1
+        low = reach - (phase + at.padding) // stride
+        return low, counts[axis] + reach - low - y.shape[1 + axis]
+
+    def pixels(row: int, column: int) -> jax.Array:
+        taps = kernel[(row + at.padding) % stride :: stride, (column + at.padding) % stride :: stride]
+        rows, (left, right) = edges(0, row), edges(1, column)
+        x = lax.conv_general_dilated(
+            y, taps[::-1, ::-1], (1, 1), [rows, (left, right + 1)], dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+        return x[:, :, : counts[1]]
+
+    x = jnp.stack([jnp.stack([pixels(row, column) for column in range(stride)], 3) for row in range(stride)], 2)
+    x = x.reshape(y.shape[0], counts[0] * stride, counts[1] * stride, -1)
+    return x[:, : at.inputs[0], : at.inputs[1]]
 
 
 def _spread_patches(at: Geometry, y: jax.Array, kernel: jax.Array) -> jax.Array:
