@@ -157,7 +157,7 @@ _BOXED: _Flags = {
 _BASICSR_CONTENT: _Flags = {"content_layers": ("conv5_4",), "content_distance": "l1", "content_scale": 1.0}
 # First stages, with what `--stage both` takes for the second.
 SRGAN: Mapping[str, _Flags] = {
-    "demo": _SRGAN_DEMO,
+    "demo": {**_SRGAN_DEMO, "upsample": "nearest"},  # pixel shuffle leaves a grid: docs/super_resolution.md
     "real": {**_SRGAN_DEMO, "name": "demo_real", "downscale": "second_order", "netD": "unet"},
     "upscale_x2": {
         **_BOXED,
