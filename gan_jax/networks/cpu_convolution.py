@@ -53,7 +53,7 @@ def input_gradient(at: Geometry, y: jax.Array, kernel: jax.Array) -> _Form | Non
 
 def kernel_gradient(at: Geometry, x: jax.Array, y: jax.Array) -> _Form | None:
     """How a CPU computes a kernel of x and y; None for XLA's convolution."""
-    if x.shape[-1] <= _FEW_CHANNELS:
+    if x.shape[-1] <= _FEW_CHANNELS and at.stride == 1:
         return None
     if at.stride == 1 and at.kernel[0] == at.kernel[1] and y.shape[-1] <= _FEW_CHANNELS:
         return _kernel_gradient_of_other_patches
