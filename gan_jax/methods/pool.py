@@ -55,19 +55,23 @@ def exchange(pool: Pool, images: jax.Array, draws: Draws) -> tuple[Pool, jax.Arr
             f"an image is {got} and the image pool holds images of {held}; take a --preprocess that makes all "
             "of one size, or --pool_size 0."
         )
-    size = len(pool.images)
+    size, order = len(pool.images), jnp.arange(len(images))
+    full = pool.filled + order >= size
+    slot = jnp.where(full, draws.slot, pool.filled + order)
+    swap = full & (draws.chance > 0.5)
+    # Which images meet is told by their numbers, and pixels are moved once. A scan over images that are split over
+    # devices would send all of them to all devices for each.
+    kept, before = swap | ~full, order[:, None] > order
+    meet = kept & (slot[:, None] == slot)
+    last = jnp.where(meet & before, order, -1).max(axis=1)  # of those before that an image finds in its slot
+    stays = kept & ~(meet & before.T).any(axis=1)
 
-    def step(pool: Pool, one: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[Pool, tuple[jax.Array, jax.Array]]:
-        image, chance, slot = one
-        full = pool.filled == size
-        slot = jnp.where(full, slot, pool.filled)
-        old, swap = pool.images[slot], full & (chance > 0.5)
-        kept = jnp.where(full & ~swap, old, image)
-        return Pool(pool.images.at[slot].set(kept), jnp.minimum(pool.filled + 1, size)), (old, swap)
+    def where(chosen: jax.Array, some: jax.Array, others: jax.Array) -> jax.Array:
+        return jnp.where(chosen[:, None, None, None], some, others)
 
-    pool, (olds, swaps) = jax.lax.scan(step, pool, (images, *draws))
-    # Chosen here and not image by image, which all devices do for all: what is shown is split over them as `images` is.
-    return pool, jnp.where(swaps[:, None, None, None], olds, images)
+    shown = where(swap, where(last >= 0, images[last], pool.images[slot]), images)
+    held = pool.images.at[jnp.where(stays, slot, size)].set(images, mode="drop")
+    return Pool(held, jnp.minimum(pool.filled + len(images), size)), shown
 
 
 def draw_slots(key: jax.Array, count: int, size: int) -> jax.Array:

@@ -30,6 +30,25 @@ def test_exchanges_follow_the_reference(case):
     assert int(state.filled) == size
 
 
+def test_a_batch_is_exchanged_as_one_image_after_another():
+    """Several images of a batch that meet in a slot, of a pool that fills in the middle of the third batch."""
+    size, count = 5, 2
+    exchange, states = jax.jit(pool.exchange), []
+    for step in (count, 1):
+        state, shown = pool.empty(size, jax.ShapeDtypeStruct((1, 1, 1), jnp.float32)), []
+        images = jnp.arange(1.0, 41.0)[:, None, None, None]
+        draws = pool.draw(jax.random.key(0), len(images), size)
+        for first in range(0, len(images), step):
+            part = slice(first, first + step)
+            state, out = exchange(state, images[part], jax.tree.map(lambda draw: draw[part], draws))  # noqa: B023
+            shown += out.ravel().tolist()
+        states.append((state.images.ravel().tolist(), shown))
+    assert states[0] == states[1]
+    wide, shown = exchange(pool.empty(size, jax.ShapeDtypeStruct((1, 1, 1), jnp.float32)), images, draws)
+    assert (wide.images.ravel().tolist(), shown.ravel().tolist()) == states[0]
+    assert len(set(states[0][1])) < len(images) < len(set(states[0][1])) + size + 1
+
+
 def test_draws_are_fair_and_a_function_of_the_key():
     chance, index = pool.draw(jax.random.key(0), 4000, 50)
     np.testing.assert_allclose((chance > 0.5).mean(), 0.5, atol=0.03)

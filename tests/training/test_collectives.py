@@ -86,7 +86,7 @@ CASES = {
         lambda: of_pairs(1), ("source", "target"), GAN, 256
     ),  # running statistics' means
     "cyclegan": Case(lambda: of_cycles(0), ("A", "B"), CYCLES, 64),
-    # One by one through the pool: each device holds it whole, and sees every image.
+    # Each device holds the pool whole, and sees every image.
     "cyclegan, image pools": Case(lambda: of_cycles(20), ("A", "B"), CYCLES, 64, others=frozenset({"all-gather"})),
     "srresnet": Case(
         lambda: srresnet(net(networks.SRResNet(scale=2, blocks=1, width=4)), generator_tx=TX, degrade=DEGRADE),
@@ -152,6 +152,14 @@ def test_devices_send_gradients_and_stated_statistics(name):
     print(name, dict(total), parameters, most, total["all-reduce"] - most)
     assert set(total) <= {"all-reduce"} | case.others
     assert sum(parameters.values()) <= total["all-reduce"] <= most + case.statistics
+
+
+def test_image_pools_gather_a_batch_a_constant_number_of_times():
+    """However many images it has: each pool, for the images that meet in a slot and for those that stay."""
+    count, (side, _) = 16, CASES["cyclegan, image pools"].sides
+    total, _ = collectives("cyclegan, image pools", count, side)
+    images, draws = 4 * count * side * side * 3, 64 * count
+    assert 2 * images <= total["all-gather"] <= 2 * (2 * images + draws)
 
 
 @pytest.mark.slow
