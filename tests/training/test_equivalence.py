@@ -22,6 +22,10 @@ def test_replicas_with_noise_of_their_own_are_compared_with_as_many():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", equivalence.METHODS)
-def test_processes_and_devices_have_the_gradients_of_one_device(name):
+def test_processes_and_devices_have_the_gradients_of_one_device(name, monkeypatch):
+    # The processes compile as a user's: what the tests save in compilation adds a bias's gradient up one by one, and
+    # the critic's last, of real and fake that cancel, was 2e-5 off in SRGAN by that alone.
+    for variable in ("JAX_DISABLE_MOST_OPTIMIZATIONS", "XLA_FLAGS"):
+        monkeypatch.delenv(variable, raising=False)
     table = equivalence.measure([name], equivalence.TOPOLOGIES, equivalence.HOWS)
     assert max(table.values()) <= 1e-5, table
