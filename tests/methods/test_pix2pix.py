@@ -197,10 +197,12 @@ def test_computing_the_fake_in_both_losses_costs_no_convolution(monkeypatch):
         assert products() == (expected, 0)
     # Each convolution is one product; those that lead back from a critic's one logit are multiplied without `dot`.
     assert sum(products()) == expected - 3
-    # As if images were large: a gradient of a kernel has the product of its first band, and that of a loop over others.
+    # As if images were large: a gradient of a kernel has the product of its first band, and that of a loop over others;
+    # that of the input of a strided convolution, which a layer up computes too, is a convolution for each of four phases.
+    strided = generator.depth + (generator.depth - 1) + 1  # up; down, less the first; the critic's first
     for name, value in {"_FEW_PIXELS": 0, "_FEW_CHANNELS": 0, "_PATCH_BYTES": 300}.items():
         monkeypatch.setattr(cpu_convolution, name, value)
-    assert sum(products()) == expected + layers_g + 2 * layers_d
+    assert sum(products()) == expected + layers_g + 2 * layers_d + 3 * strided
 
 
 def test_colors_of_lab_are_what_is_made_and_judged():
