@@ -198,7 +198,7 @@ def test_computing_the_fake_in_both_losses_costs_no_convolution(monkeypatch):
     # Each convolution is one product; those that lead back from a critic's one logit are multiplied without `dot`.
     assert sum(products()) == expected - 3
     # As if images were large: a gradient of a kernel has the product of its first band, and that of a loop over others;
-    # that of the input of a strided convolution, which a layer up computes too, is a convolution for each of four phases.
+    # that of the input of a strided convolution, which a layer up computes too, is one for each of four phases.
     strided = generator.depth + (generator.depth - 1) + 1  # up; down, less the first; the critic's first
     for name, value in {"_FEW_PIXELS": 0, "_FEW_CHANNELS": 0, "_PATCH_BYTES": 300}.items():
         monkeypatch.setattr(cpu_convolution, name, value)
