@@ -166,8 +166,8 @@ class _Program(NamedTuple):
         crosses = opcode != one.opcode and len(spaces) > 1 and opcode not in _COLLECTIVES
         kind = "prefetch" if crosses else self._kind(opcode, begun)
         source = re.search(r'op_name="([^"]*)"', one.rest) or re.search(r'op_name="([^"]*)"', begun.rest)
-        flops, name = _library_flops(begun, given), source[1] if source else ""
-        return Operation(one.name, opcode, kind, read, written, one.outputs, name, times, flops)
+        flops = _library_flops(begun, given)
+        return Operation(one.name, opcode, kind, read, written, one.outputs, source[1] if source else "", times, flops)
 
     def _read(self, opcode: str, one: _Instruction, done: _Instruction, place: int, source: _Instruction) -> int:
         """Bytes that an operation reads of its operand at a place."""

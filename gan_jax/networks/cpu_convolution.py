@@ -23,7 +23,7 @@ _FEW_CHANNELS = 8  # of images and logits, which leave the inner loops of convol
 _FEW_PIXELS = 256  # of all outputs: the kernel is what there is to read, and XLA's convolutions read it slowly
 _MANY_PIXELS = 4096  # of all outputs: that they are computed on all cores is worth a column more
 _SHARED = 6144  # a row's outputs, all channels: from here on XLA shares the work of a convolution out by itself
-_PIXELS_AT_ONCE = 4096  # of x: of those that a strided convolution of many channels reads or gives at the same time
+_PIXELS_AT_ONCE = 4096  # of x: of those that a strided convolution of many channels reads at the same time
 _PATCH_BYTES = 2**21  # of patches that stay in a core's cache until they are multiplied
 
 

@@ -150,9 +150,8 @@ def open_slice(name: str) -> Slice:
     from jax.experimental import topologies
 
     kind, _, sides = name.partition(":")
-    if kind not in CHIPS or not re.fullmatch(r"[1-9]\d*" + r"x\d+" * (CHIPS[kind].axes - 1), sides):
-        raise ValueError(f"--topology is {name}; {_WANTED}.")
-    if kind in _GPUS and int(sides) > _MACHINE:
+    known = kind in CHIPS and re.fullmatch(r"[1-9]\d*" + r"x\d+" * (CHIPS[kind].axes - 1), sides)
+    if not known or (kind in _GPUS and int(sides) > _MACHINE):
         raise ValueError(f"--topology is {name}; {_WANTED}.")
     versions(kind)
     # Or the compiler for TPUs waits for a service of Google's machines, and for other processes that compile, and the
@@ -192,7 +191,7 @@ def _described(kind: str) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what the compiler says on stderr about the TPU that is not there."""
+    """Without what the compiler says on stderr about the TPU or GPU that is not there."""
     sys.stderr.flush()
     kept = os.dup(2)
     with open(os.devnull, "wb") as nowhere:
