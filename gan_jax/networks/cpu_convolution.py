@@ -2,7 +2,7 @@
 
 Arrays are as in `plain_convolution`. Some forms are matrix products, which accumulate in float32 at least; others are
 XLA's convolutions with more zeros, or of fewer images at once. The thresholds are those of
-`python -m benchmarks.convolutions`: benchmarks/results/convolutions.txt.
+`python -m benchmarks.convolutions`: benchmarks/results/convolutions.txt, and convolutions_avx512.txt beside it.
 """
 
 import functools
