@@ -8,7 +8,6 @@ docs/performance.md says how to read the table.
 """
 
 import argparse
-import gc
 import os
 import shutil
 import sys
@@ -18,9 +17,9 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # a GPU is for 
 
 import jax
 
-from benchmarks import memory, report
+from benchmarks import memory, report, sides
 from benchmarks.cases import CASES
-from benchmarks.timing import Case, in_turns, require_same_networks
+from benchmarks.timing import in_turns, require_same_networks
 
 __all__ = ["main"]
 
@@ -51,20 +50,15 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"--rounds is {options.rounds}; wanted at least 1.")
     if options.compile and not any(map(shutil.which, _COMPILERS)):
         parser.error(f"--compile wants a C++ compiler, one of {', '.join(_COMPILERS)}; install one, or leave it out.")
-    import torch  # here: --list goes without the extra
+    from benchmarks import floors  # here: --list goes without the extra
 
-    from benchmarks import floors
-
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
     device = "cuda" if jax.default_backend() == "gpu" else "cpu"
     machine, around, results = floors.measured(device), report.surroundings("jax", "torch"), {}
     for name in options.cases or CASES:
-        result = results[name] = _measure(CASES[name], rounds=options.rounds, compiled=options.compile)
-        gc.collect()
-        jax.clear_caches()
+        result = results[name] = _measure(name, rounds=options.rounds, compiled=options.compile)
         if options.memory and result.flops:
-            sides = {"ours": result.ours, "theirs": result.theirs}
-            ours, theirs = (memory.peak(name, side, report.best(variants)[0]) for side, variants in sides.items())
+            both = {"ours": result.ours, "theirs": result.theirs}
+            ours, theirs = (memory.peak(name, side, report.best(variants)[0]) for side, variants in both.items())
             result = results[name] = result._replace(memory=(ours, theirs))
         print(f"{name:22}{result.ratio:6.2f}", file=sys.stderr, flush=True)
         if options.out is not None:  # after each: a long run that is ended leaves what it has
@@ -73,22 +67,20 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _measure(case: Case, *, rounds: int, compiled: bool) -> report.Result:
-    from benchmarks import floors
-
-    sides = {"ours": case.ours(), "theirs": case.theirs(compiled)}
-    programs = {(side, name): make() for side, variants in sides.items() for name, make in variants.items()}
-    first, *_ = (program for (side, _), program in programs.items() if side == "ours")
-    plain, *_ = (program for (side, _), program in programs.items() if side == "theirs")
-    for program in programs.values():
-        require_same_networks(first, program)
-    times = in_turns(programs, rounds=rounds)
-    return report.Result(
-        case.title,
-        **{side: {name: times[side, name] for name in variants} for side, variants in sides.items()},
-        flops=floors.flops(plain) if plain.parameters else 0,
-        traffic=first.traffic,
-    )
+def _measure(name: str, *, rounds: int, compiled: bool) -> report.Result:
+    with sides.started(name, "ours", compiled=False) as ours, sides.started(name, "theirs", compiled=compiled) as other:
+        both = {"ours": ours.programs, "theirs": other.programs}
+        programs = {(side, variant): program for side in both for variant, program in both[side].items()}
+        first, plain = (next(iter(side)) for side in both.values())
+        for program in programs.values():
+            require_same_networks(ours.programs[first], program)
+        times = in_turns(programs, rounds=rounds)
+        return report.Result(
+            CASES[name].title,
+            **{side: {variant: times[side, variant] for variant in both[side]} for side in both},
+            flops=other.flops(plain) if other.programs[plain].parameters else 0,
+            traffic=ours.programs[first].traffic,
+        )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What a machine can do at best, and what a program asks of it."""
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,7 @@ _SIDE, _FLOATS, _RUNS = 2048, 2**27, 7  # of the matrices; of the copied array, 
 
 def measured(device: str) -> Machine:
     """The rates of "cpu" or "cuda"; of the two libraries the one with the faster matrix product counts."""
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
     matrix, array = torch.ones(_SIDE, _SIDE, device=device), torch.ones(_FLOATS, device=device)
     target = torch.empty_like(array)
     ours = jnp.ones((_SIDE, _SIDE))

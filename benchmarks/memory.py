@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.cases import CASES
+from benchmarks import sides
 
 __all__ = ["peak"]
 
@@ -28,10 +28,8 @@ def _resident() -> int:
 
 def main(case: str, side: str, variant: str) -> None:
     """Prints the bytes."""
-    if side == "theirs":
-        from benchmarks import torch_steps  # noqa: F401 - an import that counts to neither side
-    variants = CASES[case].ours() if side == "ours" else CASES[case].theirs("compile" in variant)
-    before = _resident()
+    variants = sides.prepared(case, side, compiled="compile" in variant)
+    before = _resident()  # imports count to neither side
     program = variants[variant]()
     for _ in range(_RUNS):
         program.run()

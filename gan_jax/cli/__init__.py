@@ -103,8 +103,9 @@ def _run(arguments: list[str]) -> int:
         return data.Preview.main(rest)
     verb: Any = commandline.read(kind, rest, program=f"gan-jax {name}")
     if isinstance(verb, speaking.Compiling):
-        from gan_jax import compile_cache  # and JAX with it
+        from gan_jax import compile_cache, host_memory  # and JAX with them
 
+        host_memory.keep()
         compile_cache.enable(verb.compile_cache)
     with _in_32_bits():
         return verb.run()

@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from gan_jax import compile_cache, errors, evaluate, files, folders, infer
+from gan_jax import compile_cache, errors, evaluate, files, folders, host_memory, infer
 from gan_jax import model as models
 from gan_jax.data import image_files, layouts, scan, sources, transforms
 from gan_jax.folders import RunFolder
@@ -128,6 +128,7 @@ def _test(config: Config) -> int:
     run_folder = folders.last(config.checkpoints_dir / config.name)
     recipe = _recipe(run_folder)
     folder = config.results_dir / config.name / f"{config.phase}_{config.epoch}"
+    host_memory.keep()
     compile_cache.enable()
     jobs = _jobs(config, recipe, run_folder, folder / "images")
     # A recipe without the flag, super-resolution's, takes images as they are.

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
-from gan_jax import compile_cache
+from gan_jax import compile_cache, host_memory
 from gan_jax.recipes import config_file, flags, pytorch_compat
 from gan_jax.terminal import commandline
 from gan_jax.training import mirrors, run
@@ -77,6 +77,7 @@ class Recipe(Generic[_C]):
 
         def train() -> int:
             config = self.parse(arguments, program=program)
+            host_memory.keep()
             compile_cache.enable(config.compile_cache)
             with run.joined(config):
                 return self.train(config) if self.train else run.execute(config, self.experiment(config))
