@@ -50,7 +50,6 @@ def started(case: str, side: str, *, compiled: bool) -> Iterator[Side]:
 
         programs = {name: Program(partial(ask, "run", name), *facts) for name, *facts in answer()}
         yield Side(programs, partial(ask, "flops"))
-        requests.close()
 
 
 def prepared(case: str, side: str, *, compiled: bool) -> Variants:

@@ -1,11 +1,12 @@
 """The benchmarks' own arithmetic, and their command, without PyTorch and without measuring anything."""
 
 import json
+import subprocess
 
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import report
+from benchmarks import report, sides
 from benchmarks.cases import CASES
 from benchmarks.timing import Program, Times, in_turns, require_same_networks
 
@@ -38,6 +39,16 @@ def test_programs_run_in_turns_and_short_ones_more_often():
     assert order == ["A", "B"] * (2 + 10 * 2)
     assert times["A"].runs == times["B"].runs == 20
     assert 0 <= times["A"].lower <= times["A"].median <= times["A"].upper
+
+
+def test_a_side_works_in_a_process_of_its_own():
+    with sides.started("infer-dcgan-64", "ours", compiled=False) as side:
+        assert list(side.programs) == ["float32"]
+        assert side.programs["float32"].parameters.keys() == {"generator"}
+        assert side.programs["float32"].run() is None
+    failing = sides.started("no case", "ours", compiled=False)
+    with pytest.raises(subprocess.CalledProcessError), failing:
+        pass
 
 
 def test_times_are_quartiles_of_all_runs_but_the_first():
