@@ -16,6 +16,7 @@ from typing import Any
 import jax
 from jax import lax
 from jax.experimental.layout import Layout, with_layout_constraint
+from jax.sharding import PartitionSpec as P
 
 from gan_jax.networks import cpu_convolution, plain_convolution
 from gan_jax.networks.plain_convolution import Geometry
@@ -87,23 +88,54 @@ def _sides(array: jax.Array, first: int) -> tuple[int, int]:
 
 
 def _bilinear(
-    plain: Callable[..., jax.Array], on_cpu: Callable[[Geometry, jax.Array, jax.Array], Callable[..., jax.Array] | None]
+    plain: Callable[..., jax.Array],
+    on_cpu: Callable[[Geometry, Any, Any], Callable[..., jax.Array] | None],
+    *,
+    sums: bool = False,
 ) -> Any:
-    """`plain`, or the form of it that is faster on a CPU, if any; its derivatives are stated below."""
+    """`plain`, or the form of it that is faster on a CPU, if any; its derivatives are stated below.
+
+    The first array is a batch, and so are the second, if the result `sums` over images, and the result, if not.
+    """
 
     def compute(at: Geometry, a: jax.Array, b: jax.Array) -> jax.Array:
         known = all(isinstance(side, int) for side in (*a.shape, *b.shape))  # jax.export has symbolic sides, of no size
-        form = on_cpu(at, a, b) if known else None
+        devices = _devices_of(a) if known else ()
+        form = on_cpu(at, _share(a, devices), _share(b, devices) if sums else b) if known else None
         if form is None:
             return plain(at, a, b)
-        return lax.platform_dependent(a, b, cpu=functools.partial(form, at), default=functools.partial(plain, at))
+        cpu: Callable[..., jax.Array] = functools.partial(form, at)
+        cpu = _of_shares(cpu, devices, sums=sums) if devices else cpu
+        return lax.platform_dependent(a, b, cpu=cpu, default=functools.partial(plain, at))
 
     return jax.custom_vjp(compute, nondiff_argnums=(0,))
 
 
+def _of_shares(form: Callable[..., jax.Array], devices: tuple[str, ...], *, sums: bool) -> Callable[..., jax.Array]:
+    """A form, computed by each device of its own images.
+
+    Left to XLA's partitioner, one that goes through the batch in parts would have every device gather all of it.
+    """
+    if sums:
+        return jax.shard_map(lambda *shares: lax.psum(form(*shares), devices), in_specs=P(devices), out_specs=P())
+    return jax.shard_map(form, in_specs=(P(devices), P()), out_specs=P(devices))
+
+
+def _devices_of(batch: jax.Array) -> tuple[str, ...]:
+    """The axes of the mesh (`jax.sharding.use_abstract_mesh`) that a batch is split over; none where it is not."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return mesh.auto_axes if mesh.auto_axes and mesh.size > 1 and batch.shape[0] % mesh.size == 0 else ()
+
+
+def _share(batch: jax.Array, devices: tuple[str, ...]) -> jax.ShapeDtypeStruct:
+    """A device's images."""
+    shares = jax.sharding.get_abstract_mesh().size if devices else 1
+    return jax.ShapeDtypeStruct((batch.shape[0] // shares, *batch.shape[1:]), batch.dtype)
+
+
 _correlation = _bilinear(plain_convolution.correlation, cpu_convolution.correlation)
 _input_gradient = _bilinear(plain_convolution.input_gradient, cpu_convolution.input_gradient)
-_kernel_gradient = _bilinear(plain_convolution.kernel_gradient, cpu_convolution.kernel_gradient)
+_kernel_gradient = _bilinear(plain_convolution.kernel_gradient, cpu_convolution.kernel_gradient, sums=True)
 
 _Pair = tuple[jax.Array, jax.Array]
 

@@ -28,9 +28,10 @@ _PATCH_BYTES = 2**21  # of patches that stay in a core's cache until they are mu
 
 
 _Form = Callable[[Geometry, jax.Array, jax.Array], jax.Array]
+_Shaped = jax.Array | jax.ShapeDtypeStruct  # forms are chosen by shapes, of a device's images where there are several
 
 
-def correlation(at: Geometry, x: jax.Array, kernel: jax.Array) -> _Form | None:
+def correlation(at: Geometry, x: _Shaped, kernel: _Shaped) -> _Form | None:
     """How a CPU computes y of x and a kernel; None for XLA's convolution."""
     if at.kernel == (1, 1) or _pixels(at, x) <= _FEW_PIXELS:
         return _correlation_of_patches
@@ -39,7 +40,7 @@ def correlation(at: Geometry, x: jax.Array, kernel: jax.Array) -> _Form | None:
     return _correlation_by_images if _by_images(at, x, kernel) else None
 
 
-def input_gradient(at: Geometry, y: jax.Array, kernel: jax.Array) -> _Form | None:
+def input_gradient(at: Geometry, y: _Shaped, kernel: _Shaped) -> _Form | None:
     """How a CPU computes x of y and a kernel; None for XLA's convolution."""
     inputs, outputs = _channels(at, kernel)
     to_images = inputs <= _FEW_CHANNELS
@@ -51,7 +52,7 @@ def input_gradient(at: Geometry, y: jax.Array, kernel: jax.Array) -> _Form | Non
     return _input_gradient_by_phases if by_phases else None
 
 
-def kernel_gradient(at: Geometry, x: jax.Array, y: jax.Array) -> _Form | None:
+def kernel_gradient(at: Geometry, x: _Shaped, y: _Shaped) -> _Form | None:
     """How a CPU computes a kernel of x and y; None for XLA's convolution."""
     if x.shape[-1] <= _FEW_CHANNELS and at.stride == 1:
         return None
@@ -60,29 +61,29 @@ def kernel_gradient(at: Geometry, x: jax.Array, y: jax.Array) -> _Form | None:
     return None if at.kernel == (3, 3) and _pixels(at, x) <= 4 * _FEW_PIXELS else _kernel_gradient_of_patches
 
 
-def _pixels(at: Geometry, batch: jax.Array) -> int:
+def _pixels(at: Geometry, batch: _Shaped) -> int:
     """How many outputs a batch has, a channel."""
     return batch.shape[0] * math.prod(at.outputs)
 
 
-def _channels(at: Geometry, kernel: jax.Array) -> tuple[int, int]:
+def _channels(at: Geometry, kernel: _Shaped) -> tuple[int, int]:
     """Of x and of y."""
     inputs, outputs = kernel.shape[:1:-1] if at.transposed else kernel.shape[2:]
     return inputs, outputs
 
 
-def _on_one_core(at: Geometry, x: jax.Array, inputs: int, outputs: int) -> bool:
+def _on_one_core(at: Geometry, x: _Shaped, inputs: int, outputs: int) -> bool:
     """Whether XLA's convolution of x, left alone, keeps one core busy, however many rows and images there are."""
     few_channels = _FEW_CHANNELS < min(inputs, outputs) <= 64
     return at.stride == 1 and few_channels and at.outputs[1] * outputs < _SHARED and _pixels(at, x) > _MANY_PIXELS
 
 
-def _images_at_once(at: Geometry, batch: jax.Array) -> int:
+def _images_at_once(at: Geometry, batch: _Shaped) -> int:
     """How many images of a batch are convolved at once, so that each group has as many."""
     return _divisor(batch.shape[0], _PIXELS_AT_ONCE // math.prod(at.inputs))
 
 
-def _by_images(at: Geometry, batch: jax.Array, kernel: jax.Array) -> bool:
+def _by_images(at: Geometry, batch: _Shaped, kernel: _Shaped) -> bool:
     """Whether XLA's convolution of the whole batch takes longer than those of a few images, one after another."""
     of_images, at_once = min(kernel.shape[2:]) <= _FEW_CHANNELS, _images_at_once(at, batch)
     fill = at_once * math.prod(at.inputs) > _PIXELS_AT_ONCE // 4  # not so where the batch has no good divisor

@@ -146,15 +146,25 @@ def compile_step(method: Method, mesh: Mesh, *, how: How = "jit", accumulate: in
     if how == "pmap":
         step = _pmapped(method, mesh)
     elif accumulate > 1:
-        step = _accumulated(method, mesh, accumulate)
+        step = _over(mesh, _accumulated(method, mesh, accumulate))
     else:
-        step = functools.partial(train_step, _with_split_draws(method, mesh))
+        step = _over(mesh, functools.partial(train_step, _with_split_draws(method, mesh)))
     return jax.jit(
         step if processes(mesh) == 1 else _signaling(step),
         in_shardings=(_replicated(mesh), NamedSharding(mesh, P("data"))),
         out_shardings=_replicated(mesh),
         donate_argnums=0,
     )
+
+
+def _over(mesh: Mesh, step: Any) -> Any:
+    """A step whose convolutions know of the mesh: on CPUs they go by a device's images."""
+
+    def over_mesh(state: State, batch: Batch) -> tuple[State, Metrics]:
+        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+            return step(state, batch)
+
+    return over_mesh
 
 
 def _signaling(step: Any) -> Any:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan_jax import networks
+from gan_jax import hlo, networks
 from gan_jax.networks import convolution, cpu_convolution
 from gan_jax.training import parallel
 
@@ -173,12 +173,20 @@ def test_vmap(axes):
     assert_as_plain(jax.vmap(with_gradients(compute), axes), *several)
 
 
-@pytest.mark.parametrize("name", ["U-Net and PatchGAN", "U-Net, up", "SRResNet, last"])
-def test_many_devices(name):
-    compute, *arguments = layer(*CATALOG[name], batch=len(jax.devices()))
+@pytest.mark.usefixtures("size")
+@pytest.mark.parametrize("name", ["U-Net and PatchGAN, first", "U-Net and PatchGAN", "U-Net, up", "SRResNet, last"])
+def test_many_devices_send_the_gradient_of_the_kernel_alone(name):
+    compute, x, kernel, cotangent = layer(*CATALOG[name], batch=4 * len(jax.devices()))
     mesh = parallel.data_mesh(jax.devices())
-    split = parallel.global_batch({"x": arguments[0], "cotangent": arguments[2]}, mesh)
-    assert_as_plain(with_gradients(compute), split["x"], arguments[1], split["cotangent"])
+    split = parallel.global_batch({"x": x, "cotangent": cotangent}, mesh)
+
+    def over_mesh(*arguments):
+        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+            return with_gradients(compute)(*arguments)
+
+    assert_as_plain(over_mesh, *(arguments := (split["x"], kernel, split["cotangent"])))
+    program = jax.jit(over_mesh).lower(*arguments).compile().as_text()
+    assert hlo.collectives(hlo.operations(program)) == {("all-reduce", "f32"): kernel.nbytes}
 
 
 @pytest.mark.parametrize("name", ["U-Net and PatchGAN", "U-Net, up", "SRResNet, last", "VGG"])

@@ -102,7 +102,7 @@ def test_without_a_rate_nothing_moves(tmp_path):
 
 @pytest.mark.slow
 def test_a_rate_that_kills_every_unit_of_the_critic_vanishes(tmp_path):
-    assert "gradients vanish" in warned(tmp_path, "--lambda_L1 0 --lr 0.5", mixed, critic=(16, 3))
+    assert "gradients vanish" in warned(tmp_path, "--lambda_L1 0", mixed, critic=(16, 3), critic_lr=100.0)
 
 
 @pytest.mark.slow
