@@ -190,6 +190,14 @@ def test_the_commands_of_a_page_are_understood(name, monkeypatch):
         parse(words)
 
 
+def test_every_result_that_a_page_links_is_on_the_page_of_results():
+    """The site leads there, `docs/conf.py`: a table by the name of its file."""
+    tables = (DOCS / "measurements.md").read_text()
+    for page in DOCS.glob("*.md"):
+        for name in re.findall(r"\]\(\.\./benchmarks/results/(\w+)\.md\)", page.read_text()):
+            assert f"({name})=\n" in tables, (page, name)
+
+
 def test_every_module_that_import_gan_jax_offers_is_on_the_page_of_modules():
     listed = set(re.findall(r"^   gan_jax\.(\w+)", (DOCS / "api.md").read_text(), re.MULTILINE))
     # Left out: commands, the older names of `model`, and what commands stand on.
