@@ -1,4 +1,4 @@
-"""Programs timed in turns, in one process, so that whatever else the machine does slows all of them alike."""
+"""Programs timed in turns, one at a time, so that whatever else the machine does slows all of them alike."""
 
 import gc
 import statistics
