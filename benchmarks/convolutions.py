@@ -5,7 +5,7 @@
 A line is a layer, as a correlation of x [N, H, H, I] with a k x k kernel of stride s to O channels: forward, and the
 gradients with respect to the input and the kernel. `*` marks what `networks.convolution` takes. The floor is the FLOPs
 of the plain form over the rate of a matrix product of 2048 x 2048, measured first. "padded" is XLA's convolution with
-one more column of zeros; "images" is XLA's of a few images after another; "phases" is one for each place in a stride.
+one more column of zeros; "images" is XLA's of a few images after another; "phases" is one for each place in a stride; "rows" is Winograd's form along the rows.
 """
 
 import functools
@@ -58,6 +58,7 @@ _KINDS = {
             "patches": forms._correlation_of_patches,
             "padded": forms._correlation_of_padded,
             "images": forms._correlation_by_images,
+            "rows": forms._correlation_by_rows,
         },
     ),
     "input": (
@@ -67,12 +68,17 @@ _KINDS = {
             "spread": forms._spread_patches,
             "padded": forms._input_gradient_of_padded,
             "phases": forms._input_gradient_by_phases,
+            "rows": forms._input_gradient_by_rows,
         },
     ),
     "kernel": (
         plain_convolution.kernel_gradient,
         forms.kernel_gradient,
-        {"patches": forms._kernel_gradient_of_patches, "other": forms._kernel_gradient_of_other_patches},
+        {
+            "patches": forms._kernel_gradient_of_patches,
+            "other": forms._kernel_gradient_of_other_patches,
+            "rows": forms._kernel_gradient_by_rows,
+        },
     ),
 }
 _LARGEST_PATCHES = 2**30  # bytes; what would take more is not tried
@@ -111,6 +117,7 @@ def _line(name: str, rate: float) -> str:
             or not (
                 (label == "other" and stride > 1)
                 or (label == "padded" and stride > 1)
+                or (label == "rows" and (stride > 1 or kernel > 4))
                 or (label == "phases" and stride == 1)
                 or (label == "images" and n == 1)
                 or 4 * pixels * k[..., 0].size > _LARGEST_PATCHES

@@ -48,7 +48,7 @@ def training(recipe: Recipe, preset: str | None, flags: Mapping[str, Any], batch
         jax.block_until_ready((state, metrics))
 
     parameters |= {} if content is None else {"content": _count(content["params"])}
-    return Program(run, parameters, traffic + _bytes(batch))
+    return Program(run, parameters, traffic + _bytes(batch), lambda: step.trace(state, on_device))
 
 
 def inference(module: networks.Architecture, inputs: np.ndarray, *, train: bool = False) -> Program:
@@ -64,7 +64,7 @@ def inference(module: networks.Architecture, inputs: np.ndarray, *, train: bool 
     def run() -> None:
         jax.block_until_ready(apply(params, stats, on_device))
 
-    return Program(run, {"generator": _count(params)}, traffic)
+    return Program(run, {"generator": _count(params)}, traffic, lambda: apply.trace(params, stats, on_device))
 
 
 def random_content(net: str, layers: tuple[str, ...], *, path: object) -> perceptual.ContentFeatures:

@@ -24,10 +24,11 @@ __all__ = ["Side", "prepared", "started"]
 
 
 class Side(NamedTuple):
-    """Its programs by the names of its variants, which run in another process, and what PyTorch's multiply and add."""
+    """Its programs by the names of its variants, which run in another process, and what is asked there of a variant."""
 
     programs: dict[str, Program]
-    flops: Callable[[str], int]
+    flops: Callable[[str], int]  # of PyTorch's: what it multiplies and adds
+    profile: Callable[[str], tuple[dict[str, float], dict[str, int]]]  # seconds by kind; of ours, what each multiplies
 
 
 @contextmanager
@@ -49,7 +50,7 @@ def started(case: str, side: str, *, compiled: bool) -> Iterator[Side]:
             return answer()
 
         programs = {name: Program(partial(ask, "run", name), *facts) for name, *facts in answer()}
-        yield Side(programs, partial(ask, "flops"))
+        yield Side(programs, partial(ask, "flops"), partial(ask, "profile"))
 
 
 def prepared(case: str, side: str, *, compiled: bool) -> Variants:
@@ -79,6 +80,12 @@ def main(case: str, side: str, how: str) -> None:
             from benchmarks import floors
 
             answer(floors.flops(programs[variant]))
+        elif task == "profile":
+            from benchmarks import profiles
+
+            program = programs[variant]
+            ours = program.traced is not None
+            answer((profiles.ours(program), profiles.flops_by_kind(program)) if ours else (profiles.theirs(program), {}))
         else:
             programs[variant].run()
             answer(None)

@@ -4,7 +4,7 @@ import gc
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 __all__ = ["Case", "Program", "Times", "Variants", "in_turns", "require_same_networks"]
 
@@ -19,6 +19,7 @@ class Program(NamedTuple):
     run: Callable[[], object]  # returns when it is done
     parameters: Mapping[str, int] = {}  # of each network
     traffic: int = 0  # bytes that it must read and write at the least
+    traced: Callable[[], Any] | None = None  # what JAX compiles of it, where it is JAX's
 
 
 Variants = Mapping[str, Callable[[], Program]]  # by name, made when they are asked for; the fastest counts

@@ -13,17 +13,19 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from gan_jax.networks import plain_convolution
+from gan_jax.networks import plain_convolution, winograd
 from gan_jax.networks.plain_convolution import Geometry
 
 __all__ = ["correlation", "input_gradient", "kernel_gradient"]
 __dir__ = __all__.copy
 
 _FEW_CHANNELS = 8  # of images and logits, which leave the inner loops of convolutions empty
+_PIXELS_A_CHANNEL = 16  # fewer, and the kernels that are summed are as large as the maps
 _FEW_PIXELS = 256  # of all outputs: the kernel is what there is to read, and XLA's convolutions read it slowly
 _MANY_PIXELS = 4096  # of all outputs: that they are computed on all cores is worth a column more
 _SHARED = 6144  # a row's outputs, all channels: from here on XLA shares the work of a convolution out by itself
 _PIXELS_AT_ONCE = 4096  # of x: of those that a strided convolution of many channels reads at the same time
+_MAP_BYTES = 2**24  # of a batch's inputs or outputs: sums of more than that leave the caches before they are multiplied
 _PATCH_BYTES = 2**21  # of patches that stay in a core's cache until they are multiplied
 
 
@@ -35,6 +37,8 @@ def correlation(at: Geometry, x: _Shaped, kernel: _Shaped) -> _Form | None:
     """How a CPU computes y of x and a kernel; None for XLA's convolution."""
     if at.kernel == (1, 1) or _pixels(at, x) <= _FEW_PIXELS:
         return _correlation_of_patches
+    if _by_rows(at, x, *_channels(at, kernel)):
+        return _correlation_by_rows
     if at.padding == 0 or _on_one_core(at, x, *_channels(at, kernel)):
         return _correlation_of_padded
     return _correlation_by_images if _by_images(at, x, kernel) else None
@@ -46,8 +50,11 @@ def input_gradient(at: Geometry, y: _Shaped, kernel: _Shaped) -> _Form | None:
     to_images = inputs <= _FEW_CHANNELS
     if at.kernel == (1, 1) or _pixels(at, y) <= _FEW_PIXELS or (to_images and at.stride == 1):
         return _spread_patches
-    if at.stride == 1 and at.kernel[0] == at.kernel[1] and _on_one_core(at.flipped, y, outputs, inputs):
-        return _input_gradient_of_padded
+    if at.stride == 1 and at.kernel[0] == at.kernel[1]:
+        if _by_rows(at.flipped, y, outputs, inputs):
+            return _input_gradient_by_rows
+        if _on_one_core(at.flipped, y, outputs, inputs):
+            return _input_gradient_of_padded
     by_phases = 1 < at.stride <= min(at.kernel) and not to_images
     return _input_gradient_by_phases if by_phases else None
 
@@ -58,6 +65,9 @@ def kernel_gradient(at: Geometry, x: _Shaped, y: _Shaped) -> _Form | None:
         return None
     if at.stride == 1 and at.kernel[0] == at.kernel[1] and y.shape[-1] <= _FEW_CHANNELS:
         return _kernel_gradient_of_other_patches
+    channels = x.shape[-1], y.shape[-1]
+    if _by_rows(at, x, *channels) and _pixels(at, x) >= _PIXELS_A_CHANNEL * max(channels):
+        return _kernel_gradient_by_rows
     return None if at.kernel == (3, 3) and _pixels(at, x) <= 4 * _FEW_PIXELS else _kernel_gradient_of_patches
 
 
@@ -70,6 +80,12 @@ def _channels(at: Geometry, kernel: _Shaped) -> tuple[int, int]:
     """Of x and of y."""
     inputs, outputs = kernel.shape[:1:-1] if at.transposed else kernel.shape[2:]
     return inputs, outputs
+
+
+def _by_rows(at: Geometry, x: _Shaped, inputs: int, outputs: int) -> bool:
+    """Whether fewer products are worth sums of rows, which are read and written once more; they want float32."""
+    many = min(inputs, outputs) > _FEW_CHANNELS and at.outputs[0] >= winograd.ROWS and _pixels(at, x) > _FEW_PIXELS
+    return at.stride == 1 and at.kernel == (3, 3) and many and x.dtype.itemsize >= 4
 
 
 def _on_one_core(at: Geometry, x: _Shaped, inputs: int, outputs: int) -> bool:
@@ -148,16 +164,36 @@ def _correlation_of_padded(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax
     return y[:, :, : at.outputs[1]]
 
 
-def _input_gradient_of_padded(at: Geometry, y: jax.Array, kernel: jax.Array) -> jax.Array:
-    """The same, for a stride of 1 and a square kernel: the gradient is a correlation with the kernel turned around."""
-    turned = kernel[::-1, ::-1]
-    return _correlation_of_padded(at.flipped, y, turned if at.transposed else turned.swapaxes(2, 3))
-
-
 def _correlation_by_images(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    return _in_groups(plain_convolution.correlation, at, x, kernel)
+
+
+def _in_groups(form: _Form, at: Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """A correlation of some images after others."""
     groups = x.reshape(-1, _images_at_once(at, x), *x.shape[1:])
-    y = lax.map(lambda images: plain_convolution.correlation(at, images, kernel), groups)
+    y = lax.map(lambda images: form(at, images, kernel), groups)
     return y.reshape(x.shape[0], *y.shape[2:])
+
+
+def _correlation_by_rows(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Winograd's form; of a large batch in parts, whose sums are in the cache when they are multiplied."""
+    larger = max(x.size, _pixels(at, x) * _channels(at, kernel)[1]) * x.dtype.itemsize
+    in_parts = larger > _MAP_BYTES and _images_at_once(at, x) < x.shape[0]
+    return _in_groups(winograd.correlation, at, x, kernel) if in_parts else winograd.correlation(at, x, kernel)
+
+
+def _input_gradient_of_padded(at: Geometry, y: jax.Array, kernel: jax.Array) -> jax.Array:
+    return _turned(_correlation_of_padded, at, y, kernel)
+
+
+def _input_gradient_by_rows(at: Geometry, y: jax.Array, kernel: jax.Array) -> jax.Array:
+    return _turned(_correlation_by_rows, at, y, kernel)
+
+
+def _turned(form: _Form, at: Geometry, y: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The input's gradient, for a stride of 1 and a square kernel: a correlation with the kernel turned around."""
+    turned = kernel[::-1, ::-1]
+    return form(at.flipped, y, turned if at.transposed else turned.swapaxes(2, 3))
 
 
 def _input_gradient_by_phases(at: Geometry, y: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -238,10 +274,8 @@ def _kernel_gradient_of_patches(at: Geometry, x: jax.Array, y: jax.Array) -> jax
             return as_kernel(_product(pixels, patches, (0, 0)))
         # The result is larger than all the rest, and lies as it should.
         return _product(patches, pixels, (0, 0)).reshape(shape).astype(x.dtype)
-    image_bytes = height * width * math.prod(shape[:3]) * x.dtype.itemsize
-    bands = min(height, -(-image_bytes // _PATCH_BYTES))  # an image's
+    images, bands = _parts(x, height, width * math.prod(shape[:3]))
     rows = -(-height // bands)
-    images = _divisor(x.shape[0], _PATCH_BYTES // image_bytes)
     padded = _padded(at, x, bands * rows)
     y = jnp.pad(y, [(0, 0), (0, bands * rows - height), (0, 0), (0, 0)])
 
@@ -256,6 +290,18 @@ def _kernel_gradient_of_patches(at: Geometry, x: jax.Array, y: jax.Array) -> jax
 
     parts = x.shape[0] // images * bands
     return as_kernel(lax.fori_loop(1, parts, lambda part, total: total + of_part(part), of_part(0)))
+
+
+def _parts(x: jax.Array, rows: int, patches: int) -> tuple[int, int]:
+    """How many images, or how many bands of an image's rows, have as many patches as a cache; so many values a row."""
+    image_bytes = rows * patches * x.dtype.itemsize
+    return _divisor(x.shape[0], _PATCH_BYTES // image_bytes), min(rows, -(-image_bytes // _PATCH_BYTES))
+
+
+def _kernel_gradient_by_rows(at: Geometry, x: jax.Array, y: jax.Array) -> jax.Array:
+    """Winograd's form, in such parts."""
+    images, bands = _parts(x, -(-at.outputs[0] // winograd.ROWS), at.outputs[1] * at.kernel[1] * x.shape[-1])
+    return winograd.kernel_gradient(at, x, y, images=images, bands=bands)
 
 
 def _kernel_gradient_of_other_patches(at: Geometry, x: jax.Array, y: jax.Array) -> jax.Array:
