@@ -90,20 +90,15 @@ def kernel_gradient(at: Geometry, x: jax.Array, y: jax.Array, *, images: int, ba
         place = (part // bands * images, part % bands * rows, 0, 0)
         below = lax.dynamic_slice(x, place, (images, rows + taps - 1, *x.shape[2:]))
         pixels = lax.dynamic_slice(y, place, (images, rows, *y.shape[2:]))
-        by_outputs = [
-            one.reshape(-1, one.shape[-1]).T
-            for one in _sums(of_products.T, [pixels[:, row::ROWS] for row in range(ROWS)])
-        ]
+        outputs = _sums(of_products.T, [pixels[:, row::ROWS] for row in range(ROWS)])
         patches = [
             jnp.concatenate([one[:, :, tap : tap + width] for tap in range(across)], axis=-1)
             for one in _input_sums(taps, below)
         ]
-        return jnp.stack(
-            [
-                lax.dot(one, other.reshape(one.shape[1], -1))
-                for one, other in zip(lax.optimization_barrier(by_outputs), patches, strict=True)
-            ]
-        )
+        return jnp.stack([
+            lax.dot_general(one.reshape(-1, one.shape[-1]), other.reshape(-1, other.shape[-1]), (((0,), (0,)), ((), ())))
+            for one, other in zip(outputs, patches, strict=True)
+        ])
 
     parts = x.shape[0] // images * bands
     products = lax.fori_loop(1, parts, lambda part, total: total + of_part(part), of_part(0))
