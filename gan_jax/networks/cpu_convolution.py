@@ -37,9 +37,11 @@ def correlation(at: Geometry, x: _Shaped, kernel: _Shaped) -> _Form | None:
     """How a CPU computes y of x and a kernel; None for XLA's convolution."""
     if at.kernel == (1, 1) or _pixels(at, x) <= _FEW_PIXELS:
         return _correlation_of_patches
-    if _by_rows(at, x, *_channels(at, kernel)):
+    inputs, outputs = _channels(at, kernel)
+    narrow = at.stride > 1 and inputs <= 64 and at.outputs[1] < 32
+    if _by_rows(at, x, inputs, outputs) and not narrow:
         return _correlation_by_rows
-    if at.padding == 0 or _on_one_core(at, x, *_channels(at, kernel)):
+    if at.padding == 0 or _on_one_core(at, x, inputs, outputs):
         return _correlation_of_padded
     return _correlation_by_images if _by_images(at, x, kernel) else None
 
@@ -50,11 +52,10 @@ def input_gradient(at: Geometry, y: _Shaped, kernel: _Shaped) -> _Form | None:
     to_images = inputs <= _FEW_CHANNELS
     if at.kernel == (1, 1) or _pixels(at, y) <= _FEW_PIXELS or (to_images and at.stride == 1):
         return _spread_patches
-    if at.stride == 1 and at.kernel[0] == at.kernel[1]:
-        if _by_rows(at.flipped, y, outputs, inputs):
-            return _input_gradient_by_rows
-        if _on_one_core(at.flipped, y, outputs, inputs):
-            return _input_gradient_of_padded
+    if _by_rows(at, y, inputs, outputs):
+        return _input_gradient_by_rows
+    if at.stride == 1 and at.kernel[0] == at.kernel[1] and _on_one_core(at.flipped, y, outputs, inputs):
+        return _input_gradient_of_padded
     by_phases = 1 < at.stride <= min(at.kernel) and not to_images
     return _input_gradient_by_phases if by_phases else None
 
@@ -66,7 +67,7 @@ def kernel_gradient(at: Geometry, x: _Shaped, y: _Shaped) -> _Form | None:
     if at.stride == 1 and at.kernel[0] == at.kernel[1] and y.shape[-1] <= _FEW_CHANNELS:
         return _kernel_gradient_of_other_patches
     channels = x.shape[-1], y.shape[-1]
-    if _by_rows(at, x, *channels) and _pixels(at, x) >= _PIXELS_A_CHANNEL * max(channels):
+    if at.kernel == (3, 3) and _by_rows(at, x, *channels) and _pixels(at, x) >= _PIXELS_A_CHANNEL * max(channels):
         return _kernel_gradient_by_rows
     return None if at.kernel == (3, 3) and _pixels(at, x) <= 4 * _FEW_PIXELS else _kernel_gradient_of_patches
 
@@ -82,10 +83,12 @@ def _channels(at: Geometry, kernel: _Shaped) -> tuple[int, int]:
     return inputs, outputs
 
 
-def _by_rows(at: Geometry, x: _Shaped, inputs: int, outputs: int) -> bool:
+def _by_rows(at: Geometry, batch: _Shaped, inputs: int, outputs: int) -> bool:
     """Whether fewer products are worth sums of rows, which are read and written once more; they want float32."""
-    many = min(inputs, outputs) > _FEW_CHANNELS and at.outputs[0] >= winograd.ROWS and _pixels(at, x) > _FEW_PIXELS
-    return at.stride == 1 and at.kernel == (3, 3) and many and x.dtype.itemsize >= 4
+    taps, rest = divmod(at.kernel[0], at.stride)
+    fit = at.kernel[0] == at.kernel[1] and 2 <= taps <= 4 and rest == 0 and at.outputs[0] >= winograd.ROWS
+    many = min(inputs, outputs) > _FEW_CHANNELS and _pixels(at, batch) > _FEW_PIXELS
+    return fit and many and batch.dtype.itemsize >= 4
 
 
 def _on_one_core(at: Geometry, x: _Shaped, inputs: int, outputs: int) -> bool:
@@ -177,23 +180,24 @@ def _in_groups(form: _Form, at: Geometry, x: jax.Array, kernel: jax.Array) -> ja
 
 def _correlation_by_rows(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Winograd's form; of a large batch in parts, whose sums are in the cache when they are multiplied."""
-    larger = max(x.size, _pixels(at, x) * _channels(at, kernel)[1]) * x.dtype.itemsize
-    in_parts = larger > _MAP_BYTES and _images_at_once(at, x) < x.shape[0]
-    return _in_groups(winograd.correlation, at, x, kernel) if in_parts else winograd.correlation(at, x, kernel)
+
+    def form(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
+        more = 1 if at.stride == 1 else 0  # columns, for the reasons of `_correlation_of_padded`
+        rows, columns = (at.padding, at.outputs[0]), (at.padding, at.padding + more, at.outputs[1])
+        return winograd.convolution(x, kernel, rows, columns, stride=at.stride, swapped=at.transposed)
+
+    larger = max(x.size, _pixels(at, x) * _channels(at, kernel)[1])
+    return _in_groups(form, at, x, kernel) if _is_large(at, x, larger) else form(at, x, kernel)
+
+
+def _is_large(at: Geometry, batch: jax.Array, size: int) -> bool:
+    return size * batch.dtype.itemsize > _MAP_BYTES and _images_at_once(at, batch) < batch.shape[0]
 
 
 def _input_gradient_of_padded(at: Geometry, y: jax.Array, kernel: jax.Array) -> jax.Array:
-    return _turned(_correlation_of_padded, at, y, kernel)
-
-
-def _input_gradient_by_rows(at: Geometry, y: jax.Array, kernel: jax.Array) -> jax.Array:
-    return _turned(_correlation_by_rows, at, y, kernel)
-
-
-def _turned(form: _Form, at: Geometry, y: jax.Array, kernel: jax.Array) -> jax.Array:
-    """The input's gradient, for a stride of 1 and a square kernel: a correlation with the kernel turned around."""
+    """The same, for a stride of 1 and a square kernel: the gradient is a correlation with the kernel turned around."""
     turned = kernel[::-1, ::-1]
-    return form(at.flipped, y, turned if at.transposed else turned.swapaxes(2, 3))
+    return _correlation_of_padded(at.flipped, y, turned if at.transposed else turned.swapaxes(2, 3))
 
 
 def _input_gradient_by_phases(at: Geometry, y: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -201,23 +205,43 @@ def _input_gradient_by_phases(at: Geometry, y: jax.Array, kernel: jax.Array) -> 
 
     With a column of outputs more, for the reasons of `_correlation_of_padded`.
     """
+
+    def convolved(
+        y: jax.Array, kernel: jax.Array, rows: tuple[int, int], columns: tuple[int, int, int], *, swapped: bool
+    ) -> jax.Array:
+        (above, height), (left, right, width) = rows, columns
+        edges = [(above, height + len(kernel) - 1 - above - y.shape[1]), (left, right)]
+        kernel = kernel.swapaxes(2, 3) if swapped else kernel
+        x = lax.conv_general_dilated(y, kernel, (1, 1), edges, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+        return x[:, :, :width]
+
+    return _by_phases(convolved, at, y, kernel)
+
+
+def _input_gradient_by_rows(at: Geometry, y: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The same in Winograd's form; without a stride in such parts as `_correlation_by_rows`."""
+    form = functools.partial(_by_phases, winograd.convolution)
+    larger = max(y.size, y.shape[0] * math.prod(at.inputs) * _channels(at, kernel)[0])
+    in_parts = at.stride == 1 and _is_large(at, y, larger)
+    return _in_groups(form, at, y, kernel) if in_parts else form(at, y, kernel)
+
+
+def _by_phases(convolved: Callable[..., jax.Array], at: Geometry, y: jax.Array, kernel: jax.Array) -> jax.Array:
+    """x, by a convolution of `winograd.convolution`'s arguments for each place in a stride."""
     stride = at.stride
-    kernel = kernel if at.transposed else kernel.swapaxes(2, 3)
     counts = [-(-side // stride) for side in at.inputs]
 
-    def edges(axis: int, phase: int) -> tuple[int, int]:
-        """The zeros around y with which as many pixels come out as there are."""
-        reach = -(-(at.kernel[axis] - (phase + at.padding) % stride) // stride) - 1
-        low = reach - (phase + at.padding) // stride
-        return low, counts[axis] + reach - low - y.shape[1 + axis]
+    def low(axis: int, phase: int) -> tuple[int, int]:
+        """How many taps meet a pixel, and the zeros before y with which as many pixels come out as there are."""
+        taps = -(-(at.kernel[axis] - (phase + at.padding) % stride) // stride)
+        return taps, taps - 1 - (phase + at.padding) // stride
 
     def pixels(row: int, column: int) -> jax.Array:
         taps = kernel[(row + at.padding) % stride :: stride, (column + at.padding) % stride :: stride]
-        rows, (left, right) = edges(0, row), edges(1, column)
-        x = lax.conv_general_dilated(
-            y, taps[::-1, ::-1], (1, 1), [rows, (left, right + 1)], dimension_numbers=("NHWC", "HWIO", "NHWC")
-        )
-        return x[:, :, : counts[1]]
+        (_, above), (across, left) = low(0, row), low(1, column)
+        right = counts[1] + across - 1 - left - y.shape[2]
+        columns = (left, right + 1, counts[1])
+        return convolved(y, taps[::-1, ::-1], (above, counts[0]), columns, swapped=not at.transposed)
 
     x = jnp.stack([jnp.stack([pixels(row, column) for column in range(stride)], 3) for row in range(stride)], 2)
     x = x.reshape(y.shape[0], counts[0] * stride, counts[1] * stride, -1)

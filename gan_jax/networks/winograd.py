@@ -18,10 +18,11 @@ from jax import lax
 
 from gan_jax.networks.plain_convolution import Geometry
 
-__all__ = ["ROWS", "correlation", "kernel_gradient"]
+__all__ = ["ROWS", "convolution", "kernel_gradient"]
 __dir__ = __all__.copy
 
 ROWS = 4  # of outputs, which are computed together
+_FEW_PIXELS = 1024  # of all outputs: their products are those of matrices, with a kernel that stays as it lies
 _POINTS = (0.0, 1.0, -1.0, -2.0, 0.5, 2.0)  # in this order rounding is least, however many are taken
 
 
@@ -49,41 +50,72 @@ def _sums(weights: np.ndarray, parts: Sequence[jax.Array]) -> list[jax.Array]:
     return lax.optimization_barrier([functools.reduce(jnp.add, row) for row in rows])
 
 
-def _padded(at: Geometry, x: jax.Array, rows: int, columns: int) -> jax.Array:
-    """x with zeros above and below, as `rows` rows of outputs need it, and so many columns of zeros on either side."""
-    below = rows + at.kernel[0] - 1 - at.padding - at.inputs[0]
-    edges = [(0, 0, 0), (at.padding, below, 0), (columns, columns, 0), (0, 0, 0)]
+def _padded(x: jax.Array, above: int, rows: int, left: int, columns: int) -> jax.Array:
+    """x with zeros above and on the left, and below and on the right to so many rows and columns in all."""
+    edges = [(0, 0, 0), (above, rows - above - x.shape[1], 0), (left, columns - left - x.shape[2], 0), (0, 0, 0)]
     return lax.pad(x, jnp.zeros((), x.dtype), edges)
 
 
-def _input_sums(taps: int, padded: jax.Array) -> list[jax.Array]:
-    """Of a map of 4 G + taps - 1 rows: n maps of G rows."""
-    last = padded.shape[1] - (taps - 1) - ROWS
+def _input_sums(taps: int, padded: jax.Array, stride: int = 1) -> list[jax.Array]:
+    """Of a map of (4 G + taps - 1) * stride rows: n maps [N, G, W, stride * I]."""
+    images, height, width, channels = padded.shape
+    strides = padded.reshape(images, height // stride, stride, width, channels)
+    last = strides.shape[1] - (taps - 1) - ROWS
     weights, _, _ = _weights(taps)
-    return _sums(weights, [lax.slice_in_dim(padded, row, row + last + 1, ROWS, 1) for row in range(len(weights))])
+    sums = _sums(weights, [lax.slice_in_dim(strides, row, row + last + 1, ROWS, 1) for row in range(len(weights))])
+    return [one.swapaxes(2, 3).reshape(images, -1, width, stride * channels) for one in sums]
 
 
-def correlation(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """y of x and a kernel."""
-    (height, width), taps = at.outputs, at.kernel[0]
+def convolution(
+    x: jax.Array,
+    kernel: jax.Array,
+    rows: tuple[int, int],
+    columns: tuple[int, int, int],
+    *,
+    stride: int = 1,
+    swapped: bool,
+) -> jax.Array:
+    """XLA's convolution of x with a kernel [h, w, I, O], or, `swapped`, [h, w, O, I].
+
+    `rows`: of zeros above x, and of outputs. `columns`: of zeros left and right of x, and of outputs.
+    """
+    (above, height), (left, right, width) = rows, columns
+    (taps, across), axis = (kernel.shape[0] // stride, kernel.shape[1]), 1 if swapped else 0
     _, of_kernel, of_products = _weights(taps)
-    maps = _input_sums(taps, _padded(at, x, -(-height // ROWS) * ROWS, 0))
-    kernels = _sums(of_kernel, list(kernel.swapaxes(2, 3) if at.transposed else kernel))
-    edges = [(0, 0), (at.padding, at.padding + 1)]  # a column more, which is cut off: `cpu_convolution` says why
-    products = [
-        lax.conv_general_dilated(rows, row[None], (1, 1), edges, dimension_numbers=("NHWC", "HWIO", "NHWC"))
-        for rows, row in zip(maps, kernels, strict=True)
-    ]
+    needed = (-(-height // ROWS) * ROWS + taps - 1) * stride
+    # Summed as they lie: to move a kernel of millions of values takes longer than to multiply by it.
+    kernels = _sums(of_kernel, list(kernel.reshape(taps, stride, *kernel.shape[1:])))
+    if stride == 1 and x.shape[0] * height * width <= _FEW_PIXELS:
+        maps = _input_sums(taps, _padded(x, above, needed, left, width + across - 1))
+        products = [
+            functools.reduce(
+                jnp.add,
+                (
+                    lax.dot_general(one[:, :, tap : tap + width], row[0, tap], (((3,), (axis,)), ((), ())))
+                    for tap in range(across)
+                ),
+            )
+            for one, row in zip(maps, kernels, strict=True)
+        ]
+    else:
+        maps = _input_sums(taps, _padded(x, above, needed, 0, x.shape[2]), stride)
+        moved = jnp.stack(kernels).transpose(0, 2, 1, *((4, 3) if swapped else (3, 4)))
+        moved = lax.optimization_barrier(moved.reshape(len(kernels), 1, across, -1, moved.shape[-1]))
+        edges = [(0, 0), (left, right)]
+        products = [
+            lax.conv_general_dilated(one, row, (1, stride), edges, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+            for one, row in zip(maps, moved, strict=True)
+        ]
     y = jnp.stack(_sums(of_products, [product[:, :, :width] for product in products]), 2)
     return y.reshape(y.shape[0], -1, *y.shape[3:])[:, :height]
 
 
 def kernel_gradient(at: Geometry, x: jax.Array, y: jax.Array, *, images: int, bands: int) -> jax.Array:
-    """A kernel of x and y, by so many images and so many bands of their rows at once."""
+    """A kernel of x and y, for a stride of 1, by so many images and so many bands of their rows at once."""
     (height, width), (taps, across) = at.outputs, at.kernel
     _, of_kernel, of_products = _weights(taps)
     rows = -(-height // (bands * ROWS)) * ROWS  # a band's
-    x = _padded(at, x, bands * rows, at.padding)
+    x = _padded(x, at.padding, bands * rows + taps - 1, at.padding, width + across - 1)
     y = jnp.pad(y, [(0, 0), (0, bands * rows - height), (0, 0), (0, 0)])
 
     def of_part(part: int | jax.Array) -> jax.Array:
@@ -95,10 +127,14 @@ def kernel_gradient(at: Geometry, x: jax.Array, y: jax.Array, *, images: int, ba
             jnp.concatenate([one[:, :, tap : tap + width] for tap in range(across)], axis=-1)
             for one in _input_sums(taps, below)
         ]
-        return jnp.stack([
-            lax.dot_general(one.reshape(-1, one.shape[-1]), other.reshape(-1, other.shape[-1]), (((0,), (0,)), ((), ())))
-            for one, other in zip(outputs, patches, strict=True)
-        ])
+        return jnp.stack(
+            [
+                lax.dot_general(
+                    one.reshape(-1, one.shape[-1]), other.reshape(-1, other.shape[-1]), (((0,), (0,)), ((), ()))
+                )
+                for one, other in zip(outputs, patches, strict=True)
+            ]
+        )
 
     parts = x.shape[0] // images * bands
     products = lax.fori_loop(1, parts, lambda part, total: total + of_part(part), of_part(0))
