@@ -20,8 +20,9 @@ __all__ = ["correlation", "input_gradient", "kernel_gradient"]
 __dir__ = __all__.copy
 
 _FEW_CHANNELS = 8  # of images and logits, which leave the inner loops of convolutions empty
-_PIXELS_A_CHANNEL = 16  # fewer, and the kernels that are summed are as large as the maps
+_PIXELS_A_CHANNEL = 7  # fewer, and the kernels that are summed are as large as the maps
 _FEW_PIXELS = 256  # of all outputs: the kernel is what there is to read, and XLA's convolutions read it slowly
+_FEWEST_PIXELS = 64  # of all outputs: to move a kernel takes longer than to multiply by it
 _MANY_PIXELS = 4096  # of all outputs: that they are computed on all cores is worth a column more
 _SHARED = 6144  # a row's outputs, all channels: from here on XLA shares the work of a convolution out by itself
 _PIXELS_AT_ONCE = 4096  # of x: of those that a strided convolution of many channels reads at the same time
@@ -148,11 +149,20 @@ def _patches(at: Geometry, padded: jax.Array) -> jax.Array:
 
 
 def _correlation_of_patches(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    if at.transposed and _pixels(at, x) <= _FEWEST_PIXELS:
+        by_taps = _product(kernel.reshape(-1, *kernel.shape[2:]), _by_taps(at, x).swapaxes(1, 2), (2, 1), batch=(0,))
+        return by_taps.sum(0).T.reshape(x.shape[0], *at.outputs, -1).astype(x.dtype)
     patches = _patches(at, _padded(at, x, at.outputs[0]))
     if at.transposed:
         by_outputs = kernel.transpose(2, 0, 1, 3).reshape(kernel.shape[2], -1)  # rows of I values are moved whole
         return _product(patches, by_outputs, (3, 1)).astype(x.dtype)
     return _product(patches, kernel.reshape(-1, kernel.shape[-1]), (3, 0)).astype(x.dtype)
+
+
+def _by_taps(at: Geometry, x: jax.Array) -> jax.Array:
+    """The values below each tap of the kernel: [h * w, all outputs, I]."""
+    patches = _patches(at, _padded(at, x, at.outputs[0]))
+    return lax.optimization_barrier(patches.reshape(-1, math.prod(at.kernel), x.shape[-1]).swapaxes(0, 1))
 
 
 def _correlation_of_padded(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -292,8 +302,12 @@ def _kernel_gradient_of_patches(at: Geometry, x: jax.Array, y: jax.Array) -> jax
         return by_outputs.T.reshape(shape).astype(x.dtype)
 
     if _pixels(at, x) <= _FEW_PIXELS:
-        patches = _patches(at, _padded(at, x, height)).reshape(_pixels(at, x), -1)
         pixels = y.reshape(-1, outputs)
+        if at.transposed and len(pixels) <= _FEWEST_PIXELS:
+            taps = _by_taps(at, x)
+            kernel = _product(jnp.broadcast_to(pixels, (len(taps), *pixels.shape)), taps, (1, 1), batch=(0,))
+            return kernel.reshape(*at.kernel, *kernel.shape[1:]).astype(x.dtype)
+        patches = _patches(at, _padded(at, x, height)).reshape(_pixels(at, x), -1)
         if at.transposed:
             return as_kernel(_product(pixels, patches, (0, 0)))
         # The result is larger than all the rest, and lies as it should.
