@@ -5,7 +5,8 @@
 A line is a layer, as a correlation of x [N, H, H, I] with a k x k kernel of stride s to O channels: forward, and the
 gradients with respect to the input and the kernel. `*` marks what `networks.convolution` takes. The floor is the FLOPs
 of the plain form over the rate of a matrix product of 2048 x 2048, measured first. "padded" is XLA's convolution with
-one more column of zeros; "images" is XLA's of a few images after another; "phases" is one for each place in a stride; "rows" is Winograd's form along the rows.
+one more column of zeros; "images" is XLA's of a few images after another; "phases" is one for each place in a stride;
+"rows" is Winograd's form.
 """
 
 import functools

@@ -85,7 +85,9 @@ def main(case: str, side: str, how: str) -> None:
 
             program = programs[variant]
             ours = program.traced is not None
-            answer((profiles.ours(program), profiles.flops_by_kind(program)) if ours else (profiles.theirs(program), {}))
+            answer(
+                (profiles.ours(program), profiles.flops_by_kind(program)) if ours else (profiles.theirs(program), {})
+            )
         else:
             programs[variant].run()
             answer(None)

@@ -66,11 +66,11 @@ def exchange(pool: Pool, images: jax.Array, draws: Draws) -> tuple[Pool, jax.Arr
     last = jnp.where(meet & before, order, -1).max(axis=1)  # of those before that an image finds in its slot
     stays = kept & ~(meet & before.T).any(axis=1)
 
-    def where(chosen: jax.Array, some: jax.Array, others: jax.Array) -> jax.Array:
-        return jnp.where(chosen[:, None, None, None], some, others)
-
-    shown = where(swap, where(last >= 0, images[last], pool.images[slot]), images)
-    held = pool.images.at[jnp.where(stays, slot, size)].set(images, mode="drop")
+    # As rows of values: a TPU would move three channels as 128.
+    rows, held = images.reshape(len(images), -1), pool.images.reshape(size, -1)
+    others = jnp.where((last >= 0)[:, None], rows[last], held[slot])
+    shown = jnp.where(swap[:, None], others, rows).reshape(images.shape)
+    held = held.at[jnp.where(stays, slot, size)].set(rows, mode="drop").reshape(pool.images.shape)
     return Pool(held, jnp.minimum(pool.filled + len(images), size)), shown
 
 

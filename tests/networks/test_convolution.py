@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gan_jax import hlo, networks
-from gan_jax.networks import convolution, cpu_convolution
+from gan_jax.networks import convolution, cpu_convolution, winograd
 from gan_jax.training import parallel
 
 
@@ -145,6 +145,8 @@ def size(request, monkeypatch):
         monkeypatch.setattr(cpu_convolution, "_PATCH_BYTES", 2**13)
         monkeypatch.setattr(cpu_convolution, "_PIXELS_AT_ONCE", 256)
         monkeypatch.setattr(cpu_convolution, "_MANY_PIXELS", 0)
+        monkeypatch.setattr(cpu_convolution, "_PIXELS_A_CHANNEL", 0)
+        monkeypatch.setattr(winograd, "_FEW_PIXELS", 0)
 
 
 @pytest.mark.usefixtures("size")
