@@ -46,10 +46,15 @@ def _weights(taps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.where(abs(of_inputs) < 1e-9, 0.0, of_inputs), values(taps) / scales, values(ROWS).T
 
 
-def _sums(weights: np.ndarray, parts: Sequence[jax.Array]) -> list[jax.Array]:
-    """Weighed sums of arrays, one for each row of weights; computed once, not wherever they are read."""
+def _weighed(weights: np.ndarray, parts: Sequence[jax.Array]) -> list[jax.Array]:
+    """Weighed sums of arrays, one for each row of weights."""
     rows = ((float(weight) * part for weight, part in zip(row, parts, strict=True) if weight) for row in weights)
-    return lax.optimization_barrier([functools.reduce(jnp.add, row) for row in rows])
+    return [functools.reduce(jnp.add, row) for row in rows]
+
+
+def _sums(weights: np.ndarray, parts: Sequence[jax.Array]) -> list[jax.Array]:
+    """The same, computed once and not wherever they are read."""
+    return lax.optimization_barrier(_weighed(weights, parts))
 
 
 def _padded(x: jax.Array, above: int, rows: int, left: int, columns: int) -> jax.Array:
@@ -86,7 +91,7 @@ def convolution(
     _, of_kernel, of_products = _weights(taps)
     needed = (-(-height // ROWS) * ROWS + taps - 1) * stride
     # Summed as they lie: to move a kernel of millions of values takes longer than to multiply by it.
-    kernels = _sums(of_kernel, list(kernel.reshape(taps, stride, *kernel.shape[1:])))
+    kernels = jnp.tensordot(jnp.asarray(of_kernel, kernel.dtype), kernel.reshape(taps, stride, *kernel.shape[1:]), 1)
     if stride == 1 and x.shape[0] * height * width <= _FEW_PIXELS:
         maps = _input_sums(taps, _padded(x, above, needed, left, width + across - 1))
         products = [
@@ -101,14 +106,14 @@ def convolution(
         ]
     else:
         maps = _input_sums(taps, _padded(x, above, needed, 0, x.shape[2]), stride)
-        moved = jnp.stack(kernels).transpose(0, 2, 1, *((4, 3) if swapped else (3, 4)))
+        moved = kernels.transpose(0, 2, 1, *((4, 3) if swapped else (3, 4)))
         moved = lax.optimization_barrier(moved.reshape(len(kernels), 1, across, -1, moved.shape[-1]))
         edges = [(0, 0), (left, right)]
         products = [
             lax.conv_general_dilated(one, row, (1, stride), edges, dimension_numbers=("NHWC", "HWIO", "NHWC"))
             for one, row in zip(maps, moved, strict=True)
         ]
-    y = jnp.stack(_sums(of_products, [product[:, :, :width] for product in products]), 2)
+    y = jnp.stack(_weighed(of_products, [product[:, :, :width] for product in products]), 2)
     return y.reshape(y.shape[0], -1, *y.shape[3:])[:, :height]
 
 
@@ -140,6 +145,5 @@ def kernel_gradient(at: Geometry, x: jax.Array, y: jax.Array, *, images: int, ba
 
     parts = x.shape[0] // images * bands
     products = lax.fori_loop(1, parts, lambda part, total: total + of_part(part), of_part(0))
-    kernel = jnp.stack(_sums(of_kernel.T, list(products)))
-    kernel = kernel.reshape(taps, y.shape[-1], across, x.shape[-1])
+    kernel = jnp.tensordot(jnp.asarray(of_kernel.T, x.dtype), products, 1).reshape(taps, y.shape[-1], across, x.shape[-1])
     return kernel.transpose((0, 2, 1, 3) if at.transposed else (0, 2, 3, 1))
