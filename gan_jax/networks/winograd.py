@@ -92,7 +92,7 @@ def convolution(
     needed = (-(-height // ROWS) * ROWS + taps - 1) * stride
     # Summed as they lie: to move a kernel of millions of values takes longer than to multiply by it.
     kernels = jnp.tensordot(jnp.asarray(of_kernel, kernel.dtype), kernel.reshape(taps, stride, *kernel.shape[1:]), 1)
-    if stride == 1 and x.shape[0] * height * width <= _FEW_PIXELS:
+    if swapped and stride == 1 and x.shape[0] * height * width <= _FEW_PIXELS:
         maps = _input_sums(taps, _padded(x, above, needed, left, width + across - 1))
         products = [
             functools.reduce(
@@ -145,5 +145,7 @@ def kernel_gradient(at: Geometry, x: jax.Array, y: jax.Array, *, images: int, ba
 
     parts = x.shape[0] // images * bands
     products = lax.fori_loop(1, parts, lambda part, total: total + of_part(part), of_part(0))
-    kernel = jnp.tensordot(jnp.asarray(of_kernel.T, x.dtype), products, 1).reshape(taps, y.shape[-1], across, x.shape[-1])
+    kernel = jnp.tensordot(jnp.asarray(of_kernel.T, x.dtype), products, 1).reshape(
+        taps, y.shape[-1], across, x.shape[-1]
+    )
     return kernel.transpose((0, 2, 1, 3) if at.transposed else (0, 2, 3, 1))
