@@ -3,12 +3,15 @@
 import json
 import subprocess
 
+import jax
+import jax.numpy as jnp
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import report, sides
+from benchmarks import profiles, report, sides
 from benchmarks.cases import CASES
 from benchmarks.timing import Program, Times, in_turns, require_same_networks
+from gan_jax.networks import convolution
 
 AROUND = {
     "cpu": "Some CPU",
@@ -101,3 +104,23 @@ def test_what_cannot_be_measured_is_said(arguments, said, capsys):
     with pytest.raises(SystemExit):
         command.main(arguments)
     assert said in capsys.readouterr().err
+
+
+def test_the_time_in_which_several_operations_run_is_shared_out():
+    spans = [(0.0, 4.0, "a"), (1.0, 3.0, "b"), (3.0, 5.0, "b"), (7.0, 8.0, "c")]
+    assert profiles.in_turn(spans) == {"a": 2.5, "b": 2.5, "c": 1.0}  # together what any of them takes
+
+
+def test_a_profile_tells_convolutions_and_both_gradients_apart():
+    images, kernel = jnp.ones((2, 12, 12, 5)), jnp.ones((3, 3, 5, 7))
+
+    @jax.jit
+    def step(images, kernel):
+        return jax.grad(lambda *of: convolution.conv(*of, stride=1, padding=1).std(), argnums=(0, 1))(images, kernel)
+
+    program = Program(lambda: jax.block_until_ready(step(images, kernel)), traced=lambda: step.trace(images, kernel))
+    kinds = (profiles.FORWARD, *profiles.GRADIENTS)
+    assert profiles.flops_by_kind(program) == dict.fromkeys(kinds, 2 * 2 * 12 * 12 * 9 * 5 * 7)
+    seconds = profiles.ours(program)
+    assert seconds.keys() == {*kinds, profiles.REST}
+    assert min(seconds.values()) > 0

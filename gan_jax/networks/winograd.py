@@ -24,7 +24,7 @@ __all__ = ["ROWS", "convolution", "kernel_gradient"]
 __dir__ = __all__.copy
 
 ROWS = 4  # of outputs, which are computed together
-_FEW_PIXELS = 1024  # of all outputs: their products are those of matrices, with a kernel that stays as it lies
+_FEW_PIXELS = 1024  # of all outputs: to move a swapped kernel takes longer than products of matrices, tap by tap
 _POINTS = (0.0, 1.0, -1.0, -2.0, 0.5, 2.0)  # in this order rounding is least, however many are taken
 
 
@@ -87,10 +87,9 @@ def convolution(
     `rows`: of zeros above x, and of outputs. `columns`: of zeros left and right of x, and of outputs.
     """
     (above, height), (left, right, width) = rows, columns
-    (taps, across), axis = (kernel.shape[0] // stride, kernel.shape[1]), 1 if swapped else 0
+    taps, across = kernel.shape[0] // stride, kernel.shape[1]
     _, of_kernel, of_products = _weights(taps)
     needed = (-(-height // ROWS) * ROWS + taps - 1) * stride
-    # Summed as they lie: to move a kernel of millions of values takes longer than to multiply by it.
     kernels = jnp.tensordot(jnp.asarray(of_kernel, kernel.dtype), kernel.reshape(taps, stride, *kernel.shape[1:]), 1)
     if swapped and stride == 1 and x.shape[0] * height * width <= _FEW_PIXELS:
         maps = _input_sums(taps, _padded(x, above, needed, left, width + across - 1))
@@ -98,7 +97,7 @@ def convolution(
             functools.reduce(
                 jnp.add,
                 (
-                    lax.dot_general(one[:, :, tap : tap + width], row[0, tap], (((3,), (axis,)), ((), ())))
+                    lax.dot_general(one[:, :, tap : tap + width], row[0, tap], (((3,), (1,)), ((), ())))
                     for tap in range(across)
                 ),
             )
