@@ -92,7 +92,7 @@ def _kinds(text: str) -> dict[str, str]:
 
 def _kind(named: str) -> str:
     """By the scopes that an operation was traced in, which its name or its line in a program tells."""
-    scopes = [scope for scope in re.split(r'[/"]', named) if scope in (FORWARD, *GRADIENTS)]
+    scopes = [scope for scope in re.split(r'[/"()]', named) if scope in (FORWARD, *GRADIENTS)]
     return scopes[-1] if scopes else REST
 
 
