@@ -84,9 +84,12 @@ def _kinds(text: str) -> dict[str, str]:
 
     kinds = {}
     for line in computations[entry]:
-        inside = list(lines(line))
+        name, inside = line.split(" = ")[0], list(lines(line))
         product = next((one for one in inside if " convolution(" in one or " dot(" in one), line)
-        kinds[line.split(" = ")[0].removeprefix("%")] = _kind(product)
+        if "op_name" not in product:  # XLA turned it around; what it is for is told where it is read
+            readers = (one for one in computations[entry] if re.search(rf"[( ]{re.escape(name)}[,)]", one))
+            product = next(readers, product)
+        kinds[name.removeprefix("%")] = _kind(product)
     return kinds
 
 
