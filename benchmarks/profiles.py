@@ -19,7 +19,7 @@ from jax.extend import core
 
 from benchmarks.timing import Program
 
-__all__ = ["FORWARD", "GRADIENTS", "REST", "flops_by_kind", "in_turn", "ours", "theirs"]
+__all__ = ["FORWARD", "GRADIENTS", "REST", "flops_by_kind", "in_turn", "kinds", "ours", "theirs"]
 
 FORWARD, REST = "correlation", "rest"  # a kind of operation; the scopes are those of networks/convolution.py
 GRADIENTS = ("input_gradient", "kernel_gradient")
@@ -30,17 +30,17 @@ _Span = tuple[float, float, str]  # when an operation begins and ends, and its n
 def ours(program: Program) -> dict[str, float]:
     """Seconds of a JAX program by kind of operation: of the median of three runs."""
     assert program.traced is not None
-    kinds = _kinds(program.traced().lower().compile().as_text())
+    operations = kinds(program.traced().lower().compile().as_text())
 
     def profiled() -> dict[str, float]:
         with tempfile.TemporaryDirectory() as folder:
             with jax.profiler.trace(folder):
                 program.run()
             (path,) = Path(folder).rglob("*.xplane.pb")
-            spans = _spans(jax.profiler.ProfileData.from_file(str(path)), kinds)
-        seconds = dict.fromkeys(kinds.values(), 0.0)
+            spans = _spans(jax.profiler.ProfileData.from_file(str(path)), operations)
+        seconds = dict.fromkeys(operations.values(), 0.0)
         for name, nanoseconds in in_turn(spans).items():
-            seconds[kinds[name]] += 1e-9 * nanoseconds
+            seconds[operations[name]] += 1e-9 * nanoseconds
         return seconds
 
     return _median(program, profiled)
@@ -62,7 +62,7 @@ def _spans(profile: jax.profiler.ProfileData, names: Container[str]) -> list[_Sp
     return [(*span, name) for name, span in spans.items()]
 
 
-def _kinds(text: str) -> dict[str, str]:
+def kinds(text: str) -> dict[str, str]:
     """The kind of each operation of a compiled program's entry, by its name.
 
     What is fused or in a loop counts as the convolution or product in it, if there is one.
@@ -82,15 +82,15 @@ def _kinds(text: str) -> dict[str, str]:
             for one in computations[called]:
                 yield from lines(one)
 
-    kinds = {}
+    found = {}
     for line in computations[entry]:
         name, inside = line.split(" = ")[0], list(lines(line))
         product = next((one for one in inside if " convolution(" in one or " dot(" in one), line)
         if "op_name" not in product:  # XLA turned it around; what it is for is told where it is read
             readers = (one for one in computations[entry] if re.search(rf"[( ]{re.escape(name)}[,)]", one))
             product = next(readers, product)
-        kinds[name.removeprefix("%")] = _kind(product)
-    return kinds
+        found[name.removeprefix("%")] = _kind(product)
+    return found
 
 
 def _kind(named: str) -> str:
