@@ -1,6 +1,6 @@
 """Where the time of a step goes, on a CPU: by the operations of both sides' profilers, beside the floor of each kind.
 
-    python -m benchmarks.profiles dcgan-64 pix2pix-256-b4 > benchmarks/results/profiles.txt
+    python -m benchmarks.profiles dcgan-64 pix2pix-256-b4 > benchmarks/results/profiles_avx512.txt
 
 An operation of ours counts with its share of the time in which it runs: XLA runs several at once. PyTorch's floats
 in NCHW and channels_last are profiled, and the faster one is shown; its profiler gives both gradients as one.
@@ -167,8 +167,6 @@ def _flops(kind: str, convolution: Any) -> int:
     numbers = convolution.params["dimension_numbers"]
     if kind == "input_gradient":
         return 2 * left.size * right.size // left.shape[numbers.lhs_spec[1]]
-    if kind == "kernel_gradient":
-        return 2 * output.size * right.size // right.shape[numbers.rhs_spec[0]]
     return 2 * output.size * right.size // right.shape[numbers.rhs_spec[0]]
 
 

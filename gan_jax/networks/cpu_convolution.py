@@ -201,6 +201,7 @@ def _correlation_by_rows(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax.A
 
 
 def _is_large(at: Geometry, batch: jax.Array, size: int) -> bool:
+    """Whether so many values, of the larger of a batch's inputs and outputs, want its images in groups."""
     return size * batch.dtype.itemsize > _MAP_BYTES and _images_at_once(at, batch) < batch.shape[0]
 
 
@@ -241,14 +242,14 @@ def _by_phases(convolved: Callable[..., jax.Array], at: Geometry, y: jax.Array, 
     stride = at.stride
     counts = [-(-side // stride) for side in at.inputs]
 
-    def low(axis: int, phase: int) -> tuple[int, int]:
+    def met(axis: int, phase: int) -> tuple[int, int]:
         """How many taps meet a pixel, and the zeros before y with which as many pixels come out as there are."""
         taps = -(-(at.kernel[axis] - (phase + at.padding) % stride) // stride)
         return taps, taps - 1 - (phase + at.padding) // stride
 
     def pixels(row: int, column: int) -> jax.Array:
         taps = kernel[(row + at.padding) % stride :: stride, (column + at.padding) % stride :: stride]
-        (_, above), (across, left) = low(0, row), low(1, column)
+        (_, above), (across, left) = met(0, row), met(1, column)
         right = counts[1] + across - 1 - left - y.shape[2]
         columns = (left, right + 1, counts[1])
         return convolved(y, taps[::-1, ::-1], (above, counts[0]), columns, swapped=not at.transposed)

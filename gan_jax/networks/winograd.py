@@ -5,7 +5,7 @@ sums of rows of the kernel, from which sums give the outputs (Lavin and Gray 201
 Neural Networks", who go along both sides). Along one side a sum is one of whole rows, and a product a convolution with
 a kernel of one row. A kernel of two rows takes five products in place of eight, one of four rows seven in place of
 sixteen; with a stride its rows are so many kernels of fewer rows. The sums cost rounding: in float32 results are off by
-1e-6 to 3e-6 of the largest, XLA's by 1e-6.
+1e-6 to 4e-6 of the largest, XLA's by 1e-6.
 
 Arrays are as in `plain_convolution`.
 """
