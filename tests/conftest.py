@@ -35,6 +35,7 @@ from gan_jax.data import image_files
 from gan_jax.data.demo.facades import Facades
 from gan_jax.methods.pix2pix import pix2pix
 from gan_jax.model import Model, ModelSpec
+from gan_jax.networks import convolution, cpu_convolution
 from gan_jax.recipes import pix2pix as experiment
 from gan_jax.training import run
 
@@ -67,6 +68,23 @@ def compilation_cache(pytestconfig, tmp_path_factory):
 def cache_home(tmp_path_factory, monkeypatch):
     """No test reads or leaves a header cache in the user's home."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def set_thresholds(monkeypatch):
+    """Sets attributes of `cpu_convolution`, by which forms are chosen; choices are forgotten before and after."""
+
+    def forget():
+        for computed in (convolution._correlation, convolution._input_gradient, convolution._kernel_gradient):
+            computed.fun.clear_cache()
+
+    def set_all(**values):
+        forget()
+        for name, value in values.items():
+            monkeypatch.setattr(cpu_convolution, name, value)
+
+    yield set_all
+    forget()
 
 
 @pytest.fixture(scope="session")

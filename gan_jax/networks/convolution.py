@@ -96,9 +96,10 @@ def _bilinear(
     """`plain`, or the form of it that is faster on a CPU, if any; its derivatives are stated below.
 
     The first array is a batch, and so are the second, if the result `sums` over images, and the result, if not.
-    Profiles show it by the name of `plain`, whatever form computes it.
+    It is traced once for the shapes of layers that are equal, and profiles show it by the name of `plain`.
     """
 
+    @functools.partial(jax.jit, static_argnums=0)
     @jax.named_scope(plain.__name__)
     def compute(at: Geometry, a: jax.Array, b: jax.Array) -> jax.Array:
         known = all(isinstance(side, int) for side in (*a.shape, *b.shape))  # jax.export has symbolic sides, of no size

@@ -20,7 +20,7 @@ __all__ = ["correlation", "input_gradient", "kernel_gradient"]
 __dir__ = __all__.copy
 
 _FEW_CHANNELS = 8  # of images and logits, which leave the inner loops of convolutions empty
-_PIXELS_A_CHANNEL = 7  # fewer, and the kernels that are summed are as large as the maps
+_PIXELS_A_CHANNEL = 3  # fewer, and the products to sum are larger than the maps
 _FEW_PIXELS = 256  # of all outputs: the kernel is what there is to read, and XLA's convolutions read it slowly
 _FEWEST_PIXELS = 64  # of all outputs: to move a kernel takes longer than to multiply by it
 _MANY_PIXELS = 4096  # of all outputs: that they are computed on all cores is worth a column more
@@ -328,7 +328,8 @@ def _kernel_gradient_of_patches(at: Geometry, x: jax.Array, y: jax.Array) -> jax
         return _product(by_outputs, _patches(at, below).reshape(by_outputs.shape[1], -1), (1, 0))
 
     parts = x.shape[0] // images * bands
-    return as_kernel(lax.fori_loop(1, parts, lambda part, total: total + of_part(part), of_part(0)))
+    none = lax.full_like(x, 0, jnp.promote_types(x.dtype, jnp.float32), (outputs, math.prod(shape[:3])))
+    return as_kernel(lax.fori_loop(0, parts, lambda part, total: total + of_part(part), none))
 
 
 def _parts(x: jax.Array, rows: int, patches: int) -> tuple[int, int]:

@@ -24,7 +24,6 @@ __all__ = ["ROWS", "convolution", "kernel_gradient"]
 __dir__ = __all__.copy
 
 ROWS = 4  # of outputs, which are computed together
-_FEW_PIXELS = 1024  # of all outputs: to move a swapped kernel takes longer than products of matrices, tap by tap
 _POINTS = (0.0, 1.0, -1.0, -2.0, 0.5, 2.0)  # in this order rounding is least, however many are taken
 
 
@@ -91,27 +90,14 @@ def convolution(
     _, of_kernel, of_products = _weights(taps)
     needed = (-(-height // ROWS) * ROWS + taps - 1) * stride
     kernels = jnp.tensordot(jnp.asarray(of_kernel, kernel.dtype), kernel.reshape(taps, stride, *kernel.shape[1:]), 1)
-    if swapped and stride == 1 and x.shape[0] * height * width <= _FEW_PIXELS:
-        maps = _input_sums(taps, _padded(x, above, needed, left, width + across - 1))
-        products = [
-            functools.reduce(
-                jnp.add,
-                (
-                    lax.dot_general(one[:, :, tap : tap + width], row[0, tap], (((3,), (1,)), ((), ())))
-                    for tap in range(across)
-                ),
-            )
-            for one, row in zip(maps, kernels, strict=True)
-        ]
-    else:
-        maps = _input_sums(taps, _padded(x, above, needed, 0, x.shape[2]), stride)
-        moved = kernels.transpose(0, 2, 1, *((4, 3) if swapped else (3, 4)))
-        moved = lax.optimization_barrier(moved.reshape(len(kernels), 1, across, -1, moved.shape[-1]))
-        edges = [(0, 0), (left, right)]
-        products = [
-            lax.conv_general_dilated(one, row, (1, stride), edges, dimension_numbers=("NHWC", "HWIO", "NHWC"))
-            for one, row in zip(maps, moved, strict=True)
-        ]
+    maps = _input_sums(taps, _padded(x, above, needed, 0, x.shape[2]), stride)
+    moved = kernels.transpose(0, 2, 1, *((4, 3) if swapped else (3, 4)))
+    moved = lax.optimization_barrier(moved.reshape(len(kernels), 1, across, -1, moved.shape[-1]))
+    edges = [(0, 0), (left, right)]
+    products = [
+        lax.conv_general_dilated(one, row, (1, stride), edges, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+        for one, row in zip(maps, moved, strict=True)
+    ]
     y = jnp.stack(_weighed(of_products, [product[:, :, :width] for product in products]), 2)
     return y.reshape(y.shape[0], -1, *y.shape[3:])[:, :height]
 
@@ -129,22 +115,22 @@ def kernel_gradient(at: Geometry, x: jax.Array, y: jax.Array, *, images: int, ba
         below = lax.dynamic_slice(x, place, (images, rows + taps - 1, *x.shape[2:]))
         pixels = lax.dynamic_slice(y, place, (images, rows, *y.shape[2:]))
         outputs = _sums(of_products.T, [pixels[:, row::ROWS] for row in range(ROWS)])
-        patches = [
-            jnp.concatenate([one[:, :, tap : tap + width] for tap in range(across)], axis=-1)
-            for one in _input_sums(taps, below)
-        ]
-        return jnp.stack(
-            [
-                lax.dot_general(
-                    one.reshape(-1, one.shape[-1]), other.reshape(-1, other.shape[-1]), (((0,), (0,)), ((), ()))
-                )
-                for one, other in zip(outputs, patches, strict=True)
-            ]
-        )
+        patches = jnp.concatenate([below[:, :, tap : tap + width] for tap in range(across)], axis=-1)
+        inputs = _input_sums(taps, lax.optimization_barrier(patches))
+        pairs = zip(*((outputs, inputs) if at.transposed else (inputs, outputs)), strict=True)
+        return jnp.stack([_sum_of_products(one, other) for one, other in pairs])
 
     parts = x.shape[0] // images * bands
-    products = lax.fori_loop(1, parts, lambda part, total: total + of_part(part), of_part(0))
-    kernel = jnp.tensordot(jnp.asarray(of_kernel.T, x.dtype), products, 1).reshape(
-        taps, y.shape[-1], across, x.shape[-1]
-    )
-    return kernel.transpose((0, 2, 1, 3) if at.transposed else (0, 2, 3, 1))
+    sides = (y.shape[-1], across * x.shape[-1]) if at.transposed else (across * x.shape[-1], y.shape[-1])
+    none = lax.full_like(x, 0, shape=(len(of_kernel), *sides))
+    products = lax.fori_loop(0, parts, lambda part, total: total + of_part(part), none)
+    kernel = jnp.tensordot(jnp.asarray(of_kernel.T, x.dtype), products, 1)
+    if at.transposed:
+        return kernel.reshape(taps, y.shape[-1], across, -1).swapaxes(1, 2)
+    return kernel.reshape(taps, across, -1, y.shape[-1])
+
+
+def _sum_of_products(one: jax.Array, other: jax.Array) -> jax.Array:
+    """Over the pixels of two maps: [channels of one, channels of the other]."""
+    pixels = one.reshape(-1, one.shape[-1]), other.reshape(-1, other.shape[-1])
+    return lax.dot_general(*pixels, (((0,), (0,)), ((), ())))

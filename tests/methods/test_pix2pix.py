@@ -13,7 +13,7 @@ from gan_jax import image, losses
 from gan_jax.interop import convert
 from gan_jax.method import clip_weights, scale_rates, train_step
 from gan_jax.methods.pix2pix import Draws, pix2pix
-from gan_jax.networks import PatchGAN, UNet, convolution, cpu_convolution, from_linen, with_weights
+from gan_jax.networks import PatchGAN, UNet, convolution, from_linen, with_weights
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "training" / "pix2pix_vanilla"
 
@@ -175,7 +175,7 @@ def test_least_squares_is_a_drop_in():
     assert all(np.isfinite(value) for value in metrics.values())
 
 
-def test_computing_the_fake_in_both_losses_costs_no_convolution(monkeypatch):
+def test_computing_the_fake_in_both_losses_costs_no_convolution(set_thresholds):
     """The step has the convolutions of one generator pass, its backward pass, and three critic passes with theirs."""
     generator, critic = UNet(depth=3, width=4), PatchGAN(layers=1, width=4)
     tx = optax.sgd(1e-2)
@@ -197,14 +197,11 @@ def test_computing_the_fake_in_both_losses_costs_no_convolution(monkeypatch):
         assert products() == (expected, 0)
     # Each convolution is one product; those that lead back from a critic's one logit are multiplied without `dot`.
     assert sum(products()) == expected - 3
-    # As if images were large: a gradient of a kernel has the product of its first band, and that of a loop over others;
-    # that of the input of a strided convolution, which a layer up computes too, is one for each of four phases.
-    # Winograd's form is left out, whose products are several for each of these.
+    # As if images were large: the gradient of the input of a strided convolution, which a layer up computes too, is one
+    # product for each of four phases. Winograd's form is left out, whose products are several for each of these.
     strided = generator.depth + (generator.depth - 1) + 1  # up; down, less the first; the critic's first
-    for name, value in {"_FEW_PIXELS": 0, "_FEW_CHANNELS": 0, "_PATCH_BYTES": 300}.items():
-        monkeypatch.setattr(cpu_convolution, name, value)
-    monkeypatch.setattr(cpu_convolution, "_by_rows", lambda *shapes: False)
-    assert sum(products()) == expected + layers_g + 2 * layers_d + 3 * strided
+    set_thresholds(_FEW_PIXELS=0, _FEW_CHANNELS=0, _PATCH_BYTES=300, _by_rows=lambda *shapes: False)
+    assert sum(products()) == expected + 3 * strided
 
 
 def test_colors_of_lab_are_what_is_made_and_judged():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gan_jax import hlo, networks
-from gan_jax.networks import convolution, cpu_convolution, winograd
+from gan_jax.networks import convolution
 from gan_jax.training import parallel
 
 
@@ -138,15 +138,11 @@ def assert_as_plain(function, *arguments, tolerance=1e-5):
 
 
 @pytest.fixture(params=["small", "large"])
-def size(request, monkeypatch):
+def size(request, set_thresholds):
     """Forms are chosen by size: the same arrays as if they were small images, and large ones in several bands."""
     if request.param == "large":
-        monkeypatch.setattr(cpu_convolution, "_FEW_PIXELS", 0)
-        monkeypatch.setattr(cpu_convolution, "_PATCH_BYTES", 2**13)
-        monkeypatch.setattr(cpu_convolution, "_PIXELS_AT_ONCE", 256)
-        monkeypatch.setattr(cpu_convolution, "_MANY_PIXELS", 0)
-        monkeypatch.setattr(cpu_convolution, "_PIXELS_A_CHANNEL", 0)
-        monkeypatch.setattr(winograd, "_FEW_PIXELS", 0)
+        several = {"_PATCH_BYTES": 2**13, "_PIXELS_AT_ONCE": 256}
+        set_thresholds(_FEW_PIXELS=0, _MANY_PIXELS=0, _PIXELS_A_CHANNEL=0, **several)
 
 
 @pytest.mark.usefixtures("size")

@@ -55,7 +55,8 @@ def test_a_batch_has_as_many_pixels_as_its_images():
 def test_rows_are_summed_where_that_costs_less_than_the_products_that_it_saves():
     at = Geometry(1, 1, (3, 3), (32, 32))
     assert forms(at, 256, 256, batch=4) == ("by_rows",) * 3
-    assert forms(at, 256, 256) == ("by_rows", "by_rows", "xla")  # the kernel is as large as the maps
+    assert forms(at, 256, 256) == ("by_rows",) * 3
+    assert forms(at, 512, 512) == ("by_rows", "by_rows", "xla")  # the kernel is as large as the maps
     assert forms(at, 8, 256)[:2] == ("xla", "_spread_patches")
     assert "by_rows" not in forms(at, 256, 256, batch=4, dtype=jnp.bfloat16)
     assert "by_rows" not in forms(Geometry(1, 1, (3, 3), (2, 200)), 256, 256)  # less than four rows
