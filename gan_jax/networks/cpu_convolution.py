@@ -6,6 +6,7 @@ XLA's convolutions with more zeros, or of fewer images at once. The thresholds a
 """
 
 import functools
+import itertools
 import math
 from collections.abc import Callable
 
@@ -20,7 +21,6 @@ __all__ = ["correlation", "input_gradient", "kernel_gradient"]
 __dir__ = __all__.copy
 
 _FEW_CHANNELS = 8  # of images and logits, which leave the inner loops of convolutions empty
-_PIXELS_A_CHANNEL = 3  # fewer, and the products to sum are larger than the maps
 _FEW_PIXELS = 256  # of all outputs: the kernel is what there is to read, and XLA's convolutions read it slowly
 _FEWEST_PIXELS = 64  # of all outputs: to move a kernel takes longer than to multiply by it
 _MANY_PIXELS = 4096  # of all outputs: that they are computed on all cores is worth a column more
@@ -67,8 +67,7 @@ def kernel_gradient(at: Geometry, x: _Shaped, y: _Shaped) -> _Form | None:
         return None
     if at.stride == 1 and at.kernel[0] == at.kernel[1] and y.shape[-1] <= _FEW_CHANNELS:
         return _kernel_gradient_of_other_patches
-    channels = x.shape[-1], y.shape[-1]
-    if at.kernel == (3, 3) and _by_rows(at, x, *channels) and _pixels(at, x) >= _PIXELS_A_CHANNEL * max(channels):
+    if _by_rows(at, x, x.shape[-1], y.shape[-1]):
         return _kernel_gradient_by_rows
     return None if at.kernel == (3, 3) and _pixels(at, x) <= 4 * _FEW_PIXELS else _kernel_gradient_of_patches
 
@@ -212,7 +211,7 @@ def _input_gradient_of_padded(at: Geometry, y: jax.Array, kernel: jax.Array) -> 
 
 
 def _input_gradient_by_phases(at: Geometry, y: jax.Array, kernel: jax.Array) -> jax.Array:
-    """A convolution of y for each place in a stride, by the taps of the kernel that meet it: no zero is multiplied.
+    """A convolution of y for each row of a stride, by the taps of the kernel that meet it: no zero is multiplied.
 
     With a column of outputs more, for the reasons of `_correlation_of_padded`.
     """
@@ -238,7 +237,7 @@ def _input_gradient_by_rows(at: Geometry, y: jax.Array, kernel: jax.Array) -> ja
 
 
 def _by_phases(convolved: Callable[..., jax.Array], at: Geometry, y: jax.Array, kernel: jax.Array) -> jax.Array:
-    """x, by a convolution of `winograd.convolution`'s arguments for each place in a stride."""
+    """x, by convolutions of `winograd.convolution`'s arguments, of all places in a stride that equal taps meet."""
     stride = at.stride
     counts = [-(-side // stride) for side in at.inputs]
 
@@ -247,14 +246,25 @@ def _by_phases(convolved: Callable[..., jax.Array], at: Geometry, y: jax.Array, 
         taps = -(-(at.kernel[axis] - (phase + at.padding) % stride) // stride)
         return taps, taps - 1 - (phase + at.padding) // stride
 
-    def pixels(row: int, column: int) -> jax.Array:
-        taps = kernel[(row + at.padding) % stride :: stride, (column + at.padding) % stride :: stride]
-        (_, above), (across, left) = met(0, row), met(1, column)
-        right = counts[1] + across - 1 - left - y.shape[2]
-        columns = (left, right + 1, counts[1])
-        return convolved(y, taps[::-1, ::-1], (above, counts[0]), columns, swapped=not at.transposed)
+    def line(row: int) -> list[jax.Array]:
+        """The pixels of a row of the stride, by its columns; those that as many taps meet are computed together."""
+        _, above = met(0, row)
+        taps = kernel[(row + at.padding) % stride :: stride][::-1]
+        pixels = []
+        for across, equal in itertools.groupby(range(stride), lambda column: met(1, column)[0]):
+            columns = list(equal)
+            lefts = [met(1, column)[1] for column in columns]
+            left, width = max(lefts), counts[1] + max(lefts) - min(lefts)
+            more = 1 if width == counts[1] else 0  # together they have a column more by themselves
+            right = width + across - 1 - left - y.shape[2] + more
+            kernels = [taps[:, (column + at.padding) % stride :: stride][:, ::-1] for column in columns]
+            together = jnp.concatenate(kernels, axis=3 if at.transposed else 2)
+            x = convolved(y, together, (above, counts[0]), (left, right, width), swapped=not at.transposed)
+            for own, of_column in zip(lefts, jnp.split(x, len(columns), axis=3), strict=True):
+                pixels.append(of_column[:, :, left - own : left - own + counts[1]])
+        return pixels
 
-    x = jnp.stack([jnp.stack([pixels(row, column) for column in range(stride)], 3) for row in range(stride)], 2)
+    x = jnp.stack([jnp.stack(line(row), 3) for row in range(stride)], 2)
     x = x.reshape(y.shape[0], counts[0] * stride, counts[1] * stride, -1)
     return x[:, : at.inputs[0], : at.inputs[1]]
 
@@ -340,7 +350,8 @@ def _parts(x: jax.Array, rows: int, patches: int) -> tuple[int, int]:
 
 def _kernel_gradient_by_rows(at: Geometry, x: jax.Array, y: jax.Array) -> jax.Array:
     """Winograd's form, in such parts."""
-    images, bands = _parts(x, -(-at.outputs[0] // winograd.ROWS), at.outputs[1] * at.kernel[1] * x.shape[-1])
+    below = at.outputs[1] * at.stride * at.kernel[1] * x.shape[-1]
+    images, bands = _parts(x, -(-at.outputs[0] // winograd.ROWS), below)
     return winograd.kernel_gradient(at, x, y, images=images, bands=bands)
 
 

@@ -24,6 +24,7 @@ __all__ = ["ROWS", "convolution", "kernel_gradient"]
 __dir__ = __all__.copy
 
 ROWS = 4  # of outputs, which are computed together
+_APART = 16  # values, a line of a cache
 _POINTS = (0.0, 1.0, -1.0, -2.0, 0.5, 2.0)  # in this order rounding is least, however many are taken
 
 
@@ -103,31 +104,39 @@ def convolution(
 
 
 def kernel_gradient(at: Geometry, x: jax.Array, y: jax.Array, *, images: int, bands: int) -> jax.Array:
-    """A kernel of x and y, for a stride of 1, by so many images and so many bands of their rows at once."""
-    (height, width), (taps, across) = at.outputs, at.kernel
+    """A kernel of x and y, by so many images and so many bands of their rows at once."""
+    (height, width), stride, outputs = at.outputs, at.stride, y.shape[-1]
+    taps, across = at.kernel[0] // stride, at.kernel[1]
     _, of_kernel, of_products = _weights(taps)
     rows = -(-height // (bands * ROWS)) * ROWS  # a band's
-    x = _padded(x, at.padding, bands * rows + taps - 1, at.padding, width + across - 1)
+    x = _padded(x, at.padding, (bands * rows + taps - 1) * stride, at.padding, (width - 1) * stride + across)
     y = jnp.pad(y, [(0, 0), (0, bands * rows - height), (0, 0), (0, 0)])
+    # A product reads its first array by columns; values that are a power of two apart displace one another in a cache.
+    apart = 0 if at.transposed else _APART
+    none = lax.full_like(x, 0, shape=(images, rows + taps - 1, width, apart))
 
     def of_part(part: int | jax.Array) -> jax.Array:
-        place = (part // bands * images, part % bands * rows, 0, 0)
-        below = lax.dynamic_slice(x, place, (images, rows + taps - 1, *x.shape[2:]))
-        pixels = lax.dynamic_slice(y, place, (images, rows, *y.shape[2:]))
-        outputs = _sums(of_products.T, [pixels[:, row::ROWS] for row in range(ROWS)])
-        patches = jnp.concatenate([below[:, :, tap : tap + width] for tap in range(across)], axis=-1)
-        inputs = _input_sums(taps, lax.optimization_barrier(patches))
-        pairs = zip(*((outputs, inputs) if at.transposed else (inputs, outputs)), strict=True)
+        image, row = part // bands * images, part % bands * rows
+        window = (images, (rows + taps - 1) * stride, *x.shape[2:])
+        below = lax.dynamic_slice(x, (image, row * stride, 0, 0), window)
+        pixels = lax.dynamic_slice(y, (image, row, 0, 0), (images, rows, *y.shape[2:]))
+        sums = _sums(of_products.T, [pixels[:, row::ROWS] for row in range(ROWS)])
+        strides = below.reshape(images, -1, stride, *below.shape[2:])
+        end = (width - 1) * stride + 1
+        patches = [strides[:, :, row, tap : tap + end : stride] for row in range(stride) for tap in range(across)]
+        inputs = _input_sums(taps, lax.optimization_barrier(jnp.concatenate([*patches, none], axis=-1)))
+        pairs = zip(*((sums, inputs) if at.transposed else (inputs, sums)), strict=True)
         return jnp.stack([_sum_of_products(one, other) for one, other in pairs])
 
-    parts = x.shape[0] // images * bands
-    sides = (y.shape[-1], across * x.shape[-1]) if at.transposed else (across * x.shape[-1], y.shape[-1])
-    none = lax.full_like(x, 0, shape=(len(of_kernel), *sides))
-    products = lax.fori_loop(0, parts, lambda part, total: total + of_part(part), none)
+    values = stride * across * x.shape[-1]
+    shape = (len(of_kernel), outputs, values) if at.transposed else (len(of_kernel), values + apart, outputs)
+    nothing = lax.full_like(x, 0, shape=shape)
+    products = lax.fori_loop(0, x.shape[0] // images * bands, lambda part, total: total + of_part(part), nothing)
     kernel = jnp.tensordot(jnp.asarray(of_kernel.T, x.dtype), products, 1)
     if at.transposed:
-        return kernel.reshape(taps, y.shape[-1], across, -1).swapaxes(1, 2)
-    return kernel.reshape(taps, across, -1, y.shape[-1])
+        kernel = kernel.reshape(taps, outputs, stride * across, -1).swapaxes(1, 2)
+        return kernel.reshape(*at.kernel, outputs, -1)
+    return kernel[:, :values].reshape(*at.kernel, -1, outputs)
 
 
 def _sum_of_products(one: jax.Array, other: jax.Array) -> jax.Array:

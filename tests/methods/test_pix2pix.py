@@ -198,10 +198,10 @@ def test_computing_the_fake_in_both_losses_costs_no_convolution(set_thresholds):
     # Each convolution is one product; those that lead back from a critic's one logit are multiplied without `dot`.
     assert sum(products()) == expected - 3
     # As if images were large: the gradient of the input of a strided convolution, which a layer up computes too, is one
-    # product for each of four phases. Winograd's form is left out, whose products are several for each of these.
+    # product for each of two rows. Winograd's form is left out, whose products are several for each of these.
     strided = generator.depth + (generator.depth - 1) + 1  # up; down, less the first; the critic's first
     set_thresholds(_FEW_PIXELS=0, _FEW_CHANNELS=0, _PATCH_BYTES=300, _by_rows=lambda *shapes: False)
-    assert sum(products()) == expected + 3 * strided
+    assert sum(products()) == expected + strided
 
 
 def test_colors_of_lab_are_what_is_made_and_judged():

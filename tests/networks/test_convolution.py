@@ -142,7 +142,7 @@ def size(request, set_thresholds):
     """Forms are chosen by size: the same arrays as if they were small images, and large ones in several bands."""
     if request.param == "large":
         several = {"_PATCH_BYTES": 2**13, "_PIXELS_AT_ONCE": 256}
-        set_thresholds(_FEW_PIXELS=0, _MANY_PIXELS=0, _PIXELS_A_CHANNEL=0, **several)
+        set_thresholds(_FEW_PIXELS=0, _MANY_PIXELS=0, **several)
 
 
 @pytest.mark.usefixtures("size")

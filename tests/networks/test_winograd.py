@@ -45,9 +45,10 @@ def test_it_is_the_convolution(kernel, stride, images, height, width, swapped):
 
 @pytest.mark.parametrize(("images", "bands"), [(3, 1), (1, 1), (1, 2), (1, 3)])
 @pytest.mark.parametrize("transposed", [False, True])
-def test_a_kernels_gradient_is_the_same_in_any_parts(images, bands, transposed):
-    at = Geometry(1, 1, (3, 3), (19, 11), transposed)
-    x, y = random(3, 19, 11, 9), random(3, 19, 11, 10, seed=1)
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (4, 1), (4, 2), (6, 2), (6, 3)])
+def test_a_kernels_gradient_is_the_same_in_any_parts(images, bands, kernel, stride, transposed):
+    at = Geometry(stride, 1, (kernel, kernel), (19, 11), transposed)
+    x, y = random(3, 19, 11, 9), random(3, *at.outputs, 10, seed=1)
     kernel = winograd.kernel_gradient(at, x, y, images=images, bands=bands)
     assert_same(kernel, plain_convolution.kernel_gradient(at, x, y))
 
