@@ -28,6 +28,9 @@ _SHARED = 6144  # a row's outputs, all channels: from here on XLA shares the wor
 _PIXELS_AT_ONCE = 4096  # of x: of those that a strided convolution of many channels reads at the same time
 _MAP_BYTES = 2**24  # of a batch's inputs or outputs: sums of more than that leave the caches before they are multiplied
 _PATCH_BYTES = 2**21  # of patches that stay in a core's cache until they are multiplied
+_IMAGE_PARTS = (
+    4  # times as many of images, whose patches are small products: to begin one costs more than a cache gives
+)
 
 
 _Form = Callable[[Geometry, jax.Array, jax.Array], jax.Array]
@@ -323,7 +326,8 @@ def _kernel_gradient_of_patches(at: Geometry, x: jax.Array, y: jax.Array) -> jax
             return as_kernel(_product(pixels, patches, (0, 0)))
         # The result is larger than all the rest, and lies as it should.
         return _product(patches, pixels, (0, 0)).reshape(shape).astype(x.dtype)
-    images, bands = _parts(x, height, width * math.prod(shape[:3]))
+    of_images = x.shape[-1] <= _FEW_CHANNELS
+    images, bands = _parts(x, height, width * math.prod(shape[:3]) // (_IMAGE_PARTS if of_images else 1))
     rows = -(-height // bands)
     padded = _padded(at, x, bands * rows)
     y = jnp.pad(y, [(0, 0), (0, bands * rows - height), (0, 0), (0, 0)])
@@ -333,9 +337,12 @@ def _kernel_gradient_of_patches(at: Geometry, x: jax.Array, y: jax.Array) -> jax
         window = (images, (rows + at.reach[0]) * at.stride, *padded.shape[2:])
         below = lax.dynamic_slice(padded, (group * images, band * rows * at.stride, 0, 0), window)
         pixels = lax.dynamic_slice(y, (group * images, band * rows, 0, 0), (images, rows, *y.shape[2:]))
+        pixels = pixels.reshape(-1, outputs)
+        patches = _patches(at, below).reshape(len(pixels), -1)
+        if of_images:
+            return _product(pixels, patches, (0, 0))
         # XLA multiplies by a transposed array slowly, and transposes y, the smaller one, in no time.
-        by_outputs = lax.optimization_barrier(pixels.reshape(-1, outputs).T)
-        return _product(by_outputs, _patches(at, below).reshape(by_outputs.shape[1], -1), (1, 0))
+        return _product(lax.optimization_barrier(pixels.T), patches, (1, 0))
 
     parts = x.shape[0] // images * bands
     none = lax.full_like(x, 0, jnp.promote_types(x.dtype, jnp.float32), (outputs, math.prod(shape[:3])))
