@@ -5,7 +5,7 @@
 A line is a layer, as a correlation of x [N, H, H, I] with a k x k kernel of stride s to O channels: forward, and the
 gradients with respect to the input and the kernel. `*` marks what `networks.convolution` takes. The floor is the FLOPs
 of the plain form over the rate of a matrix product of 2048 x 2048, measured first. "padded" is XLA's convolution with
-one more column of zeros; "images" is XLA's of a few images after another; "phases" is one for each place in a stride;
+one more column of zeros; "images" is XLA's of a few images after another; "phases" is one for each row of a stride;
 "rows" is Winograd's form.
 """
 
@@ -118,7 +118,7 @@ def _line(name: str, rate: float) -> str:
             or not (
                 (label == "other" and stride > 1)
                 or (label == "padded" and stride > 1)
-                or (label == "rows" and (stride > 1 or kernel > 4))
+                or (label == "rows" and not (kernel % stride == 0 and 2 <= kernel // stride <= 4))
                 or (label == "phases" and stride == 1)
                 or (label == "images" and n == 1)
                 or 4 * pixels * k[..., 0].size > _LARGEST_PATCHES

@@ -326,7 +326,7 @@ def _kernel_gradient_of_patches(at: Geometry, x: jax.Array, y: jax.Array) -> jax
             return as_kernel(_product(pixels, patches, (0, 0)))
         # The result is larger than all the rest, and lies as it should.
         return _product(patches, pixels, (0, 0)).reshape(shape).astype(x.dtype)
-    of_images = x.shape[-1] <= _FEW_CHANNELS
+    of_images = x.shape[-1] <= _FEW_CHANNELS and at.stride > 1
     images, bands = _parts(x, height, width * math.prod(shape[:3]) // (_IMAGE_PARTS if of_images else 1))
     rows = -(-height // bands)
     padded = _padded(at, x, bands * rows)
