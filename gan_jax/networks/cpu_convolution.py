@@ -327,7 +327,7 @@ def _kernel_gradient_of_patches(at: Geometry, x: jax.Array, y: jax.Array) -> jax
         # The result is larger than all the rest, and lies as it should.
         return _product(patches, pixels, (0, 0)).reshape(shape).astype(x.dtype)
     of_images = x.shape[-1] <= _FEW_CHANNELS and at.stride > 1
-    images, bands = _parts(x, height, width * math.prod(shape[:3]) // (_IMAGE_PARTS if of_images else 1))
+    images, bands = _parts(x, height, -(-width * math.prod(shape[:3]) // (_IMAGE_PARTS if of_images else 1)))
     rows = -(-height // bands)
     padded = _padded(at, x, bands * rows)
     y = jnp.pad(y, [(0, 0), (0, bands * rows - height), (0, 0), (0, 0)])
@@ -357,8 +357,8 @@ def _parts(x: jax.Array, rows: int, patches: int) -> tuple[int, int]:
 
 def _kernel_gradient_by_rows(at: Geometry, x: jax.Array, y: jax.Array) -> jax.Array:
     """Winograd's form, in such parts."""
-    below = at.outputs[1] * at.stride * at.kernel[1] * x.shape[-1]
-    images, bands = _parts(x, -(-at.outputs[0] // winograd.ROWS), below)
+    patches = at.outputs[1] * at.stride * at.kernel[1] * x.shape[-1]
+    images, bands = _parts(x, -(-at.outputs[0] // winograd.ROWS), patches)
     return winograd.kernel_gradient(at, x, y, images=images, bands=bands)
 
 

@@ -116,10 +116,10 @@ def kernel_gradient(at: Geometry, x: jax.Array, y: jax.Array, *, images: int, ba
     none = lax.full_like(x, 0, shape=(images, rows + taps - 1, width, apart))
 
     def of_part(part: int | jax.Array) -> jax.Array:
-        image, row = part // bands * images, part % bands * rows
+        image, top = part // bands * images, part % bands * rows
         window = (images, (rows + taps - 1) * stride, *x.shape[2:])
-        below = lax.dynamic_slice(x, (image, row * stride, 0, 0), window)
-        pixels = lax.dynamic_slice(y, (image, row, 0, 0), (images, rows, *y.shape[2:]))
+        below = lax.dynamic_slice(x, (image, top * stride, 0, 0), window)
+        pixels = lax.dynamic_slice(y, (image, top, 0, 0), (images, rows, *y.shape[2:]))
         sums = _sums(of_products.T, [pixels[:, row::ROWS] for row in range(ROWS)])
         strides = below.reshape(images, -1, stride, *below.shape[2:])
         end = (width - 1) * stride + 1

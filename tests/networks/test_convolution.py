@@ -152,6 +152,11 @@ def test_forms_and_their_gradients_are_those_of_the_plain_form(name):
     assert_as_plain(with_gradients(compute), *arguments)
 
 
+def test_a_batch_of_the_smallest_images():
+    compute, *arguments = layer(1, 2, 0, None, 1, 3, shape=(4, 4), batch=130)
+    assert_as_plain(with_gradients(compute), *arguments)
+
+
 @pytest.mark.parametrize("name", ["U-Net and PatchGAN", "U-Net, up", "PatchGAN, logits", "VGG"])
 def test_second_derivatives(name):
     # As a gradient penalty needs them: the gradient, with respect to the kernel, of the length of a gradient.
