@@ -7,8 +7,10 @@ from tests.networks import golden
 
 SMALL = golden.Differences(evaluation=1e-5, training=1e-5, statistics=1e-5, gradients=1e-4)
 # Longer sums in float32. The norms of gradients differ from float64's by 1.2e-4 in resnet_9blocks_full and 2.0e-4 in
-# rrdbnet_x4_full; computed here in float64 too, by 1e-14.
-FULL = golden.Differences(evaluation=1e-4, training=1e-4, statistics=1e-4, gradients=4e-4)
+# rrdbnet_x4_full; computed here in float64 too, by 1e-14. A value that rounding moves over the kink of a leaky ReLU
+# moves them further: with plain convolutions and an input off by 3e-7 of itself by up to 3.0e-4 in unet_256_full and
+# 1.3e-3 in srgan_discriminator_full.
+FULL = golden.Differences(evaluation=1e-4, training=1e-4, statistics=1e-4, gradients=1.5e-3)
 
 
 def assert_close(name, tolerances):
