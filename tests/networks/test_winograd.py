@@ -49,8 +49,8 @@ def test_it_is_the_convolution(kernel, stride, images, height, width, swapped):
 def test_a_kernels_gradient_is_the_same_in_any_parts(images, bands, kernel, stride, transposed):
     at = Geometry(stride, 1, (kernel, kernel), (19, 11), transposed)
     x, y = random(3, 19, 11, 9), random(3, *at.outputs, 10, seed=1)
-    kernel = winograd.kernel_gradient(at, x, y, images=images, bands=bands)
-    assert_same(kernel, plain_convolution.kernel_gradient(at, x, y))
+    gradient = winograd.kernel_gradient(at, x, y, images=images, bands=bands)
+    assert_same(gradient, plain_convolution.kernel_gradient(at, x, y))
 
 
 def test_it_multiplies_less():
