@@ -155,7 +155,7 @@ def open_parts(config: Config, critic_norm: layers.NormName) -> Parts:
 
 
 def experiment(
-    config: SamplerFlags,
+    config: Config,
     parts: Parts,
     name: str,
     method: Method,
@@ -180,4 +180,5 @@ def experiment(
         evaluator=parts.evaluator,
         needs_whole_batch=needs_whole_batch,
         game=game,
+        ema_decay=config.ema_decay,
     )

@@ -130,6 +130,7 @@ def experiment(config: Config) -> Experiment:
         evaluator=evaluator,
         needs_whole_batch=config.needs_whole_batch + (["--queue_size"] if config.queue_size else []),
         game=config.adversarial,
+        ema_decay=config.ema_decay,
     )
 
 

@@ -253,4 +253,5 @@ def experiment(
         evaluator=evaluator,
         needs_whole_batch=needs_whole_batch,
         game=config.adversarial,
+        ema_decay=config.ema_decay,
     )

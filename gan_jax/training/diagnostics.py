@@ -79,6 +79,7 @@ class Rule(NamedTuple):
 class _Run(NamedTuple):
     game: losses.AdversarialLoss | None
     is_over: bool
+    settled: int  # steps until a generator's images can be judged
 
 
 def measures(
@@ -263,9 +264,10 @@ def _measured(name: str, row: Row) -> Iterator[tuple[str, float, str]]:
 def _lasting(name: str, below: float, rows: Sequence[Row], run: _Run) -> Iterator[tuple[str, float, str]]:
     """The same where it is so low, as it was the validation before, which came late enough.
 
-    Each generator begins with nearly one gray image for all. At a run's end the scores are judged alone.
+    Each generator begins with nearly one gray image for all, and an average of its weights has those first weights in
+    it for 1 / (1 - decay) steps more. At a run's end the scores are judged alone.
     """
-    earlier = rows[-2] if len(rows) > 1 and rows[-2]["step"] >= _SETTLED else {}
+    earlier = rows[-2] if len(rows) > 1 and rows[-2]["step"] >= run.settled else {}
     for generator, value, which in _measured(name, rows[-1]):
         if value < below and (run.is_over or earlier.get(str(ScoreKey(name, _FAMILY, generator)), below) < below):
             yield generator, value, which
@@ -315,13 +317,19 @@ RULES = {
 
 
 def findings(
-    kind: str, rows: Sequence[Row], *, game: losses.AdversarialLoss | None = None, is_over: bool = True
+    kind: str,
+    rows: Sequence[Row],
+    *,
+    game: losses.AdversarialLoss | None = None,
+    ema_decay: float | None = None,
+    is_over: bool = True,
 ) -> list[Finding]:
     """What is wrong at the last of a run's rows of a kind, "train", "gradients" or "validation".
 
-    `game` is that of its critics, without which their losses say nothing. `is_over`: nothing comes after.
+    `game` is that of its critics, without which their losses say nothing; `ema_decay` that of the generators' average,
+    where validation shows one. `is_over`: nothing comes after.
     """
-    run = _Run(game, is_over)
+    run = _Run(game, is_over, _SETTLED + (0 if ema_decay is None else round(1 / (1 - ema_decay))))
     return [
         Finding(name, of, text)
         for name, rule in RULES.items()
@@ -333,9 +341,16 @@ def findings(
 class Monitor:
     """Hears the rows of a run, and says what is wrong once, when it comes true; again where it had ended meanwhile."""
 
-    def __init__(self, *, steps: int, game: losses.AdversarialLoss | None = None, earlier: Iterable[Row] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        steps: int,
+        game: losses.AdversarialLoss | None = None,
+        ema_decay: float | None = None,
+        earlier: Iterable[Row] = (),
+    ) -> None:
         """`steps` has the whole run; `earlier` are the rows of its log, of which nothing is said again."""
-        self._steps, self._game = steps, game
+        self._steps, self._game, self._ema_decay = steps, game, ema_decay
         self._rows: dict[str, list[Row]] = {}
         for row in earlier:
             self._take(row["kind"], row["step"], row)
@@ -356,4 +371,5 @@ class Monitor:
 
     def _found(self, kind: str) -> list[Finding]:
         rows = self._rows[kind]
-        return findings(kind, rows, game=self._game, is_over=rows[-1]["step"] == self._steps)
+        is_over = rows[-1]["step"] == self._steps
+        return findings(kind, rows, game=self._game, ema_decay=self._ema_decay, is_over=is_over)

@@ -64,3 +64,4 @@ class Experiment(NamedTuple):
     evaluator: Evaluator
     needs_whole_batch: Sequence[str] = ()  # what replicas with a share of the batch each cannot compute, in words
     game: AdversarialLoss | None = None  # of its critics, by which their losses are judged
+    ema_decay: float | None = None  # of the generators' average, where validation shows one

@@ -212,7 +212,9 @@ def _train(
             steps_per_epoch=per_epoch,
             batch_size=config.images_per_step,
             print_freq=config.print_freq,
-            monitor=diagnostics.Monitor(steps=steps, game=experiment.game, earlier=read_log(run.log)),
+            monitor=diagnostics.Monitor(
+                steps=steps, game=experiment.game, ema_decay=experiment.ema_decay, earlier=read_log(run.log)
+            ),
             on_waiting=functools.partial(notes.of_waiting, config.num_threads, experiment.train, example),
         )
         train = experiment.train

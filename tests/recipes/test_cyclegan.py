@@ -208,7 +208,7 @@ def test_the_embedded_scenes_are_apart_in_training_and_known_in_the_test(monkeyp
     pair = tasks["BtoA"].test[1]
     assert (tasks["BtoA"].source, tasks["BtoA"].target) == ("target", "source")
     np.testing.assert_array_equal(tasks["AtoB"].baselines["the input"](pair["source"]), pair["source"])
-    assert parts.networks["AtoB"]["blocks"] == 6
+    assert parts.networks["AtoB"]["depth"] == 5
 
 
 def test_pairs_are_trained_on_apart_and_scored(facades_folder):

@@ -206,7 +206,7 @@ def test_flags_reach_the_networks_and_the_file():
     assert (generator_fields["norm"], generator_fields["width"], generator_fields["dropout"]) == ("instance", 3, 0.0)
     assert (critic_fields["layers"], critic_fields["width"], critic_fields["norm"]) == (2, 5, "instance")
     spec = parts.specs["generator"]
-    assert (spec.out_channels, spec.dropout, spec.size_multiple) == (3, False, 128)
+    assert (spec.out_channels, spec.dropout, spec.size_multiple) == (3, False, 32)
 
 
 def test_clipping_and_penalty_reach_the_method(monkeypatch, tiny_flags, tmp_path):

@@ -220,6 +220,17 @@ def test_a_young_generator_is_gray_and_that_is_not_said():
     assert found(9.0, 9.0, 2.0, 2.1) == found(2.0, is_over=True) == [("the images are flat", "")]
 
 
+def test_an_average_of_weights_is_young_for_longer():
+    def young(step):
+        return {"psnr": step, "health/variety": 0.1}
+
+    def judged_from(ema_decay):
+        monitor = Monitor(steps=9000, ema_decay=ema_decay)
+        return next(step for step in range(100, 9000, 100) if monitor.hear("validation", step, young(step)))
+
+    assert (judged_from(None), judged_from(0.99), judged_from(0.999)) == (400, 500, 1400)
+
+
 def test_the_monitor_says_once_what_has_come_true():
     monitor = Monitor(steps=9000)
     heard = [
