@@ -200,7 +200,12 @@ def _checkpoint() -> Program:
     batch = {name: np.zeros(shape, np.uint8) for name in ("source", "target")}
     _, state = ours.started(pix2pix.RECIPE, "facades", {"dataroot": "builtin:embedded"}, batch)
     checkpoints, steps = Checkpoints(_folder() / "checkpoints"), itertools.count(1)
-    return Program(lambda: checkpoints.save(next(steps), state, {}))
+
+    def saved() -> None:
+        checkpoints.save(next(steps), state, {})
+        checkpoints.finish()  # else it is written while the other side is timed
+
+    return Program(saved)
 
 
 def _torch_checkpoint() -> Program:
