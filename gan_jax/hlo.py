@@ -120,6 +120,11 @@ class _Instruction(NamedTuple):
             raise ValueError(f"{self.name}, a {self.opcode}, names no {attribute}; give a program's text as it was.")
         return match[1]
 
+    @property
+    def is_carried(self) -> bool:
+        """Whether it is a collective of a TPU that goes on under one fusion after another, which all name it."""
+        return "chain_id=" in self.rest
+
 
 class _Computation(NamedTuple):
     instructions: Mapping[str, _Instruction]
@@ -152,8 +157,29 @@ class _Program(NamedTuple):
                 yield from self.run(one.called("to_apply"), times)
             elif one.opcode == "async-start":
                 yield from self.run(one.called("calls"), times)
+            elif (carried := self._carried(one)) and (half := self._half(one)):
+                # The fusions between both halves hand its buffers on: it is counted once, at its end.
+                if half == "Done":
+                    yield self._collected(one, carried, times)
             elif not one.opcode.endswith(("-start", "-update")) and one.opcode != "async-done":
                 yield self._moved(computation, one, times)
+
+    def _carried(self, one: _Instruction) -> _Instruction | None:
+        """The collective that goes on under a fusion."""
+        inner = self.computations[one.called("calls")].instructions.values() if one.opcode == "fusion" else ()
+        return next((instruction for instruction in inner if instruction.is_carried), None)
+
+    def _half(self, one: _Instruction) -> str:
+        """Of a fusion that does nothing but begin or end what is carried: "Start" or "Done"."""
+        root = self.computations[one.called("calls")].root
+        match = re.search(r'custom_call_target="AsyncCollective(Start|Done)"', root.rest)
+        return match[1] if match else ""
+
+    def _collected(self, one: _Instruction, carried: _Instruction, times: int) -> Operation:
+        inner = self.computations[one.called("calls")]
+        read = sum(array.main for operand in carried.operands for array in inner.instructions[operand].outputs)
+        written = sum(array.main for array in one.outputs)
+        return Operation(one.name, carried.opcode, "collective", read, written, one.outputs, _source(one), times)
 
     def _moved(self, computation: _Computation, one: _Instruction, times: int) -> Operation:
         opcode, begun = one.opcode.removesuffix("-done"), one
@@ -165,9 +191,9 @@ class _Program(NamedTuple):
         spaces = {array.space for array in (*one.outputs, *itertools.chain(*(source.outputs for source in given)))}
         crosses = opcode != one.opcode and len(spaces) > 1 and opcode not in _COLLECTIVES
         kind = "prefetch" if crosses else self._kind(opcode, begun)
-        source = re.search(r'op_name="([^"]*)"', one.rest) or re.search(r'op_name="([^"]*)"', begun.rest)
         flops = _library_flops(begun, given)
-        return Operation(one.name, opcode, kind, read, written, one.outputs, source[1] if source else "", times, flops)
+        source = _source(one) or _source(begun)
+        return Operation(one.name, opcode, kind, read, written, one.outputs, source, times, flops)
 
     def _read(self, opcode: str, one: _Instruction, done: _Instruction, place: int, source: _Instruction) -> int:
         """Bytes that an operation reads of its operand at a place."""
@@ -187,8 +213,11 @@ class _Program(NamedTuple):
         """Bytes that a fused computation reads of an array: all of it, unless each use takes a slice."""
         whole = sum(output.nbytes for output in array.outputs)
         total = whole if array == computation.root else 0
+        hands_on = any(one.is_carried for one in computation.instructions.values())
         for user in computation.users(array.name):
             places = [place for place, operand in enumerate(user.operands) if operand == array.name]
+            if user.is_carried or (hands_on and user == computation.root):
+                continue
             if user.opcode == "bitcast":
                 total += self._touched(computation, user)
             elif user.opcode in _SLICES and places == [0]:
@@ -209,7 +238,12 @@ class _Program(NamedTuple):
                 roots = [inner.instructions[operand] for operand in inner.root.operands]
             elif len(one.outputs) > 1:  # of a sort, for instance
                 return [array.main for array in one.outputs]
-            return [min(array.main, self._update(inner, root)) for array, root in zip(one.outputs, roots, strict=True)]
+            carried = self._carried(one)
+            handed_on = [carried is not None and (root == carried or root.opcode == "parameter") for root in roots]
+            return [
+                0 if handed else min(array.main, self._update(inner, root))
+                for array, root, handed in zip(one.outputs, roots, handed_on, strict=True)
+            ]
         kept = one.outputs[:1] if _LIBRARY.search(one.rest) else one.outputs  # the rest is a library's scratch
         return [min(array.main, self._update(computation, one)) for array in kept]
 
@@ -232,7 +266,7 @@ class _Program(NamedTuple):
         for one in self.computations[name].instructions.values():
             if one.opcode == "fusion":
                 yield from self._opcodes(one.called("calls"))
-            else:
+            elif not one.is_carried:
                 yield one.opcode
 
     def _trips(self, loop: _Instruction) -> int:
@@ -243,6 +277,11 @@ class _Program(NamedTuple):
         compared = [computation.instructions[operand] for operand in computation.root.operands]
         constants = [int(one.rest) for one in compared if one.opcode == "constant"]
         return constants[0] if constants and "direction=LT" in computation.root.rest else 1
+
+
+def _source(one: _Instruction) -> str:
+    match = re.search(r'op_name="([^"]*)"', one.rest)
+    return match[1] if match else ""
 
 
 def _library_flops(one: _Instruction, given: Sequence[_Instruction]) -> int:

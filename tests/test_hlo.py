@@ -1,7 +1,7 @@
 """The counter of traffic on programs whose traffic is known, of the CPU's compiler and, as texts, of the TPU's.
 
 The texts below golden/hlo are of 2x2 chips of TPU v5e, by jax 0.10.2 and libtpu 0.0.42, less tables and settings;
-gpu.txt is of an A100, by jax-cuda12-pjrt 0.10.2.
+gpu.txt is of an A100, by jax-cuda12-pjrt 0.10.2; carried.txt are three operations of CycleGAN's step on 256 chips.
 """
 
 from pathlib import Path
@@ -145,6 +145,17 @@ def test_asynchronous_slices_read_a_weight_once():
     operations = hlo.operations(ASYNCHRONOUS)
     assert [one.kind for one in operations] == ["prefetch", "prefetch", "other"]
     assert bytes_of(operations) == (4 * 2 * 512 * 1024, 4 * 2 * 512 * 1024)
+
+
+def test_a_collective_that_goes_on_under_fusions_counts_once():
+    # A kernel's gradient of maps of 128 and of 64 channels, these padded to 128, in bfloat16; meanwhile 256 chips
+    # gather four rows each, which the fusion hands on.
+    product, gathered = from_golden("carried")
+    assert (product.kind, gathered.kind, gathered.opcode) == ("product", "collective", "all-gather")
+    maps = 2 * 4 * 128 * (128 * 128 + 256 * 256)
+    assert bytes_of([product]) == (maps + 4 * 4 * 128, 2 * 3 * 3 * 64 * 128)
+    assert bytes_of([gathered]) == (4 * 4 * 196608, 4 * 256 * 4 * 196608)
+    assert hlo.collectives([product, gathered]) == {("all-gather", "f32"): 4 * 256 * 4 * 196608}
 
 
 @pytest.mark.parametrize(
