@@ -1,8 +1,8 @@
 """DCGAN.
 
-    python -m experiments.dcgan demo        # two CPU cores, 2 min 13 s: 95.6% of the samples are of their class
+    python -m experiments.dcgan demo        # two CPU cores, 2 min 17 s: 98.8% of the samples are of their class
 
-Ten classes of shapes at 32x32, 1,250 steps; a classifier, which is right about 99.8% of real images, says the class.
+Ten classes of shapes at 32x32, 2,500 steps; a classifier, which is right about 99.8% of real images, says the class.
 `--help_all` says all the rest; `gan-jax train dcgan` is the same.
 """
 
