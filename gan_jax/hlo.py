@@ -135,6 +135,11 @@ class _Computation(NamedTuple):
         parameters = (one for one in self.instructions.values() if one.opcode == "parameter")
         return sorted(parameters, key=lambda one: int(one.rest))
 
+    @property
+    def carried(self) -> _Instruction | None:
+        """The collective that goes on under a fusion of this."""
+        return next((one for one in self.instructions.values() if one.is_carried), None)
+
     def users(self, name: str) -> list[_Instruction]:
         return [one for one in self.instructions.values() if name in one.operands]
 
@@ -157,26 +162,26 @@ class _Program(NamedTuple):
                 yield from self.run(one.called("to_apply"), times)
             elif one.opcode == "async-start":
                 yield from self.run(one.called("calls"), times)
-            elif (carried := self._carried(one)) and (half := self._half(one)):
-                # The fusions between both halves hand its buffers on: it is counted once, at its end.
+            elif half := self._half(one):
+                # The fusions between both halves hand the collective's buffers on: it is counted once, at its end.
                 if half == "Done":
-                    yield self._collected(one, carried, times)
+                    yield self._collected(one, times)
             elif not one.opcode.endswith(("-start", "-update")) and one.opcode != "async-done":
                 yield self._moved(computation, one, times)
 
-    def _carried(self, one: _Instruction) -> _Instruction | None:
-        """The collective that goes on under a fusion."""
-        inner = self.computations[one.called("calls")].instructions.values() if one.opcode == "fusion" else ()
-        return next((instruction for instruction in inner if instruction.is_carried), None)
-
     def _half(self, one: _Instruction) -> str:
-        """Of a fusion that does nothing but begin or end what is carried: "Start" or "Done"."""
-        root = self.computations[one.called("calls")].root
-        match = re.search(r'custom_call_target="AsyncCollective(Start|Done)"', root.rest)
+        """Of a fusion that does nothing but begin or end a carried collective: "Start" or "Done"."""
+        inner = self.computations[one.called("calls")] if one.opcode == "fusion" else None
+        if inner is None or inner.carried is None:
+            return ""
+        match = re.search(r'custom_call_target="AsyncCollective(Start|Done)"', inner.root.rest)
         return match[1] if match else ""
 
-    def _collected(self, one: _Instruction, carried: _Instruction, times: int) -> Operation:
+    def _collected(self, one: _Instruction, times: int) -> Operation:
+        """The collective that a fusion ends."""
         inner = self.computations[one.called("calls")]
+        carried = inner.carried
+        assert carried is not None  # what is no half has none
         read = sum(array.main for operand in carried.operands for array in inner.instructions[operand].outputs)
         written = sum(array.main for array in one.outputs)
         return Operation(one.name, carried.opcode, "collective", read, written, one.outputs, _source(one), times)
@@ -213,11 +218,10 @@ class _Program(NamedTuple):
         """Bytes that a fused computation reads of an array: all of it, unless each use takes a slice."""
         whole = sum(output.nbytes for output in array.outputs)
         total = whole if array == computation.root else 0
-        hands_on = any(one.is_carried for one in computation.instructions.values())
         for user in computation.users(array.name):
             places = [place for place, operand in enumerate(user.operands) if operand == array.name]
-            if user.is_carried or (hands_on and user == computation.root):
-                continue
+            if user.is_carried or (computation.carried and user == computation.root):
+                continue  # handed on
             if user.opcode == "bitcast":
                 total += self._touched(computation, user)
             elif user.opcode in _SLICES and places == [0]:
@@ -238,8 +242,7 @@ class _Program(NamedTuple):
                 roots = [inner.instructions[operand] for operand in inner.root.operands]
             elif len(one.outputs) > 1:  # of a sort, for instance
                 return [array.main for array in one.outputs]
-            carried = self._carried(one)
-            handed_on = [carried is not None and (root == carried or root.opcode == "parameter") for root in roots]
+            handed_on = [inner.carried and (root.is_carried or root.opcode == "parameter") for root in roots]
             return [
                 0 if handed else min(array.main, self._update(inner, root))
                 for array, root, handed in zip(one.outputs, roots, handed_on, strict=True)
